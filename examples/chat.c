@@ -28,13 +28,11 @@ struct client {
 	unsigned number;
 };
 
-/* To all but one. */
-static void tell(
+/* Sends a line to all clients but the speaker. */
+static void chat_send(
         struct room *room, const struct client *speaker, const char *what, struct weir_span line)
 {
-	for (struct weir_list *link = room->clients.next; link != &room->clients;
-	        link = link->next) {
-		struct client *client = WEIR_CONTAINER(link, struct client, link);
+	WEIR_LIST_EACH (struct client, client, &room->clients, link) {
 		if (client == speaker)
 			continue;
 		if (weir_channel_replies(client->channel) >= WAITING_MAX)
@@ -57,13 +55,13 @@ static int chat_open(struct weir_channel *channel)
 	weir_channel_set_session(channel, client);
 	weir_channel_await(channel, weir_until_any_line_end());
 	weir_list_append(&room->clients, &client->link);
-	tell(room, client, " comes in", WEIR_SPAN(""));
+	chat_send(room, client, " comes in", WEIR_SPAN(""));
 	return weir_channel_push(channel, weir_produce_format("you are %u\r\n", client->number));
 }
 
 static void chat_request(struct weir_channel *channel, struct weir_span line)
 {
-	tell(weir_channel_context(channel), weir_channel_session(channel), ": ", line);
+	chat_send(weir_channel_context(channel), weir_channel_session(channel), ": ", line);
 }
 
 static void chat_close(struct weir_channel *channel, int error)
@@ -73,7 +71,7 @@ static void chat_close(struct weir_channel *channel, int error)
 	if (!client)
 		return;
 	weir_list_remove(&client->link);
-	tell(weir_channel_context(channel), client, " leaves", WEIR_SPAN(""));
+	chat_send(weir_channel_context(channel), client, " leaves", WEIR_SPAN(""));
 	free(client);
 }
 
@@ -90,8 +88,11 @@ int main(int count, char **arguments)
 	struct weir_loop *loop;
 	struct weir_server *server;
 	struct room room = {.number = 0};
-	struct weir_server_options options = {
-	        .protocol = &chat, .context = &room, .listener.bounds.idle_ms = IDLE_MS};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &chat;
+	options.context = &room;
+	options.listener.bounds.idle_ms = IDLE_MS;
 	weir_list_init(&room.clients);
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)

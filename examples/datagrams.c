@@ -37,8 +37,11 @@ int main(int count, char **arguments)
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7011";
 	struct weir_loop *loop;
 	struct weir_datagrams *datagrams;
-	struct weir_datagrams_options options = {
-	        .receive_max = SIZE, .reply_max = SIZE, .answer = answer};
+	struct weir_datagrams_options options;
+	weir_datagrams_options_init(&options);
+	options.receive_max = SIZE;
+	options.reply_max = SIZE;
+	options.answer = answer;
 	int error = weir_address_parse(weir_span_of(address), &options.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);

@@ -24,7 +24,9 @@ int main(void)
 {
 	struct weir_loop *loop;
 	struct weir_server *server;
-	struct weir_server_options options = {.protocol = &echo};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &echo;
 	weir_address_parse(WEIR_SPAN("127.0.0.1:7000"), &options.listener.address);
 	int error = weir_loop_create(&loop);
 	if (error == 0)

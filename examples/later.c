@@ -128,7 +128,10 @@ int main(int count, char **arguments)
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7004";
 	struct weir_loop *loop;
 	struct weir_server *server;
-	struct weir_server_options options = {.protocol = &later, .listener.bounds.replies_max = 8};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &later;
+	options.listener.bounds.replies_max = 8;
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);

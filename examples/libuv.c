@@ -127,7 +127,10 @@ int main(int argc, char **argv)
 	struct program program = {0};
 	uv_loop_t uv;
 	const char *address = argc > 1 ? argv[1] : "127.0.0.1:7015";
-	struct weir_server_options options = {.protocol = &protocol, .context = &program};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &protocol;
+	options.context = &program;
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&program.host.loop);

@@ -113,7 +113,10 @@ int main(int arguments_count, char **arguments)
 	struct weir_loop *loop;
 	struct weir_server *server;
 	/* Of one client, four files are read at a time; its other lines wait unread. */
-	struct weir_server_options options = {.protocol = &pool, .listener.bounds.replies_max = 4};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &pool;
+	options.listener.bounds.replies_max = 4;
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);

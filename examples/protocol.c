@@ -116,7 +116,10 @@ int main(int count, char **arguments)
 	static struct store store;
 	struct weir_loop *loop;
 	struct weir_server *server;
-	struct weir_server_options options = {.protocol = &values, .context = &store};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &values;
+	options.context = &store;
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);

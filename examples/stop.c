@@ -88,7 +88,9 @@ int main(int count, char **arguments)
 	static const int signals[] = {SIGINT, SIGTERM, 0};
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7007";
 	struct program program = {0};
-	struct weir_server_options options = {.protocol = &stop};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &stop;
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&program.loop);

@@ -58,11 +58,16 @@ int main(int count, char **arguments)
 	const char *address = count > 3 ? arguments[3] : "127.0.0.1:7009";
 	struct weir_loop *loop;
 	struct weir_server *server;
-	struct weir_server_options options = {.protocol = &protocol,
-	        .tls_refusal = "speak TLS, please\r\n",
-	        .listener.tls_failed = handshake_failed};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.protocol = &protocol;
+	options.tls_refusal = "speak TLS, please\r\n";
+	options.listener.tls_failed = handshake_failed;
 	struct weir_tls_certificate certificate = {.chain = arguments[1], .key = arguments[2]};
-	struct weir_tls_options tls = {.certificates = &certificate, .count = 1};
+	struct weir_tls_options tls;
+	weir_tls_options_init(&tls);
+	tls.certificates = &certificate;
+	tls.count = 1;
 	int error = weir_tls_server_create(&tls, report, NULL, &options.listener.tls);
 	if (error == 0)
 		error = weir_address_parse(weir_span_of(address), &options.listener.address);

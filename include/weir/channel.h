@@ -61,7 +61,7 @@ struct weir_bounds {
 	uint32_t drain_ms; /* WEIR_DRAIN_MS */
 };
 
-/* Sets every bound to its default: that of weir/limits.h, which stands beside it, and no permits. */
+/* Sets each bound to the default that its comment names, and `permits` to NULL. */
 WEIR_API void weir_bounds_init(struct weir_bounds *bounds);
 
 /* The protocol of a server. Every function but `request` may be NULL. */
@@ -261,8 +261,8 @@ WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
  *
  * On a server's channel `name` is NULL. On a client's it is the name of the server, a host name or
  * an address, and is copied. It is sent (SNI), and the server's certificate must contain it, unless
- * `tls` was created without `verify`. A client that speaks TLS from the first byte calls this function in its
- * open().
+ * `tls` was created without `verify`. A client that speaks TLS from the first byte calls this
+ * function in its open().
  *
  * Returns 0; WEIR_E_CLOSED if the channel is secure, is being upgraded, or ends; or -ENOMEM.
  */

@@ -43,18 +43,20 @@ struct weir_datagram {
 	const struct weir_datagram_local *local;
 };
 
+/*
+ * Handles a datagram, which is valid during the call. Writes a reply of at most `room` bytes and
+ * returns its size, or returns 0 for no reply. Must not destroy the socket.
+ */
+typedef size_t weir_datagram_answer_fn(
+        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
+
 /* Begin with weir_datagrams_options_init. */
 struct weir_datagrams_options {
 	struct weir_address address; /* port 0: any; see weir_datagrams_address */
 	bool shared;                 /* SO_REUSEPORT: one socket on each of several loops */
 	size_t receive_max;          /* bytes of a received datagram; WEIR_DATAGRAM_MAX */
 	size_t reply_max;            /* bytes of a reply; WEIR_DATAGRAM_MAX; 0: none is sent */
-	/*
-	 * Handles a datagram, which is valid during the call. Writes a reply of at most `room`
-	 * bytes and returns its size, or returns 0 for no reply. Must not destroy the socket.
-	 */
-	size_t (*answer)(
-	        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
+	weir_datagram_answer_fn *answer;
 	void *context;
 };
 

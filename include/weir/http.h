@@ -27,7 +27,9 @@
 #include <weir/http_request.h>
 #include <weir/producer.h>
 #include <weir/server.h>
+#include <weir/sources.h>
 #include <weir/span.h>
+#include <weir/transformers.h>
 
 WEIR_C_BEGIN
 
@@ -201,15 +203,13 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 WEIR_API int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
-/* The exchange has ended, and no longer needs what was lent to it. */
-typedef void weir_http_release_fn(void *context);
-
 /*
  * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not
- * change until `release` is called; after the reply it is called at once. It may be NULL.
+ * change until `release` is called, at the end of the exchange; after the reply it is called at
+ * once. It may be NULL.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        weir_http_release_fn *release, void *context);
+        weir_release_fn *release, void *context);
 
 /*
  * Has the body compressed on the fly if the client accepts gzip, and adds Vary. Before the reply.
@@ -217,12 +217,9 @@ WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct 
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
-/* Writes the fields that follow a chunked body; see weir_produce_chunked. */
-typedef size_t weir_http_trailers_fn(void *context, char *text, size_t room);
-
 /* Sets the fields that follow the body of the reply. They are left out if it is not chunked. */
 WEIR_API void weir_http_set_trailers(
-        struct weir_http_exchange *exchange, weir_http_trailers_fn *trailers, void *context);
+        struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context);
 
 /*
  * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply

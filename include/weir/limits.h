@@ -77,6 +77,12 @@ WEIR_C_BEGIN
 #define WEIR_PEERS_MAX                                                                             \
 	(64 * 1024) /* addresses connected at a time, in protocols that count them (set) */
 
+/* -- datagrams -- */
+#define WEIR_DATAGRAM_MAX                                                                          \
+	1472 /* bytes of a datagram received or sent: the UDP payload of an Ethernet frame (set) */
+#define WEIR_DATAGRAMS_BATCH 32     /* datagrams received, and sent, by one call */
+#define WEIR_DATAGRAMS_PER_TURN 256 /* datagrams of one socket in a turn */
+
 /* -- TLS -- */
 #define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* time for a handshake */
 #define WEIR_TLS_HANDSHAKES_MAX                                                                    \
@@ -281,12 +287,8 @@ WEIR_C_BEGIN
 /* -- DNS -- */
 #define WEIR_DNS_UDP_SIZE 1232      /* bytes of a reply by UDP, if the client takes so many (set) */
 #define WEIR_DNS_UDP_QUERY_MAX 4096 /* bytes of a query by UDP */
-#define WEIR_DATAGRAM_MAX                                                                          \
-	1472 /* bytes of a datagram received or sent: the UDP payload of an Ethernet frame (set) */
-#define WEIR_DATAGRAMS_BATCH 32      /* datagrams received, and sent, by one call */
-#define WEIR_DATAGRAMS_PER_TURN 256  /* datagrams of one socket in a turn */
-#define WEIR_DNS_POINTERS_MAX 64     /* compression pointers of one name that is read */
-#define WEIR_DNS_CHAIN_MAX 16        /* CNAME and DNAME records followed for one reply */
+#define WEIR_DNS_POINTERS_MAX 64    /* compression pointers of one name that is read */
+#define WEIR_DNS_CHAIN_MAX 16       /* CNAME and DNAME records followed for one reply */
 #define WEIR_DNS_IDLE_MS (10 * 1000) /* a connection without a query (set) */
 #define WEIR_DNS_REPLIES_MAX 32      /* replies unsent on a connection; reading stops there (set) */
 #define WEIR_DNS_TRANSFERS_MAX 16    /* zones being sent at a time, of one server and loop (set) */

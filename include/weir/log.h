@@ -26,12 +26,12 @@ struct weir_loop;
  */
 WEIR_API int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret);
 
-/* Opens the path for appending, on the loop's thread. Returns a descriptor or a negative errno. */
+/* Opens the file of a log anew. Returns a descriptor for appending, or a negative errno. */
 typedef int weir_log_open_fn(const char *path);
 
 /*
  * Makes a log of the open descriptor `fd`, and takes that over, also on failure. weir_log_reopen
- * will call `open`. Returns 0 or -ENOMEM.
+ * will call `open` on the loop's thread. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_log_adopt(struct weir_loop *loop, const char *path, int fd,
         weir_log_open_fn *open, struct weir_log **ret);

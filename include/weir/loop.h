@@ -69,9 +69,14 @@ enum weir_event {
 	WEIR_BROKEN = 4, /* an error, or a hang-up on both sides; always reported */
 };
 
+struct weir_watch;
+
+/* Handles the events (enum weir_event) of a descriptor. It may end the watch and free it. */
+typedef void weir_watch_fn(struct weir_watch *watch, unsigned events);
+
 /* Embedded in the object that handles the descriptor. */
 struct weir_watch {
-	void (*on_event)(struct weir_watch *watch, unsigned events);
+	weir_watch_fn *on_event;
 	int fd;
 	/* Counts the uses of descriptor numbers, so that events of an earlier use are dropped. */
 	uint32_t generation;
@@ -82,7 +87,7 @@ struct weir_watch {
  * reported. Level triggered. Returns 0 or a negative errno.
  */
 WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd,
-        unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
+        unsigned events, weir_watch_fn *on_event);
 
 /* Changes the events. Returns 0 or a negative errno; the events stay as they were then. */
 WEIR_API int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events);
@@ -98,13 +103,18 @@ WEIR_API int weir_watch_cancel(struct weir_loop *loop, struct weir_watch *watch)
 
 /* -- tasks ------------------------------------------------------------------------------------- */
 
+struct weir_task;
+
+/* Runs once, on the loop's thread. It may free the task, or queue it again. */
+typedef void weir_task_fn(struct weir_task *task);
+
 /*
  * A call to be made later; embedded, all zero at first. The task must live until it has run or was
  * cancelled. It is either posted or deferred, not both at a time.
  */
 struct weir_task {
 	struct weir_task *next; /* the loop's own; NULL when it is in no queue */
-	void (*run)(struct weir_task *task);
+	weir_task_fn *run;
 };
 
 /*
@@ -124,18 +134,23 @@ WEIR_API void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task);
 
 /* -- timers ------------------------------------------------------------------------------------ */
 
+struct weir_timer;
+
+/* The time has passed. The timer is not running: it may be started again, or freed. */
+typedef void weir_timer_fn(struct weir_timer *timer);
+
 /* Embedded, all zero at first. A timer is never early, and late by WEIR_TIMER_TICK_MS at most. */
 struct weir_timer {
 	struct weir_list link;
-	void (*on_time)(struct weir_timer *timer);
+	weir_timer_fn *on_time;
 	int64_t at_tick;
 };
 
 #define WEIR_TIMER_TICK_MS 64
 
 /* Starts or restarts the timer: on_time is called once, `after_ms` from now or later. */
-WEIR_API void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
-        void (*on_time)(struct weir_timer *timer));
+WEIR_API void weir_timer_start(
+        struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms, weir_timer_fn *on_time);
 
 /* Does nothing if the timer is not running. */
 WEIR_API void weir_timer_stop(struct weir_timer *timer);
@@ -147,11 +162,16 @@ static inline bool weir_timer_running(const struct weir_timer *timer)
 
 /* -- signals ----------------------------------------------------------------------------------- */
 
+struct weir_signals;
+
+/* Handles a signal, on the loop's thread. Signals that came together may be reported once. */
+typedef void weir_signal_fn(struct weir_signals *signals, int signal);
+
 /* Embedded in the object that handles signals. */
 struct weir_signals {
 	struct weir_watch watch;
 	struct weir_loop *loop;
-	void (*on_signal)(struct weir_signals *signals, int signal);
+	weir_signal_fn *on_signal;
 };
 
 /*
@@ -159,7 +179,7 @@ struct weir_signals {
  * thread and in the threads that it starts later. Returns 0 or a negative errno.
  */
 WEIR_API int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals,
-        const int *list, void (*on_signal)(struct weir_signals *signals, int signal));
+        const int *list, weir_signal_fn *on_signal);
 
 WEIR_API void weir_signals_stop(struct weir_signals *signals);
 
@@ -183,11 +203,20 @@ enum weir_lane {
 	WEIR_LANES,
 };
 
+struct weir_work;
+
+/*
+ * The work itself, and its end. `run` is called on a thread of the pool, and may block. `done` is
+ * called on the loop's thread afterwards, exactly once, and may free the work.
+ */
+typedef void weir_work_fn(struct weir_work *work);
+
+/* Embedded in the object that the work is for; it must live until `done`. */
 struct weir_work {
 	struct weir_task task; /* used by the pool and the loop */
 	struct weir_loop *loop;
-	void (*run)(struct weir_work *work);  /* on a thread of the pool; may block */
-	void (*done)(struct weir_work *work); /* on the loop; called exactly once */
+	weir_work_fn *run;
+	weir_work_fn *done;
 };
 
 /*
@@ -195,12 +224,11 @@ struct weir_work {
  * no thread can be started. `done` is called only after 0.
  */
 WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
-        struct weir_work *work, void (*run)(struct weir_work *work),
-        void (*done)(struct weir_work *work));
+        struct weir_work *work, weir_work_fn *run, weir_work_fn *done);
 
 /* Submits to WEIR_LANE_GENERAL. */
-WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
-        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
+WEIR_API int weir_work_submit(
+        struct weir_loop *loop, struct weir_work *work, weir_work_fn *run, weir_work_fn *done);
 
 /* -- counters ---------------------------------------------------------------------------------- */
 

@@ -23,6 +23,14 @@ WEIR_C_BEGIN
 struct weir_loop;
 struct weir_server;
 
+/* Connections could not be accepted (-EMFILE, …). Called at most once a pause. */
+typedef void weir_accept_failed_fn(void *context, int error);
+
+/*
+ * A handshake has failed. `why` ("no shared cipher", …) is for the log, and valid during the call.
+ */
+typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, const char *why);
+
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
 	struct weir_address address; /* port 0: any free port; see weir_server_address */
@@ -42,13 +50,9 @@ struct weir_listener {
 	 */
 	bool tls_upgrade;
 
-	/*
-	 * Connections could not be accepted (-EMFILE, …). Called at most once a pause. May be NULL.
-	 */
-	void (*accept_failed)(void *context, int error);
-	/* A handshake has failed; `why` ("no shared cipher", …) is for the log. May be NULL. */
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* of these two callbacks */
+	weir_accept_failed_fn *accept_failed; /* may be NULL */
+	weir_tls_failed_fn *tls_failed;       /* may be NULL */
+	void *context;                        /* of these two callbacks */
 };
 
 /* Sets default bounds, and everything else to 0, false or NULL. The address has no default. */
@@ -86,20 +90,26 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
- * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close
- * or abort the channel that it is given.
+ * Visits an open channel, and may close or abort it. Returns true to see the next one, or false to
+ * end the visit.
  */
-WEIR_API void weir_server_each(struct weir_server *server,
-        bool (*visit)(void *context, struct weir_channel *channel), void *context);
+typedef bool weir_channel_visit_fn(void *context, struct weir_channel *channel);
+
+/* Calls `visit` for each open channel until it returns false. */
+WEIR_API void weir_server_each(
+        struct weir_server *server, weir_channel_visit_fn *visit, void *context);
+
+/* No channel is left. Called once, in a later turn; it may destroy the server. */
+typedef void weir_drained_fn(void *context);
 
 /*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
- * passed, and are aborted then. Calls `drained(context)` when no channel is left. Replies that only
+ * passed, and are aborted then. `drained` may be NULL. Replies that only
  * the program can end (event streams, a generator that waits) take all of drain_ms unless the
  * program ends them.
  */
 WEIR_API void weir_server_drain(
-        struct weir_server *server, void (*drained)(void *context), void *context);
+        struct weir_server *server, weir_drained_fn *drained, void *context);
 
 /*
  * Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol.

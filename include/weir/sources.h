@@ -34,12 +34,15 @@ WEIR_API struct weir_producer *weir_produce_format(const char *format, ...)
  */
 WEIR_API struct weir_producer *weir_produce_lines(const char *const *lines, const char *ending);
 
+/* Releases borrowed memory: it is not read any more. Called exactly once. */
+typedef void weir_release_fn(void *context);
+
 /*
  * A list of buffers, one after the other. The array is copied; the bytes are borrowed until the
  * close calls `release(context)`. NULL: there is nothing to release.
  */
-WEIR_API struct weir_producer *weir_produce_buffers(const struct weir_span *buffers, size_t count,
-        void (*release)(void *context), void *context);
+WEIR_API struct weir_producer *weir_produce_buffers(
+        const struct weir_span *buffers, size_t count, weir_release_fn *release, void *context);
 
 /* -- descriptors -- */
 
@@ -58,23 +61,28 @@ WEIR_API struct weir_producer *weir_produce_stream(struct weir_loop *loop, int f
 
 /* -- callbacks -- */
 
-/*
- * A producer made of two functions. `more(context, out)` puts bytes and answers as a producer does;
- * `close(context, why)` may be NULL. To put bytes later, answer WEIR_WAIT, and call weir_wake for
- * the producer when they are there.
- */
-WEIR_API struct weir_producer *weir_produce_generator(
-        enum weir_more (*more)(void *context, struct weir_output *out),
-        void (*close)(void *context, enum weir_close_reason why), void *context);
+/* Puts bytes and answers as the `more` of a producer does (weir/producer.h). */
+typedef enum weir_more weir_generator_fn(void *context, struct weir_output *out);
+
+/* The last call, exactly once: as the `close` of a producer. */
+typedef void weir_close_fn(void *context, enum weir_close_reason why);
 
 /*
- * A sequence of items. `next(context, &item)` returns WEIR_MORE with the next item, which may have
- * any size and must not change until the next call or the close; or WEIR_WAIT, WEIR_DONE or
- * WEIR_FAILED without one.
+ * A producer made of two functions; `close` may be NULL. To put bytes later, answer WEIR_WAIT, and
+ * call weir_wake for the producer when they are there.
  */
+WEIR_API struct weir_producer *weir_produce_generator(
+        weir_generator_fn *more, weir_close_fn *close, void *context);
+
+/*
+ * Returns WEIR_MORE with the next item, which may have any size and must not change until the next
+ * call or the close; or WEIR_WAIT, WEIR_DONE or WEIR_FAILED without one.
+ */
+typedef enum weir_more weir_iterator_fn(void *context, struct weir_span *ret_item);
+
+/* A sequence of items; `close` may be NULL. */
 WEIR_API struct weir_producer *weir_produce_iterator(
-        enum weir_more (*next)(void *context, struct weir_span *ret_item),
-        void (*close)(void *context, enum weir_close_reason why), void *context);
+        weir_iterator_fn *next, weir_close_fn *close, void *context);
 
 WEIR_C_END
 

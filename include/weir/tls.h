@@ -58,14 +58,18 @@ struct weir_tls_options {
 WEIR_API void weir_tls_options_init(struct weir_tls_options *options);
 
 /*
- * Reads and checks the files; blocks. Calls `report(context, path, text)`, which may be NULL, for
- * every mistake; the path is the pointer of the options, or "". Returns 0; WEIR_E_SYNTAX if there
- * was a mistake (a file cannot be read or parsed, key and certificate do not belong together, …);
- * or -ENOMEM.
+ * Reports a mistake in the options or their files. `path` is the pointer of the options, or "";
+ * `text` is valid during the call.
+ */
+typedef void weir_tls_report_fn(void *context, const char *path, const char *text);
+
+/*
+ * Reads and checks the files; blocks. Calls `report`, which may be NULL, for every mistake. Returns
+ * 0; WEIR_E_SYNTAX if there was a mistake (a file cannot be read or parsed, key and certificate do
+ * not belong together, …); or -ENOMEM.
  */
 WEIR_API int weir_tls_server_create(const struct weir_tls_options *options,
-        void (*report)(void *context, const char *path, const char *text), void *context,
-        struct weir_tls **ret);
+        weir_tls_report_fn *report, void *context, struct weir_tls **ret);
 
 /* -- clients ----------------------------------------------------------------------------------- */
 
@@ -85,9 +89,9 @@ struct weir_tls_client_options {
 /* Sets `verify`, and everything else to NULL. */
 WEIR_API void weir_tls_client_options_init(struct weir_tls_client_options *options);
 
+/* Reads and checks the files, as weir_tls_server_create does. */
 WEIR_API int weir_tls_client_create(const struct weir_tls_client_options *options,
-        void (*report)(void *context, const char *path, const char *text), void *context,
-        struct weir_tls **ret);
+        weir_tls_report_fn *report, void *context, struct weir_tls **ret);
 
 /* -- both -------------------------------------------------------------------------------------- */
 

@@ -28,13 +28,17 @@ WEIR_API struct weir_producer *weir_produce_composite(
 WEIR_API struct weir_producer *weir_produce_glob(struct weir_producer *child, size_t size);
 
 /*
- * The chunked transfer coding (RFC 9112 7.1), one chunk for each answer of the child. `trailers`,
- * if not NULL, is called once when the child is done. It writes whole field lines ("Name:
- * value\r\n") to `text`, WEIR_TRAILERS_MAX bytes at most, and returns their length. After a child
- * that fails, the last chunk is missing.
+ * Called once, when the child is done. Writes whole field lines ("Name: value\r\n") to `text`, at
+ * most `room` bytes, which are WEIR_TRAILERS_MAX. Returns their length.
  */
-WEIR_API struct weir_producer *weir_produce_chunked(struct weir_producer *child,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context);
+typedef size_t weir_trailers_fn(void *context, char *text, size_t room);
+
+/*
+ * The chunked transfer coding (RFC 9112 7.1), one chunk for each answer of the child. `trailers`
+ * may be NULL. After a child that fails, the last chunk is missing.
+ */
+WEIR_API struct weir_producer *weir_produce_chunked(
+        struct weir_producer *child, weir_trailers_fn *trailers, void *context);
 
 /*
  * gzip (RFC 1952), or the zlib format (RFC 1950), which HTTP calls "deflate". The loop's one
@@ -68,16 +72,24 @@ WEIR_API struct weir_producer *weir_produce_throttle(
         struct weir_producer *child, uint64_t bytes_per_second, size_t burst);
 
 /*
- * Calls `on_end(context, why, bytes)` exactly once, at the close. `bytes` is how many were taken:
- * for the outermost producer of a reply, by the kernel. Without memory, or for a child of NULL,
- * on_end is called at once with WEIR_CLOSE_FAILED.
+ * The producer is closed. `bytes` is how many were taken: for the outermost producer of a reply, by
+ * the kernel.
  */
-WEIR_API struct weir_producer *weir_produce_hook(struct weir_producer *child,
-        void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context);
+typedef void weir_hook_fn(void *context, enum weir_close_reason why, uint64_t bytes);
 
-/* Calls `see(context, bytes)` with every byte that passes, in order, exactly once. */
-WEIR_API struct weir_producer *weir_produce_tee(struct weir_producer *child,
-        void (*see)(void *context, struct weir_span bytes), void *context);
+/*
+ * Calls `on_end` exactly once, at the close. Without memory, or for a child of NULL, it is called
+ * at once with WEIR_CLOSE_FAILED.
+ */
+WEIR_API struct weir_producer *weir_produce_hook(
+        struct weir_producer *child, weir_hook_fn *on_end, void *context);
+
+/* The bytes that pass next; valid until it returns. */
+typedef void weir_tee_fn(void *context, struct weir_span bytes);
+
+/* Calls `see` with every byte that passes, in order, exactly once. */
+WEIR_API struct weir_producer *weir_produce_tee(
+        struct weir_producer *child, weir_tee_fn *see, void *context);
 
 WEIR_C_END
 

@@ -1,14 +1,11 @@
 /* The growable buffer. It keeps size ≤ capacity ≤ the limit of the last call, and never shrinks. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <weir/buffer.h>
 #include <weir/error.h>
-
-#include "helper.h"
 
 enum {
 	SMALLEST = 64,
@@ -83,19 +80,6 @@ int weir_buffer_read(struct weir_buffer *buffer, int fd, size_t limit)
 		if (buffer->size > limit)
 			return WEIR_E_LIMIT;
 	}
-}
-
-int file_read_whole(
-        int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret)
-{
-	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
-	if (fd < 0)
-		return -errno;
-	int error = weir_buffer_read(ret, fd, limit);
-	close(fd);
-	if (error < 0)
-		weir_buffer_finish(ret);
-	return error;
 }
 
 void weir_buffer_consume(struct weir_buffer *buffer, size_t size)

@@ -1,7 +1,8 @@
-/* The texts of our own codes; those of the system come from strerror. */
+/* The texts of our own codes (those of the system come from strerror), and the version. */
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/version.h>
 
 const char *weir_error_text(int error)
 {
@@ -19,4 +20,9 @@ const char *weir_error_text(int error)
 	}
 	const char *text = strerrordesc_np(-error);
 	return text ? text : "unknown error";
+}
+
+const char *weir_version(void)
+{
+	return WEIR_VERSION;
 }

@@ -1,13 +1,20 @@
-/* Small helpers that every layer needs. They evaluate each argument once. */
+/*
+ * Small helpers that every layer needs: values, texts, files, random bits. The macros evaluate each
+ * argument once.
+ */
 #ifndef WEIR_BASE_HELPER_H
 #define WEIR_BASE_HELPER_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <weir/buffer.h>
 #include <weir/span.h>
+
+/* -- values and texts -------------------------------------------------------------------------- */
 
 /* The smaller and the larger of two values, in the type that the usual conversions give them. */
 #define min_of(a, b)                                                                               \
@@ -49,6 +56,8 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* -- files ------------------------------------------------------------------------------------- */
+
 /*
  * Reads the whole file `path`, relative to `directory` (AT_FDCWD: the working directory); blocks.
  * `flags` are added to O_RDONLY | O_CLOEXEC | O_NOCTTY. Returns 0 and fills the empty `*ret`;
@@ -57,5 +66,26 @@ static inline bool text_copy(char *to, size_t size, const char *from)
  */
 int file_read_whole(
         int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret);
+
+/*
+ * Reads all `size` bytes of a file from `offset` on. Returns 0, -EIO if the file ends before that,
+ * or another errno of pread.
+ */
+int extent_read(int fd, char *to, size_t size, off_t offset);
+
+/* -- random bits ------------------------------------------------------------------------------- */
+
+/*
+ * Random bits that nobody can guess, taken from the kernel a block at a time: the IDs of questions
+ * and the case of their letters need a few bytes each. Bytes that were taken are erased. All zero
+ * at first.
+ */
+struct random_pool {
+	uint8_t bytes[256];
+	size_t left; /* the last of them, not taken yet */
+};
+
+/* Returns 0 or a negative errno of getrandom; size ≤ sizeof bytes. */
+int random_pool_take(struct random_pool *random, void *to, size_t size);
 
 #endif

@@ -16,7 +16,6 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
-#include "helper.h"
 #include "loop_internal.h"
 
 uint32_t channel_clock(const struct weir_channel *channel)
@@ -346,18 +345,6 @@ void channel_kill(struct weir_channel *channel, int error, bool reset)
 	channel_schedule(channel);
 }
 
-void channel_bounds_fill(struct weir_bounds *bounds)
-{
-	bounds->request_max = or_default(bounds->request_max, (size_t)WEIR_REQUEST_MAX);
-	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
-	bounds->replies_max = or_default(bounds->replies_max, WEIR_REPLIES_MAX);
-	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_IDLE_MS);
-	bounds->request_ms = or_default(bounds->request_ms, WEIR_REQUEST_MS);
-	bounds->progress_ms = or_default(bounds->progress_ms, WEIR_PROGRESS_MS);
-	bounds->channels_max = or_default(bounds->channels_max, WEIR_CHANNELS_MAX);
-	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
-}
-
 struct weir_channel *channel_create(struct channel_group *group, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error)
 {
@@ -445,18 +432,6 @@ int weir_channel_local(const struct weir_channel *channel, struct weir_address *
 		return -errno;
 	*ret = address;
 	return 0;
-}
-
-void channel_count_peer(struct weir_channel *channel)
-{
-	struct weir_peers *peers = channel->group->listener->peers;
-	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
-}
-
-bool weir_channel_over_quota(const struct weir_channel *channel)
-{
-	const struct weir_listener *listener = channel->group->listener;
-	return listener && listener->peers && !channel->counted;
 }
 
 unsigned weir_channel_replies(const struct weir_channel *channel)

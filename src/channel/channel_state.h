@@ -1,10 +1,9 @@
 /*
  * The parts of a channel, for the files of this folder.
  *
- *   input.c     receives, cuts, calls the protocol
+ *   input.c     receives, cuts, calls the protocol; or the protocol takes it from the socket
  *   reply.c     the queue of replies
  *   flush.c     asks the producers of the replies, and sends their output
- *   divert.c    input that the protocol takes from the socket itself
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   permits.c   whether a server has room for another channel, and which one it closes for it
@@ -101,7 +100,7 @@ enum input_end {
 	INPUT_END_LAST = INPUT_END_REPORTED,
 };
 
-/* Input that somebody else takes from the socket (divert.c). */
+/* Input that somebody else takes from the socket (input.c). */
 enum diversion {
 	DIVERT_NONE,
 	DIVERT_FIRST_BYTE, /* the first byte is awaited */
@@ -206,11 +205,8 @@ void channel_task(struct weir_task *task);
 void channel_destroy(struct weir_channel *channel);
 /* The phase's own consequences follow; from CHANNEL_CLOSING on, no earlier phase comes back. */
 void channel_enter(struct weir_channel *channel, enum channel_phase phase);
-/* Counts the connection among the peers of the listener, if their number is bounded. */
-void channel_count_peer(struct weir_channel *channel);
 /* Enters CHANNEL_DEAD; `error` is for close(). */
 void channel_kill(struct weir_channel *channel, int error, bool reset);
-void channel_bounds_fill(struct weir_bounds *bounds);
 uint32_t channel_clock(const struct weir_channel *channel);
 /* No request has begun and no reply is due: the channel may be closed without harm. */
 bool channel_idle(const struct weir_channel *channel);
@@ -235,8 +231,7 @@ void channel_input_tell_eof(struct weir_channel *channel);
 /* Counts received bytes of streamed input. */
 void channel_input_note(struct weir_channel *channel, size_t size);
 
-/* -- divert.c-- */
-/* The socket has input, or its end, for the protocol. */
+/* Diverted: the socket has input, or its end, for the protocol. */
 void channel_divert_readable(struct weir_channel *channel);
 /* The gathering time has passed. */
 void channel_divert_gathered(struct weir_channel *channel);
@@ -268,8 +263,6 @@ void channel_secure_fail(struct weir_channel *channel, int error);
 void channel_secure_end(struct weir_channel *channel);
 /* `size` bytes of input came in clear after the upgrade was asked for. */
 void channel_secure_drop(struct weir_channel *channel, size_t size);
-/* Fills the bounds and begins the lists. */
-void channel_group_init(struct channel_group *group);
 
 /* -- permits.c -- */
 /* For a server: it uses the permits of its bounds. Returns 0 or -ENOMEM. */
@@ -287,6 +280,8 @@ void permits_channel_closed(struct channel_group *group);
  * closed; another loop is asked to close one then.
  */
 bool permits_make_room(struct channel_group *group);
+/* Counts the connection among the peers of the listener, if their number is bounded. */
+void channel_count_peer(struct weir_channel *channel);
 
 /* -- timeout.c -- */
 /*

@@ -29,8 +29,7 @@ struct weir_datagrams {
 	struct weir_watch watch;
 	struct weir_loop *loop;
 	struct weir_address address;
-	size_t (*answer)(
-	        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
+	weir_datagram_answer_fn *answer;
 	void *context;
 	size_t receive_max;
 	size_t reply_max;

@@ -16,7 +16,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 /* -- sending ----------------------------------------------------------------------------------- */
 

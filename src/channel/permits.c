@@ -261,3 +261,17 @@ void permits_leave(struct channel_group *group)
 	if (!asked)
 		member_free(member);
 }
+
+/* -- the connections of one address ------------------------------------------------------------ */
+
+void channel_count_peer(struct weir_channel *channel)
+{
+	struct weir_peers *peers = channel->group->listener->peers;
+	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
+}
+
+bool weir_channel_over_quota(const struct weir_channel *channel)
+{
+	const struct weir_listener *listener = channel->group->listener;
+	return listener && listener->peers && !channel->counted;
+}

@@ -13,7 +13,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
-#include "tls_transport.h"
+#include "transport_internal.h"
 
 /* -- recycled memory --------------------------------------------------------------------------- */
 

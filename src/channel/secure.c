@@ -20,14 +20,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
-#include "tls_transport.h"
-
-void channel_group_init(struct channel_group *group)
-{
-	channel_bounds_fill(&group->bounds);
-	weir_list_init(&group->channels);
-	weir_list_init(&group->handshakes);
-}
+#include "transport_internal.h"
 
 /* -- beginning --------------------------------------------------------------------------------- */
 

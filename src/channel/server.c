@@ -14,6 +14,7 @@
 #include <weir/tls.h>
 
 #include "channel_state.h"
+#include "helper.h"
 
 struct weir_server {
 	struct channel_group group;
@@ -23,10 +24,12 @@ struct weir_server {
 	struct weir_address address;
 	bool paused;
 	bool full; /* paused until a channel has gone, or may give way */
-	void (*drained)(void *context);
+	weir_drained_fn *drained;
 	void *drained_context;
 	struct weir_task drained_task;
 };
+
+/* -- options ----------------------------------------------------------------------------------- */
 
 void weir_bounds_init(struct weir_bounds *bounds)
 {
@@ -52,6 +55,28 @@ void weir_server_options_init(struct weir_server_options *options)
 	*options = (struct weir_server_options){0};
 	weir_listener_init(&options->listener);
 }
+
+/* Fills in the default for each bound that is 0. */
+static void server_bounds_fill(struct weir_bounds *bounds)
+{
+	bounds->request_max = or_default(bounds->request_max, (size_t)WEIR_REQUEST_MAX);
+	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
+	bounds->replies_max = or_default(bounds->replies_max, WEIR_REPLIES_MAX);
+	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_IDLE_MS);
+	bounds->request_ms = or_default(bounds->request_ms, WEIR_REQUEST_MS);
+	bounds->progress_ms = or_default(bounds->progress_ms, WEIR_PROGRESS_MS);
+	bounds->channels_max = or_default(bounds->channels_max, WEIR_CHANNELS_MAX);
+	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
+}
+
+static void server_group_init(struct channel_group *group)
+{
+	server_bounds_fill(&group->bounds);
+	weir_list_init(&group->channels);
+	weir_list_init(&group->handshakes);
+}
+
+/* -- accepting --------------------------------------------------------------------------------- */
 
 static void server_set_paused(struct weir_server *server, bool paused);
 
@@ -157,7 +182,7 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 static void server_on_drained(struct weir_task *task)
 {
 	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drained_task);
-	void (*drained)(void *context) = server->drained;
+	weir_drained_fn *drained = server->drained;
 	server->drained = NULL;
 	if (drained)
 		drained(server->drained_context);
@@ -242,7 +267,7 @@ static struct weir_server *server_allocate(
 	        .tls = options->listener.tls_upgrade ? NULL : options->listener.tls,
 	        .tls_refusal = options->tls_refusal,
 	};
-	channel_group_init(&server->group);
+	server_group_init(&server->group);
 	weir_list_init(&server->timer.link);
 	return server;
 }
@@ -299,16 +324,11 @@ unsigned weir_server_channels(const struct weir_server *server)
 	return server->group.count;
 }
 
-void weir_server_each(struct weir_server *server,
-        bool (*visit)(void *context, struct weir_channel *channel), void *context)
+void weir_server_each(struct weir_server *server, weir_channel_visit_fn *visit, void *context)
 {
-	struct weir_list *channels = &server->group.channels;
-	for (struct weir_list *link = channels->next, *next; link != channels; link = next) {
-		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
-		next = link->next;
+	WEIR_LIST_EACH_SAFE (struct weir_channel, channel, next, &server->group.channels, link)
 		if (!channel_dead(channel) && !visit(context, channel))
 			return;
-	}
 }
 
 static void server_kill_all(struct weir_server *server, int error)
@@ -322,7 +342,7 @@ static void server_on_drain_end(struct weir_timer *timer)
 	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
 }
 
-void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
+void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, void *context)
 {
 	struct channel_group *group = &server->group;
 	server->drained = drained;
@@ -394,7 +414,7 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
 	group->context = context;
 	if (bounds)
 		group->bounds = *bounds;
-	channel_group_init(group);
+	server_group_init(group);
 	struct weir_channel *channel = channel_create(group, fd, peer, true, &error);
 	if (!channel) {
 		free(group);

@@ -54,7 +54,7 @@ static int poller_control(
 }
 
 int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd, unsigned events,
-        void (*on_event)(struct weir_watch *watch, unsigned events))
+        weir_watch_fn *on_event)
 {
 	if ((unsigned)fd >= loop->slot_count) {
 		int error = poller_grow_slots(loop, (unsigned)fd + 1);
@@ -147,7 +147,7 @@ static void poller_on_signal(struct weir_watch *watch, unsigned events)
 }
 
 int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals, const int *list,
-        void (*on_signal)(struct weir_signals *signals, int signal))
+        weir_signal_fn *on_signal)
 {
 	sigset_t set;
 	sigemptyset(&set);

@@ -22,8 +22,8 @@ void timer_wheel_init(struct wheel *wheel, int64_t now_ms)
 	wheel->tick = timer_tick_of(now_ms);
 }
 
-void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
-        void (*on_time)(struct weir_timer *timer))
+void weir_timer_start(
+        struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms, weir_timer_fn *on_time)
 {
 	struct wheel *wheel = &loop->wheel;
 	weir_timer_stop(timer);

@@ -105,7 +105,7 @@ static int work_enqueue(struct lane *lane, struct weir_work *work)
 }
 
 int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir_work *work,
-        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
+        weir_work_fn *run, weir_work_fn *done)
 {
 	work->loop = loop;
 	work->run = run;
@@ -122,8 +122,8 @@ int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir
 	return error;
 }
 
-int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
-        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
+int weir_work_submit(
+        struct weir_loop *loop, struct weir_work *work, weir_work_fn *run, weir_work_fn *done)
 {
 	return weir_work_submit_to(loop, WEIR_LANE_GENERAL, work, run, done);
 }

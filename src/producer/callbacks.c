@@ -13,8 +13,8 @@
 
 struct generator {
 	struct weir_producer base;
-	enum weir_more (*more)(void *context, struct weir_output *out);
-	void (*close)(void *context, enum weir_close_reason why);
+	weir_generator_fn *more;
+	weir_close_fn *close;
 	void *context;
 };
 
@@ -40,8 +40,7 @@ static const struct weir_producer_type generator_type = {
 };
 
 struct weir_producer *weir_produce_generator(
-        enum weir_more (*more)(void *context, struct weir_output *out),
-        void (*close)(void *context, enum weir_close_reason why), void *context)
+        weir_generator_fn *more, weir_close_fn *close, void *context)
 {
 	struct generator *generator = malloc(sizeof *generator);
 	if (!generator) {
@@ -60,8 +59,8 @@ struct weir_producer *weir_produce_generator(
 
 struct iterator {
 	struct weir_producer base;
-	enum weir_more (*next)(void *context, struct weir_span *ret_item);
-	void (*close)(void *context, enum weir_close_reason why);
+	weir_iterator_fn *next;
+	weir_close_fn *close;
 	void *context;
 	struct weir_span item;
 };
@@ -114,8 +113,7 @@ static const struct weir_producer_type iterator_type = {
 };
 
 struct weir_producer *weir_produce_iterator(
-        enum weir_more (*next)(void *context, struct weir_span *ret_item),
-        void (*close)(void *context, enum weir_close_reason why), void *context)
+        weir_iterator_fn *next, weir_close_fn *close, void *context)
 {
 	struct iterator *iterator = malloc(sizeof *iterator);
 	if (!iterator) {

@@ -9,13 +9,12 @@
 
 #include <weir/transformers.h>
 
-#include "inner.h"
-#include "pending.h"
+#include "producer_internal.h"
 
 struct chunked {
 	struct weir_producer base;
 	struct weir_producer *child;
-	size_t (*trailers)(void *context, char *text, size_t room);
+	weir_trailers_fn *trailers;
 	void *context;
 	struct producer_pending pending;
 	bool ended; /* the child is done, the last chunk is not put yet */
@@ -68,13 +67,13 @@ static enum weir_more chunked_producer_compose(
         struct weir_producer *producer, struct weir_output *out)
 {
 	struct chunked *chunked = (struct chunked *)producer;
-	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
 	if (chunked->ended)
 		return chunked_producer_put_last(chunked, out);
 	size_t room = weir_output_room(out) - HEAD_MAX - END_SIZE - LAST_SIZE;
 	unsigned free_pieces = output_free_pieces(out) - (LEAST_PIECES - 1);
-	free_pieces = min_of(free_pieces, WEIR_INNER_PIECES);
+	free_pieces = min_of(free_pieces, PRODUCER_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(chunked->child, &inner);
 	if (inner.size && !chunked_producer_put_chunk(out, &inner))
@@ -107,8 +106,8 @@ static const struct weir_producer_type chunked_type = {
         .close = chunked_producer_close,
 };
 
-struct weir_producer *weir_produce_chunked(struct weir_producer *child,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context)
+struct weir_producer *weir_produce_chunked(
+        struct weir_producer *child, weir_trailers_fn *trailers, void *context)
 {
 	struct chunked *chunked = child ? calloc(1, sizeof *chunked) : NULL;
 	if (!chunked) {

@@ -7,7 +7,7 @@
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
-#include "compressor.h"
+#include "producer_internal.h"
 #include "loop_internal.h"
 
 const char *const compressor_name = "isal";

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "compressor.h"
+#include "producer_internal.h"
 #include "loop_internal.h"
 
 const char *const compressor_name = "zlib";

@@ -10,9 +10,7 @@
 
 #include <weir/transformers.h>
 
-#include "compressor.h"
-#include "inner.h"
-#include "pending.h"
+#include "producer_internal.h"
 
 enum format {
 	GZIP,
@@ -90,10 +88,10 @@ static char *gzip_producer_write_all(
 static enum weir_more gzip_producer_read_block(
         struct gzip *gzip, struct weir_output *out, size_t want, struct weir_span *ret)
 {
-	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
 	*ret = weir_span(NULL, 0);
-	weir_output_init_inner(&inner, out, pieces, WEIR_INNER_PIECES, want);
+	weir_output_init_inner(&inner, out, pieces, PRODUCER_INNER_PIECES, want);
 	enum weir_more more = weir_producer_more(gzip->child, &inner);
 	if (!inner.size)
 		return more;
@@ -112,8 +110,8 @@ static enum weir_more gzip_producer_read_block(
 static size_t gzip_producer_block_size(size_t room)
 {
 	size_t size = room < BLOCK_MIN / 2 ? BLOCK_MIN : room * 2;
-	size_t fitting = compressor_bound(WEIR_BLOCK_SIZE) + HEAD_MAX + TAIL_MAX;
-	return size > WEIR_BLOCK_SIZE || room >= fitting ? WEIR_BLOCK_SIZE : size;
+	size_t fitting = compressor_bound(COMPRESSOR_BLOCK_SIZE) + HEAD_MAX + TAIL_MAX;
+	return size > COMPRESSOR_BLOCK_SIZE || room >= fitting ? COMPRESSOR_BLOCK_SIZE : size;
 }
 
 static enum weir_more gzip_producer_more(struct weir_producer *producer, struct weir_output *out)

@@ -12,7 +12,7 @@
 
 #include <weir/sources.h>
 
-#include "output_internal.h"
+#include "producer_internal.h"
 
 /* -- one stretch ------------------------------------------------------------------------------- */
 
@@ -117,7 +117,7 @@ struct weir_producer *weir_produce_format(const char *format, ...)
 
 struct buffers {
 	struct weir_producer base;
-	void (*release)(void *context);
+	weir_release_fn *release;
 	void *context;
 	size_t current;
 	size_t count;
@@ -161,8 +161,8 @@ static const struct weir_producer_type buffers_type = {
         .size = buffers_producer_size,
 };
 
-struct weir_producer *weir_produce_buffers(const struct weir_span *buffers, size_t count,
-        void (*release)(void *context), void *context)
+struct weir_producer *weir_produce_buffers(
+        const struct weir_span *buffers, size_t count, weir_release_fn *release, void *context)
 {
 	struct buffers *producer = NULL;
 	size_t size;

@@ -10,25 +10,25 @@
 
 #include <weir/transformers.h>
 
-#include "inner.h"
+#include "producer_internal.h"
 
 /* -- the tee ----------------------------------------------------------------------------------- */
 
 struct tee {
 	struct weir_producer base;
 	struct weir_producer *child;
-	void (*see)(void *context, struct weir_span bytes);
+	weir_tee_fn *see;
 	void *context;
 };
 
 static enum weir_more tee_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct tee *tee = (struct tee *)producer;
-	struct weir_piece pieces[WEIR_INNER_PIECES];
-	struct weir_span bytes[WEIR_INNER_PIECES];
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
+	struct weir_span bytes[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
-	size_t room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
-	unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
+	size_t room = min_of(weir_output_room(out), PRODUCER_INNER_SIZE);
+	unsigned free_pieces = min_of(output_free_pieces(out), PRODUCER_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(tee->child, &inner);
 	unsigned count = output_look(&inner, bytes);
@@ -61,8 +61,7 @@ static const struct weir_producer_type tee_type = {
         .size = tee_producer_size,
 };
 
-struct weir_producer *weir_produce_tee(struct weir_producer *child,
-        void (*see)(void *context, struct weir_span bytes), void *context)
+struct weir_producer *weir_produce_tee(struct weir_producer *child, weir_tee_fn *see, void *context)
 {
 	struct tee *tee = child ? malloc(sizeof *tee) : NULL;
 	if (!tee) {
@@ -82,7 +81,7 @@ struct weir_producer *weir_produce_tee(struct weir_producer *child,
 struct hook {
 	struct weir_producer base;
 	struct weir_producer *child;
-	void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes);
+	weir_hook_fn *on_end;
 	void *context;
 };
 
@@ -111,8 +110,8 @@ static const struct weir_producer_type hook_type = {
         .size = hook_producer_size,
 };
 
-struct weir_producer *weir_produce_hook(struct weir_producer *child,
-        void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context)
+struct weir_producer *weir_produce_hook(
+        struct weir_producer *child, weir_hook_fn *on_end, void *context)
 {
 	struct hook *hook = child ? malloc(sizeof *hook) : NULL;
 	if (!hook) {

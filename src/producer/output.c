@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "extent.h"
+#include "helper.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 /* Up to this size, a copy behind existing scratch costs less than an iovec of its own. */
 enum {

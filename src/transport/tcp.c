@@ -5,7 +5,7 @@
 
 #include <weir/transport.h>
 
-#include "socket_call.h"
+#include "transport_internal.h"
 
 static ssize_t tcp_receive(struct weir_transport *transport, int fd, void *data, size_t size)
 {

@@ -12,7 +12,7 @@
 
 #include <weir/limits.h>
 
-#include "socket_call.h"
+#include "transport_internal.h"
 #include "tls_state.h"
 
 /* The content type of a client's first record. */

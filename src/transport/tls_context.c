@@ -89,6 +89,7 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 	}
 	refcount_init(&tls->references);
 	tls->server = server;
+	tls->verify = true;
 	tls->count = count;
 	tls->expires_s = INT64_MAX;
 	return tls;
@@ -241,9 +242,8 @@ void weir_tls_options_init(struct weir_tls_options *options)
 	*options = (struct weir_tls_options){0};
 }
 
-int weir_tls_server_create(const struct weir_tls_options *options,
-        void (*report)(void *context, const char *path, const char *text), void *context,
-        struct weir_tls **ret)
+int weir_tls_server_create(const struct weir_tls_options *options, weir_tls_report_fn *report,
+        void *context, struct weir_tls **ret)
 {
 	struct tls_fault_report to = {report, context};
 	ERR_clear_error();
@@ -351,8 +351,7 @@ static int tls_context_fill_client(struct weir_tls *tls,
 }
 
 int weir_tls_client_create(const struct weir_tls_client_options *options,
-        void (*report)(void *context, const char *path, const char *text), void *context,
-        struct weir_tls **ret)
+        weir_tls_report_fn *report, void *context, struct weir_tls **ret)
 {
 	struct tls_fault_report to = {report, context};
 	struct weir_tls *tls = tls_context_create(false, 1);

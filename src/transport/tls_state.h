@@ -11,7 +11,7 @@
 #include <weir/list.h>
 
 #include "refcount.h"
-#include "tls_transport.h"
+#include "transport_internal.h"
 
 /* -- the rules --------------------------------------------------------------------------------- */
 
@@ -32,7 +32,7 @@ struct tickets;
 struct weir_tls {
 	struct refcount references;
 	bool server;
-	bool verify;                      /* a client's */
+	bool verify;                      /* false only of a client that accepts any certificate */
 	struct certificate *certificates; /* of a client: one, perhaps without a certificate */
 	size_t count;
 	struct certificate_name *names;
@@ -45,7 +45,7 @@ struct weir_tls {
 
 /* Reports a mistake of the file, with OpenSSL's reason. Returns WEIR_E_SYNTAX. */
 struct tls_fault_report {
-	void (*report)(void *context, const char *path, const char *text);
+	weir_tls_report_fn *report;
 	void *context;
 };
 int tls_complain(const struct tls_fault_report *report, const char *path, const char *what);

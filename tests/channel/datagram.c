@@ -34,8 +34,11 @@ static size_t echo(void *context, const struct weir_datagram *datagram, void *re
 
 static struct weir_datagrams *create(const char *address)
 {
-	struct weir_datagrams_options options = {
-	        .receive_max = 64, .reply_max = 128, .answer = echo};
+	struct weir_datagrams_options options;
+	weir_datagrams_options_init(&options);
+	options.receive_max = 64;
+	options.reply_max = 128;
+	options.answer = echo;
 	struct weir_datagrams *datagrams;
 	assert_int_equal(weir_address_parse(weir_span_of(address), &options.address), 0);
 	assert_int_equal(weir_datagrams_create(loop, &options, &datagrams), 0);
@@ -164,10 +167,12 @@ static void anything_may_be_sent_later(void **state)
 static void failures_to_create(void **state)
 {
 	struct weir_datagrams *datagrams = create("127.0.0.1:0"), *second = NULL;
-	struct weir_datagrams_options options = {.address = *weir_datagrams_address(datagrams),
-	        .receive_max = 1,
-	        .reply_max = 1,
-	        .answer = echo};
+	struct weir_datagrams_options options;
+	weir_datagrams_options_init(&options);
+	options.address = *weir_datagrams_address(datagrams);
+	options.receive_max = 1;
+	options.reply_max = 1;
+	options.answer = echo;
 	(void)state;
 	assert_int_equal(weir_datagrams_create(loop, &options, &second), -EADDRINUSE);
 	fail_allocation_after(0, false);

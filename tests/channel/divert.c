@@ -81,9 +81,12 @@ static const struct weir_protocol protocol = {
 
 static void start(uint64_t length)
 {
-	struct weir_server_options options = {.listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds = {.request_ms = 2000, .progress_ms = 3000}};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.request_ms = 2000;
+	options.listener.bounds.progress_ms = 3000;
 	arrivals = pieces = requests = ends = closes = 0;
 	closed_with = 1;
 	tap = -1;

@@ -107,11 +107,16 @@ static const struct weir_protocol protocol = {
         .close = on_close,
 };
 
-static int start_with(struct weir_bounds bounds)
+static void start_with(uint32_t idle_ms, uint32_t request_ms, uint32_t progress_ms)
 {
-	struct weir_server_options options = {.listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds = bounds};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.idle_ms = idle_ms;
+	options.listener.bounds.request_ms = request_ms;
+	options.listener.bounds.progress_ms = progress_ms;
+	options.listener.bounds.drain_ms = 1000;
 	opens = closes = drains = timeouts = 0;
 	closed_with = 1;
 	open_result = 0;
@@ -119,13 +124,11 @@ static int start_with(struct weir_bounds bounds)
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_server_create(loop, &options, &server), 0);
 	peer = peer_connect(loop, weir_server_address(server), 0);
-	return 0;
 }
 
 static void start(void)
 {
-	start_with((struct weir_bounds){
-	        .idle_ms = 1000, .request_ms = 2000, .progress_ms = 3000, .drain_ms = 1000});
+	start_with(1000, 2000, 3000);
 }
 
 static void stop(void)
@@ -429,8 +432,7 @@ static void a_peer_that_takes_nothing_is_dropped(void **state)
 static void a_bound_may_be_never(void **state)
 {
 	(void)state;
-	start_with((struct weir_bounds){
-	        .idle_ms = UINT32_MAX, .request_ms = UINT32_MAX, .progress_ms = UINT32_MAX});
+	start_with(UINT32_MAX, UINT32_MAX, UINT32_MAX);
 	settle("a\r\nb");
 	pass(1000);
 	assert_int_equal(closes, 0);

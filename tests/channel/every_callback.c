@@ -381,15 +381,15 @@ static int set_up(void **state)
 	memset(big, 'b', sizeof big);
 	if (weir_loop_create(&loop) < 0)
 		return -1;
-	struct weir_server_options options = {
-	        .listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds = {.request_max = 20,
-	                .replies_max = 3,
-	                .idle_ms = 3000,
-	                .request_ms = 3000,
-	                .progress_ms = 3000},
-	};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.request_max = 20;
+	options.listener.bounds.replies_max = 3;
+	options.listener.bounds.idle_ms = 3000;
+	options.listener.bounds.request_ms = 3000;
+	options.listener.bounds.progress_ms = 3000;
 	return weir_server_create(loop, &options, &server);
 }
 

@@ -36,11 +36,11 @@ static const struct weir_protocol protocol = {.name = "permits", .request = on_r
 
 static int server_create(struct weir_loop *loop, struct weir_server **ret)
 {
-	struct weir_server_options options = {
-	        .listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds.permits = permits,
-	};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.permits = permits;
 	return weir_server_create(loop, &options, ret);
 }
 

@@ -62,9 +62,11 @@ static const struct weir_protocol protocol = {
 
 static void start(unsigned replies_max, int receive_buffer)
 {
-	struct weir_server_options options = {.listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds.replies_max = replies_max};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.replies_max = replies_max;
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_server_create(loop, &options, &server), 0);
 	peer = peer_connect(loop, weir_server_address(server), receive_buffer);

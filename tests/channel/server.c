@@ -74,17 +74,23 @@ static void drained_destroys(void *context)
 	server = NULL;
 }
 
-static void start(struct weir_bounds bounds)
+static void start_with(unsigned channels_max, uint32_t drain_ms)
 {
-	struct weir_server_options options = {
-	        .listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.bounds = bounds,
-	        .listener.accept_failed = accept_failed,
-	};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.bounds.channels_max = channels_max;
+	options.listener.bounds.drain_ms = drain_ms;
+	options.listener.accept_failed = accept_failed;
 	opens = closes = failures = drained = 0;
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_server_create(loop, &options, &server), 0);
+}
+
+static void start(void)
+{
+	start_with(WEIR_CHANNELS_MAX, WEIR_DRAIN_MS);
 }
 
 static void stop(void)
@@ -101,7 +107,7 @@ static void no_more_channels_than_allowed(void **state)
 		CLIENTS = 10
 	};
 	struct peer peers[CLIENTS];
-	start((struct weir_bounds){.channels_max = 3});
+	start_with(3, WEIR_DRAIN_MS);
 	for (int i = 0; i < CLIENTS; i++) {
 		peers[i] = peer_connect(loop, weir_server_address(server), 0);
 		peer_send(&peers[i], "hi\r\n");
@@ -119,7 +125,7 @@ static void the_longest_idle_channel_gives_way(void **state)
 {
 	(void)state;
 	struct peer peers[4];
-	start((struct weir_bounds){.channels_max = 3});
+	start_with(3, WEIR_DRAIN_MS);
 	reply = NULL;
 	for (int i = 0; i < 3; i++) {
 		peers[i] = peer_connect(loop, weir_server_address(server), 0);
@@ -154,7 +160,7 @@ static void a_channel_that_has_asked_nothing_gives_way_sooner(void **state)
 {
 	(void)state;
 	struct peer silent, asked;
-	start((struct weir_bounds){.channels_max = 1});
+	start_with(1, WEIR_DRAIN_MS);
 	silent = peer_connect(loop, weir_server_address(server), 0);
 	assert_true(TURN_UNTIL(loop, opens == 1));
 	asked = peer_connect(loop, weir_server_address(server), 0);
@@ -182,7 +188,7 @@ static void a_stalled_request_gives_way_if_nobody_is_idle(void **state)
 {
 	(void)state;
 	struct peer peers[2];
-	start((struct weir_bounds){.channels_max = 1});
+	start_with(1, WEIR_DRAIN_MS);
 	peers[0] = peer_connect(loop, weir_server_address(server), 0);
 	peer_send(&peers[0], "half a li");
 	peer_turn(&peers[0], 5);
@@ -222,7 +228,7 @@ static void compression_of_much_leaves_others_their_turn(void **state)
 {
 	(void)state;
 	struct peer peers[3];
-	start((struct weir_bounds){0});
+	start();
 	for (int i = 0; i < 3; i++)
 		peers[i] = peer_connect(loop, weir_server_address(server), 0);
 	for (int i = 0; i < 2; i++) {
@@ -261,7 +267,7 @@ static void descriptors_may_run_out(void **state)
 	(void)state;
 	pid_t child = fork();
 	if (child == 0) {
-		start((struct weir_bounds){0});
+		start();
 		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 		int next = dup(0);
 		close(next);
@@ -293,7 +299,7 @@ static void a_listener_is_watched_again_though_the_kernel_refuses_at_first(void 
 {
 	(void)state;
 	for (unsigned good = 0; good < 2; good++) {
-		start((struct weir_bounds){0});
+		start();
 		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 		fail_accept(1, EMFILE);
 		fail_epoll_ctl(good, 1, ENOMEM);
@@ -315,7 +321,7 @@ static void a_listener_is_watched_again_though_the_kernel_refuses_at_first(void 
 static void a_peer_may_be_gone_already(void **state)
 {
 	(void)state;
-	start((struct weir_bounds){0});
+	start();
 	for (int i = 0; i < 100; i++) {
 		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 		if (i % 2)
@@ -336,7 +342,7 @@ static void drain_closes_the_idle_and_lets_the_busy_finish(void **state)
 {
 	(void)state;
 	for (int deadline = 0; deadline <= 1; deadline++) {
-		start((struct weir_bounds){.drain_ms = 1000});
+		start_with(WEIR_CHANNELS_MAX, 1000);
 		struct peer idle = peer_connect(loop, weir_server_address(server), 0);
 		struct peer busy = peer_connect(loop, weir_server_address(server), 0);
 		reply = NULL;
@@ -386,7 +392,7 @@ static void open_channels_are_visited(void **state)
 	(void)state;
 	unsigned counts[3] = {0};
 	uint32_t quiet_ms;
-	start((struct weir_bounds){0});
+	start();
 	struct peer idle = peer_connect(loop, weir_server_address(server), 0);
 	struct peer begun = peer_connect(loop, weir_server_address(server), 0);
 	struct peer waits = peer_connect(loop, weir_server_address(server), 0);
@@ -418,7 +424,7 @@ static void open_channels_are_visited(void **state)
 static void destroy_aborts_what_is_open(void **state)
 {
 	(void)state;
-	start((struct weir_bounds){0});
+	start();
 	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 	reply = NULL;
 	peer_send(&peer, "open\r\n");
@@ -479,7 +485,7 @@ static struct weir_channel *connect_to(const struct weir_address *address)
 static void connecting_works_or_tells_why(void **state)
 {
 	(void)state;
-	start((struct weir_bounds){0});
+	start();
 	struct weir_address address = *weir_server_address(server);
 	connect_to(&address);
 	assert_true(TURN_UNTIL(loop, out_closes == 1));
@@ -511,7 +517,7 @@ static void connecting_has_its_time(void **state)
 	assert_int_equal(bind(listener, &address.any, sizeof address.v4), 0);
 	assert_int_equal(listen(listener, 0), 0);
 	assert_int_equal(getsockname(listener, &address.any, &size), 0);
-	start((struct weir_bounds){0});
+	start();
 	struct peer first = peer_connect(loop, &address, 0),
 	            second = peer_connect(loop, &address, 0);
 	connect_to(&address);

@@ -130,8 +130,11 @@ static struct weir_tls *make_rules(const struct weir_tls_options *more)
 	        certificate_make("two", "DNS:other.test,DNS:*.wild.test", 10);
 	struct weir_tls_certificate certificates[] = {
 	        {files.chain, files.key, NULL}, {other.chain, other.key, NULL}};
-	struct weir_tls_options options = more ? *more : (struct weir_tls_options){0};
+	struct weir_tls_options options;
 	struct weir_tls *tls = NULL;
+	weir_tls_options_init(&options);
+	if (more)
+		options = *more;
 	options.certificates = certificates;
 	options.count = 2;
 	options.alpn = alpn;
@@ -145,13 +148,13 @@ static void start(bool from_the_first_byte, const struct weir_tls_options *more)
 	rules = make_rules(more);
 	client = secret_context();
 	assert_int_equal(weir_loop_create(&loop), 0);
-	struct weir_server_options options = {
-	        .listener.address = local_address(),
-	        .protocol = &protocol,
-	        .listener.tls = from_the_first_byte ? rules : NULL,
-	        .tls_refusal = "speak TLS\r\n",
-	        .listener.tls_failed = on_tls_failed,
-	};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.tls = from_the_first_byte ? rules : NULL;
+	options.tls_refusal = "speak TLS\r\n";
+	options.listener.tls_failed = on_tls_failed;
 	assert_int_equal(weir_server_create(loop, &options, &server), 0);
 }
 
@@ -324,7 +327,10 @@ static void sessions_are_resumed(void **state)
 		assert_memory_not_equal(first, none, 16);
 		resume(true, versions[i]);
 		assert_memory_equal(told.session, first, 16);
-		struct weir_tls *next = make_rules(&(struct weir_tls_options){.tickets = rules});
+		struct weir_tls_options reload;
+		weir_tls_options_init(&reload);
+		reload.tickets = rules;
+		struct weir_tls *next = make_rules(&reload);
 		weir_server_set_tls(server, next);
 		weir_tls_release(rules);
 		rules = next;
@@ -347,8 +353,11 @@ static void sessions_are_resumed(void **state)
 static void clients_may_have_to_show_who_they_are(void **state)
 {
 	(void)state;
-	start(true, &(struct weir_tls_options){
-	                    .clients = WEIR_TLS_CLIENTS_REQUIRED, .clients_ca = certificate_ca()});
+	struct weir_tls_options options;
+	weir_tls_options_init(&options);
+	options.clients = WEIR_TLS_CLIENTS_REQUIRED;
+	options.clients_ca = certificate_ca();
+	start(true, &options);
 	struct peer peer = connect_peer();
 	struct secret secret = secret_begin(&peer, client, "localhost", NULL);
 	secret_handshake(&secret); /* in 1.3 the client hears of its failure later */

@@ -58,8 +58,11 @@ static void *run(void *context)
 	(void)context;
 	if (weir_loop_create(&loop) < 0)
 		return NULL;
-	struct weir_server_options options = {
-	        .listener.address = local_address(), .protocol = &protocol, .listener.tls = rules};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.protocol = &protocol;
+	options.listener.tls = rules;
 	if (weir_server_create(loop, &options, &server) < 0)
 		return NULL;
 	SSL_CTX *client = secret_context();
@@ -78,7 +81,10 @@ static void rules_are_shared(void **state)
 	pthread_t threads[THREADS];
 	struct certificate_files files = certificate_make("one", "DNS:localhost", 10);
 	struct weir_tls_certificate certificate = {files.chain, files.key, NULL};
-	struct weir_tls_options options = {.certificates = &certificate, .count = 1};
+	struct weir_tls_options options;
+	weir_tls_options_init(&options);
+	options.certificates = &certificate;
+	options.count = 1;
 	(void)state;
 	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &rules), 0);
 	for (int i = 0; i < THREADS; i++)

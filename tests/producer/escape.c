@@ -15,7 +15,7 @@
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 static struct weir_loop *loop;
 

@@ -19,7 +19,7 @@
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 enum {
 	SIZE = 400 * 1000

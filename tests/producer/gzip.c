@@ -15,11 +15,10 @@
 #include <weir/transformers.h>
 
 #include "allocation.h"
-#include "compressor.h"
+#include "producer_internal.h"
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
 
 enum {
 	SIZE = 300 * 1000,
@@ -120,7 +119,7 @@ static void noise_grows_by_little(void **state)
 {
 	(void)state;
 	size_t size = shrink(weir_span(noise, SIZE), 0, (struct drain){.room = ROOM});
-	size_t blocks = SIZE / WEIR_BLOCK_SIZE + 1;
+	size_t blocks = SIZE / COMPRESSOR_BLOCK_SIZE + 1;
 	assert_true(size < blocks * compressor_bound(SIZE / blocks) + 100);
 }
 

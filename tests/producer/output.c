@@ -11,7 +11,7 @@
 #include "allocation.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 enum {
 	ROOM = 1000,

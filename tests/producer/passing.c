@@ -16,7 +16,7 @@
 
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 enum {
 	PLACES = 16

@@ -17,7 +17,7 @@
 #include "allocation.h"
 #include "decode.h"
 #include "drain.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 enum {
 	SIZE = 20000

@@ -8,7 +8,7 @@
 
 #include "drain.h"
 #include "loop_internal.h"
-#include "output_internal.h"
+#include "producer_internal.h"
 
 enum {
 	PIECES_MAX = 128,

@@ -30,11 +30,18 @@ static void report(void *context, const char *which, const char *what)
 	snprintf(text, sizeof text, "%s", what);
 }
 
-static int load(const struct weir_tls_options *options)
+static int load(const struct weir_tls_certificate *certificates, size_t count,
+        enum weir_tls_clients clients, const char *clients_ca)
 {
 	struct weir_tls *tls = NULL;
+	struct weir_tls_options options;
+	weir_tls_options_init(&options);
+	options.certificates = certificates;
+	options.count = count;
+	options.clients = clients;
+	options.clients_ca = clients_ca;
 	complaints = 0;
-	int error = weir_tls_server_create(options, report, NULL, &tls);
+	int error = weir_tls_server_create(&options, report, NULL, &tls);
 	assert_true((error == 0) == (tls != NULL));
 	weir_tls_release(tls);
 	return error;
@@ -43,7 +50,7 @@ static int load(const struct weir_tls_options *options)
 static int load_pair(const char *chain, const char *key, const char *ocsp)
 {
 	struct weir_tls_certificate certificate = {chain, key, ocsp};
-	return load(&(struct weir_tls_options){.certificates = &certificate, .count = 1});
+	return load(&certificate, 1, WEIR_TLS_CLIENTS_ANY, NULL);
 }
 
 /* A file with this in it. */
@@ -103,20 +110,13 @@ static void all_mistakes_are_told(void **state)
 	        {pair.chain, pair.key, NULL},
 	        {"/nonexistent/b", pair.key, NULL},
 	};
-	assert_int_equal(load(&(struct weir_tls_options){.certificates = certificates, .count = 3}),
-	        WEIR_E_SYNTAX);
+	assert_int_equal(load(certificates, 3, WEIR_TLS_CLIENTS_ANY, NULL), WEIR_E_SYNTAX);
 	assert_int_equal(complaints, 2);
-	assert_int_equal(load(&(struct weir_tls_options){0}), WEIR_E_SYNTAX);
+	assert_int_equal(load(NULL, 0, WEIR_TLS_CLIENTS_ANY, NULL), WEIR_E_SYNTAX);
 	assert_int_equal(complaints, 1);
-	assert_int_equal(load(&(struct weir_tls_options){.certificates = certificates + 1,
-	                         .count = 1,
-	                         .clients = WEIR_TLS_CLIENTS_OPTIONAL}),
-	        WEIR_E_SYNTAX);
-	assert_int_equal(load(&(struct weir_tls_options){.certificates = certificates + 1,
-	                         .count = 1,
-	                         .clients = WEIR_TLS_CLIENTS_OPTIONAL,
-	                         .clients_ca = pair.key}),
-	        WEIR_E_SYNTAX);
+	assert_int_equal(load(certificates + 1, 1, WEIR_TLS_CLIENTS_OPTIONAL, NULL), WEIR_E_SYNTAX);
+	assert_int_equal(
+	        load(certificates + 1, 1, WEIR_TLS_CLIENTS_OPTIONAL, pair.key), WEIR_E_SYNTAX);
 	assert_string_equal(path, pair.key);
 	certificates_remove();
 }
@@ -128,7 +128,10 @@ static int64_t expiry_of(int days)
 	struct certificate_files late = certificate_make("late", "DNS:late.test", 1000);
 	struct weir_tls_certificate certificates[] = {
 	        {late.chain, late.key, NULL}, {soon.chain, soon.key, NULL}};
-	struct weir_tls_options options = {.certificates = certificates, .count = 2};
+	struct weir_tls_options options;
+	weir_tls_options_init(&options);
+	options.certificates = certificates;
+	options.count = 2;
 	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), 0);
 	int64_t left = weir_tls_expires_s(tls) - time(NULL);
 	weir_tls_release(tls);

@@ -140,12 +140,12 @@ struct weir_http_exchange {
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
-	weir_http_release_fn *release_lent;
+	weir_release_fn *release_lent;
 	void *lent_context;
 	struct weir_producer *body;
 	struct weir_span lent_body; /* instead of `body`: the part that is still to be put */
 	int64_t reply_size;
-	weir_http_trailers_fn *trailers;
+	weir_trailers_fn *trailers;
 	void *trailers_context;
 	char *head; /* of the reply, where it did not fit the output at once */
 	size_t head_size;

@@ -78,7 +78,7 @@ int weir_http_add_field(
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        weir_http_release_fn *release, void *context)
+        weir_release_fn *release, void *context)
 {
 	if (http_exchange_replied(exchange)) {
 		if (release)
@@ -101,7 +101,7 @@ bool weir_http_compress(struct weir_http_exchange *exchange)
 }
 
 void weir_http_set_trailers(
-        struct weir_http_exchange *exchange, weir_http_trailers_fn *trailers, void *context)
+        struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context)
 {
 	if (http_exchange_replied(exchange))
 		return;

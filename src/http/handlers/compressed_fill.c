@@ -14,7 +14,7 @@
 #include <weir/loop.h>
 
 #include "files.h"
-#include "inner.h"
+#include "producer_internal.h"
 
 struct compressed_fill {
 	struct weir_producer base;

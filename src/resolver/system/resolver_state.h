@@ -18,7 +18,7 @@
 #include <weir/resolver.h>
 
 #include "hosts.h"
-#include "random_pool.h"
+#include "helper.h"
 #include "resolv_conf.h"
 
 struct weir_resolver {

@@ -4,7 +4,7 @@
 
 #include <weir/dns_message.h>
 
-#include "random_pool.h"
+#include "helper.h"
 
 enum {
 	UPSTREAM_QUERY_MAX = WEIR_DNS_HEADER_SIZE + WEIR_DNS_NAME_MAX + 4 + 11 /* OPT */

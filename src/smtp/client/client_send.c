@@ -20,7 +20,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "inner.h"
+#include "producer_internal.h"
 #include "smtp_client_state.h"
 
 /*
@@ -50,10 +50,10 @@ static void body_pass(
 static enum weir_more body_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct client_body *body = (struct client_body *)producer;
-	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
 	if (!body->ended) {
-		unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
+		unsigned free_pieces = min_of(output_free_pieces(out), PRODUCER_INNER_PIECES);
 		weir_output_init_inner(&inner, out, pieces, free_pieces, weir_output_room(out));
 		enum weir_more more = weir_producer_more(body->child, &inner);
 		for (unsigned i = 0; i < inner.count; i++)

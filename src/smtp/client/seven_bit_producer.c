@@ -9,8 +9,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "inner.h"
-#include "pending.h"
+#include "producer_internal.h"
 #include "seven_bit.h"
 
 enum {
@@ -29,12 +28,12 @@ struct encoding {
 static enum weir_more encoding_compose(struct weir_producer *producer, struct weir_output *out)
 {
 	struct encoding *encoding = (struct encoding *)producer;
-	struct weir_piece pieces[WEIR_INNER_PIECES];
-	struct weir_span bytes[WEIR_INNER_PIECES];
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
+	struct weir_span bytes[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
-	size_t size = 0, room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
+	size_t size = 0, room = min_of(weir_output_room(out), PRODUCER_INNER_SIZE);
 	weir_output_init_inner(
-	        &inner, out, pieces, WEIR_INNER_PIECES, (room - SEVEN_BIT_ENCODED_MAX(0)) / 4);
+	        &inner, out, pieces, PRODUCER_INNER_PIECES, (room - SEVEN_BIT_ENCODED_MAX(0)) / 4);
 	enum weir_more more = weir_producer_more(encoding->child, &inner);
 	unsigned count = output_look(&inner, bytes);
 	if (count < inner.count)

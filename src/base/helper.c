@@ -1,0 +1,56 @@
+/*
+ * The helpers that are too long for their header. A read continues after an interruption, or when
+ * it has returned fewer bytes. The rest of a block of random bits that is too short is not used.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <weir/buffer.h>
+
+#include "helper.h"
+
+int file_read_whole(
+        int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret)
+{
+	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+	if (fd < 0)
+		return -errno;
+	int error = weir_buffer_read(ret, fd, limit);
+	close(fd);
+	if (error < 0)
+		weir_buffer_finish(ret);
+	return error;
+}
+
+int extent_read(int fd, char *to, size_t size, off_t offset)
+{
+	while (size) {
+		ssize_t got = pread(fd, to, size, offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		to += got;
+		offset += got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+int random_pool_take(struct random_pool *random, void *to, size_t size)
+{
+	if (random->left < size) {
+		ssize_t got = getrandom(random->bytes, sizeof random->bytes, 0);
+		if (got != sizeof random->bytes)
+			return got < 0 ? -errno : -EIO;
+		random->left = sizeof random->bytes;
+	}
+	uint8_t *from = random->bytes + sizeof random->bytes - random->left;
+	memcpy(to, from, size);
+	explicit_bzero(from, size);
+	random->left -= size;
+	return 0;
+}
