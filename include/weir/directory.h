@@ -62,7 +62,7 @@ typedef bool weir_directory_shown_fn(const char *pattern, const char *name);
 
 /* Begin with weir_directory_options_init. */
 struct weir_directory_options {
-	bool details; /* size, mtime and so on: one fstatat an entry; false */
+	bool details; /* size, mtime and so on: one fstatat an entry; default false */
 	/*
 	 * A directory of up to so many entries (WEIR_DIRECTORY_SORT_MAX at most) comes as one
 	 * batch, sorted by the bytes of the names. A larger one comes unsorted. 0, the default:
@@ -76,8 +76,9 @@ struct weir_directory_options {
 	 */
 	struct weir_tree *tree;
 	const char *path;
-	bool check_lookups; /* sets `refused`: one or two more system calls an entry; false */
-	enum weir_directory_links links; /* WEIR_LINKS_PLAIN */
+	/* Sets `refused`: one or two more system calls an entry; default false. */
+	bool check_lookups;
+	enum weir_directory_links links; /* default WEIR_LINKS_PLAIN */
 
 	/*
 	 * Only names that fit a pattern (copied); NULL, the default: all names. A pattern may have

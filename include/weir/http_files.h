@@ -45,11 +45,11 @@ WEIR_API void weir_http_compressed_cache_release(struct weir_http_compressed_cac
 
 /* Begin with weir_http_files_options_init. */
 struct weir_http_files_options {
-	const char *index; /* "index.html"; "" or NULL is none. Copied */
-	bool listing;      /* directories without an index are listed; true; false: 403 */
-	bool hidden;       /* names that begin with '.' are served; false: 404 */
-	bool compress;     /* gzip on the fly, for types of text; true */
-	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip; true */
+	const char *index; /* default "index.html"; "" or NULL: none. Copied */
+	bool listing;      /* directories without an index are listed, else 403; default true */
+	bool hidden;       /* names that begin with '.' are served, else 404; default false */
+	bool compress;     /* gzip on the fly, for types of text; default true */
+	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip; default true */
 	/*
 	 * For what is compressed on the fly; the handler holds it. NULL, the default: each reply is
 	 * compressed anew.

@@ -26,9 +26,9 @@ struct weir_http_upload_options {
 	const char *prefix;
 	uint64_t max_size; /* bytes of one body; WEIR_HTTP_UPLOAD_MAX; 0: bodies must be empty */
 	mode_t mode;       /* of new files; 0, the default: 0644 less the umask (weir/upload.h) */
-	bool put;          /* false */
-	bool remove;       /* DELETE; false */
-	bool forms;        /* POST of multipart/form-data; false */
+	bool put;          /* default false */
+	bool remove;       /* DELETE; default false */
+	bool forms;        /* POST of multipart/form-data; default false */
 };
 
 /* Sets every member to the default in its comment: no method is allowed. */

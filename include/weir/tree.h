@@ -125,8 +125,8 @@ struct weir_tree_options {
 	size_t content_file_max;
 	/* How long a path is trusted; WEIR_TREE_REVALIDATE_MS; 0: not beyond a turn. */
 	unsigned revalidate_ms;
-	bool content;  /* small files are read into memory; true */
-	bool symlinks; /* symbolic links are followed; true; false: -ELOOP */
+	bool content;  /* small files are read into memory; default true */
+	bool symlinks; /* symbolic links are followed, else -ELOOP; default true */
 	weir_tree_root_walked_fn *root_walked; /* NULL, the default: nobody is notified */
 	void *context;                         /* of root_walked */
 };

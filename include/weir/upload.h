@@ -56,7 +56,7 @@ typedef int weir_tree_check_fn(void *context, const struct stat *there);
 
 /* Begin with weir_upload_options_init. Everything is 0, false or NULL by default. */
 struct weir_upload_options {
-	uint64_t size_max;   /* More bytes are WEIR_E_LIMIT; must be set. */
+	uint64_t size_max;   /* More bytes are WEIR_E_LIMIT. To be set: 0 accepts none. */
 	uint64_t size;       /* with size_known: what will come. Free space is checked at once. */
 	bool size_known;     /* Exactly `size` bytes must come before the commit. */
 	bool must_not_exist; /* Nothing is replaced: -EEXIST at the commit. */
@@ -80,8 +80,7 @@ struct weir_upload_options {
 	 * it. Writing begins at `offset`, where the file is cut off first, or with `append` at its
 	 * end. Others see the file grow. The commit syncs it. An abort cuts off what was written,
 	 * or removes a file that was made. size_known reserves no space. With must_not_exist the
-	 * first ready() reports -EEXIST, and makes the file otherwise. Further errors of the first
-	 * ready():
+	 * first ready() reports -EEXIST if there is a file. Further errors of the first ready():
 	 *   -ERANGE  The file is shorter than `offset`.
 	 *   -EBUSY   Another such upload is writing to it.
 	 *   -EACCES  It is not a regular file.

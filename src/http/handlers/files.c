@@ -69,20 +69,20 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 
 /* -- a regular file ---------------------------------------------------------------------------- */
 
-static void files_expire(struct weir_timer *timer);
+static void http_files_expire(struct weir_timer *timer);
 
-static void files_expire_later(struct files *files)
+static void http_files_expire_later(struct files *files)
 {
 	weir_timer_start(
-	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, files_expire);
+	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, http_files_expire);
 }
 
 /* The timer runs while the cache is not empty, so that an idle server frees its memory. */
-static void files_expire(struct weir_timer *timer)
+static void http_files_expire(struct weir_timer *timer)
 {
 	struct files *files = WEIR_CONTAINER(timer, struct files, timer);
 	if (compressed_cache_expire(files->options.compressed_cache, weir_loop_now_ms(files->loop)))
-		files_expire_later(files);
+		http_files_expire_later(files);
 }
 
 static void http_files_reply_file(
@@ -96,7 +96,7 @@ static void http_files_reply_file(
 	}
 	/* Before the reply, since it may end the exchange and the handler. */
 	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
-		files_expire_later(request->files);
+		http_files_expire_later(request->files);
 	http_file_reply(request->exchange, file, note, options->compress, NULL);
 }
 

@@ -69,7 +69,7 @@ static void directory_read_sorted(struct weir_directory *directory)
 	struct weir_directory_entry *entries = (void *)collection->entries.data;
 	directory->batch = entries;
 	directory->count = directory_collected(collection);
-	directory_point(entries, directory->count, &collection->texts);
+	directory_set_pointers(entries, directory->count, &collection->texts);
 	if (directory->ended && directory->count)
 		qsort(entries, directory->count, sizeof *entries, directory_compare);
 	directory->options.sort_max = 0;

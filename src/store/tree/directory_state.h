@@ -87,7 +87,7 @@ int directory_open_own(struct weir_directory *directory);
 size_t directory_read(struct weir_directory *directory);
 
 /* Sets the pointers of entries. Their texts are in the same order, names before targets. */
-void directory_point(
+void directory_set_pointers(
         struct weir_directory_entry *entries, size_t count, const struct weir_buffer *texts);
 
 #endif

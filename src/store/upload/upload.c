@@ -30,7 +30,7 @@ static void upload_run_open(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	int (*open)(struct temporary *, const struct open_rules *, const char *,
 	        const struct weir_upload_options *) =
-	        upload->options.in_place ? file_in_place_open : temporary_open;
+	        upload->options.in_place ? in_place_open : temporary_open;
 	upload->result =
 	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
@@ -45,7 +45,7 @@ static void upload_close_source(struct weir_upload *upload)
 static void upload_close_file(struct weir_upload *upload)
 {
 	if (upload->options.in_place)
-		file_in_place_close(&upload->temporary);
+		in_place_close(&upload->temporary);
 	else
 		temporary_close(&upload->temporary);
 }
@@ -99,7 +99,7 @@ static void upload_run_commit(struct weir_work *work)
 		        upload->path, &upload->options, &upload->created);
 		return;
 	}
-	upload->result = file_in_place_publish(&upload->temporary, &upload->created);
+	upload->result = in_place_publish(&upload->temporary, &upload->created);
 	/* Unlocks the file, so that done() may begin another upload into it. */
 	upload_close_file(upload);
 }

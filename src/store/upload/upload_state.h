@@ -75,10 +75,10 @@ int temporary_publish(struct temporary *temporary, const struct open_rules *rule
         const struct weir_upload_options *options, bool *ret_created);
 
 /* In in_place.c: open, publish and close a file that is written in place. */
-int file_in_place_open(struct temporary *temporary, const struct open_rules *rules,
-        const char *path, const struct weir_upload_options *options);
-int file_in_place_publish(struct temporary *temporary, bool *ret_created);
-void file_in_place_close(struct temporary *temporary);
+int in_place_open(struct temporary *temporary, const struct open_rules *rules, const char *path,
+        const struct weir_upload_options *options);
+int in_place_publish(struct temporary *temporary, bool *ret_created);
+void in_place_close(struct temporary *temporary);
 
 /* Closes the file, and removes it if it was not published. */
 void temporary_close(struct temporary *temporary);
