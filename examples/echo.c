@@ -32,8 +32,7 @@ int main(void)
 	if (error == 0)
 		error = weir_server_create(loop, &options, &server);
 	if (error) {
-		fprintf(stderr, "echo: cannot listen on 127.0.0.1:7000: %s\n",
-		        weir_error_text(error));
+		fprintf(stderr, "echo: cannot listen: %s\n", weir_error_text(error));
 		return 1;
 	}
 	puts("echo: listening on 127.0.0.1:7000");

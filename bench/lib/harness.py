@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import charts
 import measure
@@ -347,6 +347,8 @@ def parse_arguments(question):
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAME,...",
                         default=list(every), help=",".join(every))
     parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
+    parser.add_argument("--before", metavar="BUILD", type=os.path.abspath,
+                        help="the build directory of an earlier version, to be measured beside this one")
     arguments = parser.parse_args()
     for name in list(arguments.cases):
         members = [case.name for case in cases.values() if case.group == name]
@@ -363,6 +365,23 @@ def parse_arguments(question):
         if beside and beside not in arguments.cases:
             arguments.cases.insert(0, beside)
     return arguments
+
+
+def earlier(question, build):
+    """Returns Weir as it was built in another directory, as a server of its own."""
+    weir = next(kind for kind in question.kinds if kind(BUILD).name == "weir")
+    server = type("Before", (weir,), {"name": "before"})(build)
+    if not server.path():
+        sys.exit(f"there is no {server.program}")
+    return server
+
+
+def report_before(results, cases):
+    """The ratios of this version to the earlier one."""
+    yield ""
+    yield "Beside the earlier version (median of the rounds' ratios)"
+    for case in cases:
+        yield f"  {case.name:12} {show(results.ratio(case.name, 'weir', 'before'), '{:.3f}')}"
 
 
 def choose_cores():
@@ -399,13 +418,19 @@ def main(question):
             present.append(server)
         else:
             progress(f"{server.name} is left out: there is no {os.path.relpath(server.program)}")
+    if arguments.before:
+        present.append(earlier(question, arguments.before))
+        cases = [replace(case, who=(*case.who, "before")) if "weir" in case.who else case
+                 for case in cases]
     end_by_signal()
     choose_cores()
     began = time.monotonic()
     with (question.site or Site)() as site:
         results = run(site, cases, present, arguments.rounds, arguments.seconds)
-    lines = report(question, Results(results, question.peers), cases, present, arguments.rounds,
-                   arguments.seconds)
+    results = Results(results, question.peers)
+    lines = list(report(question, results, cases, present, arguments.rounds, arguments.seconds))
+    if arguments.before:
+        lines += report_before(results, cases)
     text = "\n".join(lines) + "\n"
     progress(f"{time.monotonic() - began:.0f} seconds")
     print(text, end="")

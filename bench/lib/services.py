@@ -66,7 +66,7 @@ class Place:
     def fresh_mail(self, server):
         """Another directory each time."""
         self.mails += 1
-        uid = None if server.name == "weir" else NOBODY
+        uid = None if server.name in ("weir", "before") else NOBODY
         self.mail = self.directory(f"mail{self.mails}", uid)
         return self.mail
 

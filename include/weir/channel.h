@@ -49,16 +49,17 @@ struct weir_bounds {
 	 * without a request looks at weir_channel_replies.
 	 */
 	unsigned replies_max;
-	uint32_t idle_ms;      /* WEIR_IDLE_MS */
-	uint32_t request_ms;   /* WEIR_REQUEST_MS */
-	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */
+	/* The time limits; UINT32_MAX is 49 days. */
+	uint32_t idle_ms;      /* without a request and without a reply; WEIR_IDLE_MS */
+	uint32_t request_ms;   /* from the first byte of a request to its last; WEIR_REQUEST_MS */
+	uint32_t progress_ms;  /* without a byte taken or sent that is due; WEIR_PROGRESS_MS */
 	unsigned channels_max; /* of a server on one loop; WEIR_CHANNELS_MAX */
 	/*
 	 * Of a server: the permits (weir/permits.h) that its channels share with those of other
 	 * servers. The server holds them. NULL: there are none.
 	 */
 	struct weir_permits *permits;
-	uint32_t drain_ms; /* WEIR_DRAIN_MS */
+	uint32_t drain_ms; /* in which a draining server may finish its replies; WEIR_DRAIN_MS */
 };
 
 /* Sets each bound to the default that its comment names, and `permits` to NULL. */

@@ -99,14 +99,16 @@ typedef bool weir_channel_visit_fn(void *context, struct weir_channel *channel);
 WEIR_API void weir_server_each(
         struct weir_server *server, weir_channel_visit_fn *visit, void *context);
 
-/* No channel is left. Called once, in a later turn; it may destroy the server. */
+/*
+ * No channel is left. Called once, by the loop and not by weir_server_drain itself. It may destroy
+ * the server.
+ */
 typedef void weir_drained_fn(void *context);
 
 /*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
- * passed, and are aborted then. `drained` may be NULL. Replies that only
- * the program can end (event streams, a generator that waits) take all of drain_ms unless the
- * program ends them.
+ * passed, and are aborted then. Replies that only the program can end (event streams, a generator
+ * that waits) take all of drain_ms unless the program ends them. `drained` may be NULL.
  */
 WEIR_API void weir_server_drain(
         struct weir_server *server, weir_drained_fn *drained, void *context);

@@ -140,7 +140,7 @@ void channel_destroy(struct weir_channel *channel)
 }
 
 /* Reports once that the queue is empty. Returns true if the protocol has pushed again. */
-static bool channel_tell_drained(struct weir_channel *channel)
+static bool channel_report_drained(struct weir_channel *channel)
 {
 	if (channel->last || channel->drained_reported || !channel->opened ||
 	        channel->phase >= CHANNEL_ENDING)
@@ -166,7 +166,7 @@ static bool channel_run(struct weir_channel *channel, struct weir_span input)
 		weir_cutter_cut(&channel->cutter, type, &region);
 		if (!channel_flush(channel, until))
 			break;
-	} while (channel_tell_drained(channel) ||
+	} while (channel_report_drained(channel) ||
 	         weir_cutter_pending(&channel->cutter, type, &region));
 	channel_input_end(channel, &region);
 	return region.seen < region.size && !channel->cutter.refused &&
@@ -218,7 +218,7 @@ static void channel_process(struct weir_channel *channel, bool readable)
 		channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a reply slot come before the end. */
 	if (channel->input_end == INPUT_ENDED && !pending && !channel_dead(channel)) {
-		channel_input_tell_eof(channel);
+		channel_input_report_eof(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}
 	if (channel->group->draining && channel->phase < CHANNEL_CLOSING)

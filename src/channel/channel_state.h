@@ -227,7 +227,7 @@ bool channel_input_wanted(const struct weir_channel *channel);
 size_t channel_input_receive(struct weir_channel *channel, char *buffer);
 /* Saves the rest of the region, or drops it if the channel closes. */
 void channel_input_end(struct weir_channel *channel, const struct weir_region *region);
-void channel_input_tell_eof(struct weir_channel *channel);
+void channel_input_report_eof(struct weir_channel *channel);
 /* Counts received bytes of streamed input. */
 void channel_input_note(struct weir_channel *channel, size_t size);
 

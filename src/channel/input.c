@@ -133,7 +133,7 @@ void channel_input_end(struct weir_channel *channel, const struct weir_region *r
 		channel_kill(channel, -ENOMEM, true);
 }
 
-void channel_input_tell_eof(struct weir_channel *channel)
+void channel_input_report_eof(struct weir_channel *channel)
 {
 	channel->input_end = INPUT_END_REPORTED;
 	if (channel->group->protocol->eof)

@@ -86,7 +86,7 @@ static void channel_reply_append(struct weir_channel *channel, struct weir_reply
 	channel->drained_reported = false;
 }
 
-static struct weir_reply *channel_reply_take_first(struct weir_channel *channel)
+static struct weir_reply *channel_reply_remove_first(struct weir_channel *channel)
 {
 	struct weir_reply *first = channel->last->next;
 	if (first == channel->last)
@@ -132,7 +132,7 @@ void channel_replies_pop_sent(struct weir_channel *channel)
 	for (struct weir_reply *first; (first = channel_reply_first(channel));) {
 		if (first->state != REPLY_DONE || first->end > channel->sent)
 			return;
-		channel_reply_take_first(channel);
+		channel_reply_remove_first(channel);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
 		channel_reply_release(channel->group->loop, first);
 	}
@@ -151,7 +151,7 @@ static void channel_reply_close_early(
 void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reason why)
 {
 	while (channel->last) {
-		struct weir_reply *reply = channel_reply_take_first(channel);
+		struct weir_reply *reply = channel_reply_remove_first(channel);
 		if (reply->state == REPLY_OPEN) {
 			reply->channel = NULL;
 			continue;

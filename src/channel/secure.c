@@ -72,7 +72,7 @@ bool channel_secure_silent(const struct weir_channel *channel)
 }
 
 /* Defers the first step of a client, which no event triggers. */
-static void channel_secure_step_later(struct weir_channel *channel)
+static void channel_secure_defer_step(struct weir_channel *channel)
 {
 	channel->task.run = channel_task;
 	weir_loop_defer(channel->group->loop, &channel->task);
@@ -82,13 +82,13 @@ void channel_secure_upgrade(struct weir_channel *channel)
 {
 	channel_enter(channel, CHANNEL_SECURING);
 	if (tls_speaks_first(channel->transport))
-		channel_secure_step_later(channel);
+		channel_secure_defer_step(channel);
 }
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
 /* Returns true if a step may be made in this turn. */
-static bool channel_secure_take_step(struct channel_group *group)
+static bool channel_secure_claim_step(struct channel_group *group)
 {
 	uint64_t turn = weir_loop_turns(group->loop);
 	if (group->steps_turn != turn)
@@ -165,9 +165,9 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 bool channel_secure_step(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!channel_secure_take_step(channel->group)) {
+	if (!channel_secure_claim_step(channel->group)) {
 		if (!tls_begun(transport) && tls_speaks_first(transport))
-			channel_secure_step_later(channel);
+			channel_secure_defer_step(channel);
 		return false;
 	}
 	channel_secure_count_begun(channel);

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "channel_state.h"
+#include "helper.h"
 
 /* The limit that applies now. */
 static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
@@ -48,7 +49,7 @@ static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum 
 		return request_left;
 	case TIMING_BODY:
 		/* A peer that sends single bytes to stay connected must keep up a lowest rate. */
-		return request_left < progress_left ? request_left : progress_left;
+		return min_of(request_left, progress_left);
 	case TIMING_LINGER:
 		return WEIR_LINGER_MS - since_progress;
 	case TIMING_CONNECT:

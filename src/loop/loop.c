@@ -16,6 +16,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "helper.h"
 #include "loop_state.h"
 
 static int64_t monotonic_ms(void)
@@ -91,7 +92,7 @@ error_epoll:
 }
 
 /* Appends the posted tasks, in order, to those that were taken before. */
-static void loop_take_posted(struct weir_loop *loop)
+static void loop_claim_posted(struct weir_loop *loop)
 {
 	struct weir_task *task =
 	        atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
@@ -111,7 +112,7 @@ static void loop_take_posted(struct weir_loop *loop)
 static void loop_run_posted(struct weir_loop *loop)
 {
 	if (atomic_load_explicit(&loop->posted, memory_order_relaxed))
-		loop_take_posted(loop);
+		loop_claim_posted(loop);
 	for (struct weir_task *task; (task = loop->taken);) {
 		loop->taken = task->next;
 		task->next = NULL;
@@ -158,13 +159,13 @@ static void loop_run_hungry(struct weir_loop *loop)
 	size_t left = WEIR_INPUT_BUDGET;
 	while (loop->hungry.last && left) {
 		struct weir_task *task = loop_task_queue_take(&loop->hungry);
-		size_t slice = left < WEIR_INPUT_SLICE ? left : WEIR_INPUT_SLICE;
+		size_t slice = min_of(left, (size_t)WEIR_INPUT_SLICE);
 		loop->input_left = slice;
 		task->run(task);
 		size_t used = slice - loop->input_left;
 		/* A task that read nothing has taken time, too. */
-		used = used < WEIR_INPUT_SLICE / 16 ? WEIR_INPUT_SLICE / 16 : used;
-		left -= used < left ? used : left;
+		used = max_of(used, (size_t)WEIR_INPUT_SLICE / 16);
+		left -= min_of(used, left);
 	}
 	loop->input_left = loop->hungry.last ? 0 : WEIR_INPUT_BUDGET;
 }

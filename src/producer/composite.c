@@ -10,6 +10,8 @@
 
 #include <weir/transformers.h>
 
+#include "helper.h"
+
 struct composite {
 	struct weir_producer base;
 	unsigned closed;
@@ -44,7 +46,7 @@ static void composite_producer_close(struct weir_producer *producer, enum weir_c
 	for (unsigned i = composite->count; i-- > composite->closed;) {
 		struct weir_producer *child = composite->children[i];
 		uint64_t open = child->put - child->taken;
-		uint64_t missed = unsent < open ? unsent : open;
+		uint64_t missed = min_of(unsent, open);
 		unsent -= missed;
 		weir_producer_consumed(child, missed);
 		bool complete = i < composite->current && !missed;

@@ -55,7 +55,7 @@ static void escape_producer_write_bytes(
 static void escape_producer_write_carried(struct scan *scan, unsigned size)
 {
 	struct escape *escape = scan->escape;
-	unsigned from = escape->phantom < size ? escape->phantom : size;
+	unsigned from = min_of(escape->phantom, size);
 	escape_producer_write_bytes(scan, escape->from + from, size - from, WEIR_PIECE_BORROWED);
 	escape->phantom -= (uint8_t)from;
 	scan->carried -= size;
@@ -206,7 +206,7 @@ static void escape_producer_fill_shorter(struct escape *escape)
 }
 
 /* Reads `before` as input that has been put. */
-static void escape_producer_take_before(struct escape *escape, struct weir_span before)
+static void escape_producer_assume_before(struct escape *escape, struct weir_span before)
 {
 	for (size_t at = 0; at < before.size; at++) {
 		while (escape->held && escape->from[escape->held] != before.data[at])
@@ -236,7 +236,7 @@ struct weir_producer *weir_produce_escape(struct weir_producer *child, struct we
 	if (to.size)
 		memcpy(escape->to, to.data, to.size);
 	escape_producer_fill_shorter(escape);
-	escape_producer_take_before(escape, before);
+	escape_producer_assume_before(escape, before);
 	weir_producer_adopt(&escape->base, child);
 	return &escape->base;
 }

@@ -25,14 +25,14 @@ static enum weir_more limit_producer_skip_some(struct limit *limit, struct weir_
 	struct weir_piece pieces[PRODUCER_INNER_PIECES];
 	struct weir_output inner;
 	uint64_t room = weir_output_room(out);
-	room = room < limit->left ? room : limit->left;
-	room += limit->skip < PRODUCER_INNER_SIZE ? limit->skip : PRODUCER_INNER_SIZE;
+	room = min_of(room, limit->left);
+	room += min_of(limit->skip, PRODUCER_INNER_SIZE);
 	unsigned free_pieces = min_of(output_free_pieces(out), PRODUCER_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, (size_t)room);
 	enum weir_more more = weir_producer_more(limit->child, &inner);
 	for (unsigned i = 0; i < inner.count; i++) {
 		size_t size = pieces[i].size;
-		size_t skipped = limit->skip < size ? (size_t)limit->skip : size;
+		size_t skipped = (size_t)min_of(limit->skip, size);
 		limit->skip -= skipped;
 		limit->left -= weir_output_forward(out, &pieces[i], skipped, size - skipped);
 	}
@@ -69,7 +69,7 @@ static int64_t limit_producer_size(const struct weir_producer *producer)
 	if (size < 0)
 		return -1;
 	uint64_t rest = (uint64_t)size > limit->skip ? (uint64_t)size - limit->skip : 0;
-	return (int64_t)(rest < limit->left ? rest : limit->left);
+	return (int64_t)(min_of(rest, limit->left));
 }
 
 static const struct weir_producer_type limit_type = {

@@ -35,17 +35,12 @@ size_t weir_output_room(const struct weir_output *out)
 	return out->count < out->capacity ? out->room : 0;
 }
 
-static size_t output_smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static void output_append(struct weir_output *out, struct weir_piece piece)
 {
 	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
-	out->room -= output_smaller(piece.size, out->room);
-	out->file_room -= output_smaller(piece.size, out->file_room);
+	out->room -= min_of(piece.size, out->room);
+	out->file_room -= min_of(piece.size, out->file_room);
 }
 
 static void output_append_scratch(struct weir_output *out, const char *data, size_t size)
@@ -73,18 +68,18 @@ static bool output_ends_in_top_scratch(const struct weir_output *out)
 
 size_t weir_output_borrow(struct weir_output *out, const void *data, size_t size)
 {
-	size_t take = output_smaller(size, weir_output_room(out));
-	if (!take)
+	size_t fits = min_of(size, weir_output_room(out));
+	if (!fits)
 		return 0;
-	if (take <= COPY_RATHER && output_ends_in_top_scratch(out)) {
-		size_t copied = weir_output_copy(out, data, take);
+	if (fits <= COPY_RATHER && output_ends_in_top_scratch(out)) {
+		size_t copied = weir_output_copy(out, data, fits);
 		if (copied)
 			return copied;
 	}
 	output_append(
 	        out, (struct weir_piece){
-	                     .data = data, .size = take, .fd = -1, .kind = WEIR_PIECE_BORROWED});
-	return take;
+	                     .data = data, .size = fits, .fd = -1, .kind = WEIR_PIECE_BORROWED});
+	return fits;
 }
 
 size_t output_put(struct weir_output *out, const void *data, size_t size)
@@ -107,13 +102,13 @@ size_t weir_output_copy(struct weir_output *out, const void *data, size_t size)
 /* The reservation is stored as the next piece, which is free, since there is room. */
 char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size)
 {
-	size_t take = output_smaller(size, weir_output_room(out));
-	char *bytes = take ? arena_reserve_bytes(loop_arena(out->loop), take) : NULL;
+	size_t fits = min_of(size, weir_output_room(out));
+	char *bytes = fits ? arena_reserve_bytes(loop_arena(out->loop), fits) : NULL;
 	if (!bytes)
 		return NULL;
 	out->pieces[out->count] =
-	        (struct weir_piece){.data = bytes, .size = take, .kind = WEIR_PIECE_SCRATCH};
-	*ret_size = take;
+	        (struct weir_piece){.data = bytes, .size = fits, .kind = WEIR_PIECE_SCRATCH};
+	*ret_size = fits;
 	return bytes;
 }
 
@@ -135,18 +130,18 @@ size_t weir_output_file_room(const struct weir_output *out)
 
 size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t size)
 {
-	size_t take = output_smaller(size, weir_output_file_room(out));
-	if (take)
+	size_t fits = min_of(size, weir_output_file_room(out));
+	if (fits)
 		output_append(out,
 		        (struct weir_piece){
-		                .size = take, .offset = offset, .fd = fd, .kind = WEIR_PIECE_FILE});
-	return take;
+		                .size = fits, .offset = offset, .fd = fd, .kind = WEIR_PIECE_FILE});
+	return fits;
 }
 
 size_t weir_output_forward(
         struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size)
 {
-	size_t take;
+	size_t fits;
 	switch (piece->kind) {
 	case WEIR_PIECE_BORROWED:
 		return weir_output_borrow(out, piece->data + from, size);
@@ -155,10 +150,10 @@ size_t weir_output_forward(
 	case WEIR_PIECE_SCRATCH:
 		break;
 	}
-	take = output_smaller(size, weir_output_room(out));
-	if (take)
-		output_append_scratch(out, piece->data + from, take);
-	return take;
+	fits = min_of(size, weir_output_room(out));
+	if (fits)
+		output_append_scratch(out, piece->data + from, fits);
+	return fits;
 }
 
 int weir_output_bytes(
@@ -215,7 +210,7 @@ static int output_copy_lent(const struct weir_output *out, unsigned first, char 
 /* Replaces lent pieces by their copies at `from`, and joins neighbours into one piece. */
 static void output_replace_lent(struct weir_output *out, unsigned first, const char *from)
 {
-	unsigned kept = first;
+	unsigned count = first;
 	for (unsigned i = first; i < out->count; i++) {
 		struct weir_piece piece = out->pieces[i];
 		if (piece.kind != WEIR_PIECE_SCRATCH) {
@@ -225,13 +220,13 @@ static void output_replace_lent(struct weir_output *out, unsigned first, const c
 			        .kind = WEIR_PIECE_SCRATCH};
 			from += piece.size;
 		}
-		struct weir_piece *last = kept > first ? &out->pieces[kept - 1] : NULL;
+		struct weir_piece *last = count > first ? &out->pieces[count - 1] : NULL;
 		if (last && last->data + last->size == piece.data)
 			last->size += piece.size;
 		else
-			out->pieces[kept++] = piece;
+			out->pieces[count++] = piece;
 	}
-	out->count = kept;
+	out->count = count;
 }
 
 int weir_output_own(struct weir_output *out, unsigned first)

@@ -169,16 +169,15 @@ static struct weir_span tls_gather(struct tls_cursor *cursor, char *room, size_t
 	size_t size = piece->iov_len - cursor->at; /* NOLINT: count is not 0 */
 	if (size >= max || cursor->count == 1) {
 		const char *data = (const char *)piece->iov_base + cursor->at;
-		size = size < max ? size : max;
+		size = min_of(size, max);
 		tls_advance(cursor, size);
 		return weir_span(data, size);
 	}
 	for (size = 0; size < max && cursor->count;) {
-		size_t take = cursor->piece->iov_len - cursor->at;
-		take = take < max - size ? take : max - size;
-		memcpy(room + size, (const char *)cursor->piece->iov_base + cursor->at, take);
-		size += take;
-		tls_advance(cursor, take);
+		size_t part = min_of(cursor->piece->iov_len - cursor->at, max - size);
+		memcpy(room + size, (const char *)cursor->piece->iov_base + cursor->at, part);
+		size += part;
+		tls_advance(cursor, part);
 	}
 	return weir_span(room, size);
 }

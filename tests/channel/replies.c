@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 #include <weir/server.h>
 #include <weir/sources.h>
 
@@ -102,7 +103,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
 		snprintf(request + i * 7, 8, "%05d\r\n", i);
 		snprintf(reply + i * 5, 6, "%05d", i);
 	}
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	peer_send(&peer, request);
 	assert_true(peer_got(&peer, reply));
 	assert_int_equal(requests, COUNT);
@@ -159,7 +160,7 @@ static void replies_leave_in_order_however_they_are_filled(void **state)
 {
 	(void)state;
 	answer = open_reply;
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	for (unsigned number = 0; number < 24; number++)
 		check_permutation(4, number);
 	for (unsigned number = 0; number < 120; number++)
@@ -172,7 +173,7 @@ static void a_reply_outlives_its_channel(void **state)
 	(void)state;
 	answer = open_reply;
 	opened_count = 0;
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	peer_send(&peer, "x\r\ny\r\nz\r\n");
 	assert_true(TURN_UNTIL(loop, opened_count == 3));
 	struct weir_channel_ref ref = weir_channel_ref(channel);
@@ -204,7 +205,7 @@ static void threads_push(void **state)
 {
 	(void)state;
 	pthread_t threads[3];
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	struct weir_channel_ref ref = weir_channel_ref(channel);
 	for (int i = 0; i < 3; i++)
 		pthread_create(&threads[i], NULL, push_some, &ref);
@@ -321,7 +322,7 @@ static void a_producer_is_asked_as_the_peer_reads(void **state)
 {
 	(void)state;
 	answer = send_endless;
-	start(0, 4096);
+	start(WEIR_REPLIES_MAX, 4096);
 	peer_send(&peer, "x\r\n");
 	assert_true(TURN_UNTIL(loop, asks > 0));
 	peer_turn(&peer, 1000);
@@ -340,7 +341,7 @@ static void others_get_their_turn(void **state)
 {
 	(void)state;
 	answer = send_endless;
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	peer_send(&peer, "x\r\n");
 	assert_true(TURN_UNTIL(loop, asks > 0));
 	struct peer other = peer_connect(loop, weir_server_address(server), 0);
@@ -405,7 +406,7 @@ static void every_byte_arrives_once_and_in_order(void **state)
 		for (size_t i = 0; i < BYTES; i++)
 			bytes[i] = (char)(i * 2654435761u >> 13);
 		bytes_at = 0;
-		start(0, seed == 1 ? 20000 : 0);
+		start(WEIR_REPLIES_MAX, seed == 1 ? 20000 : 0);
 		if (seed == 1) {
 			int small = 5000;
 			setsockopt(channel->watch.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
@@ -434,7 +435,7 @@ static void borrowed_memory_is_not_copied(void **state)
 		LARGE = 20 * 1000 * 1000
 	};
 	char *large = calloc(1, LARGE);
-	start(0, 4096);
+	start(WEIR_REPLIES_MAX, 4096);
 	weir_loop_turn(loop, 0);
 	size_t before = memory_in_use();
 	weir_channel_push(channel, weir_produce_borrowed(large, LARGE));
@@ -452,7 +453,7 @@ static void drained_is_told_once(void **state)
 {
 	(void)state;
 	answer = echo;
-	start(0, 0);
+	start(WEIR_REPLIES_MAX, 0);
 	for (unsigned i = 1; i <= 3; i++) {
 		peer_send(&peer, "a\r\nb\r\n");
 		assert_true(peer_got(&peer, "ab"));

@@ -19,8 +19,8 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
+#include "allocation.h"
 #include "clock.h"
-#include "kernel.h"
 #include "peer.h"
 
 static struct weir_loop *loop;

@@ -132,8 +132,8 @@ def test_options_win_over_the_configuration(weir, site, tmp_path):
 
 def test_few_descriptors(weir_program, site, tmp_path):
     """With a low limit of open files more clients come than can be open at once: all are served, in
-    turns, and nothing is complained about. The server stands still until all have sent their request,
-    because it may close a connection that is silent."""
+    turns, and the log stays empty. The server is stopped until all have sent their request, because it
+    may close a connection that is silent."""
     out, err = tmp_path / "out", tmp_path / "err"
     command = f"ulimit -n 120; exec {weir_program} serve {site} --http 127.0.0.1:0 --workers 2"
     with open(out, "wb") as to, open(err, "wb") as to_err:

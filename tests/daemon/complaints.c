@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
-#include "complaints.h"
+#include "say.h"
 #include "with_loop.h"
 
 /* Collects the output instead of stderr. */

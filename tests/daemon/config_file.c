@@ -11,9 +11,8 @@
 #include <cmocka.h>
 
 #include "allocation.h"
-#include "config_file.h"
-#include "table_print.h"
-#include "tables.h"
+#include "config.h"
+#include "table.h"
 
 static const char main_text[] = "include: b.yaml\n"
                                 "listen: [{http: 127.0.0.1:8080}, {ftp: '127.0.0.1:21'}]\n"

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "endpoint.h"
-#include "kinds.h"
+#include "service.h"
 
 /* "http 127.0.0.1:0", … up to NULL. */
 static struct config *configure(const char *const *texts)
@@ -17,12 +17,12 @@ static struct config *configure(const char *const *texts)
 	struct config_listener listeners[8];
 	size_t count = 0;
 	for (; texts[count]; count++) {
-		char kind[16];
+		char type[16];
 		const char *space = strchr(texts[count], ' ');
-		memcpy(kind, texts[count], (size_t)(space - texts[count]));
-		kind[space - texts[count]] = 0;
-		listeners[count].kind = kind_find(kind);
-		assert_non_null(listeners[count].kind);
+		memcpy(type, texts[count], (size_t)(space - texts[count]));
+		type[space - texts[count]] = 0;
+		listeners[count].type = listener_type_find(type);
+		assert_non_null(listeners[count].type);
 		assert_int_equal(
 		        weir_address_parse(weir_span_of(space + 1), &listeners[count].address), 0);
 	}
@@ -63,9 +63,9 @@ static void any_port_is_kept(void **state)
 	assert_true(endpoint_same(&new.items[1], &old.items[0]));
 	assert_false(endpoint_same(&new.items[2], &old.items[0]));
 	assert_false(endpoint_same(&new.items[0], &old.items[0]));
-	assert_int_equal(endpoints_port(&new, kind_find("http")), port(&old, 0));
-	assert_int_equal(endpoints_port(&new, kind_find("https")), port(&new, 0));
-	assert_int_equal(endpoints_port(&old, kind_find("https")), 0);
+	assert_int_equal(endpoints_port(&new, listener_type_find("http")), port(&old, 0));
+	assert_int_equal(endpoints_port(&new, listener_type_find("https")), port(&new, 0));
+	assert_int_equal(endpoints_port(&old, listener_type_find("https")), 0);
 	endpoints_free(&new);
 	endpoints_free(&old);
 }
@@ -91,23 +91,23 @@ static void a_named_port_may_change_its_kind(void **state)
 static void names_of_kinds(void **state)
 {
 	(void)state;
-	assert_null(kind_find("httpx"));
-	assert_null(kind_find(""));
-	assert_true(kind_find("https")->secure);
-	assert_false(kind_find("http")->secure);
-	for (const struct kind *kind = kinds; kind->name; kind++)
-		assert_ptr_equal(kind_find(kind->name), kind);
+	assert_null(listener_type_find("httpx"));
+	assert_null(listener_type_find(""));
+	assert_true(listener_type_find("https")->secure);
+	assert_false(listener_type_find("http")->secure);
+	for (const struct listener_type *type = listener_types; type->name; type++)
+		assert_ptr_equal(listener_type_find(type->name), type);
 }
 
 static void what_a_configuration_listens_for(void **state)
 {
 	struct config *config = configure(TEXTS("http 127.0.0.1:0"));
 	(void)state;
-	assert_true(kinds_include(config, SERVICE_HTTP));
-	assert_false(kinds_include_secure(config));
+	assert_true(listeners_include(config, SERVICE_HTTP));
+	assert_false(listeners_include_secure(config));
 	config_release(config);
 	config = configure(TEXTS("http 127.0.0.1:0", "https 127.0.0.1:0"));
-	assert_true(kinds_include_secure(config));
+	assert_true(listeners_include_secure(config));
 	config_release(config);
 }
 

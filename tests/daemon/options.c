@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kinds.h"
 #include "options.h"
+#include "service.h"
 
 #define PARSE(options, ...) parse(options, (const char *[]){"serve", __VA_ARGS__, NULL})
 
@@ -43,12 +43,12 @@ static void listeners_keep_their_order_and_kind(void **state)
 	                         "127.0.0.1:8443"),
 	        0);
 	static const struct {
-		const char *kind;
+		const char *type;
 		unsigned port;
 	} wanted[] = {{"https", 443}, {"http", 80}, {"https", 8443}};
 	assert_int_equal(options.listener_count, 3);
 	for (size_t i = 0; i < 3; i++) {
-		assert_string_equal(options.listeners[i].kind->name, wanted[i].kind);
+		assert_string_equal(options.listeners[i].type->name, wanted[i].type);
 		assert_int_equal(weir_address_port(&options.listeners[i].address), wanted[i].port);
 	}
 	assert_string_equal(options.root, "dir");

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "suggest.h"
+#include "problems.h"
 
 static void test_distances(void **state)
 {

@@ -13,11 +13,10 @@
 #include <cmocka.h>
 
 #include "allocation.h"
+#include "cli.h"
 #include "document.h"
-#include "table_print.h"
-#include "tables.h"
+#include "table.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 struct inner {
 	const char *text;

@@ -16,7 +16,7 @@
 
 #include "admin_connections.h"
 #include "endpoint.h"
-#include "kinds.h"
+#include "service.h"
 #include "worker.h"
 
 enum {
@@ -32,7 +32,7 @@ struct connection_id {
 
 struct connection {
 	struct connection_id id;
-	const struct kind *kind;
+	const struct listener_type *type;
 	struct weir_address listener;
 	struct weir_address peer;
 	enum weir_activity activity;
@@ -56,7 +56,7 @@ struct listing {
 	struct admin_request *request;
 	struct weir_network network; /* only peers of this one */
 	bool has_network;
-	const struct kind *kind; /* only of this kind; NULL: all */
+	const struct listener_type *type; /* only of this type; NULL: all */
 	struct connection *items;
 	unsigned pending; /* workers that have not answered */
 	unsigned part_count;
@@ -68,7 +68,7 @@ struct listing {
 static bool admin_listing_wants(const struct listing *listing, const struct endpoint *endpoint,
         const struct weir_channel *channel)
 {
-	if (listing->kind && listing->kind != endpoint->kind)
+	if (listing->type && listing->type != endpoint->type)
 		return false;
 	return !listing->has_network ||
 	       weir_networks_contain(&listing->network, 1, weir_channel_peer(channel));
@@ -87,7 +87,7 @@ static bool admin_listing_visit(
 	struct weir_channel_ref ref = weir_channel_ref(channel);
 	part->items[part->count++] = (struct connection){
 	        .id = {part->worker, ref.fd, ref.generation},
-	        .kind = endpoint->kind,
+	        .type = endpoint->type,
 	        .listener = endpoint->actual,
 	        .peer = *weir_channel_peer(channel),
 	        .activity = weir_channel_activity(channel),
@@ -112,8 +112,8 @@ static int admin_connection_compare(const void *a, const void *b)
 	const struct connection *one = a, *other = b;
 	unsigned ports[2] = {
 	        weir_address_port(&one->listener), weir_address_port(&other->listener)};
-	if (one->kind != other->kind)
-		return one->kind < other->kind ? -1 : 1;
+	if (one->type != other->type)
+		return one->type < other->type ? -1 : 1;
 	if (ports[0] != ports[1])
 		return ports[0] < ports[1] ? -1 : 1;
 	int order = memcmp(&one->listener, &other->listener, sizeof one->listener);
@@ -139,7 +139,7 @@ static void admin_connection_print(
 	weir_address_format(&connection->peer, peer);
 	admin_print(request,
 	        "%-12s  %-11s  %-21s  %-21s  %-9s  %-3s  %7u  %6" PRIu32 ".%" PRIu32 " s", id,
-	        connection->kind->name, listener, peer, activities[connection->activity],
+	        connection->type->name, listener, peer, activities[connection->activity],
 	        connection->secure ? "yes" : "no", connection->replies, connection->quiet_ms / 1000,
 	        connection->quiet_ms % 1000 / 100);
 }
@@ -202,8 +202,8 @@ static void admin_connections_run(void *context, struct admin_request *request)
 	const char *word = request->count ? request->arguments[0] : NULL;
 	struct weir_network network = {0};
 	bool has_network = word && weir_network_parse(weir_span_of(word), &network) == 0;
-	const struct kind *kind = word && !has_network ? kind_find(word) : NULL;
-	if (word && !has_network && !kind) {
+	const struct listener_type *type = word && !has_network ? listener_type_find(word) : NULL;
+	if (word && !has_network && !type) {
 		admin_error(request,
 		        "'%.64s' is neither an address, nor a network, nor a kind of listener",
 		        word);
@@ -218,7 +218,7 @@ static void admin_connections_run(void *context, struct admin_request *request)
 	listing->request = request;
 	listing->network = network;
 	listing->has_network = has_network;
-	listing->kind = kind;
+	listing->type = type;
 	for (unsigned i = 0; i < workers; i++)
 		worker_submit(commands->workers[i], &listing->parts[i].job);
 }

@@ -1,9 +1,9 @@
 /* The table of verbs. The file of a verb has the effects of its options. */
 #include <string.h>
 
-#include "tables.h"
+#include "cli.h"
+#include "table.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 #define HELP                                                                                       \
 	{                                                                                          \

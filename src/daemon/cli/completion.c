@@ -1,9 +1,8 @@
 /* Makes the completions for shells from the verbs and the rows of their options. */
 #include <string.h>
 
-#include "reference.h"
+#include "cli.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 /* The proposals for the argument of an option or a verb. */
 enum proposal {

@@ -19,10 +19,9 @@
 #include <weir/error.h>
 
 #include "admin_command.h"
+#include "cli.h"
 #include "config.h"
-#include "console.h"
 #include "document.h"
-#include "help.h"
 #include "options.h"
 #include "say.h"
 

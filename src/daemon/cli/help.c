@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "help.h"
+#include "cli.h"
 #include "options.h"
-#include "table_print.h"
+#include "table.h"
 
 enum {
 	HELP_WIDTH = 80,

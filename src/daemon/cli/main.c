@@ -4,13 +4,8 @@
 
 #include <weir/version.h>
 
-#include "check.h"
-#include "config_verb.h"
-#include "console.h"
-#include "help.h"
+#include "cli.h"
 #include "options.h"
-#include "passwd.h"
-#include "queue.h"
 #include "serve.h"
 
 static int print_version(void)

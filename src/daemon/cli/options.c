@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli.h"
 #include "options.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 int usage_error(const char *verb, const char *format, ...)
 {

@@ -22,7 +22,7 @@
 #include <weir/limits.h>
 #include <weir/users.h>
 
-#include "passwd_file.h"
+#include "cli.h"
 #include "say.h"
 
 struct edit {
@@ -79,18 +79,10 @@ static bool passwd_file_lock(struct edit *edit)
 
 static bool passwd_file_read_all(struct edit *edit)
 {
-	for (;;) {
-		int error = weir_buffer_reserve(&edit->text, 4096, WEIR_USERS_FILE_MAX + 4096);
-		if (error < 0)
-			return passwd_file_failed(edit, "cannot read it", error);
-		ssize_t got = read(edit->fd, edit->text.data + edit->text.size,
-		        edit->text.capacity - edit->text.size);
-		if (got < 0 && errno != EINTR)
-			return passwd_file_failed(edit, "cannot read it", -errno);
-		if (got == 0)
-			return true;
-		edit->text.size += got > 0 ? (size_t)got : 0;
-	}
+	int error = weir_buffer_read(&edit->text, edit->fd, WEIR_USERS_FILE_MAX);
+	if (error < 0)
+		return passwd_file_failed(edit, "cannot read it", error);
+	return true;
 }
 
 /* -- the new text ------------------------------------------------------------------------------ */

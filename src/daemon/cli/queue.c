@@ -17,10 +17,9 @@
 #include <weir/error.h>
 #include <weir/mail_queue.h>
 
-#include "help.h"
+#include "cli.h"
 #include "options.h"
-#include "queue.h"
-#include "root_path.h"
+#include "resources.h"
 #include "say.h"
 
 enum {
@@ -165,7 +164,7 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 			queue_command_show_recipient(&queued->recipients[i]);
 }
 
-static void queue_command_say_error(const char *path, int error)
+static void queue_command_report_error(const char *path, int error)
 {
 	if (error == WEIR_E_SYNTAX)
 		say("%s is not a mail queue: give the directory of 'queue' in 'relay'", path);
@@ -178,7 +177,7 @@ static int queue_command_list(const struct queue_request *request)
 	struct sum sum = {.now_s = time(NULL)};
 	int error = weir_mail_queue_each(request->directory, queue_command_show, &sum);
 	if (error < 0) {
-		queue_command_say_error(request->path, error);
+		queue_command_report_error(request->path, error);
 		return EXIT_FAILED;
 	}
 	if (!sum.messages)
@@ -197,7 +196,7 @@ static int queue_command_ask(const struct queue_request *request, const char *id
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
-		queue_command_say_error(request->path, error);
+		queue_command_report_error(request->path, error);
 	else if (error == -EINVAL)
 		say("%s is not the name of a message: 16 hexadecimal digits, as list prints them",
 		        id);
@@ -263,7 +262,7 @@ int queue(int count, char **arguments)
 		return EXIT_FAILED;
 	int error = weir_mail_queue_probe(request.directory);
 	if (error < 0) {
-		queue_command_say_error(request.path, error);
+		queue_command_report_error(request.path, error);
 		return EXIT_FAILED;
 	}
 	if (request.list)

@@ -1,14 +1,16 @@
-/* Makes manual pages and annotated configurations from the tables of keys. */
+/*
+ * `weir config`: manual pages and annotated configurations, made from the tables of keys.
+ * tools/generate puts its output into the documents.
+ */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "help.h"
-#include "reference.h"
-#include "table_print.h"
-#include "tables.h"
+#include "cli.h"
+#include "options.h"
+#include "table.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 enum {
 	REFERENCE_WIDTH = 100,
@@ -228,4 +230,39 @@ void reference_default(FILE *to)
 	      "\n",
 	        to);
 	yaml_section(&yaml, &table_top, 0, false, false);
+}
+
+/* -- the verb ---------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	void (*print)(FILE *to);
+} config_texts[] = {
+        {"default", reference_default},
+        {"bash", completion_bash},
+        {"zsh", completion_zsh},
+        {"fish", completion_fish},
+        {"manual", reference_manual},
+        {"options", reference_options},
+        {"listing", reference_listing},
+};
+
+int config_verb(int count, char **arguments)
+{
+	const char *word = count > 1 ? arguments[1] : "";
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		return help_print_verb("config");
+	if (!*word)
+		return usage_error(
+		        "config", "what to print is missing, as in `weir config default`");
+	if (count > 2)
+		return usage_error(
+		        "config", "one text can be printed, and '%s' is another", arguments[2]);
+	for (size_t i = 0; i < sizeof config_texts / sizeof *config_texts; i++) {
+		if (strcmp(config_texts[i].name, word) != 0)
+			continue;
+		config_texts[i].print(stdout);
+		return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+	}
+	return usage_error("config", "there is no text '%s'", word);
 }

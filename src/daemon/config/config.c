@@ -19,13 +19,13 @@ struct config *config_create(void)
 {
 	struct config *config = calloc(1, sizeof *config);
 	if (config)
-		atomic_init(&config->holds, 1);
+		refcount_init(&config->references);
 	return config;
 }
 
 struct config *config_hold(struct config *config)
 {
-	atomic_fetch_add(&config->holds, 1);
+	refcount_hold(&config->references);
 	return config;
 }
 
@@ -55,7 +55,7 @@ void config_release_users(struct config *config)
 
 void config_release(struct config *config)
 {
-	if (!config || atomic_fetch_sub(&config->holds, 1) != 1)
+	if (!config || !refcount_release(&config->references))
 		return;
 	for (size_t i = 0; i < CONFIG_RELEASES_MAX && config->releases[i]; i++)
 		config->releases[i](config);

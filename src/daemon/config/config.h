@@ -2,12 +2,12 @@
  * The configuration of the program, read from files and the command line. It is immutable from then
  * on, and shared by all workers.
  *
- *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load
+ *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ service_states_load
  *   the defaults of the table ───────────┘
  *
- * Everything in it lives as long as the configuration does. It is reference counted: the contents
- * of each worker hold it, since they borrow names from it, and the last release frees it. Any
- * thread may hold and release it. The fields of the structs are documented by their keys in the
+ * Everything in it lives as long as the configuration does. It is reference counted: the service
+ * states of each worker hold it, since they borrow names from it, and the last release frees it.
+ * Any thread may hold and release it. The fields of the structs are documented by their keys in the
  * files *.def.
  */
 #ifndef DAEMON_CONFIG_H
@@ -20,14 +20,17 @@
 
 #include <weir/address.h>
 #include <weir/channel.h>
+#include <weir/dns_answer.h>
+#include <weir/dns_tsig.h>
+#include <weir/dns_zone.h>
 #include <weir/mail_routes.h>
 #include <weir/network.h>
 #include <weir/tls.h>
 #include <weir/users.h>
 
-#include "config_dns_values.h"
-#include "config_memory.h"
+#include "document.h"
 #include "key_fields.h"
+#include "refcount.h"
 
 /* The bounds of a configuration. */
 enum {
@@ -50,7 +53,7 @@ enum {
 	CONFIG_RELEASES_MAX = 4,
 };
 
-/* The protocols; their tables are in kinds.c. */
+/* The protocols; their tables are in service.c. */
 enum service {
 	SERVICE_HTTP,
 	SERVICE_SMTP,
@@ -69,11 +72,12 @@ enum config_log {
 	LOG_COUNT,
 };
 
-struct kind;
+struct listener_type;
+struct problems;
 
 struct config_listener {
-	const struct kind *kind;     /* see kinds.h */
-	struct weir_address address; /* port 0: the system chooses one */
+	const struct listener_type *type; /* see service.h */
+	struct weir_address address;      /* port 0: the system chooses one */
 };
 
 /* The versions of TLS, as values of `minimum`. */
@@ -136,14 +140,14 @@ struct config_relay {
 	const char *password; /* read from its file */
 };
 
-struct mail_host;
+struct mail_shared;
 
 struct config_mail {
 #include "mail_keys.def"
-	/* Loaded from these, see config_mail.h. */
+	/* Loaded from these, see service_mail.h. */
 	struct weir_users *users;
 	struct weir_mail_routes *routes;
-	struct mail_host *host; /* created when mail is first served */
+	struct mail_shared *shared; /* created when mail is first served */
 };
 
 enum config_ftp_tls {
@@ -164,12 +168,55 @@ struct config_ftp {
 	struct weir_ftp_ports *ports; /* of `passive`; created likewise */
 };
 
+struct config_dns_key {
+	struct weir_dns_tsig_key key; /* its secret is erased with the configuration */
+#include "tsig_keys.def"
+};
+
+/* Identifies a version of a file. */
+struct config_stamp {
+	uint64_t device, inode, size;
+	int64_t modified_ns, changed_ns; /* 0: unknown */
+};
+
+struct config_transfer {
+#include "transfer_keys.def"
+};
+
+struct config_zone {
+#include "zone_keys.def"
+	struct weir_dns_zone *zone; /* held by the configuration; NULL of a zone with primaries */
+	struct config_stamp stamp;  /* of the file that it was read from */
+};
+
+struct config_rate_limit {
+#include "rate_limit_keys.def"
+};
+
+struct config_dns_limits {
+#include "dns_limit_keys.def"
+};
+
+struct config_cache {
+#include "cache_keys.def"
+};
+
+struct config_dns {
+#include "dns_keys.def"
+	/* Loaded from these, see config_dns.h. */
+	struct config_zone **by_name; /* the zones in the order of their names */
+	struct weir_dns_keys *keyring;
+	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
+	unsigned secret_count;
+	struct weir_peers *peers; /* created when DNS is first served */
+};
+
 struct config_guard {
 #include "guard_keys.def"
 };
 
 struct config {
-	atomic_uint holds;
+	struct refcount references;
 	struct memory memory;
 	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
 	const char *logs[LOG_COUNT];                                  /* absolute; NULL: off */
@@ -181,10 +228,15 @@ struct config {
 	struct weir_http_compressed_cache *compressed_cache;
 };
 
-#include "key_fields_end.h"
+#undef KEY
+#undef SECTION
+#undef SECTIONS
+#undef ROW
 
-/* Creates a configuration without defaults (see config_file.h), with one reference. Returns NULL
- * without memory. */
+/*
+ * Creates a configuration without defaults (see config_file_default), with one reference. Returns
+ * NULL without memory.
+ */
 struct config *config_create(void);
 
 /* Adds a reference, and returns the configuration. */
@@ -216,5 +268,25 @@ int config_set_listeners(
         struct config *config, const struct config_listener *listeners, size_t count);
 int config_set_certificates(
         struct config *config, const struct weir_tls_certificate *certificates, size_t count);
+
+/* -- files ------------------------------------------------------------------------------------- */
+
+/* The configuration without a file: the defaults. Returns NULL without memory. */
+struct config *config_file_default(void);
+
+/*
+ * Reads the file of `problems`; blocks on the disk. Returns NULL if something is wrong: all of it
+ * was added to `problems`. `previous` is the configuration in effect, or NULL.
+ */
+struct config *config_file_read(struct problems *problems, const struct config *previous);
+
+/* Replaces all sites by one with the defaults that serves `root`. Returns 0 or -ENOMEM. */
+int config_file_set_root(struct config *config, const char *root);
+
+/*
+ * Makes a path of the command line absolute, so that it names the same file wherever the process
+ * goes. Returns 0 or a negative errno, which was reported.
+ */
+int config_file_path(struct config *config, const char *path, const char **ret);
 
 #endif

@@ -12,48 +12,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <weir/buffer.h>
 #include <weir/error.h>
 
-#include "config_file.h"
-#include "config_zones.h"
+#include "config.h"
+#include "config_dns.h"
 #include "document.h"
 #include "say.h"
-#include "tables.h"
+#include "table.h"
 
 /* -- one file ---------------------------------------------------------------------------------- */
 
-static int config_file_read_fd(int fd, unsigned char *data, size_t room, size_t *ret_size)
-{
-	size_t used = 0;
-	for (;;) {
-		ssize_t got = read(fd, data + used, room - used);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0 || (used += (size_t)got) == room)
-			break;
-	}
-	*ret_size = used;
-	return used == room ? -EFBIG : 0;
-}
-
-/* Reads a whole file; the caller frees the bytes. */
+/* Appends a whole file to the empty buffer, which the caller frees in any case. */
 static int config_file_read_all(
-        const char *path, struct stat *ret_status, unsigned char **ret, size_t *ret_size)
+        const char *path, struct stat *ret_status, struct weir_buffer *buffer)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	unsigned char *data = malloc(CONFIG_FILE_MAX + 1);
-	int error = data ? config_file_read_fd(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
+	int error = weir_buffer_read(buffer, fd, CONFIG_FILE_MAX);
+	if (error == WEIR_E_LIMIT)
+		error = -EFBIG;
 	if (error == 0 && fstat(fd, ret_status) < 0)
 		error = -errno;
 	close(fd);
-	if (error < 0)
-		free(data);
-	else
-		*ret = data;
 	return error;
 }
 
@@ -203,37 +185,38 @@ static void config_file_include(struct loading *loading, struct node *root, unsi
 /* Removes the key `include` of an included file, which is not merged. */
 static void config_file_drop_include(struct node *root)
 {
-	size_t kept = 0;
+	size_t left = 0;
 	for (size_t i = 0; i < root->count && root->type == NODE_MAPPING; i++) {
 		const struct node *key = root->pairs[i].key;
 		if (key->type != NODE_SCALAR || strcmp(key->text, "include") != 0)
-			root->pairs[kept++] = root->pairs[i];
+			root->pairs[left++] = root->pairs[i];
 	}
 	if (root->type == NODE_MAPPING)
-		root->count = kept;
+		root->count = left;
 }
 
 /* `from` is the node that includes the file, or NULL. Returns NULL if there is nothing to read. */
 static struct node *config_file_load(
         struct loading *loading, const char *path, const struct node *from, unsigned depth)
 {
-	unsigned char *data = NULL;
-	size_t size = 0;
+	struct weir_buffer text = {0};
 	struct stat status = {0};
 	struct node *root = NULL;
 	int error;
 	struct source *source = config_file_source(loading, path, &error);
 	if (error == 0)
-		error = config_file_read_all(path, &status, &data, &size);
+		error = config_file_read_all(path, &status, &text);
 	if (error < 0) {
+		weir_buffer_finish(&text);
 		config_file_report(loading, path, from, weir_error_text(error));
 		return NULL;
 	}
 	bool good = config_file_is_new(loading, &status);
 	if (!good)
 		config_file_report(loading, path, from, "the file is included a second time");
-	good = good && document_load(loading->problems, loading->memory, source, data, size, &root);
-	free(data);
+	good = good && document_load(loading->problems, loading->memory, source,
+	                       (const unsigned char *)text.data, text.size, &root);
+	weir_buffer_finish(&text);
 	if (good && !root && !from)
 		config_file_report(loading, path, from, "the file has no keys; it needs 'sites'");
 	if (!good || !root)

@@ -1,6 +1,42 @@
+/* From the bytes of a YAML file to nodes, and the memory in which they live. */
+#ifndef DAEMON_DOCUMENT_H
+#define DAEMON_DOCUMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "problems.h"
+
+/* -- memory ------------------------------------------------------------------------------------ */
+
 /*
- * From the bytes of a YAML file to nodes. A node knows the file, line and column that it comes
- * from, and in values the variables of the environment are replaced:
+ * Memory that is freed all at once: what a configuration, or the reading of one, is made of.
+ *
+ *   struct memory memory = {0};
+ *   char *text = memory_copy(&memory, "a", 1);
+ *   memory_free(&memory);
+ */
+struct memory_block;
+
+/* All zero at first. */
+struct memory {
+	struct memory_block *blocks;
+};
+
+/*
+ * Both return NULL if there is no memory. The memory of the first is zero; a copy ends with a NUL.
+ */
+void *memory_alloc(struct memory *memory, size_t size);
+char *memory_copy(struct memory *memory, const char *text, size_t size);
+
+/* Frees everything; the struct can be used again. */
+void memory_free(struct memory *memory);
+
+/* -- nodes ------------------------------------------------------------------------------------- */
+
+/*
+ * A node knows the file, line and column that it comes from, and in values the variables of the
+ * environment are replaced:
  *
  *   ${NAME}    the value of the variable NAME; an error if there is none
  *   $${        the two characters ${
@@ -8,14 +44,6 @@
  * Nodes are those of the file, also where an alias names one: nodes may be shared, and a list may
  * contain itself. Readers must bound their depth on their own.
  */
-#ifndef DAEMON_DOCUMENT_H
-#define DAEMON_DOCUMENT_H
-
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "config_memory.h"
-#include "problems.h"
 
 /* How deep lists and mappings may be nested; the configuration's own depth is 6. */
 enum {

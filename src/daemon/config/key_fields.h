@@ -1,6 +1,6 @@
 /*
- * Has a file of keys (*.def) declare the fields of a struct; key_rows.h has it make the rows of a
- * table. There is no include guard: key_fields_end.h takes the macros back.
+ * Has a file of keys (*.def) declare the fields of a struct; types.h has it make the rows of a
+ * table. Only config.h includes this file; it undefines the macros at its end.
  */
 #define KEY(type, field, ...) FIELD_##type field;
 #define SECTION(section, field, ...) struct config_##section field;

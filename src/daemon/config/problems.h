@@ -45,4 +45,20 @@ void problems_print(struct problems *problems, FILE *to);
 
 void problems_free(struct problems *problems);
 
+/* -- did you mean ------------------------------------------------------------------------------ */
+
+/* Finds the name that is nearest to a mistyped one. */
+
+/* All zero at first; `name` stays NULL if no name is near. */
+struct suggestion {
+	const char *name;
+	size_t distance;
+};
+
+/* Offers a candidate for the typed name; the struct has the best one so far. */
+void suggest(struct suggestion *best, const char *typed, const char *candidate);
+
+/* Returns how many letters are added, missing, changed or swapped. Both names have up to 63. */
+size_t suggest_distance(const char *a, const char *b);
+
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "config.h"
-#include "suggest.h"
+#include "problems.h"
 #include "table.h"
 
 /* Keys of one mapping, which are compared each with each. */

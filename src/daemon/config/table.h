@@ -13,9 +13,9 @@
  * the documents. tools/try-key shows this.
  *
  * A section is a mapping: its keys, and the rules between them. The keys and rules of a protocol
- * are in its folder, see ftp/table_ftp.c. Its struct is in config.h, and its row in top_keys.def.
+ * are in its folder, see ftp/config_ftp.c. Its struct is in config.h, and its row in top_keys.def.
  *
- *   document.h ─▶ table.h ─▶ type_*.c ─▶ table_<protocol>.c ─▶ table_top.c ─▶ config_file.c
+ *   document.h ─▶ table.h ─▶ type_*.c ─▶ a protocol's folder ─▶ table_top.c ─▶ config_file.c
  *   nodes         rows       values      keys and rules        the whole       files
  */
 #ifndef DAEMON_TABLE_H
@@ -28,7 +28,6 @@
 #include <stdio.h>
 
 #include "document.h"
-#include "config_memory.h"
 #include "problems.h"
 
 struct config;
@@ -164,5 +163,41 @@ void yaml_print_text(FILE *to, const char *text);
 
 /* The section and the list of sections. */
 extern const struct type type_section, type_sections;
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
+/*
+ * Prints a whole section as YAML that can be read again. A comment marks a value that is the
+ * default; a key without a value is a comment. Returns false without memory.
+ */
+bool table_print(FILE *to, const struct section *section, const void *target);
+
+/*
+ * The default of a key as YAML, to be freed; "" if it has none that is a value. Returns NULL
+ * without memory.
+ */
+char *table_default_text(const struct key *key);
+
+/*
+ * A paragraph on a key that begins with `doc`: bounds and default, and with `all` everything that
+ * the manual has. To be freed; NULL without memory.
+ */
+char *table_key_text(const struct key *key, const char *doc, bool all);
+
+/* -- the tables -------------------------------------------------------------------------------- */
+
+/* The sections that the protocols register; table_top.c makes one configuration of them. */
+extern const struct section table_site; /* table_http.c */
+extern const struct section table_tls;  /* config_tls.c */
+extern const struct section table_mail; /* table_mail.c */
+extern const struct section table_ftp;  /* config_ftp.c */
+extern const struct section table_dns;  /* table_dns.c */
+extern const struct section table_top;  /* table_top.c: the configuration, struct config */
+
+/* Rules between sections, called when all of the configuration was read. */
+void table_http_check(struct reader *reader, const struct node *top);
+void table_tls_check(struct reader *reader, const struct node *top);
+void table_ftp_check(struct reader *reader, const struct node *top);
+void table_dns_check(struct reader *reader, const struct node *top);
 
 #endif

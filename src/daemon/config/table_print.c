@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table_print.h"
+#include "table.h"
 #include "types.h"
 
 /* The largest value that a row stores is a domain name; sections are not printed as one value. */

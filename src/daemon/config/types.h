@@ -1,10 +1,13 @@
-/* The types of values; see table.h. A type of one protocol is in its table_<protocol>.c. */
+/* The types of values, and the macros that make rows of a file of keys; see table.h. */
 #ifndef DAEMON_TYPES_H
 #define DAEMON_TYPES_H
 
 #include <weir/address.h>
 
+#include "config.h"
 #include "table.h"
+
+/* -- types: one of a single protocol is beside its keys ---------------------------------------- */
 
 /* type_basic.c */
 extern const struct type type_text;        /* const char * */
@@ -46,5 +49,33 @@ bool type_store_text(struct reader *reader, const char *text, size_t size, void 
 
 /* Writes a number with the unit of its type: 30s, 64M. */
 void type_print_number(FILE *to, const struct key *key, uint64_t number);
+
+/* -- rows -------------------------------------------------------------------------------------- */
+
+/*
+ * Has a file of keys (*.def) make the rows of a table. KEYS_STRUCT is the struct that stores them:
+ *
+ *   #define KEYS_STRUCT config_limits
+ *   static const struct key limit_keys[] = {
+ *   #include "limit_keys.def"
+ *           {0},
+ *   };
+ *   #undef KEYS_STRUCT
+ */
+
+/* A value: its type is type_<type>, its field is declared by key_fields.h. */
+#define KEY(type, field, name, ...)                                                                \
+	{name, &type_##type, offsetof(struct KEYS_STRUCT, field), __VA_ARGS__},
+
+/* The section table_<section>, whose struct is config_<section>; and a list of these. */
+#define SECTION(section, field, name, ...)                                                         \
+	{name, &type_section, offsetof(struct KEYS_STRUCT, field), .of = &table_##section,         \
+	        __VA_ARGS__},
+#define SECTIONS(section, field, name, ...)                                                        \
+	{name, &type_sections, offsetof(struct KEYS_STRUCT, field), .of = &table_##section,        \
+	        __VA_ARGS__},
+
+/* A value whose field is declared elsewhere. */
+#define ROW(type, name, offset, ...) {name, &type_##type, offset, __VA_ARGS__},
 
 #endif

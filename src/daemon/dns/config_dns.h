@@ -1,11 +1,13 @@
 /*
- * Loads the keys of TSIG and the secrets of cookies, and compares configurations of DNS. Zones are
- * loaded by config_zones.h.
+ * The configuration of DNS: keys of TSIG, secrets of cookies, zones, and what a reload changes. Its
+ * keys are in table_dns.c.
  */
 #ifndef DAEMON_CONFIG_DNS_H
 #define DAEMON_CONFIG_DNS_H
 
 #include "config.h"
+
+struct options;
 
 /*
  * Reports a mistake. `item` is the struct config_zone or config_dns_key that has it, or NULL;
@@ -38,5 +40,46 @@ struct weir_dns_responder_options config_dns_responder(const struct config_dns *
 /* Returns the key of this name, or NULL. */
 const struct config_dns_key *config_dns_key(
         const struct config_dns *dns, const struct weir_dns_name *name);
+
+/* -- zones ------------------------------------------------------------------------------------- */
+
+/*
+ * The zones of a configuration. A reload loads the zones whose files have changed. If a changed
+ * file has mistakes, its zone stays as it was; if the zone is new, the configuration is refused.
+ */
+
+/*
+ * Loads keys, secrets and zones; blocks. `previous` is the configuration in effect, or NULL.
+ * Returns 0 or a negative errno. Can be called again when zones have changed.
+ */
+int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
+        void *context);
+
+/* Releases the zones, and `by_name`. */
+void config_zones_release(struct config_dns *dns);
+
+/* Releases everything, and erases the secrets. For config_on_release. */
+void config_dns_release(struct config *config);
+
+/*
+ * Creates a set of all zones, each with its policy. `version` returns the version of a zone to
+ * serve. Returns 0 or a negative errno.
+ */
+int config_zones_set(const struct config_dns *dns,
+        struct weir_dns_zone *(*version)(void *context, const struct config_zone *zone),
+        void *context, struct weir_dns_zones **ret);
+
+/* Returns the loaded zone of this name, or NULL. */
+struct config_zone *config_zones_find(
+        const struct config_dns *dns, const struct weir_dns_name *name);
+
+/* -- options of the command line --------------------------------------------------------------- */
+
+/*
+ * Replaces keys of the file by the options, and checks that there is something to answer from.
+ * `previous` is the configuration in effect, or NULL. Returns 0 or a negative errno, which was
+ * reported.
+ */
+int load_dns(struct config *config, const struct options *options, const struct config *previous);
 
 #endif

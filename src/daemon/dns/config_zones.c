@@ -16,7 +16,7 @@
 #include <weir/error.h>
 #include <weir/peers.h>
 
-#include "config_zones.h"
+#include "config_dns.h"
 #include "say.h"
 
 /* The clocks of all file systems are finer. */
@@ -113,7 +113,7 @@ struct telling {
 	void *context;
 };
 
-static void config_zones_tell(void *context, const char *path, unsigned line, const char *text)
+static void config_zones_pass_on(void *context, const char *path, unsigned line, const char *text)
 {
 	const struct telling *telling = context;
 	if (telling->report)
@@ -153,7 +153,7 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 		return 0;
 	}
 	int error = weir_dns_zone_load(
-	        zone->path, &zone->name, config_zones_tell, &telling, &zone->zone);
+	        zone->path, &zone->name, config_zones_pass_on, &telling, &zone->zone);
 	/* Without memory for the history, secondaries are sent the whole zone. */
 	if (error == 0 && before) {
 		config_zones_warn_of_serial(zone, before);

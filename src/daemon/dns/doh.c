@@ -18,18 +18,17 @@
 #include <weir/tls.h>
 
 #include "config_dns.h"
-#include "dns_host.h"
-#include "doh.h"
-#include "forwarding.h"
+#include "helper.h"
 #include "service.h"
+#include "service_dns.h"
 
 #define PATH "dns-query"
 #define MEDIA_TYPE "application/dns-message"
 
 struct doh {
 	struct weir_http_handler handler;
-	struct config *config; /* held */
-	struct dns_host *host; /* NULL before doh_join, like the next two */
+	struct config *config;     /* held */
+	struct dns_shared *shared; /* NULL before doh_join, like the next two */
 	struct forwarding *forwarding;
 	struct weir_dns_responder *responder;
 	bool clear;
@@ -37,20 +36,15 @@ struct doh {
 };
 
 /* A pending answer, in the exchange's scratch. */
-struct late {
+struct doh_pending {
 	struct forwarding_wait wait;
 	struct weir_http_exchange *exchange;
 	struct weir_dns_waiting *waiting;
 };
 
-_Static_assert(sizeof(struct late) <= WEIR_HTTP_SCRATCH, "an exchange has room for it");
+_Static_assert(sizeof(struct doh_pending) <= WEIR_HTTP_SCRATCH, "an exchange has room for it");
 
 /* -- replies ----------------------------------------------------------------------------------- */
-
-static uint32_t doh_least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 /* The time of a negative answer is in its SOA record (RFC 2308 5). */
 static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
@@ -61,7 +55,7 @@ static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
 		return record->ttl;
 	uint32_t minimum = (uint32_t)data[size - 4] << 24 | (uint32_t)data[size - 3] << 16 |
 	                   (uint32_t)data[size - 2] << 8 | data[size - 1];
-	return doh_least(record->ttl, minimum);
+	return min_of(record->ttl, minimum);
 }
 
 /* Returns the time in seconds; 0: the reply must not be cached. */
@@ -85,9 +79,9 @@ static uint32_t doh_lifetime(struct weir_span message)
 		if (weir_dns_record_read(message, &at, &record) < 0)
 			return 0;
 		if (i < answers)
-			seconds = doh_least(seconds, record.ttl);
+			seconds = min_of(seconds, record.ttl);
 		else if (answers == 0 || rcode == WEIR_DNS_NXDOMAIN)
-			seconds = doh_least(seconds, doh_lifetime_of(&record));
+			seconds = min_of(seconds, doh_lifetime_of(&record));
 	}
 	return seconds == UINT32_MAX ? 0 : seconds;
 }
@@ -115,24 +109,24 @@ static size_t doh_refuse_transfer(struct weir_span query, uint8_t *reply)
 	return weir_dns_writer_finish(&writer, read.header.id, WEIR_DNS_QR | WEIR_DNS_NOTIMP);
 }
 
-static void doh_on_late(void *context, struct weir_span reply,
+static void doh_on_answer(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
 {
-	struct late *late = context;
+	struct doh_pending *pending = context;
 	(void)request, (void)outcome;
-	weir_list_remove(&late->wait.link);
+	weir_list_remove(&pending->wait.link);
 	if (reply.size)
-		doh_reply_message(late->exchange, reply);
+		doh_reply_message(pending->exchange, reply);
 	else
-		weir_http_reply_error(late->exchange, 503);
+		weir_http_reply_error(pending->exchange, 503);
 }
 
 /* Called when the worker ends. */
 static void doh_give_up(struct forwarding_wait *wait)
 {
-	struct late *late = WEIR_CONTAINER(wait, struct late, wait);
-	weir_dns_waiting_cancel(late->waiting);
-	weir_http_reply_error(late->exchange, 503);
+	struct doh_pending *pending = WEIR_CONTAINER(wait, struct doh_pending, wait);
+	weir_dns_waiting_cancel(pending->waiting);
+	weir_http_reply_error(pending->exchange, 503);
 }
 
 /* Only the message of the handler's memory may still be in use here. */
@@ -140,7 +134,7 @@ static void doh_answer(
         struct doh *doh, struct weir_http_exchange *exchange, struct weir_span message)
 {
 	struct weir_dns_outcome outcome = {0};
-	struct late *late = weir_http_scratch(exchange);
+	struct doh_pending *pending = weir_http_scratch(exchange);
 	const struct weir_dns_request request = {
 	        .message = message,
 	        .peer = weir_http_peer(exchange),
@@ -151,13 +145,13 @@ static void doh_answer(
 		weir_http_reply_error(exchange, 503);
 		return;
 	}
-	*late = (struct late){.wait.end = doh_give_up, .exchange = exchange};
-	struct weir_dns_zones *zones = dns_host_zones(doh->host);
+	*pending = (struct doh_pending){.wait.end = doh_give_up, .exchange = exchange};
+	struct weir_dns_zones *zones = dns_shared_zones(doh->shared);
 	size_t size = weir_dns_respond_or_wait(doh->responder, zones, &request, doh->reply,
-	        sizeof doh->reply, &outcome, doh_on_late, late, &late->waiting);
+	        sizeof doh->reply, &outcome, doh_on_answer, pending, &pending->waiting);
 	weir_dns_zones_release(zones);
-	if (size == 0 && late->waiting) {
-		weir_list_append(&doh->forwarding->waiting, &late->wait.link);
+	if (size == 0 && pending->waiting) {
+		weir_list_append(&doh->forwarding->waiting, &pending->wait.link);
 		return;
 	}
 	if (size == 0 && outcome.transfer)
@@ -339,7 +333,7 @@ int doh_join(struct weir_http_handler *handler, const struct service_options *op
 {
 	struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
 	struct weir_dns_responder_options made = config_dns_responder(&doh->config->dns);
-	doh->host = options->dns;
+	doh->shared = options->dns;
 	doh->forwarding = options->forwarding;
 	if (doh->responder)
 		return 0;

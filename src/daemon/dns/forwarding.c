@@ -7,9 +7,8 @@
 #include <weir/dns_lookup.h>
 #include <weir/error.h>
 
-#include "dns_host.h"
-#include "forwarding.h"
 #include "say.h"
+#include "service_dns.h"
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop)
 {
@@ -35,7 +34,7 @@ static bool forwarding_set_options(struct forwarding *forwarding, const struct c
 }
 
 static int forwarding_create_lookups(
-        struct forwarding *forwarding, struct dns_host *host, const struct config_dns *dns)
+        struct forwarding *forwarding, struct dns_shared *shared, const struct config_dns *dns)
 {
 	const struct config_cache *cache = &dns->cache;
 	struct weir_dns_lookups_options options = {
@@ -44,7 +43,7 @@ static int forwarding_create_lookups(
 	        .ttl_max_s = (uint32_t)(cache->ttl_max_ms / 1000),
 	        .negative_ttl_max_s = (uint32_t)(cache->negative_ttl_max_ms / 1000),
 	};
-	int error = dns_host_cache(host, dns, &options.cache);
+	int error = dns_shared_cache(shared, dns, &options.cache);
 	if (error < 0)
 		return error;
 	error = weir_dns_lookups_create(forwarding->loop, &options, &forwarding->lookups);
@@ -53,14 +52,14 @@ static int forwarding_create_lookups(
 }
 
 static int forwarding_create(
-        struct forwarding *forwarding, struct dns_host *host, const struct config_dns *dns)
+        struct forwarding *forwarding, struct dns_shared *shared, const struct config_dns *dns)
 {
 	forwarding_set_options(forwarding, dns);
 	int error = weir_dns_upstreams_create(
 	        forwarding->loop, &forwarding->options, &forwarding->upstreams);
 	if (error < 0)
 		return error;
-	error = forwarding_create_lookups(forwarding, host, dns);
+	error = forwarding_create_lookups(forwarding, shared, dns);
 	if (error < 0) {
 		weir_dns_upstreams_destroy(forwarding->upstreams);
 		forwarding->upstreams = NULL;
@@ -68,7 +67,7 @@ static int forwarding_create(
 	return error;
 }
 
-int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
+int forwarding_use(struct forwarding *forwarding, struct dns_shared *shared,
         const struct config_dns *dns, struct weir_dns_recursion *ret)
 {
 	int error = 0;
@@ -76,7 +75,7 @@ int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
 	if (dns->forward.count == 0)
 		return 0;
 	if (!forwarding->lookups)
-		error = forwarding_create(forwarding, host, dns);
+		error = forwarding_create(forwarding, shared, dns);
 	if (error < 0)
 		return error;
 	*ret = (struct weir_dns_recursion){

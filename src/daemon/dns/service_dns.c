@@ -1,24 +1,97 @@
 /*
- * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server;
- * its other settings stay as they were when it was opened. The zones are those of dns_host.c, which
- * also notifies secondaries of changes.
+ * The service of DNS, and the DNS log. A reload swaps zones, keys, secrets of cookies and
+ * certificates of a server; its other settings stay as they were when it was opened. The zones are
+ * those of dns_shared.c, which also notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/dns.h>
 #include <weir/dns_server.h>
 #include <weir/error.h>
 #include <weir/peers.h>
 
 #include "config_dns.h"
-#include "dns_host.h"
-#include "dns_log.h"
-#include "forwarding.h"
-#include "kinds.h"
+#include "log_file.h"
 #include "say.h"
+#include "service.h"
 #include "service_dns.h"
+
+/* -- log --------------------------------------------------------------------------------------- */
+
+static const char *const dns_log_names[] = {
+        [WEIR_DNS_TRANSFERRED] = "transferred",
+        [WEIR_DNS_TRANSFER_FAILED] = "transfer-failed",
+        [WEIR_DNS_TRANSFER_REFUSED] = "transfer-refused",
+        [WEIR_DNS_NOTIFIED] = "notified",
+        [WEIR_DNS_NOTIFY_FAILED] = "notify-failed",
+        [WEIR_DNS_RESTORED] = "restored",
+        [WEIR_DNS_FETCHED] = "fetched",
+        [WEIR_DNS_FETCH_FAILED] = "fetch-failed",
+        [WEIR_DNS_EXPIRED] = "expired",
+        [WEIR_DNS_KEEP_FAILED] = "keep-failed",
+};
+
+static bool dns_log_is_transfer(const struct weir_dns_event *event)
+{
+	return event->kind == WEIR_DNS_TRANSFERRED || event->kind == WEIR_DNS_TRANSFER_FAILED ||
+	       event->kind == WEIR_DNS_FETCHED;
+}
+
+void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_dns_event *event)
+{
+	struct log_line line;
+	char zone[WEIR_DNS_TEXT_MAX];
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, name, dns_log_names[event->kind]);
+	if (event->peer)
+		log_line_add_peer(&line, event->peer, false);
+	weir_dns_name_format(event->zone, zone);
+	log_line_add_known(&line, "zone", weir_span_of(zone));
+	if (event->serial)
+		log_line_add(&line, " serial=%u", event->serial);
+	if (dns_log_is_transfer(event))
+		log_line_add(&line, " bytes=%llu", (unsigned long long)event->bytes);
+	if (event->rcode)
+		log_line_add(&line, " rcode=%u", event->rcode);
+	if (event->why)
+		log_line_add_known(&line, "error", weir_span_of(event->why));
+	log_line_end(&line);
+}
+
+static void dns_log_add(struct log_line *line, const char *key, uint64_t number)
+{
+	log_line_add(line, " %s=%llu", key, (unsigned long long)number);
+}
+
+static void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_dns_counters *counters)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, name, "ended");
+	dns_log_add(&line, "queries", counters->queries);
+	dns_log_add(&line, "replies", counters->replies);
+	dns_log_add(&line, "noerror", counters->rcodes[WEIR_DNS_NOERROR]);
+	dns_log_add(&line, "nxdomain", counters->rcodes[WEIR_DNS_NXDOMAIN]);
+	dns_log_add(&line, "servfail", counters->rcodes[WEIR_DNS_SERVFAIL]);
+	dns_log_add(&line, "refused", counters->rcodes[WEIR_DNS_REFUSED]);
+	dns_log_add(&line, "formerr", counters->rcodes[WEIR_DNS_FORMERR]);
+	dns_log_add(&line, "truncated", counters->truncated);
+	dns_log_add(&line, "dropped", counters->dropped);
+	dns_log_add(&line, "slipped", counters->slipped);
+	dns_log_add(&line, "over-quota", counters->over_quota);
+	dns_log_add(&line, "duplicate", counters->duplicate);
+	dns_log_add(&line, "transfers", counters->transfers);
+	log_line_end(&line);
+}
+
+/* -- service state ----------------------------------------------------------------------------- */
 
 struct dns_service {
 	struct weir_dns_server *dns;
@@ -27,34 +100,32 @@ struct dns_service {
 	struct service_options options; /* for the callbacks */
 };
 
-/* -- the content ------------------------------------------------------------------------------- */
-
-/* The content is the configuration itself. */
-static void service_dns_unload(void *content)
+/* The service state is the configuration itself. */
+static void service_dns_unload(void *state)
 {
-	config_release(content);
+	config_release(state);
 }
 
-static int service_dns_load(struct config *config, struct shares shares, void **ret_content)
+static int service_dns_load(struct config *config, struct budget budget, void **ret_state)
 {
 	struct config_dns *dns = &config->dns;
 	int error = 0;
-	(void)shares;
+	(void)budget;
 	if (!dns->peers)
 		error = weir_peers_create((unsigned)dns->limits.connections, 0, &dns->peers);
 	if (error < 0)
 		say("cannot serve DNS: %s", weir_error_text(error));
 	else
-		*ret_content = config_hold(config);
+		*ret_state = config_hold(config);
 	return error;
 }
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
-static void service_dns_note(void *context, const struct weir_dns_event *event)
+static void service_dns_log_event(void *context, const struct weir_dns_event *event)
 {
 	const struct service_options *options = context;
-	dns_log(options->log, options->loop, options->kind->name, event);
+	dns_log(options->log, options->loop, options->type->name, event);
 }
 
 /*
@@ -100,7 +171,7 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 static void service_dns_renew(void *context)
 {
 	struct dns_service *server = context;
-	struct weir_dns_zones *zones = dns_host_zones(server->options.dns);
+	struct weir_dns_zones *zones = dns_shared_zones(server->options.dns);
 	weir_dns_set_zones(server->dns, zones);
 	weir_dns_zones_release(zones);
 	forwarding_change(server->options.forwarding, &server->config->dns);
@@ -108,24 +179,24 @@ static void service_dns_renew(void *context)
 
 static int service_dns_open_server(const struct service_options *options, void **ret_server)
 {
-	const struct config_dns *dns = &((struct config *)options->content)->dns;
+	const struct config_dns *dns = &((struct config *)options->state)->dns;
 	struct dns_service *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_dns_options made = {
 	        .listener = service_dns_listener_of(options, dns),
-	        .zones = dns_host_zones(options->dns),
+	        .zones = dns_shared_zones(options->dns),
 	        .responder = config_dns_responder(dns),
 	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
 	        .rrl_slip = (unsigned)dns->rate_limit.slip,
 	        .unlimited = dns->rate_limit.exempt.items,
 	        .unlimited_count = dns->rate_limit.exempt.count,
 	        .transfers_max = (unsigned)dns->limits.transfers,
-	        .log = service_dns_note,
+	        .log = service_dns_log_event,
 	        .context = &server->options,
 	};
-	made.responder.notified = dns_host_notified;
+	made.responder.notified = dns_shared_notified;
 	made.responder.context = options->dns;
 	int error =
 	        forwarding_use(options->forwarding, options->dns, dns, &made.responder.recursion);
@@ -138,7 +209,7 @@ static int service_dns_open_server(const struct service_options *options, void *
 	}
 	weir_dns_responder_set_secrets(
 	        weir_dns_responder(server->dns), dns->secrets, dns->secret_count);
-	server->config = config_hold(options->content);
+	server->config = config_hold(options->state);
 	server->looks_up = made.responder.recursion.lookups;
 	*ret_server = server;
 	return 0;
@@ -157,7 +228,7 @@ static void service_dns_retire(void *context)
 static void service_dns_close_server(void *context)
 {
 	struct dns_service *server = context;
-	dns_log_counters(server->options.log, server->options.loop, server->options.kind->name,
+	dns_log_counters(server->options.log, server->options.loop, server->options.type->name,
 	        weir_dns_counters(server->dns));
 	weir_dns_destroy(server->dns);
 	config_release(server->config);
@@ -185,7 +256,7 @@ static void service_dns_print_zone(const struct config_zone *zone)
 	        info.is_signed ? ", signed" : "", zone->path);
 }
 
-static void service_dns_print_content(const struct config *config)
+static void service_dns_print_served(const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
 	for (size_t i = 0; i < dns->zones.count && i < ZONES_PRINTED; i++)
@@ -228,6 +299,6 @@ const struct service_type service_dns = {
         .listener = service_dns_listener,
         .retire = service_dns_retire,
         .close = service_dns_close_server,
-        .print_content = service_dns_print_content,
+        .print_served = service_dns_print_served,
         .print_commands = service_dns_print_commands,
 };

@@ -9,10 +9,10 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "config_zones.h"
-#include "kinds.h"
-#include "key_rows.h"
-#include "tables.h"
+#include "config_dns.h"
+#include "service.h"
+#include "table.h"
+#include "types.h"
 
 /* -- keys of TSIG ------------------------------------------------------------------------------ */
 
@@ -250,7 +250,7 @@ static const char *dns_zone_path(
 	return config_path(reader->config, directory, file);
 }
 
-static void dns_place_zones(struct reader *reader, struct config_dns *dns)
+static void dns_set_zone_paths(struct reader *reader, struct config_dns *dns)
 {
 	for (size_t i = 0; dns->directory && i < dns->zones.count; i++) {
 		struct config_zone *zone = &dns->zones.items[i];
@@ -269,7 +269,7 @@ static void dns_check(struct reader *reader, struct node *node, void *target)
 	if (dns->forward.count > WEIR_DNS_UPSTREAMS_MAX)
 		reader_problem_at(reader, node_find(node, "forward"),
 		        "'forward' has more than %d servers", WEIR_DNS_UPSTREAMS_MAX);
-	dns_place_zones(reader, dns);
+	dns_set_zone_paths(reader, dns);
 	if (dns_is_complete(dns))
 		config_dns_load(reader->config, reader->previous, dns_add_problem, &report);
 }
@@ -291,14 +291,14 @@ void table_dns_check(struct reader *reader, const struct node *top)
 		if (config->sites.items[i].doh)
 			site = node_item(node_find(top, "sites"), i);
 	/* A mistake in `forward` was reported already. */
-	bool asked = site || kinds_include(config, SERVICE_DNS);
+	bool asked = site || listeners_include(config, SERVICE_DNS);
 	if (dns && asked && config_dns_lack(config) && !node_find(dns, "forward"))
 		reader_problem_at(reader, dns, "%s", config_dns_lack(config));
 	if (site && !dns)
 		reader_problem_at(reader, node_find(site, "dns-over-https"),
 		        "'dns-over-https' needs a section 'dns', with the zones");
 	for (size_t i = 0; i < config->sites.count; i++)
-		if (config->sites.items[i].doh == CONFIG_DOH_ON && !kinds_include_https(config))
+		if (config->sites.items[i].doh == CONFIG_DOH_ON && !listeners_include_https(config))
 			reader_problem_at(reader, site,
 			        "'dns-over-https' is never reached: 'listen' has no https (use "
 			        "clear if a server in front of this one does TLS)");

@@ -1,9 +1,27 @@
-/* The users and the root of FTP. */
-#include <weir/error.h>
+/*
+ * The section `ftp`: its keys, users and root, and its options on the command line. The users are
+ * loaded with the configuration, so that `weir check` finds their mistakes, too.
+ *
+ * The options are --root, --users and --ftp-writable, each of which replaces a key of the file.
+ * With --users the users of that file may read; with --ftp-writable they may write, too.
+ */
+#include <errno.h>
+#include <string.h>
 
-#include "config_ftp.h"
-#include "kinds.h"
+#include <weir/error.h>
+#include <weir/ftp.h>
+#include <weir/limits.h>
+
+#include "config.h"
+#include "options.h"
 #include "say.h"
+#include "service.h"
+#include "service_ftp.h"
+#include "service_mail.h"
+#include "table.h"
+#include "types.h"
+
+/* -- users and root ---------------------------------------------------------------------------- */
 
 const char *config_ftp_root(const struct config *config)
 {
@@ -17,7 +35,7 @@ void config_ftp_warn(const struct config *config)
 	const struct config_ftp *ftp = &config->ftp;
 	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
 	uint64_t sessions = ftp->sessions_per_address;
-	if (ftp->passive.first && kinds_include(config, SERVICE_FTP) && ports < sessions)
+	if (ftp->passive.first && listeners_include(config, SERVICE_FTP) && ports < sessions)
 		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
 		    "%llu at a time: name more ports, or allow fewer sessions",
 		        ports, ports == 1 ? "" : "s", (unsigned long long)sessions);
@@ -30,7 +48,7 @@ struct config_ftp_report {
 	bool any;
 };
 
-static void config_ftp_tell(void *context, unsigned line, const char *text)
+static void config_ftp_pass_on(void *context, unsigned line, const char *text)
 {
 	struct config_ftp_report *report = context;
 	report->any = true;
@@ -45,8 +63,127 @@ int config_ftp_load(struct config *config,
 	struct config_ftp_report to = {report, context, ftp->users_path, false};
 	if (!ftp->users_path || ftp->users)
 		return 0;
-	int error = weir_users_load(ftp->users_path, config_ftp_tell, &to, &ftp->users);
+	int error = weir_users_load(ftp->users_path, config_ftp_pass_on, &to, &ftp->users);
 	if (error < 0 && !to.any)
-		config_ftp_tell(&to, 0, weir_error_text(error));
+		config_ftp_pass_on(&to, 0, weir_error_text(error));
 	return error;
+}
+
+/* -- keys -------------------------------------------------------------------------------------- */
+
+static const char *const upload_words[] = {
+        [WEIR_FTP_KEEP_PART] = "keep-part", [WEIR_FTP_WHOLE] = "whole", NULL};
+static const char *const tls_words[] = {
+        [CONFIG_FTP_TLS_OFFERED] = "offered", [CONFIG_FTP_TLS_REQUIRED] = "required", NULL};
+static const char *const reuse_words[] = {
+        [WEIR_FTP_REUSE_PREFER] = "prefer",
+        [WEIR_FTP_REUSE_REQUIRE] = "require",
+        [WEIR_FTP_REUSE_OFF] = "off",
+        NULL,
+};
+
+#define KEYS_STRUCT config_ftp
+static const struct key ftp_keys[] = {
+#include "ftp_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+/* -- rules ------------------------------------------------------------------------------------- */
+
+struct ftp_report {
+	struct reader *reader;
+	const struct node *node;
+};
+
+static void ftp_add_problem(void *context, const char *path, unsigned line, const char *text)
+{
+	const struct ftp_report *report = context;
+	if (line)
+		reader_problem_at(report->reader, report->node, "%s:%u: %s", path, line, text);
+	else
+		reader_problem_at(report->reader, report->node, "%s: %s", path, text);
+}
+
+static void ftp_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_ftp *ftp = target;
+	const struct node *users = node_find(node, "users");
+	struct ftp_report report = {reader, users ? users : node};
+	if (!ftp->anonymous && !users)
+		reader_problem_at(reader, node,
+		        "nobody could log in: name a file of 'users', or let 'anonymous' in");
+	config_ftp_load(reader->config, ftp_add_problem, &report);
+}
+
+const struct section table_ftp = {
+        .what = "ftp",
+        .keys = ftp_keys,
+        .size = sizeof(struct config_ftp),
+        .check = ftp_check,
+        .doc = "FTP, on the files that HTTP serves or on others.",
+};
+
+/* FTP serves the root of the first site if it has none of its own. */
+void table_ftp_check(struct reader *reader, const struct node *top)
+{
+	const struct node *ftp = node_find(top, "ftp");
+	if (ftp && listeners_include(reader->config, SERVICE_FTP) &&
+	        !config_ftp_root(reader->config))
+		reader_problem_at(reader, ftp,
+		        "'ftp' has no 'root', and there is no site whose root it could serve");
+}
+
+/* -- options of the command line --------------------------------------------------------------- */
+
+static void load_ftp_report(void *context, const char *path, unsigned line, const char *text)
+{
+	(void)context;
+	if (line)
+		say("%s:%u: %s", path, line, text);
+	else
+		say("%s: %s", path, text);
+}
+
+/* Replaces the users file of the configuration. */
+static int load_ftp_choose_users(struct config *config, const char *path)
+{
+	struct config_ftp *ftp = &config->ftp;
+	int error = config_file_path(config, path, &ftp->users_path);
+	if (error < 0)
+		return error;
+	weir_users_release(ftp->users);
+	/* Mail may have loaded the same file already. */
+	const struct config_mail *mail = &config->mail;
+	bool same = mail->users && strcmp(mail->users_path, ftp->users_path) == 0;
+	ftp->users = same ? weir_users_hold(mail->users) : NULL;
+	return config_ftp_load(config, load_ftp_report, NULL);
+}
+
+int load_ftp(struct config *config, const struct options *options)
+{
+	struct config_ftp *ftp = &config->ftp;
+	int error = 0;
+	if (!listeners_include(config, SERVICE_FTP)) {
+		if (!options->ftp_writable)
+			return 0;
+		say("--ftp-writable needs an address for FTP: add "
+		    "--ftp ADDRESS:PORT");
+		return -EINVAL;
+	}
+	if (options->root)
+		ftp->root = config->sites.items[0].root;
+	if (options->users)
+		error = load_ftp_choose_users(config, options->users);
+	if (error < 0)
+		return error;
+	ftp->writable |= options->ftp_writable;
+	if (ftp->writable && !ftp->users && !ftp->anonymous_writes) {
+		say("--ftp-writable lets users write, and there are none: add --users FILE");
+		return -EINVAL;
+	}
+	if (config_ftp_root(config))
+		return 0;
+	say("FTP needs a directory: add --root DIR");
+	return -EINVAL;
 }

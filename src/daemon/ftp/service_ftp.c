@@ -1,7 +1,7 @@
 /*
- * The service of FTP. A server has a file tree of its own, since a tree belongs to one loop. So a
- * content opens a tree for each listener of FTP in advance, on the main thread, and each server
- * that is opened or updated takes one.
+ * The service of FTP, and the FTP log. A server has a file tree of its own, since a tree belongs to
+ * one loop. So a service's state has a tree for each listener of FTP, opened in advance on the main
+ * thread, and each server that is opened or updated claims one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,13 +12,59 @@
 #include <weir/peers.h>
 #include <weir/tree.h>
 
-#include "config_ftp.h"
-#include "ftp_log.h"
-#include "kinds.h"
+#include "log_file.h"
 #include "say.h"
+#include "service.h"
 #include "service_ftp.h"
 
-struct content {
+/* -- log --------------------------------------------------------------------------------------- */
+
+/*
+ * A line for each event (see log_file.h).
+ *
+ *   2026-11-22T10:00:00Z ftp sent peer=192.0.2.7 user="alice" verb=RETR path="/a" bytes=3 ms=0
+ */
+static const char *const ftp_log_names[] = {
+        [WEIR_FTP_LOGIN] = "login",
+        [WEIR_FTP_LOGOUT] = "logout",
+        [WEIR_FTP_SENT] = "sent",
+        [WEIR_FTP_RECEIVED] = "received",
+        [WEIR_FTP_LISTED] = "listed",
+        [WEIR_FTP_CHANGED] = "changed",
+};
+
+static bool ftp_log_is_transfer(const struct weir_ftp_event *event)
+{
+	return event->kind == WEIR_FTP_SENT || event->kind == WEIR_FTP_RECEIVED ||
+	       event->kind == WEIR_FTP_LISTED;
+}
+
+/* `name` is the type of the listener; `log` may be NULL. */
+static void ftp_log(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_ftp_event *event)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	bool denied = event->kind == WEIR_FTP_LOGIN && event->error;
+	log_line_begin(&line, log, loop, name, denied ? "denied" : ftp_log_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
+	log_line_add_known(&line, "user", weir_span_of(event->user));
+	if (event->verb)
+		log_line_add(&line, " verb=%s", event->verb);
+	if (event->path)
+		log_line_add_known(&line, "path", weir_span_of(event->path));
+	if (ftp_log_is_transfer(event))
+		log_line_add(&line, " bytes=%llu ms=%llu", (unsigned long long)event->bytes,
+		        (unsigned long long)event->time_ms);
+	if (event->code)
+		log_line_add(&line, " code=%u", event->code);
+	if (event->error)
+		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_end(&line);
+}
+
+struct ftp_state {
 	struct config *config; /* held */
 	size_t left;           /* trees that no server has taken */
 	struct weir_tree *trees[];
@@ -30,48 +76,48 @@ struct ftp_service {
 	struct service_options options; /* for the callbacks */
 };
 
-/* -- the content ------------------------------------------------------------------------------- */
+/* -- service state ----------------------------------------------------------------------------- */
 
 static void service_ftp_unload(void *context)
 {
-	struct content *content = context;
-	while (content->left)
-		weir_tree_close(content->trees[--content->left]);
-	config_release(content->config);
-	free(content);
+	struct ftp_state *state = context;
+	while (state->left)
+		weir_tree_close(state->trees[--state->left]);
+	config_release(state->config);
+	free(state);
 }
 
 static size_t service_ftp_count_listeners(const struct config *config)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < config->listeners.count; i++)
-		count += config->listeners.items[i].kind->service == SERVICE_FTP;
+		count += config->listeners.items[i].type->service == SERVICE_FTP;
 	return count;
 }
 
-static int service_ftp_open_trees(struct content *content, size_t count, unsigned entries)
+static int service_ftp_open_trees(struct ftp_state *state, size_t count, unsigned entries)
 {
-	const char *root = config_ftp_root(content->config);
+	const char *root = config_ftp_root(state->config);
 	struct weir_tree_options options;
 	weir_tree_options_init(&options);
 	options.entries_max = entries;
-	while (content->left < count) {
-		int error = weir_tree_open(NULL, root, &options, &content->trees[content->left]);
+	while (state->left < count) {
+		int error = weir_tree_open(NULL, root, &options, &state->trees[state->left]);
 		if (error < 0) {
 			say("cannot serve %s: %s", root, weir_error_text(error));
 			return error;
 		}
-		content->left++;
+		state->left++;
 	}
 	return 0;
 }
 
-static int service_ftp_load(struct config *config, struct shares shares, void **ret_content)
+static int service_ftp_load(struct config *config, struct budget budget, void **ret_state)
 {
 	size_t count = service_ftp_count_listeners(config);
-	struct content *content = calloc(1, sizeof *content + count * sizeof *content->trees);
+	struct ftp_state *state = calloc(1, sizeof *state + count * sizeof *state->trees);
 	unsigned each = (unsigned)config->ftp.sessions_per_address;
-	int error = content ? 0 : -ENOMEM;
+	int error = state ? 0 : -ENOMEM;
 	if (error == 0 && !config->ftp.peers)
 		error = weir_peers_create(each, 0, &config->ftp.peers);
 	if (error == 0 && !config->ftp.ports && config->ftp.passive.first)
@@ -79,21 +125,21 @@ static int service_ftp_load(struct config *config, struct shares shares, void **
 		        config->ftp.passive.first, config->ftp.passive.last, &config->ftp.ports);
 	if (error < 0) {
 		say("out of memory");
-		free(content);
+		free(state);
 		return error;
 	}
-	content->config = config_hold(config);
-	error = service_ftp_open_trees(content, count, shares.tree_entries);
+	state->config = config_hold(config);
+	error = service_ftp_open_trees(state, count, budget.tree_entries);
 	if (error < 0)
-		service_ftp_unload(content);
+		service_ftp_unload(state);
 	else
-		*ret_content = content;
+		*ret_state = state;
 	return error;
 }
 
-static struct weir_tree *service_ftp_take_tree(struct content *content)
+static struct weir_tree *service_ftp_claim_tree(struct ftp_state *state)
 {
-	return content->left ? content->trees[--content->left] : NULL;
+	return state->left ? state->trees[--state->left] : NULL;
 }
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -124,26 +170,26 @@ static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, s
 	};
 }
 
-static void service_ftp_note(void *context, const struct weir_ftp_event *event)
+static void service_ftp_log_event(void *context, const struct weir_ftp_event *event)
 {
 	const struct service_options *options = context;
-	ftp_log(options->log, options->loop, options->kind->name, event);
+	ftp_log(options->log, options->loop, options->type->name, event);
 }
 
 static int service_ftp_open_server(const struct service_options *options, void **ret_server)
 {
-	struct content *content = options->content;
-	const struct config *config = content->config;
+	struct ftp_state *state = options->state;
+	const struct config *config = state->config;
 	struct ftp_service *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_ftp_options ftp = {
 	        .listener = options->listener,
-	        .tree = service_ftp_take_tree(content),
+	        .tree = service_ftp_claim_tree(state),
 	        .rules = service_ftp_rules_of(config, options->listener.tls),
 	        .guard = options->guard,
-	        .log = service_ftp_note,
+	        .log = service_ftp_log_event,
 	        .context = &server->options,
 	};
 	ftp.listener.peers = config->ftp.peers;
@@ -160,15 +206,15 @@ static int service_ftp_open_server(const struct service_options *options, void *
 static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 {
 	struct ftp_service *server = context;
-	struct content *content = next;
-	struct weir_ftp_rules rules = service_ftp_rules_of(content->config, tls);
+	struct ftp_state *state = next;
+	struct weir_ftp_rules rules = service_ftp_rules_of(state->config, tls);
 	if (tls)
 		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
-	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));
+	int error = weir_ftp_set(server->ftp, &rules, service_ftp_claim_tree(state));
 	if (error < 0)
 		say("FTP keeps its previous settings: %s", weir_error_text(error));
 	else if (server->peers)
-		weir_peers_set(server->peers, (unsigned)content->config->ftp.sessions_per_address);
+		weir_peers_set(server->peers, (unsigned)state->config->ftp.sessions_per_address);
 }
 
 static struct weir_server *service_ftp_listener(void *context)
@@ -186,7 +232,7 @@ static void service_ftp_close_server(void *context)
 
 /* -- the banner -------------------------------------------------------------------------------- */
 
-static void service_ftp_print_content(const struct config *config)
+static void service_ftp_print_served(const struct config *config)
 {
 	printf("  %s by FTP%s\n", config_ftp_root(config),
 	        config->ftp.writable ? ", writable for its users" : "");
@@ -211,6 +257,6 @@ const struct service_type service_ftp = {
         .update = service_ftp_update,
         .listener = service_ftp_listener,
         .close = service_ftp_close_server,
-        .print_content = service_ftp_print_content,
+        .print_served = service_ftp_print_served,
         .print_commands = service_ftp_print_commands,
 };

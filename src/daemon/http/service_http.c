@@ -1,5 +1,5 @@
 /*
- * The service of HTTP. Its content is the sites (sites.c), which are reference counted, so that
+ * The service of HTTP. Its state is the sites (sites.c), which are reference counted, so that
  * requests in flight finish with the sites that they began with.
  */
 #include <errno.h>
@@ -15,14 +15,13 @@
 
 #include "say.h"
 #include "service_http.h"
-#include "sites.h"
 
 /* Peers that are counted at a time: at least as many as there are connections. */
 enum {
 	HTTP_PEERS_MAX = 1 << 20
 };
 
-static int service_http_load(struct config *config, struct shares shares, void **ret_content)
+static int service_http_load(struct config *config, struct budget budget, void **ret_state)
 {
 	uint64_t each = config->limits.address_connections;
 	int error = 0;
@@ -34,13 +33,13 @@ static int service_http_load(struct config *config, struct shares shares, void *
 		        (size_t)config->limits.compressed_cache, 0, &config->compressed_cache);
 	if (error < 0)
 		return error;
-	*ret_content = sites_create(config, shares.tree_entries);
-	return *ret_content ? 0 : -ENOMEM;
+	*ret_state = sites_create(config, budget.tree_entries);
+	return *ret_state ? 0 : -ENOMEM;
 }
 
-static void service_http_unload(void *content)
+static void service_http_unload(void *state)
 {
-	weir_http_sites_release(content);
+	weir_http_sites_release(state);
 }
 
 struct http_service {
@@ -55,33 +54,33 @@ static int service_http_open_server(const struct service_options *options, void 
 	struct weir_http_options http;
 	weir_http_options_init(&http);
 	http.listener = options->listener;
-	http.listener.peers = sites_config(options->content)->http_peers;
+	http.listener.peers = sites_config(options->state)->http_peers;
 	http.log = options->log;
-	int error = server ? sites_join(options->content, options) : -ENOMEM;
+	int error = server ? sites_join(options->state, options) : -ENOMEM;
 	if (error == 0) {
-		http.sites = weir_http_sites_hold(options->content);
+		http.sites = weir_http_sites_hold(options->state);
 		error = weir_http_create(options->loop, &http, &server->http);
 	}
 	if (error < 0) {
 		free(server);
 		return error;
 	}
-	server->sites = options->content;
+	server->sites = options->state;
 	server->options = *options;
 	*ret_server = server;
 	return 0;
 }
 
-static void service_http_update(void *context, void *content, struct weir_tls *tls)
+static void service_http_update(void *context, void *state, struct weir_tls *tls)
 {
 	struct http_service *server = context;
-	int error = sites_join(content, &server->options);
+	int error = sites_join(state, &server->options);
 	if (error < 0)
 		say("cannot answer DNS over HTTPS: %s", weir_error_text(error));
 	if (tls)
 		weir_server_set_tls(weir_http_listener(server->http), tls);
-	weir_http_set_sites(server->http, weir_http_sites_hold(content));
-	server->sites = content;
+	weir_http_set_sites(server->http, weir_http_sites_hold(state));
+	server->sites = state;
 }
 
 static void service_http_renew(void *context)
@@ -103,7 +102,7 @@ static void service_http_close_server(void *context)
 
 /* -- the banner -------------------------------------------------------------------------------- */
 
-static void service_http_print_content(const struct config *config)
+static void service_http_print_served(const struct config *config)
 {
 	for (size_t i = 0; i < config->sites.count; i++) {
 		const struct config_site *site = &config->sites.items[i];
@@ -145,6 +144,6 @@ const struct service_type service_http = {
         .renew = service_http_renew,
         .listener = service_http_listener,
         .close = service_http_close_server,
-        .print_content = service_http_print_content,
+        .print_served = service_http_print_served,
         .print_commands = service_http_print_commands,
 };

@@ -2,8 +2,37 @@
 #ifndef DAEMON_SERVICE_HTTP_H
 #define DAEMON_SERVICE_HTTP_H
 
+#include <weir/http.h>
+
 #include "service.h"
 
 extern const struct service_type service_http;
+
+/* -- sites ------------------------------------------------------------------------------------- */
+
+/*
+ * The sites of a configuration, for one worker. Each is a chain of handlers with file trees of its
+ * own, since a tree belongs to one loop.
+ */
+
+/*
+ * Any thread; blocks on the disk. Holds the configuration. The result has one reference, for the
+ * caller, who passes it to a server. Otherwise the caller releases it with weir_http_sites_release:
+ * on the loop's thread, or before it served on any thread. Returns NULL on a failure, which was
+ * reported.
+ */
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
+
+/* Returns the configuration of the sites, which lives as long as they do. */
+const struct config *sites_config(const struct weir_http_sites *sites);
+
+/*
+ * Prepares the sites for the loop that will serve them; it may be called again. Returns 0, or a
+ * negative errno: handlers that need the loop cannot answer.
+ */
+int sites_join(struct weir_http_sites *sites, const struct service_options *options);
+
+/* See `renew` of struct service_type. */
+void sites_renew(struct weir_http_sites *sites);
 
 #endif

@@ -15,9 +15,9 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
-#include "doh.h"
 #include "say.h"
-#include "sites.h"
+#include "service_dns.h"
+#include "service_http.h"
 
 struct sites_entry {
 	struct weir_http_site site;

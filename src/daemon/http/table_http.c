@@ -10,9 +10,9 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "kinds.h"
-#include "key_rows.h"
-#include "tables.h"
+#include "service.h"
+#include "table.h"
+#include "types.h"
 
 /* -- types ------------------------------------------------------------------------------------- */
 
@@ -405,7 +405,7 @@ void table_http_check(struct reader *reader, const struct node *top)
 	for (size_t i = 0; i < config->sites.count; i++) {
 		const struct node *item = node_item(list, i);
 		site_check_names(reader, item, i);
-		if (config->sites.items[i].redirect_to_https && !kinds_include_https(config))
+		if (config->sites.items[i].redirect_to_https && !listeners_include_https(config))
 			reader_problem_at(reader, node_find(item, "redirect-to-https"),
 			        "'redirect-to-https' leads nowhere: 'listen' has no https");
 	}

@@ -14,14 +14,12 @@
 #include <weir/smtp_relay.h>
 #include <weir/tls.h>
 
-#include "config_mail.h"
-#include "kinds.h"
 #include "log_file.h"
-#include "mail_host.h"
-#include "mail_log.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "service.h"
+#include "service_mail.h"
 
 struct mail_relay {
 	struct weir_loop *loop;
@@ -34,7 +32,7 @@ struct mail_relay {
 
 /* -- reports ----------------------------------------------------------------------------------- */
 
-static int mail_relay_take_first(void *context, const struct weir_mail_target *target)
+static int mail_relay_store_first(void *context, const struct weir_mail_target *target)
 {
 	if (target->user.size == 0)
 		return 0;
@@ -50,16 +48,41 @@ static bool mail_relay_route(void *context, struct weir_span sender,
 	const struct config_mail *mail = &relay->config->mail;
 	const char *at = memrchr(sender.data, '@', sender.size);
 	struct weir_span user = {0};
-	if (!at || !mail->routes || !mail->host)
+	if (!at || !mail->routes || !mail->shared)
 		return false;
 	size_t size = (size_t)(at - sender.data);
 	weir_mail_routes_find(mail->routes, weir_span(sender.data, size),
-	        weir_span_skip(sender, size + 1), mail_relay_take_first, &user);
+	        weir_span_skip(sender, size + 1), mail_relay_store_first, &user);
 	if (user.size == 0)
 		return false;
-	*ret_sink = &mail->host->store->sink;
+	*ret_sink = &mail->shared->store->sink;
 	*ret_user = user;
 	return true;
+}
+
+/* -- log --------------------------------------------------------------------------------------- */
+
+static const char *const mail_log_relay_names[] = {
+        [WEIR_RELAY_SENT] = "sent",
+        [WEIR_RELAY_DEFERRED] = "deferred",
+        [WEIR_RELAY_FAILED] = "failed",
+        [WEIR_RELAY_REPORTED] = "reported",
+        [WEIR_RELAY_UNREPORTED] = "unreported",
+};
+
+static void mail_log_relay(struct weir_log *log, struct weir_loop *loop,
+        const struct weir_queued *queued, struct weir_span address, enum weir_relay_outcome outcome,
+        const char *text)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, "relay", mail_log_relay_names[outcome]);
+	log_line_add(&line, " id=%s", queued->id);
+	log_line_add_known(&line, "message", queued->envelope.trace);
+	log_line_add_text(&line, "to", "<>", address);
+	log_line_add_known(&line, "reply", weir_span_of(text));
+	log_line_end(&line);
 }
 
 static void mail_relay_log_event(void *context, const struct weir_queued *queued,
@@ -71,7 +94,7 @@ static void mail_relay_log_event(void *context, const struct weir_queued *queued
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-static void mail_relay_say_certificate(void *context, const char *path, const char *text)
+static void mail_relay_report_certificate(void *context, const char *path, const char *text)
 {
 	(void)context;
 	say("%s%s%s", path, *path ? ": " : "", text);
@@ -87,7 +110,7 @@ static int mail_relay_make_tls(const struct config_relay *config, struct weir_tl
 	*ret = NULL;
 	if (config->tls == WEIR_SMTP_CLIENT_TLS_OFF)
 		return 0;
-	return weir_tls_client_create(&options, mail_relay_say_certificate, NULL, ret);
+	return weir_tls_client_create(&options, mail_relay_report_certificate, NULL, ret);
 }
 
 static uint32_t mail_relay_seconds_of(uint64_t ms)
@@ -130,7 +153,7 @@ static int mail_relay_apply(struct mail_relay *relay, const struct config *confi
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static void mail_relay_say_unreadable(void *context, const char *name, const char *text)
+static void mail_relay_report_unreadable(void *context, const char *name, const char *text)
 {
 	const struct config_relay *config = context;
 	say("%s/%s: %s; it is left as it is", config->queue, name, text);
@@ -147,7 +170,7 @@ static int mail_relay_open_queue(struct mail_relay *relay, struct config *config
 	int error = resources_make_directory(config, from->queue);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		error = weir_mail_queue_open(
-		        &options, mail_relay_say_unreadable, from, &relay->queue);
+		        &options, mail_relay_report_unreadable, from, &relay->queue);
 		resources_return();
 	}
 	if (error == -EBUSY)
@@ -173,7 +196,7 @@ static int mail_relay_open_log(struct mail_relay *relay, const struct config *co
 int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_relay **ret)
 {
 	*ret = NULL;
-	if (!config->mail.relay.host || !kinds_include(config, SERVICE_SMTP))
+	if (!config->mail.relay.host || !listeners_include(config, SERVICE_SMTP))
 		return 0;
 	struct mail_relay *relay = calloc(1, sizeof *relay);
 	if (!relay)

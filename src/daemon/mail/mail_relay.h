@@ -25,7 +25,10 @@ int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_r
 /* Begins to send; call after resources_become. */
 int mail_relay_start(struct mail_relay *relay);
 
-/* Takes another configuration, which is held. Reports settings that can only change at a start. */
+/*
+ * Changes to another configuration, which is held. Reports settings that can only change at a
+ * start.
+ */
 void mail_relay_update(struct mail_relay *relay, struct config *config);
 
 void mail_relay_reopen_log(struct mail_relay *relay);

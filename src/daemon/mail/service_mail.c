@@ -1,25 +1,145 @@
 /*
- * Opens and frees servers of SMTP and POP3, which share the struct mail_host of their
- * configuration.
+ * The services of mail: SMTP with its personalities, and POP3, the state that their servers share,
+ * and the mail log.
+ *
+ * The directory of the mailboxes is opened as the user that the daemon will become, so that missing
+ * rights are found before any mail is accepted. A reload swaps users, routes and certificates of a
+ * server. Its other settings, and its mailboxes, stay as they were when it was opened.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "mail_host.h"
+#include <weir/error.h>
+#include <weir/mail_store.h>
+#include <weir/peers.h>
+#include <weir/pop3.h>
+#include <weir/smtp.h>
+
+#include "log_file.h"
+#include "say.h"
+#include "service.h"
 #include "service_mail.h"
 
-int mail_server_open(const struct service_options *options,
+/* -- shared state ------------------------------------------------------------------------------ */
+
+static int mail_shared_open_store(const struct config *config, struct mail_shared *shared)
+{
+	const struct config_mail *mail = &config->mail;
+	struct weir_mail_store_options options = {
+	        .message_max = config_mail_stored_max(mail),
+	        .mailbox_max = mail->limits.mailbox_size,
+	        .messages_max = mail->limits.mailbox_messages,
+	};
+	int error = resources_make_directory(config, mail->directory);
+	if (error == 0 && (error = resources_lend(config->user)) == 0) {
+		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+			error = -errno;
+		else
+			error = weir_maildir_create(mail->directory, &options, &shared->store);
+		resources_return();
+	}
+	if (error < 0)
+		say("cannot keep mail in %s: %s", mail->directory, weir_error_text(error));
+	return error;
+}
+
+static int mail_shared_create(const struct config *config, struct mail_shared **ret)
+{
+	struct mail_shared *shared = calloc(1, sizeof *shared);
+	if (!shared)
+		return -ENOMEM;
+	refcount_init(&shared->references);
+	int error = weir_peers_create((unsigned)config->mail.limits.connections, 0, &shared->peers);
+	if (error == 0)
+		error = mail_shared_open_store(config, shared);
+	if (error < 0)
+		mail_shared_release(shared);
+	else
+		*ret = shared;
+	return error;
+}
+
+static void mail_shared_on_release(struct config *config)
+{
+	mail_shared_release(config->mail.shared);
+}
+
+int mail_shared_load(struct config *config, struct budget budget, void **ret_state)
+{
+	(void)budget;
+	int error = config->mail.shared ? 0 : mail_shared_create(config, &config->mail.shared);
+	config_on_release(config, mail_shared_on_release);
+	if (error == 0)
+		*ret_state = config_hold(config);
+	return error;
+}
+
+void mail_shared_unload(void *state)
+{
+	config_release(state);
+}
+
+void mail_shared_use(struct config *config, const struct config *from)
+{
+	struct mail_shared *own = config->mail.shared;
+	config->mail.shared = from->mail.shared ? mail_shared_hold(from->mail.shared) : NULL;
+	mail_shared_release(own);
+	config_on_release(config, mail_shared_on_release);
+}
+
+struct mail_shared *mail_shared_hold(struct mail_shared *shared)
+{
+	refcount_hold(&shared->references);
+	return shared;
+}
+
+void mail_shared_release(struct mail_shared *shared)
+{
+	if (!shared || !refcount_release(&shared->references))
+		return;
+	weir_mail_store_destroy(shared->store);
+	weir_peers_release(shared->peers);
+	free(shared);
+}
+
+/* -- servers of either protocol ---------------------------------------------------------------- */
+
+/* A server of either. */
+struct mail_server {
+	union {
+		struct weir_smtp_server *smtp;
+		struct weir_pop3_server *pop3;
+	};
+	struct mail_shared *shared;     /* a reference: it outlives the server */
+	struct service_options options; /* for the callbacks */
+	/* That of the options, with the shared peers and the times of the protocol. */
+	struct weir_listener listener;
+};
+
+/* Call when the server of the protocol is destroyed. */
+static void mail_server_free(struct mail_server *server)
+{
+	mail_shared_release(server->shared);
+	free(server);
+}
+
+/* `create` creates the server of the protocol. Returns 0 or a negative errno. */
+static int mail_server_open(const struct service_options *options,
         int (*create)(struct mail_server *server, const struct config *config), void **ret_server)
 {
-	const struct config *config = options->content;
+	const struct config *config = options->state;
 	struct mail_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	server->host = mail_host_hold(config->mail.host);
+	server->shared = mail_shared_hold(config->mail.shared);
 	struct weir_bounds *bounds = &server->listener.bounds;
 	server->listener = options->listener;
-	server->listener.peers = server->host->peers;
+	server->listener.peers = server->shared->peers;
 	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = 0;
 	int error = create(server, config);
 	if (error < 0)
@@ -29,8 +149,255 @@ int mail_server_open(const struct service_options *options,
 	return error;
 }
 
-void mail_server_free(struct mail_server *server)
+/* -- log --------------------------------------------------------------------------------------- */
+
+/*
+ * A line for each event, with its details as key=value (see log_file.h).
+ *
+ *   2026-11-22T10:00:00Z smtp accepted peer=192.0.2.7 tls helo="a.example" from=<a@a.example>
+ *       to=<alice@example.org> size=512 id=… reply="250 2.0.0 Accepted as …"
+ *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3 octets=1536
+ *
+ * `name` is the type of the listener; `log` may be NULL.
+ */
+static const char *const mail_log_smtp_names[] = {
+        [WEIR_SMTP_ACCEPTED] = "accepted",
+        [WEIR_SMTP_FAILED] = "failed",
+        [WEIR_SMTP_REFUSED] = "refused",
+        [WEIR_SMTP_LOGIN] = "login",
+        [WEIR_SMTP_DENIED] = "denied",
+};
+
+static void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_smtp_event *event)
 {
-	mail_host_release(server->host);
-	free(server);
+	struct log_line line;
+	if (!log)
+		return;
+	bool message = event->kind == WEIR_SMTP_ACCEPTED || event->kind == WEIR_SMTP_FAILED;
+	log_line_begin(&line, log, loop, name, mail_log_smtp_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
+	log_line_add_known(&line, "helo", event->helo);
+	log_line_add_known(&line, "user", event->user);
+	if (message || event->sender.size)
+		log_line_add_text(&line, "from", "<>", event->sender);
+	if (event->recipient.size)
+		log_line_add_text(&line, "to", "<>", event->recipient);
+	else if (message)
+		log_line_add(&line, " recipients=%zu", event->recipients);
+	if (message)
+		log_line_add(&line, " size=%llu", (unsigned long long)event->size);
+	if (event->id.size)
+		log_line_add(&line, " id=%.*s", (int)event->id.size, event->id.data);
+	log_line_add_known(&line, "reply", event->text);
+	log_line_end(&line);
 }
+
+static const char *const mail_log_pop3_names[] = {
+        [WEIR_POP3_LOGIN] = "login",
+        [WEIR_POP3_DENIED] = "denied",
+        [WEIR_POP3_LOGOUT] = "logout",
+};
+
+static void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_pop3_event *event)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, name, mail_log_pop3_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
+	log_line_add_known(&line, "user", event->user);
+	if (event->mechanism)
+		log_line_add(&line, " by=%s", event->mechanism);
+	if (event->kind != WEIR_POP3_DENIED)
+		log_line_add(&line, " messages=%zu octets=%llu", event->messages,
+		        (unsigned long long)event->octets);
+	if (event->kind == WEIR_POP3_LOGOUT)
+		log_line_add(&line, " retrieved=%llu sent=%llu removed=%llu",
+		        (unsigned long long)event->retrieved, (unsigned long long)event->sent,
+		        (unsigned long long)event->removed);
+	if (event->error)
+		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_end(&line);
+}
+
+/* -- SMTP -------------------------------------------------------------------------------------- */
+
+static void service_smtp_log_event(void *context, const struct weir_smtp_event *event)
+{
+	const struct service_options *options = context;
+	mail_log_smtp(options->log, options->loop, options->type->name, event);
+}
+
+/* Clients of LMTP are mail servers, so LMTP has no AUTH. */
+static struct weir_users *service_smtp_users_of(
+        const struct mail_server *server, const struct config *config)
+{
+	return server->options.type->variant == WEIR_SMTP_LMTP ? NULL : config->mail.users;
+}
+
+static int service_smtp_create(struct mail_server *server, const struct config *config)
+{
+	const struct service_options *options = &server->options;
+	const struct config_mail *mail = &config->mail;
+	char name[256];
+	return weir_smtp_create(options->loop,
+	        &(struct weir_smtp_options){
+	                .listener = server->listener,
+	                .hostname = config_mail_hostname(mail, name, sizeof name),
+	                .personality = (enum weir_smtp_personality)options->type->variant,
+	                .routes = mail->routes,
+	                .users = service_smtp_users_of(server, config),
+	                .guard = options->guard,
+	                .local = &server->shared->store->sink,
+	                .relay = options->relay,
+	                .auth_in_clear = config_mail_is_inside(&options->listener.address),
+	                .networks = mail->networks.items,
+	                .network_count = mail->networks.count,
+	                .size_max = mail->limits.message_size,
+	                .recipients_max = (unsigned)mail->limits.recipients,
+	                .messages_max = (unsigned)mail->limits.messages,
+	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
+	                .normalise = mail->normalise,
+	                .strict_addresses = mail->strict_addresses,
+	                .log = service_smtp_log_event,
+	                .context = &server->options,
+	        },
+	        &server->smtp);
+}
+
+static int service_smtp_open_server(const struct service_options *options, void **ret_server)
+{
+	return mail_server_open(options, service_smtp_create, ret_server);
+}
+
+static void service_smtp_update(void *context, void *state, struct weir_tls *tls)
+{
+	const struct mail_server *server = context;
+	const struct config *config = state;
+	weir_smtp_set_users(server->smtp, service_smtp_users_of(server, config));
+	weir_smtp_set_routes(server->smtp, config->mail.routes);
+	if (tls)
+		weir_server_set_tls(weir_smtp_listener(server->smtp), tls);
+}
+
+static struct weir_server *service_smtp_listener(void *context)
+{
+	return weir_smtp_listener(((struct mail_server *)context)->smtp);
+}
+
+static void service_smtp_close_server(void *context)
+{
+	struct mail_server *server = context;
+	weir_smtp_destroy(server->smtp);
+	mail_server_free(server);
+}
+
+/* Lines of the banner. */
+static void service_smtp_print_served(const struct config *config)
+{
+	const struct config_mail *mail = &config->mail;
+	printf("  mail for ");
+	for (size_t i = 0; i < mail->domains.count; i++)
+		printf("%s%s", i ? ", " : "", mail->domains.items[i]);
+	printf(": %s\n", mail->directory);
+}
+
+static void service_smtp_print_commands(const struct config *config, const char *url)
+{
+	const char *insecure = strncmp(url, "smtps:", 6) == 0 ? "-k " : "";
+	if (strncmp(url, "lmtp:", 5) == 0)
+		return;
+	char user[SERVICE_USER_SIZE];
+	const char *domain = config->mail.domains.items[0];
+	service_example_user(config->mail.users, user);
+	printf("  printf 'Subject: hello\\n\\nhello\\n' | curl %s--crlf --mail-from %s@%s "
+	       "--mail-rcpt %s@%s -T - -u %s %s\n",
+	        insecure, user, domain, user, domain, user, url);
+}
+
+const struct service_type service_smtp = {
+        .load = mail_shared_load,
+        .unload = mail_shared_unload,
+        .open = service_smtp_open_server,
+        .update = service_smtp_update,
+        .listener = service_smtp_listener,
+        .close = service_smtp_close_server,
+        .print_served = service_smtp_print_served,
+        .print_commands = service_smtp_print_commands,
+};
+
+/* -- POP3 -------------------------------------------------------------------------------------- */
+
+static void service_pop3_log_event(void *context, const struct weir_pop3_event *event)
+{
+	const struct service_options *options = context;
+	mail_log_pop3(options->log, options->loop, options->type->name, event);
+}
+
+static int service_pop3_create(struct mail_server *server, const struct config *config)
+{
+	const struct service_options *options = &server->options;
+	return weir_pop3_create(options->loop,
+	        &(struct weir_pop3_options){
+	                .listener = server->listener,
+	                .store = server->shared->store,
+	                .users = config->mail.users,
+	                .guard = options->guard,
+	                .log = service_pop3_log_event,
+	                .context = &server->options,
+	        },
+	        &server->pop3);
+}
+
+static int service_pop3_open_server(const struct service_options *options, void **ret_server)
+{
+	return mail_server_open(options, service_pop3_create, ret_server);
+}
+
+static void service_pop3_update(void *context, void *state, struct weir_tls *tls)
+{
+	const struct mail_server *server = context;
+	const struct config *config = state;
+	weir_pop3_set_users(server->pop3, config->mail.users);
+	if (tls)
+		weir_server_set_tls(weir_pop3_listener(server->pop3), tls);
+}
+
+static struct weir_server *service_pop3_listener(void *context)
+{
+	return weir_pop3_listener(((struct mail_server *)context)->pop3);
+}
+
+static void service_pop3_close_server(void *context)
+{
+	struct mail_server *server = context;
+	weir_pop3_destroy(server->pop3);
+	mail_server_free(server);
+}
+
+/* Lines of the banner. */
+static void service_pop3_print_served(const struct config *config)
+{
+	printf("  mailboxes of %zu user%s\n", weir_users_count(config->mail.users),
+	        weir_users_count(config->mail.users) == 1 ? "" : "s");
+}
+
+static void service_pop3_print_commands(const struct config *config, const char *url)
+{
+	char user[SERVICE_USER_SIZE];
+	printf("  curl %s-u %s %s1\n", strncmp(url, "pop3s:", 6) == 0 ? "-k " : "",
+	        service_example_user(config->mail.users, user), url);
+}
+
+const struct service_type service_pop3 = {
+        .load = mail_shared_load,
+        .unload = mail_shared_unload,
+        .open = service_pop3_open_server,
+        .update = service_pop3_update,
+        .listener = service_pop3_listener,
+        .close = service_pop3_close_server,
+        .print_served = service_pop3_print_served,
+        .print_commands = service_pop3_print_commands,
+};

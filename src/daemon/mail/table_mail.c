@@ -11,9 +11,9 @@
 #include <weir/smtp_client.h>
 
 #include "config.h"
-#include "config_mail.h"
-#include "key_rows.h"
-#include "tables.h"
+#include "service_mail.h"
+#include "table.h"
+#include "types.h"
 
 /* -- limits ------------------------------------------------------------------------------------ */
 

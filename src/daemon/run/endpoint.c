@@ -12,8 +12,8 @@
 #include <weir/error.h>
 
 #include "endpoint.h"
-#include "kinds.h"
 #include "say.h"
+#include "service.h"
 
 /* Attempts to find a port that is free by TCP and UDP, for port 0. */
 enum {
@@ -30,7 +30,7 @@ bool endpoint_same_address(const struct weir_address *a, const struct weir_addre
 
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->kind == b->kind && a->ordinal == b->ordinal &&
+	return a->type == b->type && a->ordinal == b->ordinal &&
 	       endpoint_same_address(&a->wanted, &b->wanted);
 }
 
@@ -73,7 +73,7 @@ static int endpoint_reserve_once(struct endpoint *endpoint)
 		error = -errno;
 	if (error == 0 && getsockname(fd, &endpoint->actual.any, &size) < 0)
 		error = -errno;
-	if (error == 0 && endpoint->kind->datagrams)
+	if (error == 0 && endpoint->type->datagrams)
 		error = endpoint_try_datagrams(&endpoint->actual);
 	if (error < 0) {
 		close(fd);
@@ -85,7 +85,7 @@ static int endpoint_reserve_once(struct endpoint *endpoint)
 
 static int endpoint_reserve(struct endpoint *endpoint)
 {
-	bool any = endpoint->kind->datagrams && weir_address_port(&endpoint->wanted) == 0;
+	bool any = endpoint->type->datagrams && weir_address_port(&endpoint->wanted) == 0;
 	int error = endpoint_reserve_once(endpoint);
 	for (unsigned i = 1; any && error == -EADDRINUSE && i < PORT_TRIES; i++)
 		error = endpoint_reserve_once(endpoint);
@@ -125,10 +125,10 @@ static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *
 	struct endpoint *endpoint = &list->items[list->count];
 	char text[WEIR_ADDRESS_TEXT_MAX];
 	*endpoint = (struct endpoint){
-	        .kind = listener->kind, .wanted = listener->address, .reserved = -1};
+	        .type = listener->type, .wanted = listener->address, .reserved = -1};
 	for (size_t i = 0; i < list->count; i++)
 		endpoint->ordinal +=
-		        list->items[i].kind == endpoint->kind &&
+		        list->items[i].type == endpoint->type &&
 		        endpoint_same_address(&list->items[i].wanted, &endpoint->wanted);
 	list->count++;
 	const struct endpoint *kept = endpoint_find(old, endpoint);
@@ -163,10 +163,10 @@ int endpoints_reserve(
 	return first_error;
 }
 
-unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind)
+unsigned endpoints_port(const struct endpoint_list *list, const struct listener_type *type)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == kind)
+		if (list->items[i].type == type)
 			return weir_address_port(&list->items[i].actual);
 	return 0;
 }

@@ -13,7 +13,7 @@
 #include "config.h"
 
 struct endpoint {
-	const struct kind *kind;
+	const struct listener_type *type;
 	struct weir_address wanted; /* as configured */
 	unsigned ordinal; /* among the listeners with the same address: port 0 may be given twice */
 	struct weir_address actual; /* with the port that it really has */
@@ -39,7 +39,7 @@ int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
 
 /* Returns the port of the first listener of a type; 0 if there is none. */
-unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind);
+unsigned endpoints_port(const struct endpoint_list *list, const struct listener_type *type);
 
 /* Closes the reserved sockets; call when all workers listen. */
 void endpoints_unreserve(struct endpoint_list *list);

@@ -13,16 +13,15 @@
 
 #include <weir/error.h>
 
-#include "config_file.h"
+#include "cli.h"
+#include "config.h"
+#include "config_dns.h"
 #include "config_tls.h"
-#include "config_warn.h"
-#include "kinds.h"
-#include "load.h"
-#include "load_dns.h"
-#include "load_ftp.h"
-#include "load_mail.h"
 #include "say.h"
-#include "welcome.h"
+#include "serve.h"
+#include "service.h"
+#include "service_ftp.h"
+#include "service_mail.h"
 
 static int load_serve_root(struct config *config, const char *root)
 {
@@ -43,7 +42,7 @@ static int load_choose_root(struct config *config, const struct options *options
 {
 	if (options->root)
 		return load_serve_root(config, options->root);
-	if (config->sites.count || !kinds_include(config, SERVICE_HTTP))
+	if (config->sites.count || !listeners_include(config, SERVICE_HTTP))
 		return 0;
 	int error = welcome_create();
 	return error < 0 ? error : load_serve_root(config, WELCOME_ROOT);
@@ -51,7 +50,7 @@ static int load_choose_root(struct config *config, const struct options *options
 
 static int load_choose_listeners(struct config *config, const struct options *options)
 {
-	struct config_listener usual = {.kind = kind_find("http")};
+	struct config_listener usual = {.type = listener_type_find("http")};
 	int error = 0;
 	if (options->listener_count) {
 		error = config_set_listeners(config, options->listeners, options->listener_count);
@@ -120,7 +119,7 @@ static int load_values(struct config *config, const struct options *options)
 
 /* -- certificates ------------------------------------------------------------------------------ */
 
-static void load_say_certificate(void *context, const char *path, const char *text)
+static void load_report_certificate(void *context, const char *path, const char *text)
 {
 	(void)context;
 	say("%s%s%s", path, *path ? ": " : "", text);
@@ -148,16 +147,16 @@ static int load_set_certificates(struct config *config, const struct options *op
 static const char *load_first_secure(const struct config *config)
 {
 	size_t i = 0;
-	while (!config->listeners.items[i].kind->secure)
+	while (!config->listeners.items[i].type->secure)
 		i++;
-	return config->listeners.items[i].kind->name;
+	return config->listeners.items[i].type->name;
 }
 
 static int load_choose_certificates(
         struct config *config, const struct options *options, const struct config *previous)
 {
-	bool needed = kinds_include_secure(config);
-	if (options->certificate_count && !kinds_include_tls(config)) {
+	bool needed = listeners_include_secure(config);
+	if (options->certificate_count && !listeners_include_tls(config)) {
 		say("--cert and --key need an address for TLS: add "
 		    "--https ADDRESS:PORT");
 		return -EINVAL;
@@ -179,7 +178,7 @@ static int load_choose_certificates(
 	 */
 	return (options->certificate_count || options->listener_count) &&
 	                       config->tls.certificates.count
-	               ? config_tls_load(config, previous, load_say_certificate, NULL)
+	               ? config_tls_load(config, previous, load_report_certificate, NULL)
 	               : 0;
 }
 

@@ -17,8 +17,8 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "helper.h"
 #include "resources.h"
-#include "root_path.h"
 #include "say.h"
 
 enum {
@@ -48,12 +48,7 @@ unsigned resources_processors(void)
 	return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
 }
 
-static size_t resources_clamp(size_t number, size_t low, size_t high)
-{
-	return number < low ? low : number > high ? high : number;
-}
-
-struct shares resources_share(const struct config *config, size_t files, unsigned workers)
+struct budget resources_budget(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
 	/* A listener of DNS with UDP needs two. */
@@ -70,12 +65,12 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
-	connections = resources_clamp(connections, 1, CONNECTIONS_MAX);
-	return (struct shares){
+	connections = clamp_size(connections, 1, CONNECTIONS_MAX);
+	return (struct budget){
 	        .connections = (unsigned)connections,
-	        .reserved = (unsigned)resources_clamp(
+	        .reserved = (unsigned)clamp_size(
 	                connections / (servers * RESERVED_PART), 0, WEIR_PERMITS_RESERVED),
-	        .tree_entries = (unsigned)resources_clamp(
+	        .tree_entries = (unsigned)clamp_size(
 	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
 	};
 }

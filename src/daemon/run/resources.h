@@ -3,11 +3,12 @@
 #define DAEMON_RESOURCES_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "config.h"
 
-/* How the descriptors are divided. */
-struct shares {
+/* The budget of descriptors: how many each part of the daemon may have open. */
+struct budget {
 	unsigned connections; /* of all servers on all workers together */
 	unsigned
 	        reserved; /* of these, connections of one server on one worker that no other gets */
@@ -20,7 +21,7 @@ size_t resources_raise_files(void);
 /* Returns the number of processors for this process, CONFIG_WORKERS_MAX at most. */
 unsigned resources_processors(void);
 
-struct shares resources_share(const struct config *config, size_t files, unsigned workers);
+struct budget resources_budget(const struct config *config, size_t files, unsigned workers);
 
 /*
  * Between these two calls files are opened and created as the user that resources_become will
@@ -54,5 +55,23 @@ void resources_warn_of_root(const struct config *config);
  * program that it executes gains rights. Returns 0 or a negative errno, which was reported.
  */
 int resources_become(const struct config *config);
+
+/* -- paths of other users ---------------------------------------------------------------------- */
+
+/* Opens paths as root, in directories that may belong to other users. */
+
+/*
+ * Opens `path` with the flags and mode of open(2), and adds O_CLOEXEC, O_NOFOLLOW and O_NOCTTY.
+ * A symbolic link is followed only if it belongs to this process's user, and no directory above it
+ * could have been changed by another user. Returns a descriptor or a negative errno; -ELOOP: the
+ * path leads through a link that may be another user's.
+ */
+int root_path_open(const char *path, int flags, mode_t mode);
+
+/*
+ * Creates the directory `path` (mode 0700) under the same rule and gives it to the user and group.
+ * Returns 0, also if `path` exists, or a negative errno.
+ */
+int root_path_make_directory(const char *path, uid_t uid, gid_t gid);
 
 #endif

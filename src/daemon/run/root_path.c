@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "root_path.h"
+#include "resources.h"
 
 enum {
 	LINKS_MAX = 40 /* the limit of the kernel */

@@ -1,6 +1,8 @@
 /*
  * Prints lines to stderr. A line is composed first and written whole, since several threads may
  * print. A long line is cut off. Nothing here allocates, so that it works when memory is short.
+ *
+ * Of complaints a period begins with the first one; at its end the number of the rest is reported.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -60,4 +62,42 @@ void say(const char *format, ...)
 	line[used++] = '\n';
 	ssize_t put = write(STDERR_FILENO, line, used);
 	(void)put; /* a failure cannot be reported */
+}
+
+/* -- complaints -------------------------------------------------------------------------------- */
+
+static void complaints_report_rest(struct complaints *complaints)
+{
+	if (complaints->suppressed)
+		say("%u more %s", complaints->suppressed, complaints->what);
+	complaints->reported = complaints->suppressed = 0;
+}
+
+static void complaints_on_period(struct weir_timer *timer)
+{
+	complaints_report_rest(WEIR_CONTAINER(timer, struct complaints, timer));
+}
+
+void complaints_init(struct complaints *complaints, struct weir_loop *loop, const char *what)
+{
+	*complaints = (struct complaints){.loop = loop, .what = what};
+}
+
+bool complaints_allow(struct complaints *complaints)
+{
+	if (!weir_timer_running(&complaints->timer))
+		weir_timer_start(complaints->loop, &complaints->timer, COMPLAINTS_PERIOD_S * 1000,
+		        complaints_on_period);
+	if (complaints->reported < COMPLAINTS_MAX) {
+		complaints->reported++;
+		return true;
+	}
+	complaints->suppressed++;
+	return false;
+}
+
+void complaints_end(struct complaints *complaints)
+{
+	weir_timer_stop(&complaints->timer);
+	complaints_report_rest(complaints);
 }

@@ -24,17 +24,15 @@
 #include "admin.h"
 #include "admin_connections.h"
 #include "admin_guard.h"
-#include "banner.h"
+#include "cli.h"
 #include "config_dns.h"
-#include "config_mail.h"
-#include "dns_host.h"
 #include "endpoint.h"
-#include "load.h"
-#include "mail_host.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
+#include "service_dns.h"
+#include "service_mail.h"
 #include "worker.h"
 
 struct daemon {
@@ -51,7 +49,7 @@ struct daemon {
 	struct weir_guard *guard;
 	struct weir_permits *permits; /* for the connections of all workers */
 	struct mail_relay *relay;     /* or NULL */
-	struct dns_host *dns;
+	struct dns_shared *dns;
 	struct admin *admin;
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
@@ -63,7 +61,7 @@ struct daemon {
 /* -- serving a configuration ------------------------------------------------------------------- */
 
 static struct weir_bounds serve_bounds_of(
-        const struct config *config, struct weir_permits *permits, struct shares shares)
+        const struct config *config, struct weir_permits *permits, struct budget budget)
 {
 	return (struct weir_bounds){
 	        .replies_max = (unsigned)config->limits.replies,
@@ -71,25 +69,25 @@ static struct weir_bounds serve_bounds_of(
 	        .request_ms = (uint32_t)config->limits.request_ms,
 	        .progress_ms = (uint32_t)config->limits.progress_ms,
 	        .drain_ms = (uint32_t)config->limits.drain_ms,
-	        .channels_max = shares.connections,
+	        .channels_max = budget.connections,
 	        .permits = permits,
 	};
 }
 
 /* Sets the size of the pool of connections. */
-static struct shares serve_set_permits(struct daemon *daemon, const struct config *config)
+static struct budget serve_set_permits(struct daemon *daemon, const struct config *config)
 {
-	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
-	weir_permits_set(daemon->permits, shares.connections, shares.reserved);
-	return shares;
+	struct budget budget = resources_budget(config, daemon->files, daemon->worker_count);
+	weir_permits_set(daemon->permits, budget.connections, budget.reserved);
+	return budget;
 }
 
 /* Applies a configuration to all workers, or to none. */
 static int serve_apply(struct daemon *daemon, struct config *config,
         const struct endpoint_list *endpoints, unsigned replace)
 {
-	struct shares shares = serve_set_permits(daemon, config);
-	struct plan plan = {
+	struct budget budget = serve_set_permits(daemon, config);
+	struct server_plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
 	        .logs = config->logs,
@@ -98,11 +96,11 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 	        .relay = mail_relay_sink(daemon->relay),
 	        .dns = daemon->dns,
 	        .workers = daemon->worker_count,
-	        .bounds = serve_bounds_of(config, daemon->permits, shares),
+	        .bounds = serve_bounds_of(config, daemon->permits, budget),
 	        .replace = replace,
 	};
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		int error = contents_load(config, shares, &plan.contents);
+		int error = service_states_load(config, budget, &plan.states);
 		if (error == 0)
 			error = worker_prepare(daemon->workers[i], &plan);
 		if (error == 0)
@@ -140,7 +138,7 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 {
 	struct endpoint_list endpoints = {0};
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
-	config->https_port = endpoints_port(&endpoints, kind_find("https"));
+	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
 	config->guarded = daemon->guard;
 	if (error == 0)
 		error = serve_apply(daemon, config, &endpoints, replace);
@@ -190,7 +188,7 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	say("limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
 	    "the next start, for addresses that are open already");
 	/* All servers of mail, and the reports of the relay, must have the same mailboxes. */
-	mail_host_share(config, old);
+	mail_shared_use(config, old);
 	return 0;
 }
 
@@ -222,7 +220,7 @@ static void serve_reopen_logs(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
-	dns_host_reopen_log(daemon->dns);
+	dns_shared_reopen_log(daemon->dns);
 }
 
 /*
@@ -236,7 +234,7 @@ static bool serve_reload(struct daemon *daemon)
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
-		dns_host_update(daemon->dns, daemon->config, false);
+		dns_shared_update(daemon->dns, daemon->config, false);
 		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
 			say("the admin socket stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
@@ -382,9 +380,9 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
-		error = dns_host_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
+		error = dns_shared_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
 	if (error == 0)
-		error = dns_host_update(daemon->dns, config, true);
+		error = dns_shared_update(daemon->dns, config, true);
 	if (error < 0)
 		config_release(config);
 	else
@@ -399,7 +397,7 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_start(daemon->relay);
 	if (error == 0)
-		dns_host_notify(daemon->dns);
+		dns_shared_notify(daemon->dns);
 	return error;
 }
 
@@ -445,7 +443,7 @@ int serve(const struct options *options)
 	daemon.worker_count = 0;
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
-	dns_host_destroy(daemon.dns);
+	dns_shared_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

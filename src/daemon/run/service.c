@@ -1,9 +1,137 @@
-/* Helpers of all services. */
+/*
+ * The services of the daemon and the types of their listeners. A new protocol has its name in enum
+ * service (config.h) and a line in `service_infos` and in `services`; each type of its listeners
+ * has a row in `listener_types`, and a key of the same name in table_top.c.
+ */
 #include <stdio.h>
+#include <string.h>
 
+#include <weir/smtp.h>
 #include <weir/users.h>
 
 #include "service.h"
+#include "service_dns.h"
+#include "service_ftp.h"
+#include "service_http.h"
+#include "service_mail.h"
+
+/* -- types of listeners ------------------------------------------------------------------------ */
+
+/* ALPN refuses clients that were led to the wrong protocol (the ALPACA attack). */
+static const char *const http_alpn[] = {"http/1.1", "http/1.0", NULL};
+static const char *const pop3_alpn[] = {"pop3", NULL};
+static const char *const ftp_alpn[] = {"ftp", "ftp-data", NULL};
+static const char *const dns_alpn[] = {"dot", NULL};
+
+const struct service_info service_infos[SERVICE_COUNT] = {
+        [SERVICE_HTTP] = {"sites", LOG_ACCESS, http_alpn},
+        [SERVICE_SMTP] = {"mail", LOG_MAIL, NULL},
+        [SERVICE_POP3] = {"mail", LOG_MAIL, pop3_alpn},
+        [SERVICE_FTP] = {"ftp", LOG_FTP, ftp_alpn},
+        [SERVICE_DNS] = {"dns", LOG_DNS, dns_alpn},
+};
+
+const struct listener_type listener_types[] = {
+        {"http", SERVICE_HTTP, .scheme = "http"},
+        {"https", SERVICE_HTTP, .secure = true, .scheme = "https"},
+        {"smtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_MX, .scheme = "smtp"},
+        {"submission", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_SUBMISSION,
+                .scheme = "smtp"},
+        {"submissions", SERVICE_SMTP, .secure = true, .variant = WEIR_SMTP_SUBMISSION,
+                .scheme = "smtps"},
+        {"lmtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_LMTP, .scheme = "lmtp"},
+        {"pop3", SERVICE_POP3, .upgrades = true, .scheme = "pop3"},
+        {"pop3s", SERVICE_POP3, .secure = true, .scheme = "pop3s"},
+        {"ftp", SERVICE_FTP, .upgrades = true, .scheme = "ftp"},
+        {"ftps", SERVICE_FTP, .secure = true, .scheme = "ftps"},
+        {"dns", SERVICE_DNS, .datagrams = true, .scheme = "dns"},
+        {"dot", SERVICE_DNS, .secure = true, .scheme = "dot"},
+        {0},
+};
+
+const struct listener_type *listener_type_find(const char *name)
+{
+	for (const struct listener_type *type = listener_types; type->name; type++)
+		if (strcmp(type->name, name) == 0)
+			return type;
+	return NULL;
+}
+
+bool listeners_include(const struct config *config, enum service service)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].type &&
+		        config->listeners.items[i].type->service == service)
+			return true;
+	return config->listeners.count == 0 && service == SERVICE_HTTP;
+}
+
+bool listeners_include_https(const struct config *config)
+{
+	const struct listener_type *https = listener_type_find("https");
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].type == https)
+			return true;
+	return false;
+}
+
+bool listeners_include_secure(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].type && config->listeners.items[i].type->secure)
+			return true;
+	return false;
+}
+
+bool listeners_include_tls(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct listener_type *type = config->listeners.items[i].type;
+		if (type && (type->secure || type->upgrades))
+			return true;
+	}
+	return false;
+}
+
+/* -- services ---------------------------------------------------------------------------------- */
+
+const struct service_type *const services[SERVICE_COUNT] = {
+        [SERVICE_HTTP] = &service_http,
+        [SERVICE_SMTP] = &service_smtp,
+        [SERVICE_POP3] = &service_pop3,
+        [SERVICE_FTP] = &service_ftp,
+        [SERVICE_DNS] = &service_dns,
+};
+
+int service_states_load(struct config *config, struct budget budget, struct service_states *ret)
+{
+	struct service_states states = {0};
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		if (!listeners_include(config, i))
+			continue;
+		int error = services[i]->load(config, budget, &states.of[i]);
+		if (error < 0) {
+			service_states_unload(&states);
+			return error;
+		}
+		if (config->tls.of[i])
+			states.tls[i] = weir_tls_hold(config->tls.of[i]);
+	}
+	*ret = states;
+	return 0;
+}
+
+void service_states_unload(struct service_states *states)
+{
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		if (states->of[i])
+			services[i]->unload(states->of[i]);
+		weir_tls_release(states->tls[i]);
+	}
+	*states = (struct service_states){0};
+}
+
+/* -- helpers ----------------------------------------------------------------------------------- */
 
 const char *service_example_user(const struct weir_users *users, char text[SERVICE_USER_SIZE])
 {

@@ -1,12 +1,12 @@
 /*
  * A service: one protocol as the daemon runs it, in a file of its own (service_http.c).
- * services.c lists them, kinds.c the types of their listeners.
+ * service.c lists them, and the types of their listeners.
  *
- *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
- *   worker:       open(content) ─▶ server … update(server, another content) … close
+ *   main thread:  load ─▶ service state, for each worker    unload, as soon as it was handed over
+ *   worker:       open(state) ─▶ server … update(server, another state) … close
  *
- * The content is the state that all servers of the service share on one worker, such as the sites
- * of HTTP. Only load and open may fail, while nothing has changed yet.
+ * All servers of the service share its state on one worker, such as the sites of HTTP. Only load
+ * and open may fail, while nothing has changed yet.
  */
 #ifndef DAEMON_SERVICE_H
 #define DAEMON_SERVICE_H
@@ -17,26 +17,63 @@
 #include "config.h"
 #include "resources.h"
 
-struct dns_host;
+struct dns_shared;
 struct forwarding;
 struct weir_log;
-struct kind;
 struct weir_guard;
 struct weir_loop;
 struct weir_mail_sink;
 struct weir_server;
 
+/* -- types of listeners ------------------------------------------------------------------------ */
+
+/* They have the names that `listen` and URLs have for them. */
+struct listener_type {
+	const char *name; /* NULL ends the table */
+	enum service service;
+	bool secure;        /* TLS from the first byte */
+	bool upgrades;      /* a client may start TLS (STARTTLS) */
+	bool datagrams;     /* it listens on UDP, too */
+	int variant;        /* defined by the service */
+	const char *scheme; /* of its URLs */
+};
+
+extern const struct listener_type listener_types[];
+
+/* The facts on a service that reading a configuration needs. */
+struct service_info {
+	const char *section; /* the section that its listeners need */
+	enum config_log log;
+	/* Its names in ALPN, up to NULL; NULL: clients are not asked for one. */
+	const char *const *alpn;
+};
+
+extern const struct service_info service_infos[SERVICE_COUNT];
+
+/* Returns the type of this name, or NULL. */
+const struct listener_type *listener_type_find(const char *name);
+
+/* Whether the configuration has a listener of the service; without any listener, HTTP has one. */
+bool listeners_include(const struct config *config, enum service service);
+bool listeners_include_https(const struct config *config);
+
+/* Whether a listener has TLS from the first byte; and whether one has, or can start it. */
+bool listeners_include_secure(const struct config *config);
+bool listeners_include_tls(const struct config *config);
+
+/* -- a service --------------------------------------------------------------------------------- */
+
 /* How a server is opened. */
 struct service_options {
 	struct weir_loop *loop;
-	const struct kind *kind;
+	const struct listener_type *type;
 	/* `tls` is NULL for types that do not use it; the service sets `peers`. */
 	struct weir_listener listener;
-	void *content;                /* borrowed: the server takes references of its own */
+	void *state;                  /* borrowed: the server takes references of its own */
 	struct weir_log *log;         /* outlives the server; NULL: none */
 	struct weir_guard *guard;     /* against brute force, of the process; outlives the server */
 	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
-	struct dns_host *dns;         /* of the process, too */
+	struct dns_shared *dns;       /* of the process, too */
 	struct forwarding *forwarding; /* of the worker; outlives the server */
 	unsigned workers;              /* how many there are */
 };
@@ -57,17 +94,17 @@ struct service_type {
 	 * with STARTTLS finds its certificates in config->tls.of. Returns 0 or a negative errno,
 	 * which was reported.
 	 */
-	int (*load)(struct config *config, struct shares shares, void **ret_content);
+	int (*load)(struct config *config, struct budget budget, void **ret_state);
 	/* Called on the worker's thread, or before it runs. */
-	void (*unload)(void *content);
+	void (*unload)(void *state);
 
 	/* Listens, together with other workers (SO_REUSEPORT). Returns 0 or a negative errno. */
 	int (*open)(const struct service_options *options, void **ret_server);
 	/*
-	 * Serves another content from the next request on, and uses `tls` from the next handshake
+	 * Serves by another state from the next request on, and uses `tls` from the next handshake
 	 * on. Both are borrowed. `tls` is NULL if the server was opened without.
 	 */
-	void (*update)(void *server, void *content, struct weir_tls *tls);
+	void (*update)(void *server, void *state, struct weir_tls *tls);
 	/*
 	 * Called when the zones of DNS have changed, or when all workers have a configuration,
 	 * which may have other upstreams. NULL: the service has nothing to do with DNS.
@@ -80,10 +117,27 @@ struct service_type {
 	void (*close)(void *server);
 
 	/*
-	 * Print lines of the banner, which begin with two spaces: the content, and commands to try.
+	 * Print lines of the banner, which begin with two spaces: files, mailboxes or zones that
+	 * are served, and commands to try.
 	 */
-	void (*print_content)(const struct config *config);
+	void (*print_served)(const struct config *config);
 	void (*print_commands)(const struct config *config, const char *url);
 };
+
+/* -- all services ------------------------------------------------------------------------------ */
+
+extern const struct service_type *const services[SERVICE_COUNT];
+
+/* The states of all services on one worker; NULL for a service without a listener. */
+struct service_states {
+	void *of[SERVICE_COUNT];
+	struct weir_tls *tls[SERVICE_COUNT]; /* references; NULL without certificates, too */
+};
+
+/* Calls `load` of every service that has a listener. Returns 0 or a negative errno. */
+int service_states_load(struct config *config, struct budget budget, struct service_states *ret);
+
+/* Calls `unload`. The struct may be all zero, and is so afterwards. */
+void service_states_unload(struct service_states *states);
 
 #endif

@@ -20,20 +20,9 @@ enum {
 	COMPLAIN_AFTER_MS = 5000
 };
 
-static struct serving_server *serving_server_of(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct serving_server, link);
-}
-
-/* Returns the server after a link of the list, or after its head; NULL at the end. */
-static struct serving_server *serving_after(struct serving *serving, struct weir_list *link)
-{
-	return link->next == &serving->servers ? NULL : serving_server_of(link->next);
-}
-
 static const struct service_type *serving_service_of(const struct serving_server *server)
 {
-	return services[server->endpoint.kind->service];
+	return services[server->endpoint.type->service];
 }
 
 void serving_init(struct worker *worker)
@@ -78,22 +67,23 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 }
 
 /* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
-static struct weir_tls *serving_tls_of(const struct contents *contents, const struct kind *kind)
+static struct weir_tls *serving_tls_of(
+        const struct service_states *states, const struct listener_type *type)
 {
-	return kind->secure || kind->upgrades ? contents->tls[kind->service] : NULL;
+	return type->secure || type->upgrades ? states->tls[type->service] : NULL;
 }
 
 /* Stores NULL if listeners of this type have no log. */
-static int serving_open_log(struct worker *worker, const struct plan *plan, const struct kind *kind,
-        struct log_file **ret)
+static int serving_open_log(struct worker *worker, const struct server_plan *plan,
+        const struct listener_type *type, struct log_file **ret)
 {
-	const char *path = plan->logs[service_infos[kind->service].log];
+	const char *path = plan->logs[service_infos[type->service].log];
 	if (!path)
 		return 0;
 	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);
 }
 
-static int serving_open_server(struct worker *worker, const struct plan *plan,
+static int serving_open_server(struct worker *worker, const struct server_plan *plan,
         const struct endpoint *endpoint, struct log_file *log)
 {
 	struct serving_server *server = calloc(1, sizeof *server);
@@ -102,22 +92,22 @@ static int serving_open_server(struct worker *worker, const struct plan *plan,
 	server->worker = worker;
 	server->endpoint = *endpoint;
 	server->log = log;
-	server->has_tls = serving_tls_of(&plan->contents, endpoint->kind);
+	server->has_tls = serving_tls_of(&plan->states, endpoint->type);
 	struct service_options options = {
 	        .loop = worker->loop,
-	        .kind = endpoint->kind,
+	        .type = endpoint->type,
 	        .listener =
 	                {
 	                        .address = endpoint->actual,
 	                        .shared = true,
 	                        .bounds = plan->bounds,
-	                        .tls = serving_tls_of(&plan->contents, endpoint->kind),
-	                        .tls_upgrade = !endpoint->kind->secure,
+	                        .tls = serving_tls_of(&plan->states, endpoint->type),
+	                        .tls_upgrade = !endpoint->type->secure,
 	                        .accept_failed = serving_accept_failed,
 	                        .tls_failed = serving_tls_failed,
 	                        .context = server,
 	                },
-	        .content = plan->contents.of[endpoint->kind->service],
+	        .state = plan->states.of[endpoint->type->service],
 	        .log = log ? log->log : NULL,
 	        .guard = plan->guard,
 	        .relay = plan->relay,
@@ -166,25 +156,24 @@ static void serving_drain_server(struct serving_server *server)
 
 /* Finds the server that can go on with the plan: one cannot begin or cease to have TLS. */
 static struct serving_server *serving_find_server(
-        struct serving *serving, const struct plan *plan, const struct endpoint *endpoint)
+        struct serving *serving, const struct server_plan *plan, const struct endpoint *endpoint)
 {
-	bool has_tls = serving_tls_of(&plan->contents, endpoint->kind);
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	bool has_tls = serving_tls_of(&plan->states, endpoint->type);
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (!server->draining && server->has_tls == has_tls &&
 		        endpoint_same(&server->endpoint, endpoint))
 			return server;
 	return NULL;
 }
 
-static int serving_prepare_servers(struct worker *worker, const struct plan *plan)
+static int serving_prepare_servers(struct worker *worker, const struct server_plan *plan)
 {
 	struct serving *serving = &worker->serving;
 	for (size_t i = 0; i < plan->count; i++) {
 		char address[WEIR_ADDRESS_TEXT_MAX];
 		const struct endpoint *endpoint = &plan->endpoints[i];
 		struct serving_server *server =
-		        plan->replace >> endpoint->kind->service & 1
+		        plan->replace >> endpoint->type->service & 1
 		                ? NULL
 		                : serving_find_server(serving, plan, endpoint);
 		struct log_file *log = NULL;
@@ -192,7 +181,7 @@ static int serving_prepare_servers(struct worker *worker, const struct plan *pla
 			server->wanted = true;
 			continue;
 		}
-		int error = serving_open_log(worker, plan, endpoint->kind, &log);
+		int error = serving_open_log(worker, plan, endpoint->type, &log);
 		if (error < 0)
 			return error;
 		error = serving_open_server(worker, plan, endpoint, log);
@@ -205,13 +194,12 @@ static int serving_prepare_servers(struct worker *worker, const struct plan *pla
 	return 0;
 }
 
-int serving_prepare(struct worker *worker, const struct plan *plan)
+int serving_prepare(struct worker *worker, const struct server_plan *plan)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		server->wanted = server->fresh = false;
-	serving->next = plan->contents;
+	serving->next = plan->states;
 	serving->prepared = true;
 	int error = serving_prepare_servers(worker, plan);
 	if (error < 0)
@@ -222,22 +210,21 @@ int serving_prepare(struct worker *worker, const struct plan *plan)
 /* Ends the preparation: its parts are in use now, or dropped. */
 static void serving_end_preparation(struct serving *serving)
 {
-	contents_unload(&serving->next);
+	service_states_unload(&serving->next);
 	serving->prepared = false;
 }
 
-static void serving_update_server(struct serving_server *server, const struct contents *next)
+static void serving_update_server(struct serving_server *server, const struct service_states *next)
 {
-	const struct kind *kind = server->endpoint.kind;
+	const struct listener_type *type = server->endpoint.type;
 	serving_service_of(server)->update(
-	        server->server, next->of[kind->service], serving_tls_of(next, kind));
+	        server->server, next->of[type->service], serving_tls_of(next, type));
 }
 
 void serving_commit(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link)) {
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link) {
 		if (!server->wanted)
 			serving_drain_server(server);
 		else if (!server->fresh)
@@ -249,8 +236,7 @@ void serving_commit(struct worker *worker)
 void serving_forget(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (server->fresh)
 			serving_drain_server(server);
 	serving_end_preparation(serving);
@@ -259,8 +245,7 @@ void serving_forget(struct worker *worker)
 void serving_renew(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (serving_service_of(server)->renew)
 			serving_service_of(server)->renew(server->server);
 }
@@ -285,8 +270,9 @@ void serving_each_channel(struct worker *worker,
 {
 	struct serving *serving = &worker->serving;
 	struct channel_visit each = {.visit = visit, .context = context};
-	for (struct serving_server *server = serving_after(serving, &serving->servers);
-	        server && !each.stopped; server = serving_after(serving, &server->link)) {
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link) {
+		if (each.stopped)
+			break;
 		each.endpoint = &server->endpoint;
 		weir_server_each(serving_service_of(server)->listener(server->server),
 		        serving_visit_channel, &each);
@@ -298,20 +284,16 @@ void serving_each_channel(struct worker *worker,
 void serving_drain(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		serving_drain_server(server);
 }
 
 void serving_reap(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
-	        server; server = next) {
-		next = serving_after(serving, &server->link);
+	WEIR_LIST_EACH_SAFE (struct serving_server, server, next, &serving->servers, link)
 		if (server->ended)
 			serving_close_server(server);
-	}
 	if (!serving->prepared)
 		log_files_close(&serving->logs, false);
 }
@@ -325,11 +307,8 @@ void serving_destroy(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
 	serving_end_preparation(serving);
-	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
-	        server; server = next) {
-		next = serving_after(serving, &server->link);
+	WEIR_LIST_EACH_SAFE (struct serving_server, server, next, &serving->servers, link)
 		serving_close_server(server);
-	}
 	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
 	log_files_close(&serving->logs, true);

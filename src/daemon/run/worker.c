@@ -57,7 +57,7 @@ static void worker_run_kill(struct weir_task *task)
 struct call {
 	struct weir_task task;
 	struct worker *worker;
-	const struct plan *plan;
+	const struct server_plan *plan;
 	void (*run)(struct call *call);
 	int error;
 	sem_t done;
@@ -71,7 +71,7 @@ static void worker_run_call(struct weir_task *task)
 }
 
 static int worker_make_call(
-        struct worker *worker, const struct plan *plan, void (*run)(struct call *call))
+        struct worker *worker, const struct server_plan *plan, void (*run)(struct call *call))
 {
 	struct call call = {
 	        .task.run = worker_run_call, .worker = worker, .plan = plan, .run = run};
@@ -112,7 +112,7 @@ static void worker_call_reopen_logs(struct call *call)
 	serving_reopen_logs(call->worker);
 }
 
-int worker_prepare(struct worker *worker, const struct plan *plan)
+int worker_prepare(struct worker *worker, const struct server_plan *plan)
 {
 	return worker_make_call(worker, plan, worker_call_prepare);
 }

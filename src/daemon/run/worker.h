@@ -1,6 +1,6 @@
 /*
  * A worker: a thread with a loop of its own, and one server on it for each address, with its
- * content and its log. Workers share nothing but the configuration.
+ * service state and its log. Workers share nothing but the configuration.
  *
  *   main thread:  worker_create ─ prepare ─ commit ─ start ─ … prepare, commit … ─ stop ─ join
  *                                    └─ forget, when another worker could not
@@ -21,24 +21,23 @@
 #include <weir/channel.h>
 #include <weir/loop.h>
 
-#include "kinds.h"
-#include "services.h"
+#include "service.h"
 
-struct dns_host;
+struct dns_shared;
 struct endpoint;
 struct weir_channel;
 struct worker;
 
-/* The next state of a worker. */
-struct plan {
+/* The plan of a worker's servers: its state after the next commit. */
+struct server_plan {
 	const struct endpoint *endpoints;
 	size_t count;
-	struct contents contents; /* of this worker; prepare takes ownership in any case */
-	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
-	const char *user;         /* the user that opens logs; NULL: the one of this process */
-	struct weir_guard *guard; /* of the process, like the next two */
+	struct service_states states; /* of this worker; prepare takes ownership in any case */
+	const char *const *logs;      /* LOG_COUNT of them; NULL: none */
+	const char *user;             /* the user that opens logs; NULL: the one of this process */
+	struct weir_guard *guard;     /* of the process, like the next two */
 	struct weir_mail_sink *relay;
-	struct dns_host *dns;
+	struct dns_shared *dns;
 	unsigned workers; /* how many there are */
 	struct weir_bounds bounds;
 	/*
@@ -56,15 +55,15 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
  * Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has
  * changed.
  */
-int worker_prepare(struct worker *worker, const struct plan *plan);
+int worker_prepare(struct worker *worker, const struct server_plan *plan);
 
-/* Swaps contents and logs. Servers that the plan does not have are drained. */
+/* Swaps service states and logs. Servers that the plan does not have are drained. */
 void worker_commit(struct worker *worker);
 
 /* Drops what was prepared. */
 void worker_forget(struct worker *worker);
 
-/* Has its servers take the new zones of DNS. */
+/* Has its servers serve the new zones of DNS. */
 void worker_renew(struct worker *worker);
 
 /* Reopens the logs, after they were renamed. */

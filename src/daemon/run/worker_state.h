@@ -6,10 +6,10 @@
 
 #include <weir/list.h>
 
-#include "complaints.h"
 #include "endpoint.h"
-#include "forwarding.h"
 #include "log_file.h"
+#include "say.h"
+#include "service_dns.h"
 #include "worker.h"
 
 struct serving_server {
@@ -31,7 +31,7 @@ struct serving {
 	struct weir_list logs;
 	struct complaints handshakes;
 	struct forwarding forwarding;
-	struct contents next; /* prepared, not yet committed */
+	struct service_states next; /* prepared, not yet committed */
 	bool prepared;
 };
 
@@ -54,7 +54,7 @@ struct worker {
 
 /* The functions of serving.c run on the worker's thread, or before it runs. */
 void serving_init(struct worker *worker);
-int serving_prepare(struct worker *worker, const struct plan *plan);
+int serving_prepare(struct worker *worker, const struct server_plan *plan);
 void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
 void serving_renew(struct worker *worker);

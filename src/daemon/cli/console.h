@@ -1,8 +1,0 @@
-/* weir console: a client of the admin socket. */
-#ifndef DAEMON_CONSOLE_H
-#define DAEMON_CONSOLE_H
-
-/* `arguments` begin with the verb. An exit code. */
-int console(int count, char **arguments);
-
-#endif

@@ -1,5 +1,0 @@
-/* Ends key_fields.h. */
-#undef KEY
-#undef SECTION
-#undef SECTIONS
-#undef ROW

@@ -1,0 +1,266 @@
+/*
+ * DNS of the whole process: zones, secondaries and notifications.
+ *
+ * Invariant: `zones` consists of the zones of `config` and of those that the secondaries have, and
+ * is never NULL; `notified` is the set of the last notifications. The lock is for other threads
+ * that hold the set.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/dns_lookup.h>
+#include <weir/dns_secondary.h>
+#include <weir/error.h>
+#include <weir/log.h>
+
+#include "config_dns.h"
+#include "log_file.h"
+#include "resources.h"
+#include "say.h"
+#include "service_dns.h"
+
+struct dns_shared {
+	struct weir_loop *loop;
+	void (*renew)(void *context);
+	void *context;
+	struct weir_dns_notifier *notifier;
+	struct weir_dns_secondaries *secondaries;
+	struct config *config; /* a reference; NULL at first */
+	struct weir_log *log;  /* or NULL */
+	struct weir_dns_zones *notified;
+	struct weir_dns_zones *zones;
+	struct weir_dns_cache *cache; /* NULL: nothing was looked up yet */
+	pthread_mutex_t lock;         /* of `zones` and `cache` */
+};
+
+static void dns_shared_log_event(void *context, const struct weir_dns_event *event)
+{
+	struct dns_shared *shared = context;
+	dns_log(shared->log, shared->loop, "dns", event);
+}
+
+/* -- the set ----------------------------------------------------------------------------------- */
+
+struct weir_dns_zones *dns_shared_zones(struct dns_shared *shared)
+{
+	pthread_mutex_lock(&shared->lock);
+	struct weir_dns_zones *zones = weir_dns_zones_hold(shared->zones);
+	pthread_mutex_unlock(&shared->lock);
+	return zones;
+}
+
+int dns_shared_cache(
+        struct dns_shared *shared, const struct config_dns *dns, struct weir_dns_cache **ret)
+{
+	const struct weir_dns_cache_options options = {
+	        .bytes = dns->cache.size,
+	        .stale_s = (uint32_t)(dns->cache.stale_ms / 1000),
+	        .never_stale = dns->cache.stale_ms == 0,
+	};
+	pthread_mutex_lock(&shared->lock);
+	int error = shared->cache ? 0 : weir_dns_cache_create(&options, &shared->cache);
+	if (error == 0)
+		*ret = weir_dns_cache_hold(shared->cache);
+	pthread_mutex_unlock(&shared->lock);
+	return error;
+}
+
+static void dns_shared_set_zones(struct dns_shared *shared, struct weir_dns_zones *zones)
+{
+	pthread_mutex_lock(&shared->lock);
+	struct weir_dns_zones *old = shared->zones;
+	shared->zones = zones;
+	pthread_mutex_unlock(&shared->lock);
+	weir_dns_zones_release(old);
+}
+
+/* Returns the version of a zone that is served. */
+static struct weir_dns_zone *dns_shared_zone_of(void *context, const struct config_zone *zone)
+{
+	const struct dns_shared *shared = context;
+	return zone->primaries.count ? weir_dns_secondaries_zone(shared->secondaries, &zone->name)
+	                             : zone->zone;
+}
+
+static int dns_shared_make_zones(struct dns_shared *shared, const struct config *config)
+{
+	struct weir_dns_zones *zones;
+	int error = config_zones_set(&config->dns, dns_shared_zone_of, shared, &zones);
+	if (error < 0)
+		say("cannot serve the zones: %s", weir_error_text(error));
+	else
+		dns_shared_set_zones(shared, zones);
+	return error;
+}
+
+void dns_shared_notify(struct dns_shared *shared)
+{
+	weir_dns_notifier_notify(shared->notifier, shared->notified, shared->zones);
+	weir_dns_zones_release(shared->notified);
+	shared->notified = weir_dns_zones_hold(shared->zones);
+}
+
+static void dns_shared_on_changed(void *context)
+{
+	struct dns_shared *shared = context;
+	if (!shared->config || dns_shared_make_zones(shared, shared->config) < 0)
+		return;
+	shared->renew(shared->context);
+	dns_shared_notify(shared);
+}
+
+/* -- secondaries ------------------------------------------------------------------------------- */
+
+static void dns_shared_add_secondary(const struct config_dns *dns, const struct config_zone *zone,
+        struct weir_dns_secondary_options *ret)
+{
+	const struct config_dns_key *key = zone->key.size ? config_dns_key(dns, &zone->key) : NULL;
+	*ret = (struct weir_dns_secondary_options){
+	        .name = zone->name,
+	        .primaries = zone->primaries.items,
+	        .primary_count = zone->primaries.count,
+	        .key = key ? &key->key : NULL,
+	        .path = zone->path,
+	};
+}
+
+static int dns_shared_set_secondaries(
+        struct dns_shared *shared, const struct config *config, bool wait)
+{
+	const struct config_dns *dns = &config->dns;
+	struct weir_dns_secondary_options *options = calloc(dns->zones.count + 1, sizeof *options);
+	size_t count = 0;
+	if (!options)
+		return -ENOMEM;
+	for (size_t i = 0; i < dns->zones.count; i++)
+		if (dns->zones.items[i].primaries.count)
+			dns_shared_add_secondary(dns, &dns->zones.items[i], &options[count++]);
+	int error = count && dns->directory ? resources_make_directory(config, dns->directory) : 0;
+	if (error < 0)
+		say("cannot keep zones in %s: %s", dns->directory, weir_error_text(error));
+	/* The files belong to the user, who could have replaced them by links. */
+	else if ((error = resources_lend(config->user)) == 0) {
+		error = weir_dns_secondaries_set(shared->secondaries, options, count, wait);
+		resources_return();
+		if (error < 0)
+			say("cannot be a secondary of the zones: %s", weir_error_text(error));
+	}
+	free(options);
+	return error;
+}
+
+unsigned dns_shared_notified(void *context, const struct weir_dns_name *zone,
+        const struct weir_address *peer, const struct weir_dns_tsig *tsig)
+{
+	struct dns_shared *shared = context;
+	return weir_dns_secondaries_notified(shared->secondaries, zone, peer, tsig);
+}
+
+/* -- the log ----------------------------------------------------------------------------------- */
+
+static bool dns_shared_same_log(const struct config *a, const struct config *b)
+{
+	const char *one = a ? a->logs[LOG_DNS] : NULL, *other = b->logs[LOG_DNS];
+	return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+/* Keeps the old log if the new one cannot be opened. */
+static int dns_shared_open_log(struct dns_shared *shared, const char *user, const char *path)
+{
+	struct weir_log *log = NULL;
+	int error = path ? log_create(shared->loop, user, path, &log) : 0;
+	if (error < 0)
+		return error;
+	weir_log_destroy(shared->log);
+	shared->log = log;
+	return 0;
+}
+
+void dns_shared_reopen_log(struct dns_shared *shared)
+{
+	int error = shared->log ? weir_log_reopen(shared->log) : 0;
+	if (error < 0)
+		say("cannot reopen the log %s: %s; logging goes on in the old file",
+		        shared->config->logs[LOG_DNS], weir_error_text(error));
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+int dns_shared_update(struct dns_shared *shared, struct config *config, bool starting)
+{
+	int error = 0;
+	if (!dns_shared_same_log(shared->config, config))
+		error = dns_shared_open_log(shared, config->user, config->logs[LOG_DNS]);
+	if (error < 0 && starting)
+		return error;
+	error = dns_shared_set_secondaries(shared, config, starting);
+	if (error == 0)
+		error = dns_shared_make_zones(shared, config);
+	if (error < 0)
+		return error;
+	config_release(shared->config);
+	shared->config = config_hold(config);
+	if (!starting) {
+		shared->renew(shared->context);
+		dns_shared_notify(shared);
+	}
+#ifdef __GLIBC__
+	/* Memory from loading large zones would otherwise stay in this process, fragmented. */
+	malloc_trim(0);
+#endif
+	return 0;
+}
+
+static int dns_shared_equip(struct dns_shared *shared)
+{
+	const struct weir_dns_secondaries_options options = {
+	        .changed = dns_shared_on_changed, .log = dns_shared_log_event, .context = shared};
+	int error = weir_dns_zones_create(NULL, 0, &shared->zones);
+	if (error < 0)
+		return error;
+	shared->notified = weir_dns_zones_hold(shared->zones);
+	error = weir_dns_notifier_create(
+	        shared->loop, dns_shared_log_event, shared, &shared->notifier);
+	if (error == 0)
+		error = weir_dns_secondaries_create(shared->loop, &options, &shared->secondaries);
+	return error;
+}
+
+int dns_shared_create(struct weir_loop *loop, void (*renew)(void *context), void *context,
+        struct dns_shared **ret)
+{
+	struct dns_shared *shared = calloc(1, sizeof *shared);
+	int error = shared ? 0 : -ENOMEM;
+	if (error == 0) {
+		pthread_mutex_init(&shared->lock, NULL);
+		shared->loop = loop;
+		shared->renew = renew;
+		shared->context = context;
+		error = dns_shared_equip(shared);
+	}
+	if (error < 0) {
+		say("out of memory");
+		dns_shared_destroy(shared);
+		return error;
+	}
+	*ret = shared;
+	return 0;
+}
+
+void dns_shared_destroy(struct dns_shared *shared)
+{
+	if (!shared)
+		return;
+	weir_dns_secondaries_destroy(shared->secondaries);
+	weir_dns_notifier_destroy(shared->notifier);
+	weir_dns_zones_release(shared->notified);
+	weir_dns_zones_release(shared->zones);
+	weir_dns_cache_release(shared->cache);
+	weir_log_destroy(shared->log);
+	config_release(shared->config);
+	pthread_mutex_destroy(&shared->lock);
+	free(shared);
+}
