@@ -77,6 +77,10 @@ WEIR_C_BEGIN
 #define WEIR_PEERS_MAX                                                                             \
 	(64 * 1024) /* addresses connected at a time, in protocols that count them (set) */
 
+/* -- PROXY protocol -- */
+#define WEIR_PROXY_HEADER_MS (5 * 1000) /* time for a header */
+#define WEIR_PROXY_HEADER_MAX 4096      /* bytes of a header */
+
 /* -- TLS -- */
 #define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* time for a handshake */
 #define WEIR_TLS_HANDSHAKES_MAX                                                                    \

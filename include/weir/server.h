@@ -19,6 +19,7 @@
 WEIR_C_BEGIN
 
 struct weir_loop;
+struct weir_policy;
 struct weir_server;
 
 struct weir_listener {
@@ -30,6 +31,8 @@ struct weir_listener {
 	 * weir_channel_over_quota. NULL: no bound.
 	 */
 	struct weir_peers *peers;
+	/* The proxies that name the real peers (weir/policy.h). The server holds it. NULL: none. */
+	struct weir_policy *policy;
 
 	/* The server holds it. NULL: no TLS. */
 	struct weir_tls *tls;
@@ -45,7 +48,12 @@ struct weir_listener {
 	void (*accept_failed)(void *context, int error);
 	/* A handshake has failed; `why` ("no shared cipher", …) is for the log. May be NULL. */
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* of these two callbacks */
+	/*
+	 * A proxy that the policy trusts has sent no PROXY header: WEIR_E_SYNTAX, WEIR_E_LIMIT,
+	 * -ETIMEDOUT or another errno. May be NULL.
+	 */
+	void (*proxy_failed)(void *context, const struct weir_address *peer, int error);
+	void *context; /* of these callbacks */
 };
 
 struct weir_server_options {
@@ -68,6 +76,12 @@ WEIR_API void weir_server_set_tls(struct weir_server *server, struct weir_tls *t
 
 /* The TLS of the listener, or NULL. The server holds it until weir_server_set_tls. */
 WEIR_API struct weir_tls *weir_server_tls(const struct weir_server *server);
+
+/* Changes the policy, for connections and requests from here on. NULL: none. */
+WEIR_API void weir_server_set_policy(struct weir_server *server, struct weir_policy *policy);
+
+/* The policy of the listener, or NULL. The server holds it until weir_server_set_policy. */
+WEIR_API struct weir_policy *weir_server_policy(const struct weir_server *server);
 
 /* The address on which it listens, with the port that the system has chosen for port 0. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);

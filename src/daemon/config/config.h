@@ -78,6 +78,10 @@ struct problems;
 struct config_listener {
 	const struct listener_type *type; /* see service.h */
 	struct weir_address address;      /* port 0: the system chooses one */
+	struct config_networks {
+		struct weir_network *items;
+		size_t count;
+	} proxies, allow, deny; /* see weir/policy.h */
 };
 
 /* The versions of TLS, as values of `minimum`. */
@@ -209,6 +213,10 @@ struct config_dns {
 	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
 	unsigned secret_count;
 	struct weir_peers *peers; /* created when DNS is first served */
+};
+
+struct config_policy {
+#include "policy_keys.def"
 };
 
 struct config_guard {

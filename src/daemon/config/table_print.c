@@ -147,17 +147,36 @@ static void print_missing(struct printer *printer, const struct key *key, unsign
 		fprintf(printer->to, "not set\n");
 }
 
-/* Returns the one key of an item, "http: 127.0.0.1:8080", to be freed; NULL without memory. */
+/*
+ * Returns the keys of an item that have a value, to be freed: "http: 127.0.0.1:8080", or with more
+ * than one key "{http: 127.0.0.1:8080, deny: [192.0.2.1]}". NULL without memory.
+ */
 static char *print_one_key(const struct section *section, const void *item)
 {
+	char *text = NULL;
+	unsigned count = 0;
 	for (const struct key *key = section->keys; key->name; key++) {
-		char *value = print_value(key, (const char *)item + key->offset), *text = NULL;
-		bool found = value && *value && asprintf(&text, "%s: %s", key->name, value) >= 0;
+		char *value = print_value(key, (const char *)item + key->offset), *longer = NULL;
+		bool failed = !value;
+		if (value && *value) {
+			failed = asprintf(&longer, "%s%s%s: %s", text ? text : "", text ? ", " : "",
+			                 key->name, value) < 0;
+			free(text);
+			text = failed ? NULL : longer;
+			count++;
+		}
 		free(value);
-		if (found || !value)
-			return found ? text : NULL;
+		if (failed) {
+			free(text);
+			return NULL;
+		}
 	}
-	return NULL;
+	char *whole = NULL;
+	if (count < 2)
+		return text;
+	bool failed = asprintf(&whole, "{%s}", text) < 0;
+	free(text);
+	return failed ? NULL : whole;
 }
 
 /* Prints a line for each item with one key; the default alone is printed as it is documented. */

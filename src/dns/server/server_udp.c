@@ -2,6 +2,8 @@
  * Queries by UDP. Each is answered in its batch, or deferred: then by a datagram of its own. A
  * client whose address is not validated gets a limited number of replies of a kind in a second.
  */
+#include <weir/policy.h>
+
 #include "name.h"
 #include "server_state.h"
 
@@ -61,6 +63,24 @@ static void dns_udp_send_deferred(void *context, struct weir_span reply,
 		        server->datagrams, request->peer, request->local, weir_span(bytes, size));
 }
 
+/* The query's header and question, REFUSED; nothing for what is no query. */
+static size_t dns_udp_refuse(struct weir_span message, uint8_t *reply, size_t room)
+{
+	struct weir_dns_query query;
+	if (weir_dns_query_read(message, &query) < 0)
+		return 0;
+	size_t end = query.question_end ? query.question_end : WEIR_DNS_HEADER_SIZE;
+	if (end > room)
+		return 0;
+	memcpy(reply, message.data, end);
+	/* The opcode, RD and CD of the query stay. */
+	unsigned flags = dns_get16(reply + 2) & (0xfU << 11 | 1U << 8 | 1U << 4);
+	dns_put16(reply + 2, WEIR_DNS_QR | flags | WEIR_DNS_REFUSED);
+	dns_put16(reply + 4, query.question_end ? 1 : 0);
+	memset(reply + 6, 0, 6);
+	return end;
+}
+
 size_t dns_answer_datagram(
         void *context, const struct weir_datagram *datagram, void *reply, size_t room)
 {
@@ -74,6 +94,14 @@ size_t dns_answer_datagram(
 	        .now_s = weir_loop_wall_s(server->loop),
 	        .local = datagram->local,
 	};
+	if (server->listener &&
+	        !weir_policy_admits(weir_server_policy(server->listener), request.peer)) {
+		outcome = (struct weir_dns_outcome){.rcode = WEIR_DNS_REFUSED};
+		size_t refused = dns_udp_refuse(datagram->bytes, reply, room);
+		refused = dns_udp_limit(server, &request, &outcome, reply, refused);
+		dns_server_count(server, &outcome, refused);
+		return refused;
+	}
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &request, reply,
 	        room, &outcome, dns_udp_send_deferred, server, &waiting);
 	if (waiting)
