@@ -1,5 +1,6 @@
 /*
- * The network policy of listeners: who their peers really are, and which of them are served.
+ * The network policy of listeners: the real addresses of peers, which of them are served, and how
+ * much of each.
  *
  *   struct weir_policy *policy;
  *   weir_policy_create(&(struct weir_policy_options){
@@ -14,13 +15,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/network.h>
+#include <weir/rates.h>
 
 WEIR_C_BEGIN
 
+struct weir_bans;
+struct weir_channel;
 struct weir_policy;
 
 struct weir_policy_options {
@@ -46,6 +51,17 @@ struct weir_policy_options {
 	size_t allow_count;
 	const struct weir_network *deny;
 	size_t deny_count;
+	/* Networks that are not served for a time, as if `deny` had them. Held; NULL: none. */
+	struct weir_bans *bans;
+	/*
+	 * Bounds connections and requests of a client, and of a network, in a second. A connection
+	 * beyond is refused as one over weir/peers.h (weir_channel_over_quota). A request is one of
+	 * HTTP, a message of SMTP, a login of POP3 and FTP, or a query of DNS. The protocol refuses
+	 * those beyond: 429 with Retry-After, 450, -ERR, 421; by UDP with TC, by TCP with REFUSED.
+	 * Held; NULL: no bounds.
+	 */
+	struct weir_rates *rates;
+	struct weir_rate rate[WEIR_RATE_KINDS];
 };
 
 /* Copies the options. The caller gets one reference. Returns 0 or -ENOMEM. */
@@ -59,8 +75,21 @@ WEIR_API void weir_policy_release(struct weir_policy *policy);
 /* Whether a socket with this peer has to begin with a PROXY header. False with a NULL policy. */
 WEIR_API bool weir_policy_trusts(const struct weir_policy *policy, const struct weir_address *peer);
 
-/* Whether a peer is served, by `allow` and `deny`. True with a NULL policy. */
-WEIR_API bool weir_policy_admits(const struct weir_policy *policy, const struct weir_address *peer);
+/* Whether a peer is served, by `allow`, `deny` and bans. True with a NULL policy. */
+WEIR_API bool weir_policy_admits(
+        const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
+
+/*
+ * Count a connection, or a request, by the rates. Return 0, or the milliseconds after which there
+ * is room for one; 0 with a NULL policy. A server counts the connections of its listener itself.
+ */
+WEIR_API uint32_t weir_policy_count_connection(
+        const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
+WEIR_API uint32_t weir_policy_count_request(
+        const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
+
+/* For protocols: weir_policy_count_request of the channel's listener and peer. */
+WEIR_API uint32_t weir_channel_count_request(const struct weir_channel *channel);
 
 WEIR_C_END
 

@@ -261,13 +261,16 @@ static void channel_secure(struct weir_channel *channel)
 
 void channel_admit(struct weir_channel *channel, bool readable)
 {
-	struct weir_peers *peers = channel->group->listener->peers;
+	const struct weir_listener *listener = channel->group->listener;
+	struct weir_peers *peers = listener->peers;
 	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
+	channel->over_rate = weir_policy_count_connection(listener->policy, &channel->peer,
+	                             weir_loop_now_ms(channel->group->loop)) > 0;
 	channel->busy = true;
 	channel->progress_at_ms = channel->request_at_ms = channel_clock(channel);
 	if (channel->phase == CHANNEL_PROXIED) {
-		bool admitted =
-		        weir_policy_admits(channel->group->listener->policy, &channel->peer);
+		bool admitted = weir_policy_admits(
+		        listener->policy, &channel->peer, weir_loop_now_ms(channel->group->loop));
 		int error = admitted ? channel_secure_begin(channel) : -EACCES;
 		if (error < 0)
 			channel_kill(channel, error, true);
@@ -486,7 +489,7 @@ int weir_channel_local(const struct weir_channel *channel, struct weir_address *
 bool weir_channel_over_quota(const struct weir_channel *channel)
 {
 	const struct weir_listener *listener = channel->group->listener;
-	return listener && listener->peers && !channel->counted;
+	return channel->over_rate || (listener && listener->peers && !channel->counted);
 }
 
 unsigned weir_channel_replies(const struct weir_channel *channel)

@@ -187,6 +187,7 @@ struct weir_channel {
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
 	bool counted : 1;                   /* among the peers of the listener */
+	bool over_rate : 1;                 /* connections of this peer came too fast */
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the second in which it went to the end of group->channels */

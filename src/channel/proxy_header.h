@@ -24,8 +24,8 @@ struct proxy_header {
 };
 
 /*
- * Reads the header at the beginning of `input`. Returns its size; 0 if it goes on behind `input`,
- * as far as one can tell; WEIR_E_SYNTAX; or WEIR_E_LIMIT if it is larger than
+ * Reads the header at the beginning of `input`. Returns its size; 0 if its end is not in
+ * `input`; WEIR_E_SYNTAX; or WEIR_E_LIMIT if it is larger than
  * WEIR_PROXY_HEADER_MAX. A version 2 header's TLVs must fill it, and a CRC-32C among them must be
  * right; other TLVs are ignored.
  */

@@ -269,7 +269,7 @@ def test_a_reload_changes_the_lists(served):
 def test_effective_configuration_can_be_read_again(run, served, tmp_path):
     served.write([proxied("http", "proxy-from: ['2001:db8::/32', 127.0.0.1], deny: [192.0.2.0/24]")])
     text = run("check", "--effective", "weir.yaml").stdout
-    assert "- {http: 127.0.0.1:0, proxy-from: [" in text, text
+    assert "  - http: 127.0.0.1:0\n    proxy-from: [" in text, text
     (tmp_path / "again.yaml").write_text(text)
     again = run("check", "--effective", "again.yaml").stdout
     assert again.split("\n", 1)[1] == text.split("\n", 1)[1]
@@ -280,3 +280,120 @@ def test_wrong_lists_are_refused(run, served, more):
     served.write([proxied("http", more)])
     result = run("check", "weir.yaml")
     assert result.returncode == 1 and more.split(":")[0] in result.stderr
+
+
+# -- rates
+
+
+def test_requests_beyond_the_rate_get_429(served):
+    server = served(["{http: '127.0.0.1:0'}"], "policy: {request-rate: 1, request-burst: 3}\n")
+    replies = [server.get("/") for _ in range(5)]
+    assert [reply.status for reply in replies][:3] == [200, 200, 200]
+    assert replies[4].status == 429 and int(replies[4].fields["Retry-After"]) >= 1
+    # Another address has tokens of its own.
+    assert exchange(server.port, GET, "127.0.0.2").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_with_a_body_beyond_the_rate_is_refused(served):
+    server = served(["{http: '127.0.0.1:0'}"], "policy: {request-rate: 1}\n")
+    pipelined = GET.replace(b"Connection: close\r\n", b"") + GET.replace(
+        b"GET", b"PUT").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello")
+    reply = exchange(server.port, pipelined)
+    assert re.findall(rb"HTTP/1.1 (\d+) ", reply) == [b"200", b"429"]
+
+
+def test_a_network_has_a_rate_of_its_own(served):
+    server = served(["{http: '127.0.0.1:0'}"], "policy: {network-request-rate: 1, network-request-burst: 4}\n")
+    found = [exchange(server.port, GET, f"127.0.9.{n}")[:12] for n in range(1, 8)]
+    assert found[:4] == [b"HTTP/1.1 200"] * 4 and found[-1] == b"HTTP/1.1 429"
+    assert exchange(server.port, GET, "127.0.8.1").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("kind, refusal", [("smtp", b"421 "), ("pop3", b"-ERR"), ("ftp", b"421"), ("http", b""), ("dns", b"")])
+def test_connections_beyond_the_rate_are_refused(served, kind, refusal):
+    server = served([f"{{{kind}: '127.0.0.1:0'}}"], "policy: {connection-rate: 1, connection-burst: 2}\n")
+    with connect(server.port), connect(server.port), connect(server.port) as third:
+        reply = read_all(third)
+    assert reply.startswith(refusal) and bool(reply) == bool(refusal)
+
+
+def lines(port, sent):
+    """Sends one line after the other, each behind a reply; returns the replies."""
+    replies = []
+    with connect(port) as connection:
+        with connection.makefile("rwb") as wire:
+            for line in ["", *sent]:
+                if line:
+                    wire.write(line.encode() + b"\r\n")
+                    wire.flush()
+                reply = wire.readline()
+                while reply[3:4] == b"-" and reply[:3].isdigit():
+                    reply = wire.readline()
+                replies.append(reply)
+    return replies
+
+
+def test_messages_beyond_the_rate_get_450(served):
+    server = served(["{smtp: '127.0.0.1:0'}"], "policy: {request-rate: 1, request-burst: 2}\n")
+    mail = ["MAIL FROM:<a@example.com>", "RSET"]
+    replies = lines(server.port, ["EHLO a", *mail, *mail, *mail])
+    assert replies[2].startswith(b"250") and replies[4].startswith(b"250")
+    assert replies[6].startswith(b"450 4.7.0")
+
+
+def test_logins_beyond_the_rate_are_refused(served):
+    server = served(["{pop3: '127.0.0.1:0'}", "{ftp: '127.0.0.1:0'}"], "policy: {request-rate: 1}\n")
+    assert lines(server.ports[1], ["USER anonymous", "PASS x"])[2].startswith(b"230")
+    replies = lines(server.ports[0], ["USER alice", "PASS secret"])
+    assert b"Too many logins" in replies[2]
+    assert lines(server.ports[1], ["USER anonymous", "PASS x"])[2].startswith(b"421")
+
+
+def test_queries_beyond_the_rate_are_truncated_or_refused(served):
+    server = served(["{dns: '127.0.0.1:0'}"], "policy: {request-rate: 1}\n")
+    query = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\7example\3org\0\0\6\0\1"
+    assert ask_dns(server.port, "127.0.0.1") == 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.settimeout(SECONDS)
+        datagrams.sendto(query, ("127.0.0.1", server.port))
+        reply = datagrams.recv(1000)
+    assert reply[2] & 0x82 == 0x82 and reply[3] & 0xF == 0 and len(reply) == len(query)
+    with connect(server.port) as connection:
+        connection.sendall((struct.pack("!H", len(query)) + query) * 2)
+        reply = connection.recv(1000)
+    assert reply[5] & 0xF == 5
+
+
+# -- bans
+
+
+def test_the_console_bans_and_forgives(served, run, tmp_path):
+    server = served(["{http: '127.0.0.1:0'}"], "admin: admin.sock\n")
+
+    def command(*words):
+        return run("console", "--admin", tmp_path / "admin.sock", *words)
+
+    assert exchange(server.port, GET, "127.0.0.2").endswith(b"hello")
+    assert command("ban", "add", "127.0.0.2/31", "10m").returncode == 0
+    assert exchange(server.port, GET, "127.0.0.2") == b""
+    assert exchange(server.port, GET).endswith(b"hello")
+    assert re.search(r"127.0.0.2/31 +(599|600) s\n.*1 ban", command("ban", "list").stdout, re.S)
+    assert command("ban", "clear", "127.0.0.2/31").returncode == 0
+    assert exchange(server.port, GET, "127.0.0.2").endswith(b"hello")
+    for words in (["ban", "add", "127.0.0.1/8", "1m"], ["ban", "add", "127.0.0.2", "31d"], ["ban", "add", "127.0.0.2", "0"]):
+        assert command(*words).returncode != 0
+    assert "0 bans" in command("ban", "list").stdout
+
+
+def test_the_guard_bans_after_wrong_passwords(served, run, tmp_path):
+    server = served(
+        ["{pop3: '127.0.0.1:0'}"],
+        "admin: admin.sock\nguard: {threshold: 100, ban-after: 3, ban-time: 1h}\n",
+    )
+    for _ in range(3):
+        replies = lines(server.port, ["USER alice", "PASS wrong"])
+        assert replies[0].startswith(b"+OK") and b"[AUTH]" in replies[2]
+    assert exchange(server.port, b"") == b""
+    with connect(server.port, "127.0.0.2") as connection:
+        assert connection.recv(100).startswith(b"+OK")
+    assert "127.0.0.1 " in run("console", "--admin", tmp_path / "admin.sock", "ban", "list").stdout

@@ -231,6 +231,8 @@ struct config {
 #include "top_keys.def"
 	unsigned https_port;        /* the port of redirect_to_https; 0: no listener has it */
 	struct weir_guard *guarded; /* of the process; set before anything is served */
+	struct weir_rates *rates;   /* likewise; not held */
+	struct weir_bans *bans;
 	/* Created when HTTP is first served; there is no cache if its size is 0. */
 	struct weir_peers *http_peers;
 	struct weir_http_compressed_cache *compressed_cache;

@@ -148,35 +148,32 @@ static void print_missing(struct printer *printer, const struct key *key, unsign
 }
 
 /*
- * Returns the keys of an item that have a value, to be freed: "http: 127.0.0.1:8080", or with more
- * than one key "{http: 127.0.0.1:8080, deny: [192.0.2.1]}". NULL without memory.
+ * Returns the keys of an item that have a value, "http: 127.0.0.1:8080", to be freed; NULL without
+ * memory. Each but the first is on a line of its own, with this indent.
  */
-static char *print_one_key(const struct section *section, const void *item)
+static char *print_one_key(const struct section *section, const void *item, unsigned indent)
 {
 	char *text = NULL;
-	unsigned count = 0;
-	for (const struct key *key = section->keys; key->name; key++) {
-		char *value = print_value(key, (const char *)item + key->offset), *longer = NULL;
-		bool failed = !value;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	bool failed = !to, first = true;
+	for (const struct key *key = section->keys; !failed && key->name; key++) {
+		char *value = print_value(key, (const char *)item + key->offset);
+		failed = !value;
 		if (value && *value) {
-			failed = asprintf(&longer, "%s%s%s: %s", text ? text : "", text ? ", " : "",
-			                 key->name, value) < 0;
-			free(text);
-			text = failed ? NULL : longer;
-			count++;
+			if (!first)
+				fprintf(to, "\n%*s", (int)indent, "");
+			fprintf(to, "%s: %s", key->name, value);
+			first = false;
 		}
 		free(value);
-		if (failed) {
-			free(text);
-			return NULL;
-		}
 	}
-	char *whole = NULL;
-	if (count < 2)
+	if (to && fclose(to) != 0)
+		failed = true;
+	if (!failed)
 		return text;
-	bool failed = asprintf(&whole, "{%s}", text) < 0;
 	free(text);
-	return failed ? NULL : whole;
+	return NULL;
 }
 
 /* Prints a line for each item with one key; the default alone is printed as it is documented. */
@@ -184,7 +181,8 @@ static void print_one_keys(
         struct printer *printer, const struct key *key, const struct list *list, unsigned indent)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		char *text = print_one_key(key->of, (const char *)list->items + i * key->of->size);
+		char *text = print_one_key(
+		        key->of, (const char *)list->items + i * key->of->size, indent + 4);
 		char whole[128] = "";
 		printer->failed |= !text;
 		if (text)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <weir/limits.h>
+#include <weir/rates.h>
 
 #include "config.h"
 #include "endpoint.h"
@@ -253,7 +254,8 @@ static const struct key policy_keys[] = {
 static bool policy_is_present(const void *target)
 {
 	const struct config_policy *policy = target;
-	return policy->allow.count || policy->deny.count;
+	return policy->allow.count || policy->deny.count || policy->connections ||
+	       policy->network_connections || policy->requests || policy->network_requests;
 }
 
 static const struct section table_policy = {
@@ -261,8 +263,9 @@ static const struct section table_policy = {
         .keys = policy_keys,
         .size = sizeof(struct config_policy),
         .is_present = policy_is_present,
-        .doc = "The networks whose clients are served, by all listeners and protocols. Connections of "
-               "others are closed at once, without a reply; their queries of DNS over UDP are "
+        .doc = "The networks whose clients are served, by all listeners and protocols, and how much "
+               "of each client. Rates are token buckets, which all workers share. Connections of "
+               "other networks, and of banned ones, are closed at once, without a reply; their queries of DNS over UDP are "
                "REFUSED.",
 };
 

@@ -17,6 +17,24 @@ static void network_policy_append(
 	*count += size;
 }
 
+static struct weir_rate network_policy_rate(uint64_t a_second, uint64_t burst)
+{
+	return (struct weir_rate){(uint32_t)a_second, (uint32_t)burst};
+}
+
+static void network_policy_set_rates(
+        const struct config_policy *policy, struct weir_policy_options *options)
+{
+	struct weir_rate *rate = options->rate;
+	rate[WEIR_RATE_CONNECTIONS] =
+	        network_policy_rate(policy->connections, policy->connections_burst);
+	rate[WEIR_RATE_REQUESTS] = network_policy_rate(policy->requests, policy->requests_burst);
+	rate[WEIR_RATE_NETWORK_CONNECTIONS] =
+	        network_policy_rate(policy->network_connections, policy->network_connections_burst);
+	rate[WEIR_RATE_NETWORK_REQUESTS] =
+	        network_policy_rate(policy->network_requests, policy->network_requests_burst);
+}
+
 int network_policy_create(const struct config *config, const struct config_listener *listener,
         struct weir_policy **ret)
 {
@@ -27,10 +45,10 @@ int network_policy_create(const struct config *config, const struct config_liste
 	        .allow = listener->allow.count ? listener->allow.items : common->allow.items,
 	        .allow_count = listener->allow.count ? listener->allow.count : common->allow.count,
 	};
+	network_policy_set_rates(common, &options);
+	options.rates = config->rates;
+	options.bans = config->bans;
 	size_t denied = common->deny.count + listener->deny.count;
-	*ret = NULL;
-	if (!options.proxy_count && !options.allow_count && !denied)
-		return 0;
 	struct weir_network *deny = calloc(denied ? denied : 1, sizeof *deny);
 	if (!deny)
 		return -ENOMEM;

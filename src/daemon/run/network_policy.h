@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-/* Stores NULL if the configuration asks for none. Returns 0 or -ENOMEM. */
+/* The policy uses the rates and bans of the configuration. Returns 0 or -ENOMEM. */
 int network_policy_create(const struct config *config, const struct config_listener *listener,
         struct weir_policy **ret);
 

@@ -63,8 +63,7 @@ static void dns_udp_send_deferred(void *context, struct weir_span reply,
 		        server->datagrams, request->peer, request->local, weir_span(bytes, size));
 }
 
-/* The query's header and question, REFUSED; nothing for what is no query. */
-static size_t dns_udp_refuse(struct weir_span message, uint8_t *reply, size_t room)
+size_t dns_server_refuse(struct weir_span message, unsigned refusal, uint8_t *reply, size_t room)
 {
 	struct weir_dns_query query;
 	if (weir_dns_query_read(message, &query) < 0)
@@ -75,10 +74,22 @@ static size_t dns_udp_refuse(struct weir_span message, uint8_t *reply, size_t ro
 	memcpy(reply, message.data, end);
 	/* The opcode, RD and CD of the query stay. */
 	unsigned flags = dns_get16(reply + 2) & (0xfU << 11 | 1U << 8 | 1U << 4);
-	dns_put16(reply + 2, WEIR_DNS_QR | flags | WEIR_DNS_REFUSED);
+	dns_put16(reply + 2, WEIR_DNS_QR | flags | refusal);
 	dns_put16(reply + 4, query.question_end ? 1 : 0);
 	memset(reply + 6, 0, 6);
 	return end;
+}
+
+/* With TC the client asks again by TCP, which nobody can do from a forged address. */
+static unsigned dns_udp_policy_refusal(
+        const struct weir_dns_server *server, const struct weir_address *peer)
+{
+	const struct weir_policy *policy =
+	        server->listener ? weir_server_policy(server->listener) : NULL;
+	int64_t now_ms = weir_loop_now_ms(server->loop);
+	if (!weir_policy_admits(policy, peer, now_ms))
+		return WEIR_DNS_REFUSED;
+	return weir_policy_count_request(policy, peer, now_ms) ? WEIR_DNS_TC : 0;
 }
 
 size_t dns_answer_datagram(
@@ -94,10 +105,10 @@ size_t dns_answer_datagram(
 	        .now_s = weir_loop_wall_s(server->loop),
 	        .local = datagram->local,
 	};
-	if (server->listener &&
-	        !weir_policy_admits(weir_server_policy(server->listener), request.peer)) {
-		outcome = (struct weir_dns_outcome){.rcode = WEIR_DNS_REFUSED};
-		size_t refused = dns_udp_refuse(datagram->bytes, reply, room);
+	unsigned refusal = dns_udp_policy_refusal(server, request.peer);
+	if (refusal) {
+		outcome = (struct weir_dns_outcome){.rcode = refusal & 0xf};
+		size_t refused = dns_server_refuse(datagram->bytes, refusal, reply, room);
 		refused = dns_udp_limit(server, &request, &outcome, reply, refused);
 		dns_server_count(server, &outcome, refused);
 		return refused;
