@@ -77,6 +77,10 @@ WEIR_C_BEGIN
 #define WEIR_PEERS_MAX                                                                             \
 	(64 * 1024) /* addresses connected at a time, in protocols that count them (set) */
 
+/* -- PROXY protocol -- */
+#define WEIR_PROXY_HEADER_MS (5 * 1000) /* time for a header */
+#define WEIR_PROXY_HEADER_MAX 4096      /* bytes of a header */
+
 /* -- datagrams -- */
 #define WEIR_DATAGRAM_MAX                                                                          \
 	1472 /* bytes of a datagram received or sent: the UDP payload of an Ethernet frame (set) */

@@ -31,6 +31,7 @@
 
 WEIR_C_BEGIN
 
+struct weir_bans;
 struct weir_guard;
 
 /* Begin with weir_guard_options_init. */
@@ -43,6 +44,13 @@ struct weir_guard_options {
 	/* Networks whose addresses are not counted; copied. */
 	const struct weir_network *exempt;
 	size_t exempt_count;
+	/*
+	 * Networks that have sent `ban_after` wrong passwords are banned for `ban_ms`. The guard
+	 * borrows the list. NULL, or a `ban_after` of 0: nobody is banned.
+	 */
+	struct weir_bans *bans;
+	unsigned ban_after; /* at most WEIR_GUARD_THRESHOLD_MAX */
+	uint32_t ban_ms;
 };
 
 /* Sets every member to its default: those named above, and no exempt networks. */

@@ -21,6 +21,7 @@
 WEIR_C_BEGIN
 
 struct weir_loop;
+struct weir_policy;
 struct weir_server;
 
 /* Connections could not be accepted (-EMFILE, …). Called at most once a pause. */
@@ -30,6 +31,12 @@ typedef void weir_accept_failed_fn(void *context, int error);
  * A handshake has failed. `why` ("no shared cipher", …) is for the log, and valid during the call.
  */
 typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, const char *why);
+
+/*
+ * A proxy that the policy trusts has sent no PROXY header: WEIR_E_SYNTAX, WEIR_E_LIMIT, -ETIMEDOUT
+ * or another errno.
+ */
+typedef void weir_proxy_failed_fn(void *context, const struct weir_address *peer, int error);
 
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
@@ -41,6 +48,8 @@ struct weir_listener {
 	 * weir_channel_over_quota. NULL: no bound.
 	 */
 	struct weir_peers *peers;
+	/* The proxies that name the real peers (weir/policy.h). The server holds it. NULL: none. */
+	struct weir_policy *policy;
 
 	/* The server holds it. NULL: no TLS. */
 	struct weir_tls *tls;
@@ -52,7 +61,8 @@ struct weir_listener {
 
 	weir_accept_failed_fn *accept_failed; /* may be NULL */
 	weir_tls_failed_fn *tls_failed;       /* may be NULL */
-	void *context;                        /* of these two callbacks */
+	weir_proxy_failed_fn *proxy_failed;   /* may be NULL */
+	void *context;                        /* of these callbacks */
 };
 
 /* Sets default bounds, and everything else to 0, false or NULL. The address has no default. */
@@ -85,6 +95,12 @@ WEIR_API void weir_server_set_tls(struct weir_server *server, struct weir_tls *t
 
 /* The TLS of the listener, or NULL. The server holds it until weir_server_set_tls. */
 WEIR_API struct weir_tls *weir_server_tls(const struct weir_server *server);
+
+/* Changes the policy, for connections and requests from here on. NULL: none. */
+WEIR_API void weir_server_set_policy(struct weir_server *server, struct weir_policy *policy);
+
+/* The policy of the listener, or NULL. The server holds it until weir_server_set_policy. */
+WEIR_API struct weir_policy *weir_server_policy(const struct weir_server *server);
 
 /* The address on which it listens, with the port that the system has chosen for port 0. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);

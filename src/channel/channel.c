@@ -53,7 +53,7 @@ static void channel_watch_events(struct weir_channel *channel)
 {
 	unsigned events = channel->blocked || channel->transport->pending ? WEIR_WRITABLE : 0;
 	if (channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
-	        channel_input_wanted(channel))
+	        channel->phase == CHANNEL_PROXIED || channel_input_wanted(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
@@ -119,8 +119,8 @@ void channel_destroy(struct weir_channel *channel)
 	group->count--;
 	weir_loop_counters(group->loop)->channels_closed++;
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
-	/* The protocol does not know channels that were accepted and whose handshake failed. */
-	if (group->protocol->close && (channel->opened || !group->tls))
+	/* The protocol does not know accepted channels whose PROXY header or handshake failed. */
+	if (group->protocol->close && (channel->opened || !group->listener))
 		group->protocol->close(channel, channel->error);
 	if (channel->counted)
 		weir_peers_leave(group->listener->peers, &channel->peer);
@@ -188,7 +188,8 @@ static void channel_flush_transport(struct weir_channel *channel)
 static void channel_drain(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->group->protocol;
-	if (channel_secure_silent(channel) || (channel_idle(channel) && !protocol->draining)) {
+	if (channel_secure_silent(channel) || channel_proxy_silent(channel) ||
+	        (channel_idle(channel) && !protocol->draining)) {
 		channel_enter(channel, CHANNEL_CLOSING);
 	} else if (channel_idle(channel) && channel->opened) {
 		protocol->draining(channel);
@@ -257,6 +258,38 @@ static void channel_secure(struct weir_channel *channel)
 	channel_process(channel, complete);
 }
 
+void channel_admit(struct weir_channel *channel, bool readable)
+{
+	const struct weir_listener *listener = channel->group->listener;
+	channel_count_peer(channel);
+	channel->over_rate = weir_policy_count_connection(listener->policy, &channel->peer,
+	                             weir_loop_now_ms(channel->group->loop)) > 0;
+	channel->busy = true;
+	channel->progress_at_ms = channel->request_at_ms = channel_clock(channel);
+	if (channel->phase == CHANNEL_PROXIED) {
+		bool admitted = weir_policy_admits(
+		        listener->policy, &channel->peer, weir_loop_now_ms(channel->group->loop));
+		int error = admitted ? channel_secure_begin(channel) : -EACCES;
+		if (error < 0)
+			channel_kill(channel, error, true);
+		else if (channel->phase == CHANNEL_PROXIED)
+			channel_enter(channel, CHANNEL_OPEN);
+	}
+	if (channel->phase == CHANNEL_OPEN)
+		channel_open(channel);
+	channel_process(channel, readable);
+}
+
+/* Input of the proxy's client may have come with the header. */
+static void channel_read_proxy_header(struct weir_channel *channel)
+{
+	channel->busy = true;
+	if (channel_proxy_step(channel))
+		channel_admit(channel, true);
+	else
+		channel_process(channel, false);
+}
+
 void channel_task(struct weir_task *task)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
@@ -320,18 +353,18 @@ static void channel_on_event(struct weir_watch *watch, unsigned events)
 		channel->blocked = false;
 	if (channel->phase == CHANNEL_SECURING)
 		channel_secure(channel);
+	else if (channel->phase == CHANNEL_PROXIED)
+		channel_read_proxy_header(channel);
 	else
 		channel_process(channel, events & WEIR_READABLE);
 }
 
 void channel_start(struct weir_channel *channel)
 {
-	if (channel->phase == CHANNEL_CONNECTING)
-		channel_enter(channel, CHANNEL_OPEN);
+	channel_enter(channel, CHANNEL_OPEN);
 	channel->busy = true;
 	channel->progress_at_ms = channel_clock(channel);
-	if (channel->phase == CHANNEL_OPEN)
-		channel_open(channel);
+	channel_open(channel);
 	channel_process(channel, false);
 }
 
@@ -363,7 +396,12 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
 	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 	weir_list_init(&channel->timer.link);
-	*ret_error = channel_secure_begin(channel);
+	*ret_error = 0;
+	if (channel_proxy_expected(channel)) {
+		channel->phase = CHANNEL_PROXIED;
+	} else {
+		*ret_error = channel_secure_begin(channel);
+	}
 	if (*ret_error == 0)
 		*ret_error = weir_watch_start(
 		        group->loop, &channel->watch, fd, channel->events, channel_on_event);

@@ -4,6 +4,8 @@
  *   input.c     receives, cuts, calls the protocol; or the protocol takes it from the socket
  *   reply.c     the queue of replies
  *   flush.c     asks the producers of the replies, and sends their output
+ *   proxy.c     the PROXY header: whom the peer is for
+ *   policy.c    which peers are served, and how much of each
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   permits.c   whether a server has room for another channel, and which one it closes for it
@@ -16,6 +18,7 @@
 #include <weir/cutter.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/policy.h>
 #include <weir/server.h>
 #include <weir/transport.h>
 
@@ -70,6 +73,8 @@ struct remainder {
 /*
  * The life of a channel. channel_enter() is the one way into a phase.
  *
+ *                  accept from a proxy ─▶ PROXIED ── the header is complete: as if accepted now
+ *
  *      connect          accept          accept, TLS from the first byte
  *         │               │                │
  *     CONNECTING ──────▶ OPEN ◀──────── SECURING    handshake complete
@@ -83,6 +88,7 @@ struct remainder {
  */
 enum channel_phase {
 	CHANNEL_CONNECTING, /* the socket is not connected yet */
+	CHANNEL_PROXIED,    /* the PROXY header is awaited */
 	CHANNEL_OPEN,       /* requests are read, replies are sent */
 	CHANNEL_UPGRADING,  /* the replies in the queue leave in clear; input is dropped */
 	CHANNEL_SECURING,   /* in the handshake */
@@ -126,13 +132,14 @@ enum timing {
 	TIMING_CONNECT,
 	TIMING_HANDSHAKE,
 	TIMING_GATHER,
-	TIMING_LAST = TIMING_GATHER,
+	TIMING_PROXY,
+	TIMING_LAST = TIMING_PROXY,
 };
 
 /* Bits of a channel that hold an enum. */
 #define UNSENT_BITS 2
 #define TIMING_BITS 4
-#define PHASE_BITS 3
+#define PHASE_BITS 4
 #define INPUT_END_BITS 2
 #define DIVERSION_BITS 2
 _Static_assert(UNSENT_LAST < 1 << UNSENT_BITS, "enum unsent does not fit into its bits");
@@ -180,6 +187,7 @@ struct weir_channel {
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
 	bool counted : 1;                   /* among the peers of the listener */
+	bool over_rate : 1;                 /* connections of this peer came too fast */
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the second in which it went to the end of group->channels */
@@ -197,6 +205,7 @@ _Static_assert(
  */
 struct weir_channel *channel_create(struct channel_group *group, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error);
+/* An outgoing channel is connected. */
 void channel_start(struct weir_channel *channel);
 void channel_schedule(struct weir_channel *channel);
 /* The task that channel_schedule defers. */
@@ -205,6 +214,11 @@ void channel_task(struct weir_task *task);
 void channel_destroy(struct weir_channel *channel);
 /* The phase's own consequences follow; from CHANNEL_CLOSING on, no earlier phase comes back. */
 void channel_enter(struct weir_channel *channel, enum channel_phase phase);
+/*
+ * The peer of an accepted channel is known: counts it among those of the listener, and begins TLS
+ * or opens the protocol. `readable`: the socket may have input.
+ */
+void channel_admit(struct weir_channel *channel, bool readable);
 /* Enters CHANNEL_DEAD; `error` is for close(). */
 void channel_kill(struct weir_channel *channel, int error, bool reset);
 uint32_t channel_clock(const struct weir_channel *channel);
@@ -247,6 +261,16 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
  * the next turn, after the other channels.
  */
 bool channel_flush(struct weir_channel *channel, uint64_t until);
+
+/* -- proxy.c -- */
+/* Whether the channel, which was just accepted, has to begin with a PROXY header. */
+bool channel_proxy_expected(const struct weir_channel *channel);
+/* Returns true if the header is awaited and the proxy has sent no byte. */
+bool channel_proxy_silent(const struct weir_channel *channel);
+/* The socket is readable. Returns true when the header is complete, and channel->peer set. */
+bool channel_proxy_step(struct weir_channel *channel);
+/* The header is malformed, or took too long: reports that, and ends the channel. */
+void channel_proxy_fail(struct weir_channel *channel, int error);
 
 /* -- secure.c -- */
 /* Begins TLS with the first byte, if the group has it. Returns 0 or -ENOMEM. */

@@ -273,5 +273,5 @@ void channel_count_peer(struct weir_channel *channel)
 bool weir_channel_over_quota(const struct weir_channel *channel)
 {
 	const struct weir_listener *listener = channel->group->listener;
-	return listener && listener->peers && !channel->counted;
+	return channel->over_rate || (listener && listener->peers && !channel->counted);
 }

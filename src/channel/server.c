@@ -20,7 +20,7 @@ struct weir_server {
 	struct channel_group group;
 	struct weir_watch watch;       /* fd is -1 when it no longer listens */
 	struct weir_timer timer;       /* the end of a pause, or of the drain */
-	struct weir_listener listener; /* tls and peers are held */
+	struct weir_listener listener; /* tls, peers and policy are held */
 	struct weir_address address;
 	bool paused;
 	bool full; /* paused until a channel has gone, or may give way */
@@ -121,6 +121,13 @@ static int server_accept_one(struct weir_server *server)
 		            errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
 		return gone ? 0 : -errno;
 	}
+	const struct weir_policy *policy = server->listener.policy;
+	if (!weir_policy_trusts(policy, &peer) &&
+	        !weir_policy_admits(policy, &peer, weir_loop_now_ms(server->group.loop))) {
+		close(fd);
+		weir_loop_counters(server->group.loop)->channels_refused++;
+		return 0;
+	}
 	struct weir_channel *channel = channel_create(&server->group, fd, &peer, false, &error);
 	if (!channel) {
 		close(fd);
@@ -128,8 +135,8 @@ static int server_accept_one(struct weir_server *server)
 		return error;
 	}
 	permits_channel_opened(&server->group);
-	channel_count_peer(channel);
-	channel_start(channel);
+	if (channel->phase != CHANNEL_PROXIED)
+		channel_admit(channel, false);
 	return 0;
 }
 
@@ -252,6 +259,7 @@ static struct weir_server *server_allocate(
 		weir_tls_hold(server->listener.tls);
 	if (server->listener.peers)
 		weir_peers_hold(server->listener.peers);
+	weir_policy_hold(server->listener.policy);
 	server->group = (struct channel_group){
 	        .loop = loop,
 	        .protocol = options->protocol,
@@ -272,6 +280,7 @@ static void server_free(struct weir_server *server)
 	permits_leave(&server->group);
 	weir_tls_release(server->listener.tls);
 	weir_peers_release(server->listener.peers);
+	weir_policy_release(server->listener.policy);
 	free(server);
 }
 
@@ -310,6 +319,18 @@ void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls)
 struct weir_tls *weir_server_tls(const struct weir_server *server)
 {
 	return server->listener.tls;
+}
+
+void weir_server_set_policy(struct weir_server *server, struct weir_policy *policy)
+{
+	struct weir_policy *old = server->listener.policy;
+	server->listener.policy = weir_policy_hold(policy);
+	weir_policy_release(old);
+}
+
+struct weir_policy *weir_server_policy(const struct weir_server *server)
+{
+	return server->listener.policy;
 }
 
 const struct weir_address *weir_server_address(const struct weir_server *server)

@@ -18,6 +18,8 @@ static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 		return TIMING_LINGER;
 	if (channel->phase == CHANNEL_SECURING)
 		return TIMING_HANDSHAKE;
+	if (channel->phase == CHANNEL_PROXIED)
+		return TIMING_PROXY;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
 	bool expected = channel->expects_body && channel_input_wanted(channel);
@@ -58,6 +60,8 @@ static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum 
 		return WEIR_DIVERT_GATHER_MS - since_progress;
 	case TIMING_HANDSHAKE:
 		return WEIR_TLS_HANDSHAKE_MS - since_request;
+	case TIMING_PROXY:
+		return WEIR_PROXY_HEADER_MS - since_request;
 	}
 	return 0;
 }
@@ -75,6 +79,10 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 	weir_loop_counters(channel->group->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
 		channel_secure_fail(channel, -ETIMEDOUT);
+		return;
+	}
+	if (timing == TIMING_PROXY) {
+		channel_proxy_fail(channel, -ETIMEDOUT);
 		return;
 	}
 	if (timing == TIMING_LINGER || timing == TIMING_CONNECT) {
@@ -123,8 +131,10 @@ unsigned channel_eviction_rank(const struct weir_channel *channel)
 {
 	uint32_t since_progress = channel_clock(channel) - channel->progress_at_ms;
 	enum timing timing = channel_timeout_timing_of(channel);
-	bool idle = timing == TIMING_IDLE || channel_secure_silent(channel);
-	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
+	bool idle = timing == TIMING_IDLE || channel_secure_silent(channel) ||
+	            channel_proxy_silent(channel);
+	bool begun =
+	        timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE || timing == TIMING_PROXY;
 	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
 	/*

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/policy.h>
 #include <weir/sasl.h>
 #include <weir/sources.h>
 
@@ -145,6 +146,15 @@ static void pop3_admit(struct pop3_session *session)
 	        &session->call, pop3_login_opened);
 }
 
+/* Refuses a login beyond the rate of its client. */
+static bool pop3_login_too_many(struct pop3_session *session)
+{
+	if (!weir_channel_count_request(session->channel))
+		return false;
+	pop3_reply(session, "-ERR [SYS/TEMP] Too many logins from your address\r\n");
+	return true;
+}
+
 /* -- verbs ------------------------------------------------------------------------------------- */
 
 /* The reply does not disclose whether the user exists. */
@@ -188,6 +198,8 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 		pop3_reply(session, "-ERR Send USER first\r\n");
 		return;
 	}
+	if (pop3_login_too_many(session))
+		return;
 	session->mechanism = "PASS";
 	weir_channel_pause(session->channel);
 	if (!session->server->users) {
@@ -278,6 +290,8 @@ void pop3_auth(struct pop3_session *session, const struct pop3_command *command)
 		pop3_auth_list_mechanisms(session);
 		return;
 	}
+	if (pop3_login_too_many(session))
+		return;
 	session->mechanism = "AUTH";
 	weir_channel_pause(session->channel);
 	if (!session->server->users) {

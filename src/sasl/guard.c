@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <weir/bans.h>
 #include <weir/limits.h>
 #include <weir/sasl_guard.h>
 
@@ -157,7 +158,9 @@ static void guard_decay(const struct weir_guard *guard, struct guard_count *wron
 
 static void guard_add(const struct weir_guard *guard, struct guard_count *wrong, int64_t now_ms)
 {
-	wrong->count += wrong->count < guard->options.threshold + COUNT_MAX;
+	const struct weir_guard_options *options = &guard->options;
+	wrong->count +=
+	        wrong->count < options->threshold + COUNT_MAX || wrong->count < options->ban_after;
 	wrong->since_ms = now_ms;
 }
 
@@ -239,6 +242,18 @@ static bool guard_enter(
 	return true;
 }
 
+/* A list that is full bans no further network; the delay stays. */
+static void guard_ban(struct weir_guard *guard, const uint8_t bytes[16],
+        const struct guard_count *wrong, int64_t now_ms)
+{
+	const struct weir_guard_options *options = &guard->options;
+	struct weir_network network = {.bits = guard_is_v4(bytes) ? 128 : 64};
+	if (!options->bans || !options->ban_after || wrong->count < options->ban_after)
+		return;
+	memcpy(network.address, bytes, sizeof network.address);
+	weir_bans_add(options->bans, &network, now_ms + options->ban_ms, now_ms);
+}
+
 bool weir_guard_suspects(struct weir_guard *guard, const struct weir_address *address,
         struct weir_span user, int64_t now_ms)
 {
@@ -279,6 +294,7 @@ uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *
 		guard_add(guard, wrong, now_ms);
 		if (known)
 			guard_add(guard, &known->wrong, now_ms);
+		guard_ban(guard, bytes, wrong, now_ms);
 		delay_ms = guard_delay(guard, wrong);
 	}
 	pthread_mutex_unlock(&guard->lock);

@@ -21,7 +21,7 @@ static struct config *configure(const char *const *texts)
 		const char *space = strchr(texts[count], ' ');
 		memcpy(type, texts[count], (size_t)(space - texts[count]));
 		type[space - texts[count]] = 0;
-		listeners[count].type = listener_type_find(type);
+		listeners[count] = (struct config_listener){.type = listener_type_find(type)};
 		assert_non_null(listeners[count].type);
 		assert_int_equal(
 		        weir_address_parse(weir_span_of(space + 1), &listeners[count].address), 0);

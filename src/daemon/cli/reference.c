@@ -211,7 +211,8 @@ static void yaml_section(
 {
 	for (const struct key *key = section->keys; key->name; key++)
 		yaml_key(yaml, section, key, indent,
-		        item && (key == section->keys || section->one_key), comment);
+		        item && (key == section->keys || section_has_alternative(section, key)),
+		        comment);
 }
 
 void reference_listing(FILE *to)

@@ -78,6 +78,10 @@ struct problems;
 struct config_listener {
 	const struct listener_type *type; /* see service.h */
 	struct weir_address address;      /* port 0: the system chooses one */
+	struct config_networks {
+		struct weir_network *items;
+		size_t count;
+	} proxies, allow, deny; /* see weir/policy.h */
 };
 
 /* The versions of TLS, as values of `minimum`. */
@@ -212,6 +216,10 @@ struct config_dns {
 	struct weir_peers *peers; /* created when DNS is first served */
 };
 
+struct config_policy {
+#include "policy_keys.def"
+};
+
 struct config_guard {
 #include "guard_keys.def"
 };
@@ -224,6 +232,8 @@ struct config {
 #include "top_keys.def"
 	unsigned https_port;        /* the port of redirect_to_https; 0: no listener has it */
 	struct weir_guard *guarded; /* of the process; set before anything is served */
+	struct weir_rates *rates;   /* likewise; not held */
+	struct weir_bans *bans;
 	/* Created when HTTP is first served; there is no cache if its size is 0. */
 	struct weir_peers *http_peers;
 	struct weir_http_compressed_cache *compressed_cache;

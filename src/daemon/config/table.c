@@ -250,6 +250,11 @@ static bool key_init(struct reader *reader, const struct key *key, void *target)
 	return true;
 }
 
+bool section_has_alternative(const struct section *section, const struct key *key)
+{
+	return section->one_key && key->type == section->keys->type;
+}
+
 bool section_init(struct reader *reader, const struct section *section, void *target)
 {
 	struct reader defaults = *reader;

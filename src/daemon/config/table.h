@@ -107,8 +107,15 @@ struct section {
 	void (*check)(struct reader *reader, struct node *node, void *target);
 	/* Whether the section is configured; NULL: always. */
 	bool (*is_present)(const void *target);
-	bool one_key; /* each mapping has one of the keys, as those of listeners */
+	/*
+	 * Each mapping has one of the keys that have the type of the first key, as those of
+	 * listeners. It may have any of the keys of other types, too.
+	 */
+	bool one_key;
 };
+
+/* Whether the key is one of those of which a mapping has one. */
+bool section_has_alternative(const struct section *section, const struct key *key);
 
 #define AT(type, member) offsetof(struct type, member)
 

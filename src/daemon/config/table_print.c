@@ -147,16 +147,32 @@ static void print_missing(struct printer *printer, const struct key *key, unsign
 		fprintf(printer->to, "not set\n");
 }
 
-/* Returns the one key of an item, "http: 127.0.0.1:8080", to be freed; NULL without memory. */
-static char *print_one_key(const struct section *section, const void *item)
+/*
+ * Returns the keys of an item that have a value, "http: 127.0.0.1:8080", to be freed; NULL without
+ * memory. Each but the first is on a line of its own, with this indent.
+ */
+static char *print_one_key(const struct section *section, const void *item, unsigned indent)
 {
-	for (const struct key *key = section->keys; key->name; key++) {
-		char *value = print_value(key, (const char *)item + key->offset), *text = NULL;
-		bool found = value && *value && asprintf(&text, "%s: %s", key->name, value) >= 0;
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	bool failed = !to, first = true;
+	for (const struct key *key = section->keys; !failed && key->name; key++) {
+		char *value = print_value(key, (const char *)item + key->offset);
+		failed = !value;
+		if (value && *value) {
+			if (!first)
+				fprintf(to, "\n%*s", (int)indent, "");
+			fprintf(to, "%s: %s", key->name, value);
+			first = false;
+		}
 		free(value);
-		if (found || !value)
-			return found ? text : NULL;
 	}
+	if (to && fclose(to) != 0)
+		failed = true;
+	if (!failed)
+		return text;
+	free(text);
 	return NULL;
 }
 
@@ -165,7 +181,8 @@ static void print_one_keys(
         struct printer *printer, const struct key *key, const struct list *list, unsigned indent)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		char *text = print_one_key(key->of, (const char *)list->items + i * key->of->size);
+		char *text = print_one_key(
+		        key->of, (const char *)list->items + i * key->of->size, indent + 4);
 		char whole[128] = "";
 		printer->failed |= !text;
 		if (text)

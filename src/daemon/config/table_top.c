@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <weir/limits.h>
+#include <weir/rates.h>
 
 #include "config.h"
 #include "endpoint.h"
@@ -108,6 +109,26 @@ static const struct key listener_keys[] = {
                 .option_values = "127.0.0.1:8853 :853", .doc = "Answer DNS over TLS (RFC 7858).",
                 .more = "The usual port is 853. It needs --zone or --forward, and a "
                         "certificate."},
+        {"proxy-from", &type_networks, AT(config_listener, proxies), .min = 1,
+                .max = CONFIG_NETWORKS_MAX, .otherwise = "none", .example = "[192.0.2.10]",
+                .doc = "The networks of trusted proxies, whose connections begin with a header of the "
+                       "PROXY protocol, version 1 or 2.",
+                .more = "The header comes before TLS, and names the client whose address then counts "
+                        "for limits, the guard, `allow`, `deny` and logs. A connection of such a "
+                        "proxy without a valid header within 5s is closed, which is reported. "
+                        "Connections from elsewhere are ordinary ones: a PROXY header there is bad "
+                        "input. With LOCAL or UNKNOWN the proxy itself is the client. DNS over UDP "
+                        "and the data connections of FTP have no such header; clients of FTP must "
+                        "reach its passive ports without the proxy."},
+        {"allow", &type_networks, AT(config_listener, allow), .min = 1, .max = CONFIG_NETWORKS_MAX,
+                .otherwise = "that of the section `policy`", .example = "[192.0.2.0/24]",
+                .doc = "The networks whose clients this listener serves.",
+                .more = "Other connections are closed at once, without a reply; queries of DNS over "
+                        "UDP are REFUSED."},
+        {"deny", &type_networks, AT(config_listener, deny), .min = 1, .max = CONFIG_NETWORKS_MAX,
+                .otherwise = "none", .example = "[192.0.2.66]",
+                .doc = "Networks whose clients this listener does not serve, even if `allow` has them.",
+                .more = "Those of the section `policy` are added."},
         {0},
 };
 
@@ -125,8 +146,8 @@ static const struct section table_listener = {
         .size = sizeof(struct config_listener),
         .check = listener_check,
         .one_key = true,
-        .doc = "Each entry has one key: the type of the listener, and its address. `[::1]:8080` is "
-               "IPv6 (YAML needs quotes around it), `:8080` is every address of the machine, and "
+        .doc = "Each entry has the type of the listener with its address, and may have lists of "
+               "networks beside it. `[::1]:8080` is IPv6 (YAML needs quotes around it), `:8080` is every address of the machine, and "
                "with port 0 the system chooses a free port. Two listeners must not have the same "
                "address.",
 };
@@ -220,6 +241,32 @@ static const struct section table_limits = {
         .keys = limit_keys,
         .size = sizeof(struct config_limits),
         .doc = "The limits of clients.",
+};
+
+/* -- policy ------------------------------------------------------------------------------------ */
+
+#define KEYS_STRUCT config_policy
+static const struct key policy_keys[] = {
+#include "policy_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+static bool policy_is_present(const void *target)
+{
+	const struct config_policy *policy = target;
+	return policy->allow.count || policy->deny.count || policy->connections ||
+	       policy->network_connections || policy->requests || policy->network_requests;
+}
+
+static const struct section table_policy = {
+        .what = "policy",
+        .keys = policy_keys,
+        .size = sizeof(struct config_policy),
+        .is_present = policy_is_present,
+        .doc = "The networks whose clients are served, by all listeners and protocols, and how much "
+               "of each client. Rates are token buckets, which all workers share. Connections of "
+               "other networks, and of banned ones, are closed at once, without a reply; their queries of DNS over UDP are "
+               "REFUSED.",
 };
 
 /* -- guard ------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <weir/error.h>
 
 #include "endpoint.h"
+#include "network_policy.h"
 #include "say.h"
 #include "service.h"
 
@@ -120,7 +121,7 @@ static const struct endpoint *endpoint_find(
 
 /* The list has `count` endpoints already. */
 static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *old,
-        const struct config_listener *listener)
+        const struct config *config, const struct config_listener *listener)
 {
 	struct endpoint *endpoint = &list->items[list->count];
 	char text[WEIR_ADDRESS_TEXT_MAX];
@@ -131,12 +132,15 @@ static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *
 		        list->items[i].type == endpoint->type &&
 		        endpoint_same_address(&list->items[i].wanted, &endpoint->wanted);
 	list->count++;
+	int error = network_policy_create(config, listener, &endpoint->policy);
+	if (error < 0)
+		return error;
 	const struct endpoint *kept = endpoint_find(old, endpoint);
 	if (kept) {
 		endpoint->actual = kept->actual;
 		return 0;
 	}
-	int error = endpoint_reserve(endpoint);
+	error = endpoint_reserve(endpoint);
 	if (error < 0) {
 		weir_address_format(&endpoint->wanted, text);
 		say("cannot listen on %s: %s%s", text, weir_error_text(error),
@@ -152,7 +156,7 @@ int endpoints_reserve(
 	int first_error = list.items ? 0 : -ENOMEM;
 	/* All endpoints are reserved, so that all failures are reported. */
 	for (size_t i = 0; list.items && i < config->listeners.count; i++) {
-		int error = endpoint_add(&list, old, &config->listeners.items[i]);
+		int error = endpoint_add(&list, old, config, &config->listeners.items[i]);
 		if (error < 0 && first_error == 0)
 			first_error = error;
 	}
@@ -183,6 +187,8 @@ void endpoints_unreserve(struct endpoint_list *list)
 void endpoints_free(struct endpoint_list *list)
 {
 	endpoints_unreserve(list);
+	for (size_t i = 0; i < list->count; i++)
+		weir_policy_release(list->items[i].policy);
 	free(list->items);
 	*list = (struct endpoint_list){NULL, 0};
 }

@@ -18,6 +18,7 @@ struct endpoint {
 	unsigned ordinal; /* among the listeners with the same address: port 0 may be given twice */
 	struct weir_address actual; /* with the port that it really has */
 	int reserved;               /* a socket that reserves it until the workers listen, or -1 */
+	struct weir_policy *policy; /* a reference of the list; NULL: none */
 };
 
 struct endpoint_list {

@@ -15,13 +15,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/bans.h>
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
+#include <weir/rates.h>
 #include <weir/sasl_guard.h>
 
 #include "admin.h"
+#include "admin_bans.h"
 #include "admin_connections.h"
 #include "admin_guard.h"
 #include "cli.h"
@@ -47,12 +50,15 @@ struct daemon {
 	size_t files;   /* the limit of descriptors */
 	bool dropped;   /* the process has become another user: addresses cannot be opened again */
 	struct weir_guard *guard;
+	struct weir_rates *rates;
+	struct weir_bans *bans;
 	struct weir_permits *permits; /* for the connections of all workers */
 	struct mail_relay *relay;     /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
+	struct admin_bans ban_commands;
 	struct admin_connections connection_commands;
 	int stop_signals; /* how many have come */
 	bool failed;
@@ -130,6 +136,9 @@ static void serve_set_guard(struct daemon *daemon, const struct config_guard *co
 	options.decay_ms = (uint32_t)config->decay_ms;
 	options.exempt = config->exempt.items;
 	options.exempt_count = config->exempt.count;
+	options.bans = daemon->bans;
+	options.ban_after = (unsigned)config->ban_after;
+	options.ban_ms = (uint32_t)config->ban_ms;
 	int error = weir_guard_set(daemon->guard, &options);
 	if (error < 0)
 		say("the guard keeps its previous settings: %s", weir_error_text(error));
@@ -139,6 +148,8 @@ static void serve_set_guard(struct daemon *daemon, const struct config_guard *co
 static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 {
 	struct endpoint_list endpoints = {0};
+	config->rates = daemon->rates;
+	config->bans = daemon->bans;
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
 	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
 	config->guarded = daemon->guard;
@@ -322,6 +333,8 @@ static int serve_create_admin(struct daemon *daemon)
 	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
 	admin_register(daemon->admin, &daemon->connection_commands.table);
 	admin_register(daemon->admin, &daemon->guard_commands.table);
+	admin_bans_init(&daemon->ban_commands, daemon->bans, daemon->loop);
+	admin_register(daemon->admin, &daemon->ban_commands.table);
 	admin_register(daemon->admin, &daemon->commands);
 	return 0;
 }
@@ -426,6 +439,10 @@ int serve(const struct options *options)
 	if (error == 0)
 		error = weir_guard_create(NULL, &daemon.guard);
 	if (error == 0)
+		error = weir_rates_create(&daemon.rates);
+	if (error == 0)
+		error = weir_bans_create(&daemon.bans);
+	if (error == 0)
 		error = weir_permits_create(1, 0, &daemon.permits);
 	if (error == 0)
 		error = serve_create_admin(&daemon);
@@ -433,6 +450,8 @@ int serve(const struct options *options)
 		say("cannot make an event loop: %s", weir_error_text(error));
 		weir_permits_release(daemon.permits);
 		weir_guard_destroy(daemon.guard);
+		weir_rates_release(daemon.rates);
+		weir_bans_release(daemon.bans);
 		weir_loop_destroy(daemon.loop);
 		return EXIT_FAILED;
 	}
@@ -451,6 +470,8 @@ int serve(const struct options *options)
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
 	weir_guard_destroy(daemon.guard);
+	weir_rates_release(daemon.rates);
+	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	weir_loop_destroy(daemon.loop);
 	return code;

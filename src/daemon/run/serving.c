@@ -10,6 +10,7 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/policy.h>
 #include <weir/server.h>
 
 #include "say.h"
@@ -30,6 +31,7 @@ void serving_init(struct worker *worker)
 	struct serving *serving = &worker->serving;
 	forwarding_init(&serving->forwarding, worker->loop);
 	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
+	complaints_init(&serving->proxies, worker->loop, "connections without a PROXY header");
 	weir_list_init(&serving->servers);
 	weir_list_init(&serving->logs);
 }
@@ -66,6 +68,17 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 	say("the TLS handshake of %s with %s failed: %s", from, to, why);
 }
 
+static void serving_proxy_failed(void *context, const struct weir_address *peer, int error)
+{
+	struct serving_server *server = context;
+	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
+	if (!complaints_allow(&server->worker->serving.proxies))
+		return;
+	weir_address_format(peer, from);
+	weir_address_format(&server->endpoint.actual, to);
+	say("the proxy %s sent no PROXY header to %s: %s", from, to, weir_error_text(error));
+}
+
 /* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
 static struct weir_tls *serving_tls_of(
         const struct service_states *states, const struct listener_type *type)
@@ -91,6 +104,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 		return -ENOMEM;
 	server->worker = worker;
 	server->endpoint = *endpoint;
+	server->endpoint.policy = NULL; /* the plan's */
 	server->log = log;
 	server->has_tls = serving_tls_of(&plan->states, endpoint->type);
 	struct service_options options = {
@@ -105,6 +119,8 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	                        .tls_upgrade = !endpoint->type->secure,
 	                        .accept_failed = serving_accept_failed,
 	                        .tls_failed = serving_tls_failed,
+	                        .policy = endpoint->policy,
+	                        .proxy_failed = serving_proxy_failed,
 	                        .context = server,
 	                },
 	        .state = plan->states.of[endpoint->type->service],
@@ -131,6 +147,7 @@ static void serving_close_server(struct serving_server *server)
 {
 	weir_list_remove(&server->link);
 	serving_service_of(server)->close(server->server);
+	weir_policy_release(server->policy);
 	if (server->log)
 		server->log->users--;
 	free(server);
@@ -179,6 +196,7 @@ static int serving_prepare_servers(struct worker *worker, const struct server_pl
 		struct log_file *log = NULL;
 		if (server) {
 			server->wanted = true;
+			server->policy = weir_policy_hold(endpoint->policy);
 			continue;
 		}
 		int error = serving_open_log(worker, plan, endpoint->type, &log);
@@ -211,6 +229,10 @@ int serving_prepare(struct worker *worker, const struct server_plan *plan)
 static void serving_end_preparation(struct serving *serving)
 {
 	service_states_unload(&serving->next);
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link) {
+		weir_policy_release(server->policy);
+		server->policy = NULL;
+	}
 	serving->prepared = false;
 }
 
@@ -219,6 +241,8 @@ static void serving_update_server(struct serving_server *server, const struct se
 	const struct listener_type *type = server->endpoint.type;
 	serving_service_of(server)->update(
 	        server->server, next->of[type->service], serving_tls_of(next, type));
+	weir_server_set_policy(
+	        serving_service_of(server)->listener(server->server), server->policy);
 }
 
 void serving_commit(struct worker *worker)
@@ -311,5 +335,6 @@ void serving_destroy(struct worker *worker)
 		serving_close_server(server);
 	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
+	complaints_end(&serving->proxies);
 	log_files_close(&serving->logs, true);
 }

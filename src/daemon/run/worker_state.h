@@ -19,10 +19,11 @@ struct serving_server {
 	struct worker *worker;
 	struct endpoint endpoint;
 	bool has_tls;
-	bool wanted;   /* by the prepared plan */
-	bool fresh;    /* opened for the prepared plan */
-	bool draining; /* the plan in effect does not have it */
-	bool ended;    /* it was draining, and its last connection has closed */
+	struct weir_policy *policy; /* of the prepared plan, held; or NULL */
+	bool wanted;                /* by the prepared plan */
+	bool fresh;                 /* opened for the prepared plan */
+	bool draining;              /* the plan in effect does not have it */
+	bool ended;                 /* it was draining, and its last connection has closed */
 };
 
 /* The servers of a worker, for its thread only. */
@@ -30,6 +31,7 @@ struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
 	struct complaints handshakes;
+	struct complaints proxies; /* that sent no PROXY header */
 	struct forwarding forwarding;
 	struct service_states next; /* prepared, not yet committed */
 	bool prepared;

@@ -58,6 +58,12 @@ struct weir_dns_server {
 
 void dns_server_release(struct weir_dns_server *server);
 
+/*
+ * Writes a refusal: the query's header and question, with `refusal` among the flags (an rcode, or
+ * TC). Returns its size; 0 if the message is no query, or there is no room.
+ */
+size_t dns_server_refuse(struct weir_span message, unsigned refusal, uint8_t *reply, size_t room);
+
 /* Counts a query and its reply. */
 void dns_server_count(
         struct weir_dns_server *server, const struct weir_dns_outcome *outcome, size_t size);

@@ -12,6 +12,7 @@
 
 #include <weir/channel.h>
 #include <weir/error.h>
+#include <weir/policy.h>
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
@@ -216,12 +217,30 @@ static void dns_tcp_wait_in_queue(
 	weir_list_append(&session->slots, &slot->link);
 }
 
+static void dns_tcp_refuse(struct weir_channel *channel, struct weir_span message)
+{
+	struct weir_dns_server *server = weir_channel_context(channel);
+	struct weir_dns_outcome outcome = {.rcode = WEIR_DNS_REFUSED};
+	size_t size =
+	        dns_server_refuse(message, WEIR_DNS_REFUSED, server->reply, sizeof server->reply);
+	dns_server_count(server, &outcome, size);
+	if (size)
+		dns_tcp_reply_now(
+		        channel, weir_channel_session(channel), weir_span(server->reply, size));
+	else
+		weir_channel_close(channel);
+}
+
 static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct weir_dns_server *server = weir_channel_context(channel);
 	struct weir_dns_outcome outcome;
 	struct weir_dns_waiting *waiting;
 	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
+	if (weir_channel_count_request(channel)) {
+		dns_tcp_refuse(channel, message);
+		return;
+	}
 	/* Without memory for a slot the query is answered from the cache, or fails. */
 	struct reply_slot *slot = malloc(sizeof *slot);
 	const struct weir_dns_request asked = {

@@ -8,6 +8,7 @@
 
 #include <weir/limits.h>
 #include <weir/network.h>
+#include <weir/policy.h>
 
 #include "dns_codec.h"
 #include "helper.h"
@@ -153,6 +154,35 @@ static void dns_udp_send_deferred(void *context, struct weir_span reply,
 		        server->datagrams, request->peer, request->local, weir_span(bytes, size));
 }
 
+size_t dns_server_refuse(struct weir_span message, unsigned refusal, uint8_t *reply, size_t room)
+{
+	struct weir_dns_query query;
+	if (weir_dns_query_read(message, &query) < 0)
+		return 0;
+	size_t end = query.question_end ? query.question_end : WEIR_DNS_HEADER_SIZE;
+	if (end > room)
+		return 0;
+	memcpy(reply, message.data, end);
+	/* The opcode, RD and CD of the query stay. */
+	unsigned flags = dns_get16(reply + 2) & (0xfU << 11 | 1U << 8 | 1U << 4);
+	dns_put16(reply + 2, WEIR_DNS_QR | flags | refusal);
+	dns_put16(reply + 4, query.question_end ? 1 : 0);
+	memset(reply + 6, 0, 6);
+	return end;
+}
+
+/* With TC the client asks again by TCP, which nobody can do from a forged address. */
+static unsigned dns_udp_policy_refusal(
+        const struct weir_dns_server *server, const struct weir_address *peer)
+{
+	const struct weir_policy *policy =
+	        server->listener ? weir_server_policy(server->listener) : NULL;
+	int64_t now_ms = weir_loop_now_ms(server->loop);
+	if (!weir_policy_admits(policy, peer, now_ms))
+		return WEIR_DNS_REFUSED;
+	return weir_policy_count_request(policy, peer, now_ms) ? WEIR_DNS_TC : 0;
+}
+
 size_t dns_answer_datagram(
         void *context, const struct weir_datagram *datagram, void *reply, size_t room)
 {
@@ -166,6 +196,14 @@ size_t dns_answer_datagram(
 	        .now_s = weir_loop_wall_s(server->loop),
 	        .local = datagram->local,
 	};
+	unsigned refusal = dns_udp_policy_refusal(server, request.peer);
+	if (refusal) {
+		outcome = (struct weir_dns_outcome){.rcode = refusal & 0xf};
+		size_t refused = dns_server_refuse(datagram->bytes, refusal, reply, room);
+		refused = dns_udp_limit(server, &request, &outcome, reply, refused);
+		dns_server_count(server, &outcome, refused);
+		return refused;
+	}
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &request, reply,
 	        room, &outcome, dns_udp_send_deferred, server, &waiting);
 	if (waiting)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/policy.h>
 #include <weir/sasl.h>
 #include <weir/tls.h>
 #include <weir/users.h>
@@ -235,6 +236,11 @@ void ftp_pass(struct ftp_session *session, const char *argument)
 	}
 	if (!session->name) {
 		FTP_REPLY(session, "503 Send USER first.");
+		return;
+	}
+	if (weir_channel_count_request(session->channel)) {
+		FTP_REPLY(session, "421 Too many logins from your address.");
+		weir_channel_close(session->channel);
 		return;
 	}
 	if (!ftp_verb_access_is_anonymous(rules, session->name)) {

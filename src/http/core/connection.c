@@ -14,8 +14,10 @@
  * head, and is the channel's session meanwhile.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include <weir/error.h>
+#include <weir/policy.h>
 
 #include "exchange.h"
 #include "head.h"
@@ -150,6 +152,19 @@ static int http_connection_clean_path(struct weir_http_exchange *exchange)
 	        &exchange->path);
 }
 
+/* Returns 0, or the status that refuses the request before its handler. */
+static int http_connection_check(struct weir_http_exchange *exchange)
+{
+	char text[16];
+	int status = http_connection_clean_path(exchange);
+	uint32_t wait_ms = weir_channel_count_request(exchange->channel);
+	if (!wait_ms)
+		return status;
+	int size = snprintf(text, sizeof text, "%u", (unsigned)((wait_ms + 999ull) / 1000));
+	weir_http_add_field(exchange, "Retry-After", weir_span(text, (size_t)size));
+	return 429;
+}
+
 /* Handles a request whose path has been decoded. */
 static void http_connection_handle_path(struct weir_http_exchange *exchange)
 {
@@ -166,7 +181,7 @@ static void http_connection_handle(struct weir_http_exchange *exchange, struct w
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	exchange->request_head = head;
 	http_connection_choose_site(exchange);
-	int status = http_connection_clean_path(exchange);
+	int status = http_connection_check(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
 	else
@@ -199,7 +214,7 @@ static void http_connection_await_rest(struct weir_http_exchange *exchange)
 static void http_connection_defer(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	struct weir_channel *channel = exchange->channel;
-	int status = http_connection_clean_path(exchange);
+	int status = http_connection_check(exchange);
 	if (status) {
 		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
 		exchange->deferred_status = (uint16_t)status;

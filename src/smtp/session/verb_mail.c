@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include <weir/error.h>
+#include <weir/policy.h>
 
 #include "smtp_syntax.h"
 #include "smtp_session.h"
@@ -254,6 +255,8 @@ void smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 		refusal = "530 5.7.0 Authentication required\r\n";
 	else
 		refusal = smtp_verb_mail_parse_sender(session, &mail, &argument);
+	if (!refusal && weir_channel_count_request(session->channel))
+		refusal = "450 4.7.0 Too many messages from your address, try again later\r\n";
 	if (!refusal) {
 		smtp_verb_mail_begin(session, &mail);
 		return;
