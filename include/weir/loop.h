@@ -202,6 +202,17 @@ WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
 WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
         void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
 
+struct weir_lane_info {
+	unsigned queued;  /* tasks that wait for a thread */
+	unsigned threads; /* that have been started */
+	unsigned idle;    /* of these, without a task */
+	uint64_t submitted;
+	uint64_t refused; /* because too many were waiting */
+};
+
+/* Any thread. */
+WEIR_API void weir_work_info(enum weir_lane lane, struct weir_lane_info *ret);
+
 /* -- counters ---------------------------------------------------------------------------------- */
 
 #define WEIR_COUNTERS(COUNT)                                                                       \
@@ -223,8 +234,8 @@ WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	COUNT(work_submitted)
 
 /*
- * Each loop has one set, which only its thread writes. Another thread may read values that are some
- * turns old.
+ * Each loop has one set, which only its thread writes (weir_metric_add). Another thread may read
+ * values by weir_metric_read (weir/metrics.h).
  */
 struct weir_counters {
 #define WEIR_COUNTER_FIELD(name) uint64_t name;

@@ -30,6 +30,7 @@ struct weir_pop3_server {
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
+	struct pop3_cells *cells;
 	void (*log)(void *context, const struct weir_pop3_event *event);
 	void *context;
 };

@@ -65,6 +65,7 @@ void config_release(struct config *config)
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
 	weir_users_release(config->ftp.users);
+	weir_users_release(config->admin.users);
 	weir_peers_release(config->ftp.peers);
 	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);

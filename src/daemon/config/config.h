@@ -168,6 +168,15 @@ struct config_guard {
 #include "guard_keys.def"
 };
 
+struct config_admin {
+	const char *path;            /* of the Unix socket; NULL: none */
+	struct weir_address address; /* if `listens` */
+	bool listens;
+	/* Loaded, for the address: NULL if there is none. */
+	const char *token;
+	struct weir_users *users;
+};
+
 struct config {
 	atomic_uint holds;
 	struct memory memory;

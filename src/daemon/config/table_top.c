@@ -55,6 +55,7 @@ static void top_check(struct reader *reader, struct node *node, void *target)
 	table_ftp_check(reader, node);
 	table_dns_check(reader, node);
 	table_http_check(reader, node);
+	table_admin_check(reader, node);
 }
 
 const struct section table_top = {

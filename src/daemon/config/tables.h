@@ -17,6 +17,7 @@ void table_listen_check(struct reader *reader, const struct node *top);
 void table_http_check(struct reader *reader, const struct node *top);
 void table_tls_check(struct reader *reader, const struct node *top);
 void table_ftp_check(struct reader *reader, const struct node *top);
+void table_admin_check(struct reader *reader, const struct node *top);
 void table_dns_check(struct reader *reader, const struct node *top);
 
 #endif

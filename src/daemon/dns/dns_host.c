@@ -67,6 +67,24 @@ int dns_host_cache(struct dns_host *host, const struct config_dns *dns, struct w
 	return error;
 }
 
+struct weir_dns_cache *dns_host_cache_in_use(struct dns_host *host)
+{
+	pthread_mutex_lock(&host->lock);
+	struct weir_dns_cache *cache = host->cache ? weir_dns_cache_hold(host->cache) : NULL;
+	pthread_mutex_unlock(&host->lock);
+	return cache;
+}
+
+bool dns_host_cache_counters(struct dns_host *host, struct weir_dns_cache_counters *ret)
+{
+	struct weir_dns_cache *cache = dns_host_cache_in_use(host);
+	if (!cache)
+		return false;
+	weir_dns_cache_counters(cache, ret);
+	weir_dns_cache_release(cache);
+	return true;
+}
+
 static void dns_host_set_zones(struct dns_host *host, struct weir_dns_zones *zones)
 {
 	pthread_mutex_lock(&host->lock);

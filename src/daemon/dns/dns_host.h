@@ -17,6 +17,7 @@
 
 struct dns_host;
 struct weir_dns_cache;
+struct weir_dns_cache_counters;
 struct weir_loop;
 
 /* `renew` must have all servers take dns_host_zones. Returns 0 or a negative errno, which was
@@ -49,6 +50,12 @@ struct weir_dns_zones *dns_host_zones(struct dns_host *host);
  */
 int dns_host_cache(
         struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret);
+
+/* Any thread. Returns the cache with a reference for the caller; NULL if there is none yet. */
+struct weir_dns_cache *dns_host_cache_in_use(struct dns_host *host);
+
+/* Any thread. Returns false if there is no cache yet. */
+bool dns_host_cache_counters(struct dns_host *host, struct weir_dns_cache_counters *ret);
 
 /* Any thread: the function `notified` of weir/dns_answer.h, with the host as its context. */
 unsigned dns_host_notified(void *host, const struct weir_dns_name *zone,

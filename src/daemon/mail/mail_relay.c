@@ -235,6 +235,11 @@ void mail_relay_reopen_log(struct mail_relay *relay)
 		        relay->config->logs[LOG_MAIL], weir_error_text(error));
 }
 
+struct weir_mail_queue *mail_relay_queue(struct mail_relay *relay)
+{
+	return relay ? relay->queue : NULL;
+}
+
 struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay)
 {
 	return relay ? weir_mail_queue_sink(relay->queue) : NULL;

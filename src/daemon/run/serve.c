@@ -23,10 +23,15 @@
 
 #include "admin.h"
 #include "admin_connections.h"
+#include "admin_dns.h"
 #include "admin_guard.h"
+#include "admin_http.h"
+#include "admin_mail.h"
+#include "admin_show.h"
 #include "banner.h"
 #include "config_dns.h"
 #include "config_mail.h"
+#include "daemon_metrics.h"
 #include "dns_host.h"
 #include "endpoint.h"
 #include "load.h"
@@ -56,6 +61,11 @@ struct daemon {
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
 	struct admin_connections connection_commands;
+	struct daemon_metrics metrics;
+	struct admin_http *admin_http;
+	struct admin_show show_commands;
+	struct admin_mail mail_commands;
+	struct admin_dns dns_commands;
 	int stop_signals; /* how many have come */
 	bool failed;
 };
@@ -225,6 +235,15 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_host_reopen_log(daemon->dns);
 }
 
+/* Whether one of the two listeners cannot change, the other may. */
+static int serve_listen_admin(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	int error = admin_listen(daemon->admin, config->user, config->admin.path);
+	int http_error = admin_http_listen(daemon->admin_http, &config->admin);
+	return error < 0 ? error : http_error;
+}
+
 /*
  * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
  * used.
@@ -237,8 +256,8 @@ static bool serve_reload(struct daemon *daemon)
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_host_update(daemon->dns, daemon->config, false);
-		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
-			say("the admin socket stays where it was");
+		if (serve_listen_admin(daemon) < 0)
+			say("the admin listener stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return true;
 	}
@@ -303,6 +322,29 @@ static void serve_command_reopen_logs(void *context, struct admin_request *reque
 	admin_ok(request);
 }
 
+static int serve_create_admin_http(struct daemon *daemon)
+{
+	daemon->metrics = (struct daemon_metrics){
+	        .loop = daemon->loop,
+	        .guard = daemon->guard,
+	        .permits = daemon->permits,
+	        .config = &daemon->config,
+	        .relay = &daemon->relay,
+	        .dns = &daemon->dns,
+	        .workers = &daemon->worker_count,
+	};
+	daemon_metrics_init(&daemon->metrics);
+	return admin_http_create(
+	        &(struct admin_http_options){
+	                .loop = daemon->loop,
+	                .guard = daemon->guard,
+	                .metrics = &daemon->metrics,
+	                .workers = daemon->workers,
+	                .worker_count = &daemon->worker_count,
+	        },
+	        &daemon->admin_http);
+}
+
 static int serve_create_admin(struct daemon *daemon)
 {
 	static const struct admin_command list[] = {
@@ -313,15 +355,26 @@ static int serve_create_admin(struct daemon *daemon)
 	                serve_command_drain},
 	        {0},
 	};
-	int error = admin_create(daemon->loop, &daemon->admin);
-	if (error < 0)
+	int error = serve_create_admin_http(daemon);
+	if (error == 0)
+		error = admin_create(daemon->loop, daemon->admin_http, &daemon->admin);
+	if (error < 0) {
+		admin_http_destroy(daemon->admin_http);
 		return error;
+	}
 	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
 	admin_connections_init(
 	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
 	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
+	admin_register(daemon->admin, &daemon->show_commands.table);
 	admin_register(daemon->admin, &daemon->connection_commands.table);
 	admin_register(daemon->admin, &daemon->guard_commands.table);
+	admin_mail_init(
+	        &daemon->mail_commands, &daemon->relay, &daemon->config, daemon->loop);
+	admin_register(daemon->admin, &daemon->mail_commands.table);
+	admin_dns_init(&daemon->dns_commands, &daemon->dns, daemon->loop);
+	admin_register(daemon->admin, &daemon->dns_commands.table);
 	admin_register(daemon->admin, &daemon->commands);
 	return 0;
 }
@@ -390,7 +443,7 @@ static int serve_start(struct daemon *daemon)
 	else
 		error = serve_config(daemon, config, 0);
 	if (error == 0)
-		error = admin_listen(daemon->admin, daemon->config->user, daemon->config->admin);
+		error = serve_listen_admin(daemon);
 	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
@@ -439,6 +492,9 @@ int serve(const struct options *options)
 	int code = serve_run(&daemon);
 	if (daemon.stop_signals != 1)
 		mail_relay_drain(daemon.relay, 0);
+	/* A scrape reads the loops of the workers. */
+	admin_stop_http(daemon.admin);
+	admin_http_destroy(daemon.admin_http);
 	for (unsigned i = 0; i < daemon.worker_count; i++)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop runs. */

@@ -7,6 +7,7 @@
 #include <weir/dns_server.h>
 #include <weir/loop.h>
 
+#include "dns_metrics.h"
 #include "rrl.h"
 
 struct weir_dns_server {
@@ -23,6 +24,7 @@ struct weir_dns_server {
 	unsigned transfers, transfers_max;
 	unsigned holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
+	struct dns_cells *cells;
 	weir_dns_log *log;
 	void *context;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */

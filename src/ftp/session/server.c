@@ -10,6 +10,7 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "ftp_metrics.h"
 #include "helper.h"
 #include "passive.h"
 #include "reply.h"
@@ -186,7 +187,8 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 	server->guard = options->guard;
 	server->log = options->log;
 	server->context = options->context;
-	int error = ftp_server_set_rules(server, &options->rules);
+	server->cells = ftp_metrics(loop, options);
+	int error = server->cells ? ftp_server_set_rules(server, &options->rules) : -ENOMEM;
 	if (error == 0)
 		error = ftp_server_start(server, options);
 	if (error < 0) {

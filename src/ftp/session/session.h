@@ -41,6 +41,7 @@ struct weir_ftp_server {
 	struct weir_list
 	        passive; /* the listeners that sessions of this server wait on: passive.c */
 	struct weir_guard *guard; /* NULL: a wrong password causes no delay */
+	struct ftp_cells *cells;
 	void (*log)(void *context, const struct weir_ftp_event *event);
 	void *context;
 };

@@ -8,6 +8,7 @@
  *   reply.c       what handlers reply
  *   response.c    the reply as a producer: 100, head, body
  *   log.c         the lines of the access log
+ *   http_metrics.c  what is counted of it
  *   server.c      listeners, sites, the choice of the site
  *
  * Three parties use an exchange: the reply queue, the body's receiver, and the handler. It is freed
@@ -23,6 +24,7 @@
 
 #include "date.h"
 #include "head.h"
+#include "http_metrics.h"
 #include "path.h"
 
 /* The status line of 200, and the field line of the date behind it: made once a second. */
@@ -51,7 +53,9 @@ struct weir_http_server {
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
 	struct weir_log *log; /* NULL: none, or the server was destroyed */
+	struct weir_loop *loop;
 	struct http_loop *loop_state;
+	struct http_cells *cells; /* for requests without a site */
 };
 
 /*
@@ -136,6 +140,7 @@ struct weir_http_exchange {
 	/* the reply */
 	uint8_t framing; /* enum http_framing */
 	uint16_t status;
+	uint8_t method; /* enum weir_http_method; OTHER if there was no request */
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
@@ -162,6 +167,7 @@ struct weir_http_exchange {
 	bool received : 1;           /* weir_http_receive was called */
 	bool paused : 1;             /* by the receiver */
 	bool compress : 1;           /* weir_http_compress has decided so */
+	bool malformed : 1;          /* the request, when it was replied to */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */

@@ -132,6 +132,9 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 
 void http_log_prepare(struct weir_http_exchange *exchange)
 {
+	exchange->method =
+	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
+	exchange->malformed = exchange->loop_state->fault != NULL;
 	exchange->log = exchange->server->log;
 	if (exchange->log)
 		exchange->log_split = http_log_compose(
@@ -142,10 +145,12 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 {
 	uint64_t before_body = exchange->head_size + exchange->continue_put;
 	uint64_t taken = exchange->producer.taken;
+	uint64_t size = taken > before_body ? taken - before_body : 0;
 	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
 	if (exchange->log)
 		http_log_write_line(exchange->log, exchange, &exchange->log_line,
-		        exchange->log_split, taken > before_body ? taken - before_body : 0, mark);
+		        exchange->log_split, size, mark);
+	http_metrics_count(exchange, size, why);
 }
 
 /* After the reply the request is valid only if it was copied. */

@@ -10,6 +10,7 @@
 
 #include <weir/loop.h>
 
+#include "lookup_metrics.h"
 #include "cache.h"
 #include "lookup_share.h"
 #include "siphash.h"
@@ -64,6 +65,7 @@ struct weir_dns_lookups {
 	unsigned asks, asks_max;
 	unsigned waiting, waiting_max; /* lookups, ready ones among them */
 	struct weir_dns_lookups_counters counters;
+	struct weir_dns_lookups_counters *cells; /* of the loop */
 	struct weir_list ready;
 	struct dns_pending *pending[DNS_PENDING_BUCKETS];
 	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being passed to callbacks */

@@ -19,6 +19,7 @@
 #include <weir/list.h>
 #include <weir/loop.h>
 
+#include "lookup_metrics.h"
 #include "upstream_query.h"
 
 struct upstream {
@@ -28,6 +29,7 @@ struct upstream {
 	uint32_t variation_ms; /* 0 and 0: not known yet */
 	bool measured;
 	unsigned failures;        /* in a row */
+	struct upstream_cells *cells; /* NULL: there was no memory */
 	uint32_t backoff_ms;      /* the current back-off; 0: none */
 	int64_t backoff_until_ms; /* it is not probed before this */
 	int64_t answered_ms;      /* when the last query was sent that it has answered */
@@ -47,6 +49,7 @@ struct weir_dns_upstreams {
 	bool in_order;
 	struct random_pool random;
 	struct weir_dns_upstreams_counters counters;
+	struct weir_dns_upstreams_counters *cells; /* of the loop */
 	unsigned count;
 	struct upstream servers[WEIR_DNS_UPSTREAMS_MAX];
 };

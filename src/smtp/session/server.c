@@ -5,6 +5,7 @@
 
 #include <weir/tls.h>
 
+#include "smtp_metrics.h"
 #include "transaction.h"
 
 static void smtp_server_release(struct weir_smtp_options *options)
@@ -69,8 +70,9 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 		return error;
 	}
 	server->loop = loop;
+	server->cells = smtp_metrics(loop, options);
 	weir_list_init(&server->committing);
-	error = weir_server_create(loop,
+	error = !server->cells ? -ENOMEM : weir_server_create(loop,
 	        &(struct weir_server_options){
 	                .listener = server->options.listener,
 	                .protocol = &smtp_protocol,
