@@ -42,10 +42,11 @@ struct weir_metric_source {
 	/* Takes a snapshot, which the next two get. NULL: the snapshot is `context`. */
 	void *(*open)(void *context);
 	/*
-	 * Stores the sample number `index` of metric number `metric`. Returns 1; 0 if there is no such
-	 * sample for this metric, but there may be later ones; or -1 at the end.
+	 * Stores the sample number `index` of metric number `metric`. Returns 1; 0 if this metric
+	 * has no such sample, but may have later ones; or -1 at the end.
 	 */
-	int (*sample)(void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret);
+	int (*sample)(
+	        void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret);
 	void (*close)(void *snapshot); /* NULL: nothing is to be freed */
 };
 

@@ -93,7 +93,7 @@ struct weir_metric_set {
 	const char *values[WEIR_METRIC_SET_LABELS]; /* of the labels; NULL: no further one */
 };
 
-/* Any thread, while the loop lives: the newest set of the loop. Each leads to the next by `next`. */
+/* Returns the newest set of the loop; `next` leads to the others. Any thread, while it lives. */
 WEIR_API const struct weir_metric_set *weir_metrics_first(struct weir_loop *loop);
 
 /* Any thread: reads a cell. */

@@ -28,7 +28,7 @@ struct weir_listener {
 	 * Does not listen: weir_server_adopt brings the connections. The address is a name then.
 	 */
 	bool passive;
-	const char *name; /* for metrics; copied; NULL: the name of the protocol */
+	const char *name;          /* for metrics; copied; NULL: the name of the protocol */
 	struct weir_bounds bounds; /* each 0 is the default: of the protocol, or of weir/limits.h */
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -82,8 +82,7 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
  * success it belongs to the server. Returns 0, WEIR_E_LIMIT if the server has no room, or a
  * negative errno.
  */
-WEIR_API int weir_server_adopt(
-        struct weir_server *server, int fd, const struct weir_address *peer);
+WEIR_API int weir_server_adopt(struct weir_server *server, int fd, const struct weir_address *peer);
 
 /* The number of its channels. */
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);

@@ -1,6 +1,6 @@
 /*
- * The metrics of listeners. The address that is a label is the one that the server listens on, never
- * that of a peer.
+ * The metrics of listeners. The address that is a label is the one that the server listens on; an
+ * address of a peer never is.
  */
 #include <string.h>
 
@@ -39,7 +39,7 @@ static const struct weir_metric_label channel_metrics_result = {
 static const struct weir_metric channel_metrics_rows[] = {
         {"weir_listener_connections_total", "Connections accepted", WEIR_METRIC_COUNTER,
                 CHANNEL_CELL(opened)},
-        {"weir_listener_connections", "Connections that are open", WEIR_METRIC_GAUGE,
+        {"weir_listener_open_connections", "Connections that are open", WEIR_METRIC_GAUGE,
                 CHANNEL_CELL(open)},
         {"weir_listener_refused_total", "Connections closed at once for lack of memory",
                 WEIR_METRIC_COUNTER, CHANNEL_CELL(refused)},
@@ -49,13 +49,12 @@ static const struct weir_metric channel_metrics_rows[] = {
                 WEIR_METRIC_COUNTER, CHANNEL_CELL(bytes_in)},
         {"weir_listener_sent_bytes_total", "Bytes sent, before encryption", WEIR_METRIC_COUNTER,
                 CHANNEL_CELL(bytes_out)},
-        {"weir_listener_limits_total", "Requests and connections over a limit",
-                WEIR_METRIC_COUNTER, CHANNEL_CELL(limits_hit)},
-        {"weir_listener_timeouts_total", "Connections ended by a time limit",
-                WEIR_METRIC_COUNTER, CHANNEL_CELL(timeouts), .labels = {&channel_metrics_limit}},
+        {"weir_listener_limits_total", "Requests and connections over a limit", WEIR_METRIC_COUNTER,
+                CHANNEL_CELL(limits_hit)},
+        {"weir_listener_timeouts_total", "Connections ended by a time limit", WEIR_METRIC_COUNTER,
+                CHANNEL_CELL(timeouts), .labels = {&channel_metrics_limit}},
         {"weir_listener_tls_handshakes_total", "TLS handshakes by their result",
-                WEIR_METRIC_COUNTER, CHANNEL_CELL(handshakes),
-                .labels = {&channel_metrics_result}},
+                WEIR_METRIC_COUNTER, CHANNEL_CELL(handshakes), .labels = {&channel_metrics_result}},
         {0},
 };
 

@@ -1,4 +1,4 @@
-/* What is counted for each listener, on each loop. */
+/* The cells of each listener, on each loop. */
 #ifndef WEIR_CHANNEL_METRICS_H
 #define WEIR_CHANNEL_METRICS_H
 

@@ -105,7 +105,8 @@ static void datagram_send_batch(struct weir_datagrams *datagrams, unsigned count
 		int done = sendmmsg(datagrams->watch.fd, datagrams->out + sent, count - sent, 0);
 		weir_metric_add(&counters->sends, 1);
 		for (int i = 0; i < done; i++)
-			weir_metric_add(&counters->bytes_out, datagrams->out[sent + (unsigned)i].msg_len);
+			weir_metric_add(
+			        &counters->bytes_out, datagrams->out[sent + (unsigned)i].msg_len);
 		if (done > 0)
 			sent += (unsigned)done;
 		else if (errno == EAGAIN || errno == ENOBUFS)
@@ -145,7 +146,8 @@ static void datagram_answer_batch(struct weir_datagrams *datagrams, unsigned cou
 		        .peer = &datagrams->peers[i],
 		        .local = &local,
 		};
-		weir_metric_add(&weir_loop_counters(datagrams->loop)->bytes_in, datagram.bytes.size);
+		weir_metric_add(
+		        &weir_loop_counters(datagrams->loop)->bytes_in, datagram.bytes.size);
 		size_t size = datagrams->answer(datagrams->context, &datagram,
 		        datagrams->replies + replies * datagrams->reply_max, datagrams->reply_max);
 		if (size)

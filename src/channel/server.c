@@ -248,7 +248,7 @@ static void server_free(struct weir_server *server)
 	free(server);
 }
 
-/* Port 0 in the configuration is 0 in the label, too: another port each time would be another series. */
+/* A port that the system chooses is 0 in the label: another port would be another series. */
 static int server_count_in_metrics(struct weir_server *server)
 {
 	server->group.cells = channel_metrics_of_listener(server->group.loop, &server->listener,

@@ -1,4 +1,4 @@
-/* What is counted for each POP3 listener, on each loop. */
+/* The cells of each POP3 listener, on each loop. */
 #ifndef WEIR_POP3_METRICS_H
 #define WEIR_POP3_METRICS_H
 

@@ -17,11 +17,12 @@
 #include <weir/producer.h>
 
 enum {
-	/* A label's value may double by escaping; a histogram has a line for each bucket, and two. */
+	/* Escaping may double a label. A histogram has a line for each bucket, and two. */
 	EXPOSITION_LABELS_MAX = 4 * (2 * WEIR_METRIC_LABEL_MAX + 64),
 	EXPOSITION_LINE_MAX = EXPOSITION_LABELS_MAX + 256,
 	EXPOSITION_TEXT_MAX = (WEIR_METRIC_BUCKETS + 2) * EXPOSITION_LINE_MAX,
-	EXPOSITION_SKIPS_MAX = 4096, /* samples that are looked at without putting any, in one call */
+	EXPOSITION_SKIPS_MAX =
+	        4096, /* samples that are looked at without putting any, in one call */
 };
 
 enum exposition_part {
@@ -102,8 +103,7 @@ static int exposition_family_size(const struct exposition *to, const struct weir
 }
 
 /* OpenMetrics has a line for the unit, which must be the end of the name. */
-static void exposition_add_unit(
-        struct exposition *to, const struct weir_metric *metric, int size)
+static void exposition_add_unit(struct exposition *to, const struct weir_metric *metric, int size)
 {
 	static const char *const units[] = {"seconds", "bytes"};
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
@@ -313,7 +313,9 @@ static void exposition_next_source(struct exposition *at)
 static void exposition_add_double(struct exposition *to, double value)
 {
 	if (!(value > -1e15 && value < 1e15))
-		exposition_add(to, __builtin_isnan(value) ? "NaN\n" : value > 0 ? "+Inf\n" : "-Inf\n");
+		exposition_add(to, __builtin_isnan(value) ? "NaN\n"
+		                   : value > 0            ? "+Inf\n"
+		                                          : "-Inf\n");
 	else if (value == (double)(int64_t)value)
 		exposition_add(to, "%.0f\n", value);
 	else

@@ -101,7 +101,8 @@ int64_t weir_tls_certificate_expires_s(const struct weir_tls *tls, size_t index)
 {
 	struct tm parts;
 	const X509 *certificate =
-	        index < tls->count ? SSL_CTX_get0_certificate(tls->certificates[index].context) : NULL;
+	        index < tls->count ? SSL_CTX_get0_certificate(tls->certificates[index].context)
+	                           : NULL;
 	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
 		return INT64_MAX;
 	return timegm(&parts);

@@ -44,7 +44,7 @@ struct admin {
 	struct weir_loop *loop;
 	struct admin_table *tables;
 	struct admin_socket *socket; /* or NULL */
-	struct admin_http *http; /* or NULL */
+	struct admin_http *http;     /* or NULL */
 	struct weir_list sessions;
 	struct weir_list guests;
 	unsigned session_count; /* of both lists */
@@ -439,8 +439,7 @@ void admin_destroy(struct admin *admin)
 		return;
 	admin_close(admin->socket);
 	while (!weir_list_empty(&admin->guests))
-		admin_guest_close(
-		        WEIR_CONTAINER(admin->guests.next, struct admin_guest, link));
+		admin_guest_close(WEIR_CONTAINER(admin->guests.next, struct admin_guest, link));
 	for (struct weir_list *link = admin->sessions.next; link != &admin->sessions;
 	        link = link->next)
 		weir_channel_abort(

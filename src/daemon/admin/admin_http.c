@@ -23,12 +23,12 @@
 #include "daemon_metrics.h"
 #include "metrics_read.h"
 #include "say.h"
-#include "status.h"
+#include "daemon_status.h"
 #include "worker.h"
 
 struct admin_http {
 	struct admin_http_options options;
-	struct weir_http_server *local; /* of the Unix socket */
+	struct weir_http_server *local;  /* of the Unix socket */
 	struct weir_http_server *remote; /* of the address, or NULL */
 	struct weir_address address;     /* of the latter */
 };
@@ -53,8 +53,7 @@ static void admin_http_show_metrics(void *context, struct weir_http_exchange *ex
 	struct weir_span accept =
 	        weir_http_request_known(weir_http_request(exchange), WEIR_HTTP_ACCEPT);
 	enum weir_exposition_format format = weir_exposition_choose(accept);
-	weir_http_add_field(
-	        exchange, "Content-Type", weir_span_of(weir_exposition_type(format)));
+	weir_http_add_field(exchange, "Content-Type", weir_span_of(weir_exposition_type(format)));
 	weir_http_add_field(exchange, "Cache-Control", WEIR_SPAN("no-store"));
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept"));
 	weir_http_compress(exchange);
@@ -184,8 +183,8 @@ static struct weir_http_handler *admin_http_checked(
 {
 	struct weir_http_handler *chain = admin_http_pages(http);
 	if (config->users)
-		chain = weir_http_chain(weir_http_basic_auth_create(config->users,
-		                                http->options.guard, "weir", ""),
+		chain = weir_http_chain(
+		        weir_http_basic_auth_create(config->users, http->options.guard, "weir", ""),
 		        chain);
 	return weir_http_chain(admin_check_create(config), chain);
 }
@@ -228,7 +227,7 @@ static bool admin_http_same_address(const struct weir_address *a, const struct w
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* The same address goes on listening, with the new token and users. */
+/* The address has not changed: its server goes on with the new token and users. */
 static int admin_http_replace(struct admin_http *http, const struct config_admin *config)
 {
 	struct weir_http_sites *sites = weir_http_sites_create(admin_http_checked(http, config));

@@ -5,7 +5,7 @@
 #include "config.h"
 #include "daemon_metrics.h"
 #include "metrics_read.h"
-#include "status.h"
+#include "daemon_status.h"
 #include "worker.h"
 
 static void admin_show_lines(struct admin_request *request, const struct weir_buffer *text)
@@ -32,8 +32,8 @@ static void admin_show_status(void *context, struct admin_request *request)
 	for (unsigned i = 0; i < *commands->metrics->workers; i++)
 		loops[reader.count++] = worker_loop(commands->workers[i]);
 	loops[reader.count++] = commands->metrics->loop;
-	int error = status_write(
-	        commands->metrics, &reader, json ? STATUS_JSON : STATUS_TEXT, &text);
+	int error =
+	        status_write(commands->metrics, &reader, json ? STATUS_JSON : STATUS_TEXT, &text);
 	if (error == 0) {
 		admin_show_lines(request, &text);
 		admin_ok(request);

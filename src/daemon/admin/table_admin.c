@@ -60,9 +60,9 @@ static void admin_read(
         struct reader *reader, const struct key *key, struct node *node, void *target)
 {
 	admin_clear(target);
-	if (node->type == NODE_LIST && node->count > 2) {
-		reader_problem_at(reader, node, "'%s' has a path, an address, or one of each",
-		        key->name);
+	if (node->type == NODE_LIST && (node->count < 1 || node->count > 2)) {
+		reader_problem_at(
+		        reader, node, "'%s' has a path, an address, or one of each", key->name);
 		return;
 	}
 	for (size_t i = 0; i < (node->type == NODE_LIST ? node->count : 1); i++) {
@@ -111,8 +111,7 @@ static bool admin_is_token(const char *text)
 	return size >= CONFIG_ADMIN_TOKEN_MIN && size <= CONFIG_ADMIN_TOKEN_MAX;
 }
 
-static void admin_read_token(
-        struct reader *reader, const struct node *node, struct config *config)
+static void admin_read_token(struct reader *reader, const struct node *node, struct config *config)
 {
 	char text[CONFIG_ADMIN_TOKEN_MAX + 3] = "";
 	const char *path = config->admin_token_path;

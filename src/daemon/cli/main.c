@@ -12,6 +12,8 @@
 #include "passwd.h"
 #include "queue.h"
 #include "serve.h"
+#include "status_verb.h"
+#include "top_verb.h"
 
 static int print_version(void)
 {
@@ -47,6 +49,8 @@ static const struct {
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
+        {"status", status_verb},
+        {"top", top_verb},
 };
 
 int main(int count, char **arguments)

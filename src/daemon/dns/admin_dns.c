@@ -58,8 +58,8 @@ static void admin_dns_print_zones(
 		admin_dns_print_zone(request, &info, now_s);
 	}
 	if (count > ADMIN_DNS_ZONES_MAX)
-		admin_print(request, "and %zu more, which are not shown",
-		        count - ADMIN_DNS_ZONES_MAX);
+		admin_print(
+		        request, "and %zu more, which are not shown", count - ADMIN_DNS_ZONES_MAX);
 	admin_print(request, "%zu zone%s", count, count == 1 ? "" : "s");
 }
 

@@ -137,8 +137,8 @@ static void admin_queue_list_done(struct weir_work *base)
 		if (work->messages > ADMIN_QUEUE_MESSAGES_MAX)
 			admin_print(request, "and %zu more, which are not shown",
 			        work->messages - ADMIN_QUEUE_MESSAGES_MAX);
-		admin_print(request, "%zu message%s", work->messages,
-		        work->messages == 1 ? "" : "s");
+		admin_print(
+		        request, "%zu message%s", work->messages, work->messages == 1 ? "" : "s");
 		admin_ok(request);
 	}
 	admin_queue_free(work);
@@ -157,8 +157,8 @@ static void admin_queue_list(void *context, struct admin_request *request)
 static void admin_queue_run_command(struct weir_work *base)
 {
 	struct admin_queue_work *work = (struct admin_queue_work *)base;
-	work->error = weir_mail_queue_command(
-	        work->path, work->command, work->id, ADMIN_QUEUE_WAIT_MS);
+	work->error =
+	        weir_mail_queue_command(work->path, work->command, work->id, ADMIN_QUEUE_WAIT_MS);
 }
 
 static void admin_queue_command_done(struct weir_work *base)
@@ -188,9 +188,7 @@ static void admin_queue_act(
 	if (!work)
 		return;
 	work->id = all ? NULL : request->arguments[0];
-	work->command = all     ? WEIR_QUEUE_RETRY_ALL
-	                : retry ? WEIR_QUEUE_RETRY
-	                        : WEIR_QUEUE_DELETE;
+	work->command = all ? WEIR_QUEUE_RETRY_ALL : retry ? WEIR_QUEUE_RETRY : WEIR_QUEUE_DELETE;
 	admin_queue_submit(commands, work, admin_queue_run_command, admin_queue_command_done);
 }
 

@@ -204,8 +204,8 @@ static int lane_sample(
 static const struct weir_metric certificate_rows[] = {
         {"weir_tls_certificate_not_after_seconds", "When the certificate expires, since 1970",
                 WEIR_METRIC_GAUGE},
-        {"weir_tls_certificate_days_left", "Days until the certificate expires; negative afterwards",
-                WEIR_METRIC_GAUGE},
+        {"weir_tls_certificate_days_left",
+                "Days until the certificate expires; negative afterwards", WEIR_METRIC_GAUGE},
         {0},
 };
 
@@ -223,9 +223,8 @@ static int certificate_sample(
 	if (expires_s == INT64_MAX)
 		return 0;
 	ret->labels[0] = config->tls.certificates.items[index].chain;
-	ret->value = metric == 0
-	                     ? (double)expires_s
-	                     : (double)(expires_s - weir_loop_wall_s(metrics->loop)) / 86400;
+	ret->value = metric == 0 ? (double)expires_s
+	                         : (double)(expires_s - weir_loop_wall_s(metrics->loop)) / 86400;
 	return 1;
 }
 
@@ -241,8 +240,8 @@ enum zone_metric {
 static const struct weir_metric zone_rows[] = {
         [ZONE_SERIAL] = {"weir_zone_serial", "The serial of the zone's SOA record",
                 WEIR_METRIC_GAUGE},
-        [ZONE_AGE] = {"weir_zone_age_seconds",
-                "Time since this version was read or transferred", WEIR_METRIC_GAUGE},
+        [ZONE_AGE] = {"weir_zone_age_seconds", "Time since this version was read or transferred",
+                WEIR_METRIC_GAUGE},
         [ZONE_RECORDS] = {"weir_zone_records", "Records of the zone", WEIR_METRIC_GAUGE},
         [ZONE_AVAILABLE] = {"weir_zone_available", "0: queries for it are answered SERVFAIL",
                 WEIR_METRIC_GAUGE},
@@ -274,8 +273,7 @@ static void zone_close(void *context)
 	free(snapshot);
 }
 
-static int zone_sample(
-        void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+static int zone_sample(void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
 {
 	struct zone_snapshot *snapshot = context;
 	struct weir_dns_zone_info info;

@@ -40,8 +40,8 @@ static uint64_t metrics_read_cells(const struct weir_metric_set *set,
 	return sum;
 }
 
-uint64_t metrics_sum(const struct metrics_reader *reader, const char *name,
-        const struct metrics_choice *choice)
+uint64_t metrics_sum(
+        const struct metrics_reader *reader, const char *name, const struct metrics_choice *choice)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < reader->count; i++)
@@ -65,8 +65,8 @@ uint64_t metrics_total(const struct metrics_reader *reader, const char *name)
 	        &(struct metrics_choice){.first = METRICS_ALL, .second = METRICS_ALL});
 }
 
-static bool metrics_read_same(const char *const a[WEIR_METRIC_SET_LABELS],
-        const char *const b[WEIR_METRIC_SET_LABELS])
+static bool metrics_read_same(
+        const char *const a[WEIR_METRIC_SET_LABELS], const char *const b[WEIR_METRIC_SET_LABELS])
 {
 	for (unsigned i = 0; i < WEIR_METRIC_SET_LABELS; i++)
 		if (strcmp(a[i] ? a[i] : "", b[i] ? b[i] : "") != 0)

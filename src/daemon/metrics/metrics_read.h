@@ -22,10 +22,10 @@ struct metrics_choice {
 };
 
 /* The sum over all loops, or the largest of a WEIR_METRIC_GAUGE_MOST; of a histogram the number. */
-uint64_t metrics_sum(const struct metrics_reader *reader, const char *name,
-        const struct metrics_choice *choice);
+uint64_t metrics_sum(
+        const struct metrics_reader *reader, const char *name, const struct metrics_choice *choice);
 
-/* The same without a choice. */
+/* Returns metrics_sum of all series of the metric. */
 uint64_t metrics_total(const struct metrics_reader *reader, const char *name);
 
 /*

@@ -208,8 +208,7 @@ struct config *config_load(const struct options *options, const struct config *p
 	        load_values(config, options) < 0 || load_mail(config, options) < 0 ||
 	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
 	        load_choose_certificates(config, options, previous) < 0 ||
-	        load_mail_check(config, options, previous) < 0 ||
-	        config_admin_check(config) < 0) {
+	        load_mail_check(config, options, previous) < 0 || config_admin_check(config) < 0) {
 		config_release(config);
 		return NULL;
 	}

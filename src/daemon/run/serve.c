@@ -28,6 +28,7 @@
 #include "admin_http.h"
 #include "admin_mail.h"
 #include "admin_show.h"
+#include "admin_top.h"
 #include "banner.h"
 #include "config_dns.h"
 #include "config_mail.h"
@@ -64,6 +65,7 @@ struct daemon {
 	struct daemon_metrics metrics;
 	struct admin_http *admin_http;
 	struct admin_show show_commands;
+	struct admin_top top_commands;
 	struct admin_mail mail_commands;
 	struct admin_dns dns_commands;
 	int stop_signals; /* how many have come */
@@ -369,9 +371,10 @@ static int serve_create_admin(struct daemon *daemon)
 	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
 	admin_register(daemon->admin, &daemon->show_commands.table);
 	admin_register(daemon->admin, &daemon->connection_commands.table);
+	admin_top_init(&daemon->top_commands, daemon->workers, &daemon->worker_count);
+	admin_register(daemon->admin, &daemon->top_commands.table);
 	admin_register(daemon->admin, &daemon->guard_commands.table);
-	admin_mail_init(
-	        &daemon->mail_commands, &daemon->relay, &daemon->config, daemon->loop);
+	admin_mail_init(&daemon->mail_commands, &daemon->relay, &daemon->config, daemon->loop);
 	admin_register(daemon->admin, &daemon->mail_commands.table);
 	admin_dns_init(&daemon->dns_commands, &daemon->dns, daemon->loop);
 	admin_register(daemon->admin, &daemon->dns_commands.table);

@@ -2,8 +2,8 @@
 #include "dns_metrics.h"
 
 static const char *const dns_metrics_types[DNS_METRICS_TYPES] = {"other", "A", "NS", "CNAME", "SOA",
-        "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DS", "DNSKEY", "TLSA", "SVCB", "HTTPS",
-        "AXFR", "IXFR", "ANY"};
+        "PTR", "MX", "TXT", "AAAA", "SRV", "NAPTR", "DS", "DNSKEY", "TLSA", "SVCB", "HTTPS", "AXFR",
+        "IXFR", "ANY"};
 
 /* The place in the list of the types up to 255. */
 static const uint8_t dns_metrics_places[256] = {
@@ -19,8 +19,8 @@ static const uint8_t dns_metrics_places[256] = {
         [WEIR_DNS_NAPTR] = 10,
         [WEIR_DNS_DS] = 11,
         [WEIR_DNS_DNSKEY] = 12,
-        [52] = 13,  /* RFC 6698 */
-        [64] = 14,  /* RFC 9460 */
+        [52] = 13, /* RFC 6698 */
+        [64] = 14, /* RFC 9460 */
         [65] = 15,
         [252] = 16, /* RFC 5936 */
         [251] = 17, /* RFC 1995 */
@@ -61,8 +61,8 @@ static const struct weir_metric dns_metrics_rows[] = {
                 "Replies sent truncated because of the rate limit", slipped),
         DNS_COUNTER("weir_dns_over_quota_total",
                 "Queries not looked up: too many of the network are pending", over_quota),
-        DNS_COUNTER("weir_dns_duplicates_total",
-                "Queries not answered: the same query is pending", duplicate),
+        DNS_COUNTER("weir_dns_duplicates_total", "Queries not answered: the same query is pending",
+                duplicate),
         DNS_COUNTER("weir_dns_transfers_total", "Zone transfers begun", transfers),
         {0},
 };
@@ -76,17 +76,17 @@ static const struct weir_metric_table dns_metrics_table = {
 struct dns_cells *dns_metrics(struct weir_loop *loop, const struct weir_dns_options *options)
 {
 	const char *name = options->listener.name;
-	return weir_metrics_set(loop, &dns_metrics_table, (const char *[]){name ? name : "dns", ""});
+	return weir_metrics_set(
+	        loop, &dns_metrics_table, (const char *[]){name ? name : "dns", ""});
 }
 
-void dns_metrics_count(
-        struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size)
+void dns_metrics_count(struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size)
 {
 	unsigned type = outcome->type < 256 ? dns_metrics_places[outcome->type] : 0;
-	unsigned result = outcome->transfer                      ? DNS_METRICS_TRANSFER
-	                  : size == 0                            ? DNS_METRICS_NONE
+	unsigned result = outcome->transfer                    ? DNS_METRICS_TRANSFER
+	                  : size == 0                          ? DNS_METRICS_NONE
 	                  : outcome->rcode < DNS_METRICS_OTHER ? outcome->rcode
-	                                                         : DNS_METRICS_OTHER;
+	                                                       : DNS_METRICS_OTHER;
 	weir_metric_add(&cells->queries[type][result], 1);
 	weir_metric_add(&cells->sent, size);
 	if (outcome->truncated)

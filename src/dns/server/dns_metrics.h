@@ -1,4 +1,4 @@
-/* What is counted for each DNS listener, on each loop. */
+/* The cells of each DNS listener, on each loop. */
 #ifndef WEIR_DNS_METRICS_H
 #define WEIR_DNS_METRICS_H
 

@@ -62,7 +62,8 @@ static const struct weir_metric_table ftp_metrics_table = {
 struct ftp_cells *ftp_metrics(struct weir_loop *loop, const struct weir_ftp_options *options)
 {
 	const char *name = options->listener.name;
-	return weir_metrics_set(loop, &ftp_metrics_table, (const char *[]){name ? name : "ftp", ""});
+	return weir_metrics_set(
+	        loop, &ftp_metrics_table, (const char *[]){name ? name : "ftp", ""});
 }
 
 void ftp_metrics_count(struct ftp_cells *cells, const struct weir_ftp_event *event)

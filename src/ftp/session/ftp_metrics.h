@@ -1,4 +1,4 @@
-/* What is counted for each FTP listener, on each loop. */
+/* The cells of each FTP listener, on each loop. */
 #ifndef WEIR_FTP_METRICS_H
 #define WEIR_FTP_METRICS_H
 
@@ -21,7 +21,7 @@ struct ftp_cells {
 /* Returns NULL without memory. */
 struct ftp_cells *ftp_metrics(struct weir_loop *loop, const struct weir_ftp_options *options);
 
-/* Counts what the log is told. */
+/* Counts an event of the log. */
 void ftp_metrics_count(struct ftp_cells *cells, const struct weir_ftp_event *event);
 
 #endif

@@ -140,7 +140,7 @@ struct weir_http_exchange {
 	/* the reply */
 	uint8_t framing; /* enum http_framing */
 	uint16_t status;
-	uint8_t method; /* enum weir_http_method; OTHER if there was no request */
+	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;

@@ -1,4 +1,4 @@
-/* The metrics of HTTP. A request is counted when its reply has ended, with the access log's line. */
+/* The metrics of HTTP. A request is counted when its reply has ended, as it is logged. */
 #include "exchange.h"
 
 static const char *const http_metrics_methods[HTTP_METRICS_METHODS] = {
@@ -63,8 +63,8 @@ struct http_cells *http_metrics_of_site(struct weir_loop *loop, const char *name
 	return weir_metrics_set(loop, &http_metrics_table, (const char *[]){name ? name : "-", ""});
 }
 
-void http_metrics_join(struct weir_loop *loop, const struct weir_http_sites *sites,
-        struct http_cells *otherwise)
+void http_metrics_join(
+        struct weir_loop *loop, const struct weir_http_sites *sites, struct http_cells *otherwise)
 {
 	for (struct weir_http_site *site = sites->first; site; site = site->next) {
 		if (!site->cells)
@@ -78,11 +78,10 @@ void http_metrics_join(struct weir_loop *loop, const struct weir_http_sites *sit
 void http_metrics_count(
         const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
 {
-	struct http_cells *cells =
-	        exchange->site ? exchange->site->cells : exchange->server->cells;
+	struct http_cells *cells = exchange->site ? exchange->site->cells : exchange->server->cells;
 	unsigned class = exchange->status / 100u - 1;
-	unsigned result = why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_GONE ? HTTP_METRICS_GONE
-	                                                                       : class;
+	unsigned result =
+	        why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_GONE ? HTTP_METRICS_GONE : class;
 	weir_metric_add(&cells->requests[exchange->method][result], 1);
 	weir_metric_observe_ms(
 	        cells->took_ms, weir_loop_now_ms(exchange->loop) - exchange->begun_ms);

@@ -1,4 +1,4 @@
-/* What is counted for each site, on each loop. */
+/* The cells of each site, on each loop. */
 #ifndef WEIR_HTTP_METRICS_H
 #define WEIR_HTTP_METRICS_H
 
@@ -27,8 +27,8 @@ struct weir_http_exchange;
 struct http_cells *http_metrics_of_site(struct weir_loop *loop, const char *name);
 
 /* Gives each site its cells; without memory they are `otherwise`. */
-void http_metrics_join(struct weir_loop *loop, const struct weir_http_sites *sites,
-        struct http_cells *otherwise);
+void http_metrics_join(
+        struct weir_loop *loop, const struct weir_http_sites *sites, struct http_cells *otherwise);
 
 /* Counts an exchange at its end. `sent` are the bytes of the body that were sent. */
 void http_metrics_count(

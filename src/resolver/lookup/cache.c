@@ -425,8 +425,7 @@ void weir_dns_cache_each(struct weir_dns_cache *cache, const struct weir_dns_nam
 	pthread_mutex_unlock(&cache->lock);
 }
 
-static bool cache_is_beneath(
-        const struct dns_cache_entry *entry, const struct weir_dns_name *name)
+static bool cache_is_beneath(const struct dns_cache_entry *entry, const struct weir_dns_name *name)
 {
 	struct weir_dns_cached cached;
 	if (!name)

@@ -1,4 +1,4 @@
-/* What is counted for the lookups and the upstreams of each loop. */
+/* The cells of the lookups and the upstreams of each loop. */
 #ifndef WEIR_LOOKUP_METRICS_H
 #define WEIR_LOOKUP_METRICS_H
 

@@ -72,14 +72,17 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	server->loop = loop;
 	server->cells = smtp_metrics(loop, options);
 	weir_list_init(&server->committing);
-	error = !server->cells ? -ENOMEM : weir_server_create(loop,
-	        &(struct weir_server_options){
-	                .listener = server->options.listener,
-	                .protocol = &smtp_protocol,
-	                .context = server,
-	                .tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n",
-	        },
-	        &server->listener);
+	error = !server->cells
+	                ? -ENOMEM
+	                : weir_server_create(loop,
+	                          &(struct weir_server_options){
+	                                  .listener = server->options.listener,
+	                                  .protocol = &smtp_protocol,
+	                                  .context = server,
+	                                  .tls_refusal =
+	                                          "554 5.7.0 This port needs TLS from the first byte\r\n",
+	                          },
+	                          &server->listener);
 	if (error < 0) {
 		smtp_server_release(&server->options);
 		free(server);

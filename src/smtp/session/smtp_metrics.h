@@ -1,4 +1,4 @@
-/* What is counted for each SMTP listener, on each loop. */
+/* The cells of each SMTP listener, on each loop. */
 #ifndef WEIR_SMTP_METRICS_H
 #define WEIR_SMTP_METRICS_H
 

@@ -126,8 +126,8 @@ bool weir_users_first_scram(const struct weir_users *users, struct weir_scram *r
 	return false;
 }
 
-bool weir_users_name(const struct weir_users *users, size_t index, struct weir_span *ret_name,
-        bool *ret_locked)
+bool weir_users_name(
+        const struct weir_users *users, size_t index, struct weir_span *ret_name, bool *ret_locked)
 {
 	if (index >= weir_users_count(users))
 		return false;

@@ -2,8 +2,8 @@
  * The state of the daemon on one page, as text or JSON: `weir status`, the command `status` of the
  * console, and /status of the admin listener.
  */
-#ifndef DAEMON_STATUS_H
-#define DAEMON_STATUS_H
+#ifndef DAEMON_DAEMON_STATUS_H
+#define DAEMON_DAEMON_STATUS_H
 
 #include <weir/buffer.h>
 

@@ -20,7 +20,7 @@
 #include "dns_host.h"
 #include "mail_relay.h"
 #include "metrics_read.h"
-#include "status.h"
+#include "daemon_status.h"
 
 struct status_writer {
 	const struct daemon_metrics *metrics;
@@ -63,13 +63,22 @@ static void status_put_escaped(struct status_writer *writer, const char *text)
 	}
 }
 
+/* Underscores are spaces in text. */
+static void status_put_title(struct status_writer *writer, const char *name)
+{
+	status_put(writer, "%s", writer->groups ? "\n" : "");
+	for (; *name; name++)
+		status_put(writer, "%c", *name == '_' ? ' ' : *name);
+	status_put(writer, "\n");
+}
+
 static void status_group(struct status_writer *writer, const char *name)
 {
 	writer->values = 0;
 	if (writer->format == STATUS_JSON)
 		status_put(writer, "%s\"%s\":{", writer->groups ? ",\n" : "{", name);
 	else
-		status_put(writer, "%s%s\n", writer->groups ? "\n" : "", name);
+		status_put_title(writer, name);
 	writer->groups++;
 }
 
@@ -86,7 +95,7 @@ static void status_list(struct status_writer *writer, const char *name)
 	if (writer->format == STATUS_JSON)
 		status_put(writer, "%s\"%s\":[", writer->groups ? ",\n" : "{", name);
 	else
-		status_put(writer, "%s%s\n", writer->groups ? "\n" : "", name);
+		status_put_title(writer, name);
 	writer->groups++;
 }
 
@@ -173,9 +182,10 @@ static void status_write_process(struct status_writer *writer)
 	const struct daemon_metrics *metrics = writer->metrics;
 	status_group(writer, "process");
 	status_text(writer, "version", WEIR_VERSION);
-	status_signed(writer, "uptime_seconds", weir_loop_wall_s(metrics->loop) - metrics->started_s);
+	status_signed(
+	        writer, "uptime_seconds", weir_loop_wall_s(metrics->loop) - metrics->started_s);
 	status_number(writer, "workers", *metrics->workers);
-	status_total(writer, "open_connections", "weir_listener_connections");
+	status_total(writer, "open_connections", "weir_listener_open_connections");
 	status_total(writer, "received_bytes", "weir_loop_received_bytes_total");
 	status_total(writer, "sent_bytes", "weir_loop_sent_bytes_total");
 	status_total(writer, "limits_hit", "weir_loop_limits_hit_total");
@@ -195,7 +205,7 @@ static void status_write_listeners(struct status_writer *writer)
 		const char *name;
 		const char *metric;
 	} values[] = {
-	        {"open", "weir_listener_connections"},
+	        {"open", "weir_listener_open_connections"},
 	        {"accepted", "weir_listener_connections_total"},
 	        {"requests", "weir_listener_requests_total"},
 	        {"received_bytes", "weir_listener_received_bytes_total"},
@@ -205,7 +215,7 @@ static void status_write_listeners(struct status_writer *writer)
 	};
 	const char *labels[STATUS_LISTENERS_MAX][WEIR_METRIC_SET_LABELS];
 	size_t count = metrics_labels(
-	        writer->reader, "weir_listener_connections", labels, STATUS_LISTENERS_MAX);
+	        writer->reader, "weir_listener_open_connections", labels, STATUS_LISTENERS_MAX);
 	status_list(writer, "listeners");
 	for (size_t i = 0; i < count; i++) {
 		const struct metrics_choice choice = {
@@ -229,8 +239,7 @@ static void status_write_protocols(struct status_writer *writer)
 	for (unsigned i = 0; i < sizeof results / sizeof *results; i++)
 		status_number(writer, results[i],
 		        metrics_sum(writer->reader, "weir_http_requests_total",
-		                &(struct metrics_choice){
-		                        .first = METRICS_ALL, .second = (int)i}));
+		                &(struct metrics_choice){.first = METRICS_ALL, .second = (int)i}));
 	status_total(writer, "malformed", "weir_http_malformed_total");
 	status_group_end(writer);
 	status_group(writer, "mail");
@@ -240,8 +249,7 @@ static void status_write_protocols(struct status_writer *writer)
 		        "smtp_accepted_messages", "smtp_failed_messages", "smtp_refusals"};
 		status_number(writer, names[i],
 		        metrics_sum(writer->reader, "weir_smtp_events_total",
-		                &(struct metrics_choice){
-		                        .first = (int)i, .second = METRICS_ALL}));
+		                &(struct metrics_choice){.first = (int)i, .second = METRICS_ALL}));
 	}
 	status_total(writer, "pop3_commands", "weir_pop3_commands_total");
 	status_total(writer, "pop3_retrieved_messages", "weir_pop3_retrieved_messages_total");
