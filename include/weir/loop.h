@@ -219,7 +219,6 @@ WEIR_API void weir_work_info(enum weir_lane lane, struct weir_lane_info *ret);
 	COUNT(channels_opened)                                                                     \
 	COUNT(channels_closed)                                                                     \
 	COUNT(channels_refused)                                                                    \
-	COUNT(requests)                                                                            \
 	COUNT(bytes_in)                                                                            \
 	COUNT(bytes_out)                                                                           \
 	COUNT(receives)                                                                            \

@@ -112,13 +112,13 @@ static inline void weir_metric_set(uint64_t *cell, uint64_t value)
 
 static inline void weir_metric_add(uint64_t *cell, uint64_t number)
 {
-	weir_metric_set(cell, *cell + number);
+	weir_metric_set(cell, weir_metric_read(cell) + number);
 }
 
 /* For gauges. */
 static inline void weir_metric_subtract(uint64_t *cell, uint64_t number)
 {
-	weir_metric_set(cell, *cell - number);
+	weir_metric_set(cell, weir_metric_read(cell) - number);
 }
 
 /*

@@ -19,6 +19,7 @@
 #include "channel_state.h"
 #include "helper.h"
 #include "loop_internal.h"
+#include "probe.h"
 
 uint32_t channel_clock(const struct weir_channel *channel)
 {
@@ -119,8 +120,9 @@ void channel_destroy(struct weir_channel *channel)
 	weir_loop_cancel(group->loop, &channel->task);
 	weir_list_remove(&channel->link);
 	group->count--;
-	weir_metric_add(&weir_loop_counters(group->loop)->channels_closed, 1);
+	weir_metric_add(&group->counters->channels_closed, 1);
 	weir_metric_subtract(&group->cells->open, 1);
+	PROBE3(closed, channel->watch.fd, channel->error, channel->sent);
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	/* The protocol does not know channels that were accepted and whose handshake failed. */
 	if (group->protocol->close && (channel->opened || !group->tls))
@@ -390,7 +392,7 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	}
 	weir_list_append(&group->channels, &channel->link);
 	group->count++;
-	weir_metric_add(&weir_loop_counters(group->loop)->channels_opened, 1);
+	weir_metric_add(&group->counters->channels_opened, 1);
 	weir_metric_add(&group->cells->opened, 1);
 	weir_metric_add(&group->cells->open, 1);
 	channel_arm(channel);

@@ -35,6 +35,7 @@ struct channel_group {
 	struct permits_member *member; /* or NULL: without permits */
 	struct weir_list member_link;
 	void (*channel_gone)(struct channel_group *group); /* one was freed; may free the group */
+	struct weir_counters *counters;                    /* of the loop */
 	struct channel_cells *cells;                       /* never NULL */
 
 	const struct weir_listener *listener; /* of a server; or NULL */

@@ -153,7 +153,6 @@ static void datagram_answer_batch(struct weir_datagrams *datagrams, unsigned cou
 		if (size)
 			datagram_prepare_reply(datagrams, i, replies++, &local, size);
 	}
-	weir_metric_add(&weir_loop_counters(datagrams->loop)->requests, count);
 	datagram_send_batch(datagrams, replies);
 }
 

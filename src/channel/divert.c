@@ -76,7 +76,7 @@ void channel_divert_gathered(struct weir_channel *channel)
 void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 {
 	weir_channel_resume(channel);
-	weir_metric_add(&weir_loop_counters(channel->group->loop)->receives, 1);
+	weir_metric_add(&channel->group->counters->receives, 1);
 	if (size)
 		channel_input_note(channel, size);
 	channel->cutter.before += size;

@@ -12,6 +12,7 @@
 #include <weir/sources.h>
 
 #include "channel_state.h"
+#include "probe.h"
 #include "loop_internal.h"
 #include "tls_transport.h"
 
@@ -133,6 +134,7 @@ void channel_replies_pop_sent(struct weir_channel *channel)
 		if (first->state != REPLY_DONE || first->end > channel->sent)
 			return;
 		channel_reply_take_first(channel);
+		PROBE2(reply, channel->watch.fd, channel->sent);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
 		channel_reply_release(channel->group->loop, first);
 	}

@@ -25,6 +25,7 @@
 void channel_group_init(struct channel_group *group)
 {
 	channel_bounds_fill(&group->bounds);
+	group->counters = weir_loop_counters(group->loop);
 	weir_list_init(&group->channels);
 	weir_list_init(&group->handshakes);
 }
@@ -114,7 +115,7 @@ static void channel_secure_count_begun(struct weir_channel *channel)
 	if (group->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
 		struct handshake *oldest =
 		        WEIR_CONTAINER(group->handshakes.next, struct handshake, link);
-		weir_metric_add(&weir_loop_counters(group->loop)->limits_hit, 1);
+		weir_metric_add(&group->counters->limits_hit, 1);
 		weir_metric_add(&group->cells->limits_hit, 1);
 		channel_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
@@ -153,7 +154,7 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 {
 	struct channel_group *group = channel->group;
 	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
-	weir_metric_add(&weir_loop_counters(group->loop)->handshake_failures, 1);
+	weir_metric_add(&group->counters->handshake_failures, 1);
 	weir_metric_add(&group->cells->handshakes[CHANNEL_HANDSHAKE_FAILED], 1);
 	const struct weir_listener *listener = group->listener;
 	if (listener && listener->tls_failed)
@@ -175,7 +176,7 @@ static void channel_secure_count_complete(const struct weir_channel *channel)
 {
 	struct weir_tls_info info;
 	bool resumed = weir_channel_tls(channel, &info) && info.resumed;
-	weir_metric_add(&weir_loop_counters(channel->group->loop)->handshakes, 1);
+	weir_metric_add(&channel->group->counters->handshakes, 1);
 	weir_metric_add(&channel->group->cells->handshakes[resumed ? CHANNEL_HANDSHAKE_RESUMED
 	                                                           : CHANNEL_HANDSHAKE_FULL],
 	        1);

@@ -14,6 +14,7 @@
 #include <weir/tls.h>
 
 #include "channel_state.h"
+#include "probe.h"
 
 struct weir_server {
 	struct channel_group group;
@@ -55,7 +56,7 @@ static void server_set_paused(struct weir_server *server, bool paused)
 
 static void server_accept_failed(struct weir_server *server, int error)
 {
-	weir_metric_add(&weir_loop_counters(server->group.loop)->accept_failures, 1);
+	weir_metric_add(&server->group.counters->accept_failures, 1);
 	server_set_paused(server, true);
 	weir_timer_start(
 	        server->group.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
@@ -68,10 +69,11 @@ static int server_serve(struct weir_server *server, int fd, const struct weir_ad
 	int error;
 	struct weir_channel *channel = channel_create(&server->group, fd, peer, false, &error);
 	if (!channel) {
-		weir_metric_add(&weir_loop_counters(server->group.loop)->channels_refused, 1);
+		weir_metric_add(&server->group.counters->channels_refused, 1);
 		weir_metric_add(&server->group.cells->refused, 1);
 		return error;
 	}
+	PROBE2(accept, fd, server->group.protocol->name);
 	permits_channel_opened(&server->group);
 	channel_count_peer(channel);
 	channel_start(channel);
@@ -127,7 +129,7 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 			/* The next event reports whether another one waits. */
 			if (i > 0)
 				return;
-			weir_metric_add(&weir_loop_counters(server->group.loop)->limits_hit, 1);
+			weir_metric_add(&server->group.counters->limits_hit, 1);
 			weir_metric_add(&server->group.cells->limits_hit, 1);
 			if (!permits_make_room(&server->group)) {
 				server_wait_for_room(server);

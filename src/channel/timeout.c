@@ -71,7 +71,7 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 	};
 	const struct weir_protocol *protocol = channel->group->protocol;
 	bool closing = channel->phase >= CHANNEL_CLOSING;
-	weir_metric_add(&weir_loop_counters(channel->group->loop)->timeouts, 1);
+	weir_metric_add(&channel->group->counters->timeouts, 1);
 	weir_metric_add(&channel->group->cells->timeouts[timing], 1);
 	if (timing == TIMING_HANDSHAKE) {
 		channel_secure_fail(channel, -ETIMEDOUT);

@@ -25,14 +25,24 @@ static int64_t monotonic_ms(void)
 	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-static void loop_read_clocks(struct weir_loop *loop)
+/*
+ * The seconds since 1970 are read when the next one is due. A clock that is set is noticed within a
+ * second.
+ */
+static void loop_read_wall(struct weir_loop *loop)
 {
 	struct timespec time;
-	loop->now_ms = monotonic_ms();
-	clock_gettime(CLOCK_REALTIME_COARSE, &time);
-	if (loop->wall_s != time.tv_sec)
-		weir_metric_set(&loop->cells.arena_bytes, arena_size(&loop->arena));
+	clock_gettime(CLOCK_REALTIME, &time);
 	loop->wall_s = time.tv_sec;
+	loop->wall_next_ms = loop->now_ms + 1000 - time.tv_nsec / 1000000;
+	weir_metric_set(&loop->cells.arena_bytes, arena_size(&loop->arena));
+}
+
+static void loop_read_clocks(struct weir_loop *loop)
+{
+	loop->now_ms = monotonic_ms();
+	if (loop->now_ms >= loop->wall_next_ms)
+		loop_read_wall(loop);
 }
 
 /* The coarse clock costs a fifth of the other one, and a turn that matters takes several ticks. */
@@ -342,6 +352,11 @@ void weir_loop_destroy(struct weir_loop *loop)
 int64_t weir_loop_now_ms(const struct weir_loop *loop)
 {
 	return loop->now_ms;
+}
+
+const int64_t *loop_clock(const struct weir_loop *loop)
+{
+	return &loop->now_ms;
 }
 
 int64_t weir_loop_wall_s(const struct weir_loop *loop)

@@ -73,6 +73,7 @@ struct weir_loop {
 
 	int64_t now_ms;
 	int64_t wall_s;
+	int64_t wall_next_ms; /* when it is to be read again */
 	uint64_t turns;
 	struct wheel wheel;
 

@@ -125,7 +125,6 @@ static const struct weir_metric metrics_of_loop[] = {
         METRICS_COUNTER(channels_opened, "Connections opened, in and out"),
         METRICS_COUNTER(channels_closed, "Connections closed"),
         METRICS_COUNTER(channels_refused, "Connections closed at once for lack of memory"),
-        METRICS_COUNTER(requests, "Requests, commands and datagrams cut from the input"),
         {.name = "weir_loop_received_bytes_total",
                 .help = "Bytes received",
                 .type = WEIR_METRIC_COUNTER,

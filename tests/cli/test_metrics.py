@@ -167,14 +167,14 @@ def test_every_protocol_is_counted(weir, tmp_path, site):
     (tmp_path / "zone").write_text("@ 60 SOA ns. h. 77 1 1 1 1\n@ 60 NS ns.example.net.\n")
     (tmp_path / "weir.yaml").write_text(
         "listen:\n  - smtp: '127.0.0.1:0'\n  - pop3: '127.0.0.1:0'\n  - ftp: '127.0.0.1:0'\n"
-        "  - dns: '127.0.0.1:0'\n"
+        "  - dns: '127.0.0.1:0'\n  - submission: '127.0.0.1:0'\n"
         "admin: admin.sock\n"
         "mail: {directory: mail, users: users, domains: [example.org]}\n"
         "ftp: {root: site, users: users}\n"
         "dns: {zones: [{name: example.org, file: zone}]}\n"
     )
     server = weir("-c", tmp_path / "weir.yaml")
-    smtp, pop3, ftp, dns = server.ports
+    smtp, pop3, ftp, dns, submission = server.ports
     for port, lines in (smtp, ["EHLO x", "FOO", "QUIT"]), (pop3, ["CAPA", "STAT", "QUIT"]), (
         ftp,
         ["FEAT", "LIST", "QUIT"],
@@ -206,6 +206,8 @@ def test_every_protocol_is_counted(weir, tmp_path, site):
     assert values["weir_smtp_replies_total", 'listener="smtp",code="5xx"'] == 1
     assert values["weir_dns_queries_total", 'listener="dns",type="SOA",rcode="NOERROR"'] == 1
     assert values["weir_zone_serial", 'zone="example.org."'] == 77
+    labels = f'listener="submission",address="127.0.0.1:{submission}"'
+    assert values["weir_listener_connections_total", labels] == 0
     assert values["weir_zone_available", 'zone="example.org."'] == 1
 
 
@@ -329,7 +331,7 @@ def test_a_path_and_an_address_together(configured, console, tmp_path, site, fre
         f"listen: [{{http: '127.0.0.1:0'}}]\nsites: [{{root: site}}]\nadmin: admin.sock\n"
     )
     assert console("reload") == []
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises((ConnectionRefusedError, ConnectionResetError)):
         ask(free_port)
     assert server.process.poll() is None
 

@@ -1,6 +1,6 @@
 /*
- * Each worker walks over its connections once, and holds the leading ones in a heap. So a page costs
- * a comparison for most connections, and memory for the lines that are shown. The main thread
+ * Each worker walks over its connections once, and holds the leading ones in a heap. So a page
+ * costs a comparison for most connections, and memory for the lines that are shown. The main thread
  * merges the heaps.
  *
  * Invariant: all memory is there before any worker is asked.

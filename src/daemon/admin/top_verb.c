@@ -1,6 +1,6 @@
 /*
- * weir top: sends the console's command `top` again and again. The daemon sorts, so that the cost of
- * a page hardly depends on the number of connections.
+ * weir top: sends the console's command `top` again and again. The daemon sorts, so that the cost
+ * of a page hardly depends on the number of connections.
  *
  * Invariant: the terminal's settings are restored at the end, also after a signal. Lines of the
  * reply have no control characters (admin_command.h).

@@ -98,6 +98,8 @@ char *config_path(struct config *config, const char *directory, const char *name
 bool config_same_log(const struct config *a, const struct config *b, enum config_log log)
 {
 	const char *one = a->logs[log], *other = b->logs[log];
+	if (a->log_format != b->log_format)
+		return false;
 	return one == other || (one && other && strcmp(one, other) == 0);
 }
 

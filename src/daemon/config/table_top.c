@@ -1,5 +1,6 @@
 /* The keys of the configuration as a whole, of `guard` and of `limits`. */
 #include <weir/limits.h>
+#include <weir/log.h>
 
 #include "config.h"
 #include "key_rows.h"
@@ -39,6 +40,13 @@ static const struct section table_guard = {
 };
 
 /* -- the whole --------------------------------------------------------------------------------- */
+
+static const char *const log_format_words[] = {
+        [WEIR_LOG_TEXT] = "text",
+        [WEIR_LOG_LOGFMT] = "logfmt",
+        [WEIR_LOG_JSON] = "json",
+        NULL,
+};
 
 #define KEYS_STRUCT config
 static const struct key top_keys[] = {

@@ -212,6 +212,8 @@ int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 		error = dns_host_open_log(host, config->user, config->logs[LOG_DNS]);
 	if (error < 0 && starting)
 		return error;
+	if (host->log)
+		weir_log_set_format(host->log, (enum weir_log_format)config->log_format);
 	error = dns_host_set_secondaries(host, config, starting);
 	if (error == 0)
 		error = dns_host_make_zones(host, config);

@@ -220,6 +220,8 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 		say("the queue of the relay and its size change at the next start");
 	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
+	if (relay->log)
+		weir_log_set_format(relay->log, (enum weir_log_format)config->log_format);
 	int error = mail_relay_apply(relay, config);
 	if (error < 0)
 		say("the relay keeps its previous settings: %s", weir_error_text(error));

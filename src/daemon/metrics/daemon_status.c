@@ -234,7 +234,7 @@ static void status_write_listeners(struct status_writer *writer)
 /* The requests or commands of each protocol, and their results. */
 static void status_write_protocols(struct status_writer *writer)
 {
-	static const char *const results[] = {"1xx", "2xx", "3xx", "4xx", "5xx", "gone"};
+	static const char *const results[] = {"gone", "1xx", "2xx", "3xx", "4xx", "5xx"};
 	status_group(writer, "http");
 	for (unsigned i = 0; i < sizeof results / sizeof *results; i++)
 		status_number(writer, results[i],

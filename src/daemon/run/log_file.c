@@ -25,6 +25,23 @@ static struct log_file *log_file_find(struct weir_list *logs, const char *path)
 	return NULL;
 }
 
+static enum weir_log_format log_file_format;
+
+void log_set_format(enum weir_log_format format)
+{
+	log_file_format = format;
+}
+
+static void log_file_failed(void *context, int error)
+{
+	const char *path = weir_log_path(context);
+	if (error < 0)
+		say("cannot write the log %s: %s; lines are lost until it can be written again",
+		        path, weir_error_text(error));
+	else
+		say("the log %s can be written again", path);
+}
+
 int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret)
 {
 	int fd = resources_open_log(user, path);
@@ -39,7 +56,11 @@ int log_create(struct weir_loop *loop, const char *user, const char *path, struc
 		        path);
 	else if (error < 0)
 		say("cannot write the log %s: %s", path, weir_error_text(error));
-	return error;
+	if (error < 0)
+		return error;
+	weir_log_set_format(*ret, log_file_format);
+	weir_log_on_failure(*ret, log_file_failed, *ret);
+	return 0;
 }
 
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
@@ -47,8 +68,10 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 {
 	struct log_file *file = log_file_find(logs, path);
 	*ret = file;
-	if (file)
+	if (file) {
+		weir_log_set_format(file->log, log_file_format);
 		return 0;
+	}
 	file = calloc(1, sizeof *file);
 	if (!file || !(file->path = strdup(path))) {
 		free(file);

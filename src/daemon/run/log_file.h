@@ -5,6 +5,12 @@
 #include <weir/log.h>
 #include <weir/list.h>
 
+/*
+ * Sets the form of lines, for all logs that are opened from here on. On the main thread, while no
+ * worker opens a log.
+ */
+void log_set_format(enum weir_log_format format);
+
 /* A log file, which servers use. */
 struct log_file {
 	struct weir_list link;

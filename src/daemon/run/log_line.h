@@ -12,13 +12,14 @@
 #include <weir/address.h>
 #include <weir/span.h>
 
-struct weir_buffer;
-struct weir_log;
+#include <weir/log.h>
+
 struct weir_loop;
 
 struct log_line {
 	struct weir_log *log;
 	struct weir_buffer *buffer; /* NULL: the log is full, and additions are dropped */
+	enum weir_log_format format;
 };
 
 /* `name` is the type of the listener, `what` the event. */
@@ -27,6 +28,7 @@ void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loo
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 
+/* Adds " key=value key=value"; values have no spaces, and are no text of a client. */
 void log_line_add(struct log_line *line, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 

@@ -36,6 +36,7 @@
 #include "dns_host.h"
 #include "endpoint.h"
 #include "load.h"
+#include "log_file.h"
 #include "mail_host.h"
 #include "mail_relay.h"
 #include "resources.h"
@@ -255,6 +256,8 @@ static bool serve_reload(struct daemon *daemon)
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
+	if (config)
+		log_set_format((enum weir_log_format)config->log_format);
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_host_update(daemon->dns, daemon->config, false);
@@ -426,6 +429,7 @@ static int serve_start(struct daemon *daemon)
 	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
+	log_set_format((enum weir_log_format)config->log_format);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
 	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);

@@ -110,6 +110,7 @@ static int serving_open_server(struct worker *worker, const struct plan *plan,
 	                {
 	                        .address = endpoint->actual,
 	                        .shared = true,
+	                        .name = endpoint->kind->name,
 	                        .bounds = plan->bounds,
 	                        .tls = serving_tls_of(&plan->contents, endpoint->kind),
 	                        .tls_upgrade = !endpoint->kind->secure,

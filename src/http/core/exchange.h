@@ -20,6 +20,7 @@
 #include <weir/buffer.h>
 #include <weir/http.h>
 #include <weir/limits.h>
+#include <weir/log.h>
 #include <weir/loop.h>
 
 #include "date.h"
@@ -43,7 +44,10 @@ struct http_loop {
 	int64_t date_s;
 	char opening[OPENING_SIZE + 1];
 	int64_t log_date_s;
-	char log_date[40]; /* of that second */
+	char log_date[40];     /* of that second */
+	const int64_t *now_ms; /* the loop's */
+	uint32_t log_ids;      /* the last one */
+	uint32_t log_ids_base; /* chance: before each of them */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
@@ -140,8 +144,10 @@ struct weir_http_exchange {
 	/* the reply */
 	uint8_t framing; /* enum http_framing */
 	uint16_t status;
-	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
+	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
+	uint8_t log_format;        /* enum weir_log_format */
+	uint32_t log_id;           /* of the request, in its lines; 0: none yet */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
 	void (*release_lent)(void *context);
@@ -167,7 +173,6 @@ struct weir_http_exchange {
 	bool received : 1;           /* weir_http_receive was called */
 	bool paused : 1;             /* by the receiver */
 	bool compress : 1;           /* weir_http_compress has decided so */
-	bool malformed : 1;          /* the request, when it was replied to */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */

@@ -14,12 +14,8 @@ static const char *const http_metrics_methods[HTTP_METRICS_METHODS] = {
         [WEIR_HTTP_OTHER] = "other",
 };
 
-enum {
-	HTTP_METRICS_GONE = HTTP_METRICS_RESULTS - 1
-};
-
 static const char *const http_metrics_results[HTTP_METRICS_RESULTS] = {
-        "1xx", "2xx", "3xx", "4xx", "5xx", "gone"};
+        "gone", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 static const struct weir_metric_label http_metrics_method = {
         "method", http_metrics_methods, HTTP_METRICS_METHODS};
@@ -73,22 +69,4 @@ void http_metrics_join(
 		if (!site->cells)
 			site->cells = otherwise;
 	}
-}
-
-void http_metrics_count(
-        const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
-{
-	struct http_cells *cells = exchange->site ? exchange->site->cells : exchange->server->cells;
-	unsigned class = exchange->status / 100u - 1;
-	unsigned result =
-	        why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_GONE ? HTTP_METRICS_GONE : class;
-	weir_metric_add(&cells->requests[exchange->method][result], 1);
-	weir_metric_observe_ms(
-	        cells->took_ms, weir_loop_now_ms(exchange->loop) - exchange->begun_ms);
-	if (sent)
-		weir_metric_add(&cells->sent, sent);
-	if (exchange->body_got)
-		weir_metric_add(&cells->received, exchange->body_got);
-	if (exchange->malformed)
-		weir_metric_add(&cells->malformed, 1);
 }

@@ -7,7 +7,7 @@
 
 enum {
 	HTTP_METRICS_METHODS = WEIR_HTTP_TRACE + 1,
-	HTTP_METRICS_RESULTS = 6, /* 1xx to 5xx, and clients that went before the end */
+	HTTP_METRICS_RESULTS = 6, /* clients that went before the end, and 1xx to 5xx */
 };
 
 struct http_cells {
@@ -18,8 +18,6 @@ struct http_cells {
 	uint64_t malformed;
 };
 
-struct weir_http_exchange;
-
 /*
  * Returns the cells of the site whose first name this is; NULL: it has none. Returns NULL without
  * memory.
@@ -29,9 +27,5 @@ struct http_cells *http_metrics_of_site(struct weir_loop *loop, const char *name
 /* Gives each site its cells; without memory they are `otherwise`. */
 void http_metrics_join(
         struct weir_loop *loop, const struct weir_http_sites *sites, struct http_cells *otherwise);
-
-/* Counts an exchange at its end. `sent` are the bytes of the body that were sent. */
-void http_metrics_count(
-        const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why);
 
 #endif
