@@ -240,6 +240,7 @@ struct weir_http_site {
 	const char *const *names; /* up to NULL: "example.org", "*.example.org"; borrowed */
 	struct weir_http_handler *handlers;
 	struct weir_http_site *next;
+	struct http_cells *cells; /* the library's own: what is counted; NULL at first */
 };
 
 /*

@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 
 #include <weir/error.h>
+#include <weir/metrics.h>
 
 #include "data_connection.h"
+#include "ftp_metrics.h"
 #include "listing.h"
 #include "session.h"
 #include "transfer.h"
@@ -177,7 +179,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	setsockopt(weir_channel_ref(channel).fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	if (ftp_session_count(session) < 0) {
-		weir_loop_counters(session->server->loop)->limits_hit++;
+		weir_metric_add(&weir_loop_counters(session->server->loop)->limits_hit, 1);
 		FTP_REPLY(session, "421 Too many sessions; try again later.");
 		weir_channel_close(channel);
 		return 0;

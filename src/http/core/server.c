@@ -90,9 +90,14 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
 	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
+	server->cells = http_metrics_of_site(loop, NULL);
+	if (!server->cells)
+		goto error_server;
+	http_metrics_join(loop, options->sites, server->cells);
 	server->references = 1;
 	server->sites = options->sites;
 	server->log = options->log;
+	server->loop = loop;
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
 	                .listener = options->listener,
@@ -115,6 +120,7 @@ error_server:
 void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites)
 {
 	struct weir_http_sites *old = server->sites;
+	http_metrics_join(server->loop, sites, server->cells);
 	server->sites = sites;
 	weir_http_sites_release(old);
 }
