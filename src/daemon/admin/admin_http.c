@@ -197,20 +197,15 @@ static int admin_http_open(struct admin_http *http, const struct weir_address *a
 	struct weir_http_sites *sites = weir_http_sites_create(handlers);
 	if (!sites)
 		return -ENOMEM;
-	struct weir_http_options options = {
-	        .listener =
-	                {
-	                        .passive = address == NULL,
-	                        .name = "admin",
-	                        .bounds =
-	                                {
-	                                        .channels_max = ADMIN_HTTP_CONNECTIONS_MAX,
-	                                        .idle_ms = ADMIN_HTTP_IDLE_MS,
-	                                        .progress_ms = ADMIN_HTTP_PROGRESS_MS,
-	                                },
-	                },
-	        .sites = sites,
-	};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
+	struct weir_bounds *bounds = &options.listener.bounds;
+	options.listener.passive = address == NULL;
+	options.listener.name = "admin";
+	bounds->channels_max = ADMIN_HTTP_CONNECTIONS_MAX;
+	bounds->idle_ms = ADMIN_HTTP_IDLE_MS;
+	bounds->progress_ms = ADMIN_HTTP_PROGRESS_MS;
+	options.sites = sites;
 	if (address)
 		options.listener.address = *address;
 	return weir_http_create(http->options.loop, &options, ret);

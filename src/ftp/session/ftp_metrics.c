@@ -17,6 +17,7 @@ static const char *const ftp_metrics_kinds[FTP_METRICS_EVENTS] = {
         [WEIR_FTP_RECEIVED] = "received",
         [WEIR_FTP_LISTED] = "listed",
         [WEIR_FTP_CHANGED] = "changed",
+        [WEIR_FTP_HOME] = "home",
 };
 
 static const struct weir_metric_label ftp_metrics_verb = {
@@ -33,7 +34,7 @@ static const struct weir_metric ftp_metrics_rows[] = {
                 .cell = WEIR_METRIC_CELL(struct ftp_cells, commands),
                 .labels = {&ftp_metrics_verb, &ftp_metrics_outcome}},
         {.name = "weir_ftp_events_total",
-                .help = "Logins, ends of sessions, transfers, listings and changes",
+                .help = "Logins, ends of sessions, transfers, listings, changes, homes",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct ftp_cells, events),
                 .labels = {&ftp_metrics_event, &ftp_metrics_result}},

@@ -7,7 +7,7 @@
 
 enum {
 	FTP_METRICS_VERBS = 55, /* the rows of the table of verbs, and unknown ones */
-	FTP_METRICS_EVENTS = WEIR_FTP_CHANGED + 1,
+	FTP_METRICS_EVENTS = WEIR_FTP_HOME + 1,
 };
 
 struct ftp_cells {

@@ -28,6 +28,7 @@ static struct ftp_session *ftp_session_session_of(const struct weir_channel *cha
 static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
 {
 	struct weir_ftp_server *server = session->server;
+	ftp_metrics_count(server->cells, event);
 	if (!server->log)
 		return;
 	event->peer = weir_channel_peer(session->channel);

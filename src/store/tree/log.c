@@ -61,7 +61,7 @@ struct log_written {
 struct weir_log {
 	struct weir_loop *loop;
 	char *path;
-	int (*open)(const char *path);
+	weir_log_open_fn *open;
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -371,7 +371,7 @@ void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format, 
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, int (*open)(const char *path),
+int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, weir_log_open_fn *open,
         struct weir_log **ret)
 {
 	struct weir_log *log = calloc(1, sizeof *log);

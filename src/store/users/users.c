@@ -11,12 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "users_state.h"
-#include "refcount.h"
 
 enum {
 	DES_SIZE = 13,
@@ -25,7 +24,7 @@ enum {
 
 struct users_parser {
 	struct weir_users *users;
-	void (*report)(void *context, unsigned line, const char *text);
+	weir_users_report_fn *report;
 	void *context;
 	unsigned line;
 	int error;
@@ -201,8 +200,7 @@ static int users_make_buckets(struct weir_users *users)
 }
 
 /* Takes over the text, also on failure. */
-static int users_make(struct weir_buffer *text,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
+static int users_make(struct weir_buffer *text, weir_users_report_fn *report, void *context,
         struct weir_users **ret)
 {
 	struct weir_users *users = calloc(1, sizeof *users);
@@ -229,27 +227,21 @@ static int users_make(struct weir_buffer *text,
 	return parser.error;
 }
 
-int weir_users_parse(struct weir_span text,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_users **ret)
+int weir_users_parse(
+        struct weir_span text, weir_users_report_fn *report, void *context, struct weir_users **ret)
 {
 	struct weir_buffer copy = {0};
 	int error = weir_buffer_append(&copy, text.data, text.size, WEIR_USERS_FILE_MAX);
 	return error < 0 ? error : users_make(&copy, report, context, ret);
 }
 
-int weir_users_load(const char *path,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_users **ret)
+int weir_users_load(
+        const char *path, weir_users_report_fn *report, void *context, struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_USERS_FILE_MAX);
-	if (fd >= 0)
-		close(fd);
+	int error = file_read_whole(AT_FDCWD, path, 0, WEIR_USERS_FILE_MAX, &text);
 	if (error == 0)
 		return users_make(&text, report, context, ret);
-	weir_buffer_finish(&text);
 	if (report)
 		report(context, 0, weir_error_text(error));
 	return error;
