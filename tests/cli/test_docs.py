@@ -82,7 +82,7 @@ def test_manual_builds(page):
 @pytest.mark.parametrize(
     "words, expected",
     [
-        (["weir", "s"], ["serve"]),
+        (["weir", "s"], ["serve", "status"]),
         (["weir", "serve", "--w"], ["--workers"]),
         (["weir", "check", "--c"], ["--config"]),
         (["weir", "serve", "--access-log", "of"], ["off"]),

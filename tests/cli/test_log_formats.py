@@ -117,7 +117,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(configured, tmp_path, site):
 
 
 def test_the_form_changes_with_a_reload(configured, tmp_path, site):
-    server = configured("sites: [{root: site}]\naccess-log: log\n")
+    server = configured("sites: [{root: site}]\naccess-log: log\nworkers: 1\n")
     server.get("/")
     text = (tmp_path / "weir.yaml").read_text()
     (tmp_path / "weir.yaml").write_text(text + "log-format: json\n")
