@@ -118,7 +118,7 @@ int passwd(int count, char **arguments);
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 
-/* -- the admin socket, for verbs that ask the daemon -------------------------------------------- */
+/* -- the admin socket, for verbs that ask the daemon ------------------------------------------- */
 
 /*
  * Stores the path of the socket, which is `socket` or that of the configuration `config` (NULL: the

@@ -10,7 +10,7 @@ struct weir_loop;
 struct admin_dns {
 	struct admin_table table;
 	struct dns_shared *const *shared; /* NULL at first */
-	struct weir_loop *loop;       /* for its clocks */
+	struct weir_loop *loop;           /* for its clocks */
 };
 
 /* Fills it; `table` can be registered then. */
