@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -69,7 +69,7 @@ _weir() {
 		return
 		;;
 	serve:--admin)
-		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
 		return
 		;;
 	serve:--access-log)
@@ -136,6 +136,26 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	status:--config | status:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	status:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	top:--config | top:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	top:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	top:--sort)
+		mapfile -t COMPREPLY < <(compgen -W 'quiet sent replies' -- "$word")
+		return
+		;;
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
@@ -149,7 +169,11 @@ _weir() {
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help connections close guard reload reopen drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users zones cache reload reopen drain' -- "$word") ;;
+	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;
+	status:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	top:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --sort --once --help' -- "$word") ;;
+	top:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	esac
 }
 

@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue console
+set -l verbs serve check config passwd queue console status top
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -9,6 +9,8 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a config -d 'print
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user to a users file, or change a password'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 
 complete -c weir -n '__fish_seen_subcommand_from serve' -a '(__fish_complete_directories)'
@@ -28,7 +30,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l dot -x -a '127.0.0.1:
 complete -c weir -n '__fish_seen_subcommand_from serve' -l cert -r -F -d 'A certificate with its chain, in PEM, instead of the configured ones; it needs --key'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l key -r -F -d 'The private key of the certificate, in PEM; the first key belongs to the first certificate'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 8' -d 'The number of threads, each with its own connections; auto is one for each processor'
-complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -r -F -d 'The path of the admin socket, a Unix socket that weir console connects to'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -x -d 'The admin listener: the path of a Unix socket for weir console, weir status and /metrics, or an address for /metrics alone, or a list of both'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve, instead of the configured sites'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l doh -d 'Answer DNS over HTTPS (RFC 8484) at /dns-query of the first site'
@@ -63,7 +65,20 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help connections close guard reload reopen drain'
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users zones cache reload reopen drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from status' -a '(__fish_complete_users)'
+complete -c weir -n '__fish_seen_subcommand_from status' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from status' -l admin -r -F -d 'The path of the socket itself'
+complete -c weir -n '__fish_seen_subcommand_from status' -l json -d 'Print one object of JSON'
+complete -c weir -n '__fish_seen_subcommand_from status' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from top' -a '(__fish_complete_users)'
+complete -c weir -n '__fish_seen_subcommand_from top' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from top' -l admin -r -F -d 'The path of the socket itself'
+complete -c weir -n '__fish_seen_subcommand_from top' -l sort -x -a 'quiet sent replies' -d 'The first order: quiet, the time since the last byte; sent, bytes sent; or replies, those that are pending. Default: quiet'
+complete -c weir -n '__fish_seen_subcommand_from top' -l once -d 'Print one page and end'
+complete -c weir -n '__fish_seen_subcommand_from top' -l help -s h -d 'Print this text'

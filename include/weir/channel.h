@@ -177,6 +177,19 @@ WEIR_API enum weir_activity weir_channel_activity(const struct weir_channel *cha
 /* Milliseconds since the last byte came or went. */
 WEIR_API uint32_t weir_channel_quiet_ms(const struct weir_channel *channel);
 
+/*
+ * Returns the event that the channel waits for, in a word or three, for listings: "a request", "rest of request",
+ * "body", "reader", "handshake", "connection", "end of input"; or "the server" while a reply is
+ * being made.
+ */
+WEIR_API const char *weir_channel_waits_for(const struct weir_channel *channel);
+
+/* Bytes given to the kernel so far, before encryption. */
+WEIR_API uint64_t weir_channel_sent(const struct weir_channel *channel);
+
+/* Bytes that the kernel holds because the peer has not taken them; 0 if it does not say. */
+WEIR_API unsigned weir_channel_unsent(const struct weir_channel *channel);
+
 /* -- input ------------------------------------------------------------------------------------ */
 
 /*

@@ -77,6 +77,33 @@ struct weir_dns_cache_counters {
 WEIR_API void weir_dns_cache_counters(
         struct weir_dns_cache *cache, struct weir_dns_cache_counters *ret);
 
+/* An answer in the cache. Valid during the call. */
+struct weir_dns_cached {
+	struct weir_dns_name name; /* in lower case */
+	uint16_t type;
+	unsigned flags; /* of weir_dns_ask */
+	unsigned rcode;
+	int64_t left_s; /* until it expires; negative: it is stale */
+	size_t bytes;   /* of memory */
+};
+
+/*
+ * Calls `show(context, cached)` for the answers to questions for `name` and the names below it;
+ * NULL: all. It ends when `show` returns false. `now_s` are the seconds of weir_loop_now_ms. The
+ * cache is locked meanwhile: hits go on, and new answers wait. So `show` must be quick, and must
+ * not use the cache. Any thread.
+ */
+WEIR_API void weir_dns_cache_each(struct weir_dns_cache *cache, const struct weir_dns_name *name,
+        uint32_t now_s, bool (*show)(void *context, const struct weir_dns_cached *cached),
+        void *context);
+
+/*
+ * Removes the answers to questions for `name` and the names below it; NULL: all. Returns their
+ * number. A question that is being asked may put its answer in afterwards. Any thread.
+ */
+WEIR_API size_t weir_dns_cache_flush(
+        struct weir_dns_cache *cache, const struct weir_dns_name *name);
+
 /* -- lookups ----------------------------------------------------------------------------------- */
 
 /*

@@ -79,6 +79,7 @@ WEIR_API void weir_dns_zone_release(struct weir_dns_zone *zone);
 struct weir_dns_zone_info {
 	struct weir_dns_name name;
 	uint32_t serial;
+	int64_t made_s; /* when it was read or transferred, in seconds since 1970 */
 	uint32_t names; /* including those without records */
 	uint32_t records;
 	size_t bytes;         /* of memory */

@@ -251,6 +251,7 @@ struct weir_http_site {
 	const char *const *names; /* up to NULL: "example.org", "*.example.org"; borrowed */
 	struct weir_http_handler *handlers;
 	struct weir_http_site *next;
+	struct http_cells *cells; /* the library's own: what is counted; NULL at first */
 };
 
 /*
@@ -281,9 +282,10 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
  *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512
  *           "-" "curl/7.88" 0.004 + "example.org"
  *
- * The size is the number of the body's bytes that were sent. The time is followed by X if the
- * client went before the end, + if the connection stays open, - if it was closed. For a request
- * over TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ * The status is 499 if the client went before there was a reply. The size is the number of the
+ * body's bytes that were sent. The time is followed by X if the client went before the end, + if
+ * the connection stays open, - if it was closed. For a request over TLS the version precedes the
+ * time: "curl/7.88" TLSv1.3 0.004 + "example.org"
  *
  * The last field is the first of the site's names, or - if it has none, or if no request was
  * understood. The reason why input is malformed replaces the request line, or follows it if only

@@ -37,6 +37,10 @@ WEIR_C_BEGIN
 #define WEIR_BODY_RATE_MIN                                                                         \
 	4000 /* bytes a second that streamed input must keep up after WEIR_REQUEST_MS */
 
+/* -- metrics -- */
+#define WEIR_METRIC_SETS_MAX 4096 /* sets of one loop; further ones are counted as "other" */
+#define WEIR_METRIC_LABEL_MAX 255 /* bytes of the value of a label */
+
 /* -- output -- */
 #define WEIR_REPLIES_MAX 128 /* replies open or unsent in a channel; reading stops there (set) */
 #define WEIR_REPLIES_RECYCLED 256       /* replies whose memory a loop retains for reuse */

@@ -3,12 +3,15 @@
  *
  *   weir_log_begin ─▶ lines in memory ─▶ the work pool ─▶ the file
  *
- * When WEIR_LOG_QUEUE_MAX bytes are waiting, lines are dropped. The log reports how many.
+ * When WEIR_LOG_QUEUE_MAX bytes are waiting, lines are dropped. So are the lines that a full disk
+ * does not take; one that was written in part is removed again. The log counts them
+ * (weir/metrics.h), and reports their number as soon as it can be written.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weir/api.h>
 #include <weir/limits.h>
@@ -37,6 +40,26 @@ WEIR_API int weir_log_adopt(struct weir_loop *loop, const char *path, int fd,
         weir_log_open_fn *open, struct weir_log **ret);
 
 /*
+ * Has `failed(context, error)` called when writing fails, with the negative errno, and again with 0
+ * when lines are written again. NULL: nothing is called.
+ */
+WEIR_API void weir_log_on_failure(
+        struct weir_log *log, void (*failed)(void *context, int error), void *context);
+
+WEIR_API const char *weir_log_path(const struct weir_log *log);
+
+/* The form of the lines. */
+enum weir_log_format {
+	WEIR_LOG_TEXT,   /* as each log has always had them */
+	WEIR_LOG_LOGFMT, /* key=value, key="text" */
+	WEIR_LOG_JSON,   /* an object a line */
+};
+
+/* For the lines from here on. WEIR_LOG_TEXT at first. */
+WEIR_API void weir_log_set_format(struct weir_log *log, enum weir_log_format format);
+WEIR_API enum weir_log_format weir_log_format(const struct weir_log *log);
+
+/*
  * Opens the path anew, after it was rotated. Returns 0, or a negative errno: the old file stays
  * in use.
  */
@@ -58,6 +81,20 @@ WEIR_API void weir_log_end(struct weir_log *log);
  * can neither end a line or a quoted string nor control a terminal. `max` is as in weir/buffer.h.
  */
 WEIR_API void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max);
+
+/*
+ * The parts of a line of WEIR_LOG_LOGFMT or WEIR_LOG_JSON: open, fields, close. A key is a word.
+ * Text may be a peer's: in JSON, bytes that are not printable ASCII become \u00HH, as if it was
+ * Latin-1; in logfmt, text is quoted and escaped by weir_log_escape. Without room the line is cut
+ * off.
+ */
+WEIR_API void weir_log_open_line(struct weir_buffer *line, enum weir_log_format format, size_t max);
+WEIR_API void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format,
+        const char *key, struct weir_span text, size_t max);
+WEIR_API void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format,
+        const char *key, uint64_t number, size_t max);
+WEIR_API void weir_log_close_line(
+        struct weir_buffer *line, enum weir_log_format format, size_t max);
 
 WEIR_C_END
 

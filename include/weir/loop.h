@@ -230,13 +230,23 @@ WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
 WEIR_API int weir_work_submit(
         struct weir_loop *loop, struct weir_work *work, weir_work_fn *run, weir_work_fn *done);
 
+struct weir_lane_info {
+	unsigned queued;  /* tasks that wait for a thread */
+	unsigned threads; /* that have been started */
+	unsigned idle;    /* of these, without a task */
+	uint64_t submitted;
+	uint64_t refused; /* because too many were waiting */
+};
+
+/* Any thread. */
+WEIR_API void weir_work_info(enum weir_lane lane, struct weir_lane_info *ret);
+
 /* -- counters ---------------------------------------------------------------------------------- */
 
 #define WEIR_COUNTERS(COUNT)                                                                       \
 	COUNT(channels_opened)                                                                     \
 	COUNT(channels_closed)                                                                     \
 	COUNT(channels_refused)                                                                    \
-	COUNT(requests)                                                                            \
 	COUNT(bytes_in)                                                                            \
 	COUNT(bytes_out)                                                                           \
 	COUNT(receives)                                                                            \
@@ -251,8 +261,8 @@ WEIR_API int weir_work_submit(
 	COUNT(work_submitted)
 
 /*
- * Each loop has one set, which only its thread writes. Another thread may read values that are some
- * turns old.
+ * Each loop has one set, which only its thread writes (weir_metric_add). Another thread may read
+ * values by weir_metric_read (weir/metrics.h).
  */
 struct weir_counters {
 #define WEIR_COUNTER_FIELD(name) uint64_t name;

@@ -109,6 +109,12 @@ WEIR_API struct weir_mail_sink *weir_mail_queue_sink(struct weir_mail_queue *que
 /* Returns the number of messages. Any thread. */
 WEIR_API size_t weir_mail_queue_count(struct weir_mail_queue *queue);
 
+/*
+ * Returns when the oldest message arrived, in seconds since 1970; INT64_MAX if there is none. It
+ * looks at all messages if the oldest one has been removed since the last call. Any thread.
+ */
+WEIR_API int64_t weir_mail_queue_oldest_s(struct weir_mail_queue *queue);
+
 /* -- claiming messages; on one loop ------------------------------------------------------------ */
 
 /* A message may have become due. Called on the loop that listens. */

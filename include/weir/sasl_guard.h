@@ -84,6 +84,15 @@ WEIR_API uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_
 
 /* -- the state --------------------------------------------------------------------------------- */
 
+struct weir_guard_counters {
+	uint64_t passed;  /* right passwords */
+	uint64_t failed;  /* wrong ones */
+	uint64_t delayed; /* answers to either that were delayed */
+};
+
+/* Any thread. */
+WEIR_API void weir_guard_counters(struct weir_guard *guard, struct weir_guard_counters *ret);
+
 struct weir_guard_entry {
 	struct weir_network network;
 	unsigned count;    /* of wrong passwords */

@@ -42,6 +42,11 @@ typedef void weir_proxy_failed_fn(void *context, const struct weir_address *peer
 struct weir_listener {
 	struct weir_address address; /* port 0: any free port; see weir_server_address */
 	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	/*
+	 * Does not listen: weir_server_adopt brings the connections. The address is a name then.
+	 */
+	bool passive;
+	const char *name; /* for metrics; copied; NULL: the name of the protocol */
 	struct weir_bounds bounds;
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -104,6 +109,13 @@ WEIR_API struct weir_policy *weir_server_policy(const struct weir_server *server
 
 /* The address on which it listens, with the port that the system has chosen for port 0. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);
+
+/*
+ * Serves a connected socket that was accepted elsewhere, as if the server had accepted it. On
+ * success it belongs to the server. Returns 0, WEIR_E_LIMIT if the server has no room, or a
+ * negative errno.
+ */
+WEIR_API int weir_server_adopt(struct weir_server *server, int fd, const struct weir_address *peer);
 
 /* The number of its channels. */
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);

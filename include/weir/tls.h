@@ -106,6 +106,9 @@ WEIR_API void weir_tls_release(struct weir_tls *tls);
  */
 WEIR_API int64_t weir_tls_expires_s(const struct weir_tls *tls);
 
+/* When the certificate with this index expires; INT64_MAX if there is none. */
+WEIR_API int64_t weir_tls_certificate_expires_s(const struct weir_tls *tls, size_t index);
+
 /* The result of a handshake. Spans and texts are valid as long as the channel is secure. */
 struct weir_tls_info {
 	const char *version;   /* "TLSv1.3" */

@@ -68,6 +68,13 @@ WEIR_API void weir_users_release(struct weir_users *users);
 WEIR_API size_t weir_users_count(const struct weir_users *users);
 
 /*
+ * Stores the name of the user with this index, in no order, and whether the user is locked. Returns
+ * false if there is none. The name is valid as long as the snapshot.
+ */
+WEIR_API bool weir_users_name(
+        const struct weir_users *users, size_t index, struct weir_span *ret_name, bool *ret_locked);
+
+/*
  * Finds the first user of the file that is not locked, as an example for people to try. Returns
  * false if there is none. The name is valid as long as the snapshot.
  */

@@ -42,6 +42,14 @@ void arena_free(struct arena *arena)
 	arena_init(arena, arena->retained);
 }
 
+size_t arena_size(const struct arena *arena)
+{
+	size_t size = 0;
+	for (const struct arena_block *block = arena->first; block; block = block->next)
+		size += sizeof *block + block->size;
+	return size;
+}
+
 static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 {
 	if (size < arena->retained)

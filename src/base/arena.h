@@ -22,6 +22,9 @@ struct arena {
 void arena_init(struct arena *arena, size_t retained);
 void arena_free(struct arena *arena);
 
+/* Returns the bytes of memory that it holds. */
+size_t arena_size(const struct arena *arena);
+
 /* Return `size` bytes, aligned for any type or unaligned; or NULL without memory. */
 void *arena_reserve(struct arena *arena, size_t size);
 char *arena_reserve_bytes(struct arena *arena, size_t size);

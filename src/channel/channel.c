@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
+#include "probe.h"
 
 uint32_t channel_clock(const struct weir_channel *channel)
 {
@@ -117,7 +119,9 @@ void channel_destroy(struct weir_channel *channel)
 	weir_loop_cancel(group->loop, &channel->task);
 	weir_list_remove(&channel->link);
 	group->count--;
-	weir_loop_counters(group->loop)->channels_closed++;
+	weir_metric_add(&group->counters->channels_closed, 1);
+	weir_metric_subtract(&group->cells->open, 1);
+	PROBE3(closed, channel->watch.fd, channel->error, channel->sent);
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	/* The protocol does not know accepted channels whose PROXY header or handshake failed. */
 	if (group->protocol->close && (channel->opened || !group->listener))
@@ -413,7 +417,9 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	}
 	weir_list_append(&group->channels, &channel->link);
 	group->count++;
-	weir_loop_counters(group->loop)->channels_opened++;
+	weir_metric_add(&group->counters->channels_opened, 1);
+	weir_metric_add(&group->cells->opened, 1);
+	weir_metric_add(&group->cells->open, 1);
 	channel_arm(channel);
 	return channel;
 }
@@ -487,6 +493,17 @@ enum weir_activity weir_channel_activity(const struct weir_channel *channel)
 	if (channel->reply_count)
 		return WEIR_ACTIVITY_REPLYING;
 	return channel_idle(channel) ? WEIR_ACTIVITY_IDLE : WEIR_ACTIVITY_RECEIVING;
+}
+
+uint64_t weir_channel_sent(const struct weir_channel *channel)
+{
+	return channel->sent;
+}
+
+unsigned weir_channel_unsent(const struct weir_channel *channel)
+{
+	int bytes = 0;
+	return ioctl(channel->watch.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (unsigned)bytes : 0;
 }
 
 uint32_t weir_channel_quiet_ms(const struct weir_channel *channel)

@@ -22,6 +22,8 @@
 #include <weir/server.h>
 #include <weir/transport.h>
 
+#include "channel_metrics.h"
+
 /* The shared state of the channels of a server on one loop, or of one outgoing channel. */
 struct channel_group {
 	struct weir_loop *loop;
@@ -35,6 +37,8 @@ struct channel_group {
 	struct permits_member *member; /* or NULL: without permits */
 	struct weir_list member_link;
 	void (*channel_gone)(struct channel_group *group); /* one was freed; may free the group */
+	struct weir_counters *counters;                    /* of the loop */
+	struct channel_cells *cells;                       /* never NULL */
 
 	const struct weir_listener *listener; /* of a server; or NULL */
 	struct weir_tls *tls;        /* from the first byte, or NULL; borrowed from the listener */

@@ -12,6 +12,7 @@
 
 #include <weir/datagram.h>
 #include <weir/loop.h>
+#include <weir/metrics.h>
 
 enum {
 	BATCH = WEIR_DATAGRAMS_BATCH,
@@ -101,9 +102,10 @@ static void datagram_send_batch(struct weir_datagrams *datagrams, unsigned count
 	struct weir_counters *counters = weir_loop_counters(datagrams->loop);
 	for (unsigned sent = 0; sent < count;) {
 		int done = sendmmsg(datagrams->watch.fd, datagrams->out + sent, count - sent, 0);
-		counters->sends++;
+		weir_metric_add(&counters->sends, 1);
 		for (int i = 0; i < done; i++)
-			counters->bytes_out += datagrams->out[sent + (unsigned)i].msg_len;
+			weir_metric_add(
+			        &counters->bytes_out, datagrams->out[sent + (unsigned)i].msg_len);
 		if (done > 0)
 			sent += (unsigned)done;
 		else if (errno == EAGAIN || errno == ENOBUFS)
@@ -143,13 +145,13 @@ static void datagram_answer_batch(struct weir_datagrams *datagrams, unsigned cou
 		        .peer = &datagrams->peers[i],
 		        .local = &local,
 		};
-		weir_loop_counters(datagrams->loop)->bytes_in += datagram.bytes.size;
+		weir_metric_add(
+		        &weir_loop_counters(datagrams->loop)->bytes_in, datagram.bytes.size);
 		size_t size = datagrams->answer(datagrams->context, &datagram,
 		        datagrams->replies + replies * datagrams->reply_max, datagrams->reply_max);
 		if (size)
 			datagram_prepare_reply(datagrams, i, replies++, &local, size);
 	}
-	weir_loop_counters(datagrams->loop)->requests += count;
 	datagram_send_batch(datagrams, replies);
 }
 
@@ -163,7 +165,7 @@ static unsigned datagram_receive_batch(struct weir_datagrams *datagrams)
 		message->msg_flags = 0;
 	}
 	int got = recvmmsg(datagrams->watch.fd, datagrams->in, BATCH, MSG_DONTWAIT, NULL);
-	weir_loop_counters(datagrams->loop)->receives++;
+	weir_metric_add(&weir_loop_counters(datagrams->loop)->receives, 1);
 	return got < 0 ? 0 : (unsigned)got;
 }
 
@@ -300,10 +302,10 @@ int weir_datagrams_send(struct weir_datagrams *datagrams, const struct weir_addr
 	        .msg_iovlen = 1,
 	};
 	datagram_set_local(&message, &control, local);
-	weir_loop_counters(datagrams->loop)->sends++;
+	weir_metric_add(&weir_loop_counters(datagrams->loop)->sends, 1);
 	if (sendmsg(datagrams->watch.fd, &message, 0) < 0)
 		return -errno;
-	weir_loop_counters(datagrams->loop)->bytes_out += bytes.size;
+	weir_metric_add(&weir_loop_counters(datagrams->loop)->bytes_out, bytes.size);
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
+#include "probe.h"
 #include "producer_internal.h"
 
 /* -- sending ----------------------------------------------------------------------------------- */
@@ -67,7 +68,7 @@ static ssize_t channel_flush_send_pieces(
 			put = channel_flush_send_memory(channel, pieces, i, count, &next);
 			size = channel_flush_memory_size(pieces, i, next);
 		}
-		weir_loop_counters(channel->group->loop)->sends++;
+		weir_metric_add(&channel->group->counters->sends, 1);
 		if (put == -EAGAIN || put == -EINTR)
 			put = 0;
 		if (put < 0)
@@ -104,7 +105,9 @@ static void channel_flush_note_sent(struct weir_channel *channel, size_t size)
 		return;
 	channel->sent += size;
 	channel->progress_at_ms = channel_clock(channel);
-	weir_loop_counters(channel->group->loop)->bytes_out += size;
+	weir_metric_add(&channel->group->counters->bytes_out, size);
+	weir_metric_add(&channel->group->cells->bytes_out, size);
+	PROBE2(flush, channel->watch.fd, size);
 }
 
 /* -- the remainder ----------------------------------------------------------------------------- */
@@ -181,7 +184,8 @@ static enum reply_state channel_flush_asked(
 	case WEIR_MORE:
 		break;
 	case WEIR_WAIT:
-		weir_loop_counters(channel->group->loop)->producer_waits++;
+		PROBE2(wait, channel->watch.fd, reply->producer);
+		weir_metric_add(&channel->group->counters->producer_waits, 1);
 		return reply->woken ? REPLY_READY : REPLY_WAITING;
 	case WEIR_DONE:
 		return REPLY_DONE;

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
+#include "probe.h"
 
 /* -- callbacks of the cutter ------------------------------------------------------------------- */
 
@@ -31,7 +32,8 @@ static void channel_input_on_request(struct weir_cutter *cutter, struct weir_spa
 	struct weir_channel *channel = channel_input_channel_of(cutter);
 	if (!channel->expects_body)
 		channel->request_at_ms = channel_clock(channel);
-	weir_loop_counters(channel->group->loop)->requests++;
+	weir_metric_add(&channel->group->cells->requests, 1);
+	PROBE2(request, channel->watch.fd, request.size);
 	/* The end of a stream is reported also if its last piece made the protocol pause. */
 	if (channel->phase < CHANNEL_CLOSING)
 		channel->group->protocol->request(channel, request);
@@ -47,7 +49,8 @@ static void channel_input_on_piece(struct weir_cutter *cutter, struct weir_span 
 static void channel_input_on_overflow(struct weir_cutter *cutter, int error)
 {
 	struct weir_channel *channel = channel_input_channel_of(cutter);
-	weir_loop_counters(channel->group->loop)->limits_hit++;
+	weir_metric_add(&channel->group->counters->limits_hit, 1);
+	weir_metric_add(&channel->group->cells->limits_hit, 1);
 	if (channel->group->protocol->overflow)
 		channel->group->protocol->overflow(channel, error);
 	else
@@ -86,7 +89,8 @@ static void channel_input_pay(struct weir_channel *channel, size_t size)
 
 void channel_input_note(struct weir_channel *channel, size_t size)
 {
-	weir_loop_counters(channel->group->loop)->bytes_in += size;
+	weir_metric_add(&channel->group->counters->bytes_in, size);
+	weir_metric_add(&channel->group->cells->bytes_in, size);
 	channel->progress_at_ms = channel_clock(channel);
 	if (channel->expects_body || channel->cutter.streamed)
 		channel_input_pay(channel, size);
@@ -97,7 +101,7 @@ size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
 	        channel->transport, channel->watch.fd, buffer, room);
-	weir_loop_counters(channel->group->loop)->receives++;
+	weir_metric_add(&channel->group->counters->receives, 1);
 	if (got > 0) {
 		channel_input_note(channel, (size_t)got);
 		if (channel->transport->at_end)
@@ -164,7 +168,7 @@ void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
 void weir_channel_pause(struct weir_channel *channel)
 {
 	if (!channel->paused)
-		weir_loop_counters(channel->group->loop)->reads_paused++;
+		weir_metric_add(&channel->group->counters->reads_paused, 1);
 	channel->paused = true;
 	channel_schedule(channel);
 }
@@ -263,7 +267,7 @@ void channel_divert_gathered(struct weir_channel *channel)
 void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 {
 	weir_channel_resume(channel);
-	weir_loop_counters(channel->group->loop)->receives++;
+	weir_metric_add(&channel->group->counters->receives, 1);
 	if (size)
 		channel_input_note(channel, size);
 	channel->cutter.before += size;

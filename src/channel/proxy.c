@@ -52,7 +52,7 @@ static int channel_proxy_consume(struct weir_channel *channel, char *buffer, siz
 	ssize_t got = recv(fd, buffer, size, 0);
 	if (got != (ssize_t)size)
 		return got < 0 ? -errno : -EIO;
-	weir_loop_counters(channel->group->loop)->bytes_in += size;
+	weir_metric_add(&channel->group->counters->bytes_in, size);
 	return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one) < 0 ? -errno : 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
+#include "probe.h"
 #include "transport_internal.h"
 
 /* -- recycled memory --------------------------------------------------------------------------- */
@@ -133,6 +134,7 @@ void channel_replies_pop_sent(struct weir_channel *channel)
 		if (first->state != REPLY_DONE || first->end > channel->sent)
 			return;
 		channel_reply_remove_first(channel);
+		PROBE2(reply, channel->watch.fd, channel->sent);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
 		channel_reply_release(channel->group->loop, first);
 	}

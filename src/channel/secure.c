@@ -107,7 +107,8 @@ static void channel_secure_count_begun(struct weir_channel *channel)
 	if (group->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
 		struct handshake *oldest =
 		        WEIR_CONTAINER(group->handshakes.next, struct handshake, link);
-		weir_loop_counters(group->loop)->limits_hit++;
+		weir_metric_add(&group->counters->limits_hit, 1);
+		weir_metric_add(&group->cells->limits_hit, 1);
 		channel_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
 	weir_list_append(&group->handshakes, link);
@@ -145,7 +146,8 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 {
 	struct channel_group *group = channel->group;
 	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
-	weir_loop_counters(group->loop)->handshake_failures++;
+	weir_metric_add(&group->counters->handshake_failures, 1);
+	weir_metric_add(&group->cells->handshakes[CHANNEL_HANDSHAKE_FAILED], 1);
 	const struct weir_listener *listener = group->listener;
 	if (listener && listener->tls_failed)
 		listener->tls_failed(
@@ -160,6 +162,16 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 	if (plain && group->tls_refusal)
 		weir_channel_push_static(channel, group->tls_refusal);
 	channel_schedule(channel);
+}
+
+static void channel_secure_count_complete(const struct weir_channel *channel)
+{
+	struct weir_tls_info info;
+	bool resumed = weir_channel_tls(channel, &info) && info.resumed;
+	weir_metric_add(&channel->group->counters->handshakes, 1);
+	weir_metric_add(&channel->group->cells->handshakes[resumed ? CHANNEL_HANDSHAKE_RESUMED
+	                                                           : CHANNEL_HANDSHAKE_FULL],
+	        1);
 }
 
 bool channel_secure_step(struct weir_channel *channel)
@@ -180,7 +192,7 @@ bool channel_secure_step(struct weir_channel *channel)
 	}
 	size_t dropped = handshake_of(channel)->dropped;
 	channel_enter(channel, CHANNEL_OPEN);
-	weir_loop_counters(channel->group->loop)->handshakes++;
+	channel_secure_count_complete(channel);
 	channel->progress_at_ms = channel_clock(channel);
 	if (channel->opened && channel->group->protocol->secured)
 		channel->group->protocol->secured(channel, dropped);

@@ -15,6 +15,7 @@
 
 #include "channel_state.h"
 #include "helper.h"
+#include "probe.h"
 
 struct weir_server {
 	struct channel_group group;
@@ -67,6 +68,7 @@ static void server_group_init(struct channel_group *group)
 {
 	struct weir_bounds *bounds = &group->bounds;
 	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
+	group->counters = weir_loop_counters(group->loop);
 	weir_list_init(&group->channels);
 	weir_list_init(&group->handshakes);
 }
@@ -100,7 +102,7 @@ static void server_set_paused(struct weir_server *server, bool paused)
 
 static void server_accept_failed(struct weir_server *server, int error)
 {
-	weir_loop_counters(server->group.loop)->accept_failures++;
+	weir_metric_add(&server->group.counters->accept_failures, 1);
 	server_set_paused(server, true);
 	weir_timer_start(
 	        server->group.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
@@ -108,12 +110,41 @@ static void server_accept_failed(struct weir_server *server, int error)
 		server->listener.accept_failed(server->listener.context, error);
 }
 
+static void server_count_refused(struct weir_server *server)
+{
+	weir_metric_add(&server->group.counters->channels_refused, 1);
+	weir_metric_add(&server->group.cells->refused, 1);
+}
+
+static int server_serve(struct weir_server *server, int fd, const struct weir_address *peer)
+{
+	int error;
+	struct weir_channel *channel = channel_create(&server->group, fd, peer, false, &error);
+	if (!channel) {
+		server_count_refused(server);
+		return error;
+	}
+	PROBE2(accept, fd, server->group.protocol->name);
+	permits_channel_opened(&server->group);
+	if (channel->phase != CHANNEL_PROXIED)
+		channel_admit(channel, false);
+	return 0;
+}
+
+int weir_server_adopt(struct weir_server *server, int fd, const struct weir_address *peer)
+{
+	if (server->group.draining)
+		return WEIR_E_CLOSED;
+	if (!permits_available(&server->group) && !permits_make_room(&server->group))
+		return WEIR_E_LIMIT;
+	return server_serve(server, fd, peer);
+}
+
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
 static int server_accept_one(struct weir_server *server)
 {
 	struct weir_address peer = {0};
 	socklen_t size = sizeof peer;
-	int error;
 	int fd = accept4(server->watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		/* These are of the connection, not of the listener. */
@@ -125,19 +156,13 @@ static int server_accept_one(struct weir_server *server)
 	if (!weir_policy_trusts(policy, &peer) &&
 	        !weir_policy_admits(policy, &peer, weir_loop_now_ms(server->group.loop))) {
 		close(fd);
-		weir_loop_counters(server->group.loop)->channels_refused++;
+		server_count_refused(server);
 		return 0;
 	}
-	struct weir_channel *channel = channel_create(&server->group, fd, &peer, false, &error);
-	if (!channel) {
+	int error = server_serve(server, fd, &peer);
+	if (error < 0)
 		close(fd);
-		weir_loop_counters(server->group.loop)->channels_refused++;
-		return error;
-	}
-	permits_channel_opened(&server->group);
-	if (channel->phase != CHANNEL_PROXIED)
-		channel_admit(channel, false);
-	return 0;
+	return error;
 }
 
 static void server_wait_for_room(struct weir_server *server)
@@ -162,7 +187,8 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 			/* The next event reports whether another one waits. */
 			if (i > 0)
 				return;
-			weir_loop_counters(server->group.loop)->limits_hit++;
+			weir_metric_add(&server->group.counters->limits_hit, 1);
+			weir_metric_add(&server->group.cells->limits_hit, 1);
 			if (!permits_make_room(&server->group)) {
 				server_wait_for_room(server);
 				return;
@@ -284,6 +310,14 @@ static void server_free(struct weir_server *server)
 	free(server);
 }
 
+/* A port that the system chooses is 0 in the label: another port would be another series. */
+static int server_count_in_metrics(struct weir_server *server)
+{
+	server->group.cells = channel_metrics_of_listener(server->group.loop, &server->listener,
+	        server->group.protocol->name, &server->listener.address);
+	return server->group.cells ? 0 : -ENOMEM;
+}
+
 int weir_server_create(
         struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
 {
@@ -293,9 +327,15 @@ int weir_server_create(
 	struct weir_server *server = server_allocate(loop, options);
 	if (!server)
 		return -ENOMEM;
-	int fd = server_open_listener(&options->listener, &server->address);
-	int error = fd < 0 ? fd : permits_join(&server->group);
+	bool passive = options->listener.passive;
+	int fd = passive ? -1 : server_open_listener(&options->listener, &server->address);
+	int error = fd < 0 && !passive ? fd : permits_join(&server->group);
+	if (passive)
+		server->address = options->listener.address;
 	if (error == 0)
+		error = server_count_in_metrics(server);
+	server->watch.fd = -1;
+	if (error == 0 && !passive)
 		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
 	if (error == 0) {
 		*ret = server;
@@ -438,7 +478,10 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
 	else
 		weir_bounds_init(&group->bounds);
 	server_group_init(group);
-	struct weir_channel *channel = channel_create(group, fd, peer, true, &error);
+	group->cells = channel_metrics_of_outgoing(loop);
+	error = -ENOMEM;
+	struct weir_channel *channel =
+	        group->cells ? channel_create(group, fd, peer, true, &error) : NULL;
 	if (!channel) {
 		free(group);
 		return error;

@@ -76,7 +76,8 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 	};
 	const struct weir_protocol *protocol = channel->group->protocol;
 	bool closing = channel->phase >= CHANNEL_CLOSING;
-	weir_loop_counters(channel->group->loop)->timeouts++;
+	weir_metric_add(&channel->group->counters->timeouts, 1);
+	weir_metric_add(&channel->group->cells->timeouts[timing], 1);
 	if (timing == TIMING_HANDSHAKE) {
 		channel_secure_fail(channel, -ETIMEDOUT);
 		return;
@@ -146,6 +147,22 @@ unsigned channel_eviction_rank(const struct weir_channel *channel)
 		return 2;
 	return begun && since_progress >= WEIR_EVICT_STALLED_MS &&
 	       !channel_timeout_has_unread(channel);
+}
+
+const char *weir_channel_waits_for(const struct weir_channel *channel)
+{
+	static const char *const texts[] = {
+	        [TIMING_NONE] = "the server",
+	        [TIMING_IDLE] = "a request",
+	        [TIMING_REQUEST] = "rest of request",
+	        [TIMING_BODY] = "body",
+	        [TIMING_OUTPUT] = "reader",
+	        [TIMING_LINGER] = "end of input",
+	        [TIMING_CONNECT] = "connection",
+	        [TIMING_HANDSHAKE] = "handshake",
+	        [TIMING_GATHER] = "body",
+	};
+	return texts[channel_timeout_timing_of(channel)];
 }
 
 void channel_evict(struct weir_channel *channel)

@@ -9,6 +9,9 @@
 /* The scratch of this loop. The sender of an output resets it afterwards. */
 struct arena *loop_arena(struct weir_loop *loop);
 
+/* Points to the value of weir_loop_now_ms, for code that reads it for each request. */
+const int64_t *loop_clock(const struct weir_loop *loop);
+
 /*
  * A buffer of WEIR_RECEIVE_STREAMED_SIZE bytes, valid until control returns to the loop; NULL
  * without memory.

@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include <weir/metrics.h>
+
 #include "loop_internal.h"
 
 /* 512 slots of WEIR_TIMER_TICK_MS. One revolution takes 32 seconds; longer timers take several. */
@@ -28,6 +30,28 @@ struct task_queue {
 	struct weir_task *last;
 };
 
+/* The cells of the loop's own metrics. */
+struct loop_cells {
+	struct weir_counters counters;
+	uint64_t turn_ms[WEIR_METRIC_HISTOGRAM_CELLS];
+	uint64_t longest_turn_ms;
+	uint64_t arena_bytes;
+};
+
+enum {
+	METRICS_HASH_SIZE = 256
+};
+
+struct metrics_entry;
+
+/* All sets of the loop (metrics.c). */
+struct loop_metrics {
+	_Atomic(const struct weir_metric_set *) first; /* the newest; for any thread */
+	struct metrics_entry *hashed[METRICS_HASH_SIZE];
+	struct weir_metric_set own;
+	unsigned count;
+};
+
 struct weir_loop {
 	int epoll;
 	int wake; /* eventfd: something was posted */
@@ -49,6 +73,7 @@ struct weir_loop {
 
 	int64_t now_ms;
 	int64_t wall_s;
+	int64_t wall_next_ms; /* when it is to be read again */
 	uint64_t turns;
 	struct wheel wheel;
 
@@ -59,8 +84,13 @@ struct weir_loop {
 		void *object;
 	} objects[LOOP_OBJECTS_MAX];
 	unsigned object_count;
-	struct weir_counters counters;
+	struct loop_cells cells;
+	struct loop_metrics metrics;
 };
+
+/* metrics.c */
+void metrics_begin(struct weir_loop *loop);
+void metrics_end(struct weir_loop *loop);
 
 /* loop.c: reads the clocks. The poller calls it when it has waited. */
 void loop_woke(struct weir_loop *loop);

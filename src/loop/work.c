@@ -22,6 +22,8 @@ struct lane {
 	unsigned queued;
 	unsigned threads;
 	unsigned idle;
+	uint64_t submitted;
+	uint64_t refused;
 	pthread_t ids[WEIR_WORK_THREADS];
 };
 
@@ -88,8 +90,10 @@ static int work_start_thread(struct lane *lane)
 
 static int work_enqueue(struct lane *lane, struct weir_work *work)
 {
-	if (lane->queued >= WEIR_WORK_QUEUE_MAX)
+	if (lane->queued >= WEIR_WORK_QUEUE_MAX) {
+		lane->refused++;
 		return WEIR_E_LIMIT;
+	}
 	if (lane->idle <= lane->queued && lane->threads < WEIR_WORK_THREADS) {
 		int error = work_start_thread(lane);
 		if (error < 0 && lane->threads == 0)
@@ -101,6 +105,7 @@ static int work_enqueue(struct lane *lane, struct weir_work *work)
 	*lane->last = &work->task;
 	lane->last = &work->task.next;
 	lane->queued++;
+	lane->submitted++;
 	return 0;
 }
 
@@ -117,7 +122,7 @@ int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir
 		/* After the unlock, since the woken thread needs the lock first. */
 		pthread_cond_signal(&pool.lanes[lane].filled);
 		loop->works++;
-		loop->counters.work_submitted++;
+		weir_metric_add(&loop->cells.counters.work_submitted, 1);
 	}
 	return error;
 }
@@ -126,6 +131,20 @@ int weir_work_submit(
         struct weir_loop *loop, struct weir_work *work, weir_work_fn *run, weir_work_fn *done)
 {
 	return weir_work_submit_to(loop, WEIR_LANE_GENERAL, work, run, done);
+}
+
+void weir_work_info(enum weir_lane lane, struct weir_lane_info *ret)
+{
+	const struct lane *from = &pool.lanes[lane];
+	pthread_mutex_lock(&pool.lock);
+	*ret = (struct weir_lane_info){
+	        .queued = from->queued,
+	        .threads = from->threads,
+	        .idle = from->idle,
+	        .submitted = from->submitted,
+	        .refused = from->refused,
+	};
+	pthread_mutex_unlock(&pool.lock);
 }
 
 void work_attach(void)

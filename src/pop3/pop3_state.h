@@ -55,6 +55,7 @@ struct weir_pop3_server {
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
+	struct pop3_cells *cells;
 	weir_pop3_log_fn *log;
 	void *context;
 };

@@ -5,7 +5,18 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "pop3_metrics.h"
 #include "pop3_state.h"
+
+static void pop3_server_count(struct pop3_cells *cells, const struct weir_pop3_event *event)
+{
+	weir_metric_add(&cells->events[event->kind], 1);
+	if (event->kind != WEIR_POP3_LOGOUT)
+		return;
+	weir_metric_add(&cells->retrieved, event->retrieved);
+	weir_metric_add(&cells->retrieved_bytes, event->sent);
+	weir_metric_add(&cells->removed, event->removed);
+}
 
 void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error)
 {
@@ -21,6 +32,7 @@ void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind
 	        .sent = session->sent,
 	        .removed = session->removed,
 	};
+	pop3_server_count(server->cells, &event);
 	if (!server->log)
 		return;
 	if (session->drop) {
@@ -56,6 +68,11 @@ static struct weir_pop3_server *pop3_server_create(
 	server->users = options->users ? weir_users_hold(options->users) : NULL;
 	server->guard = options->guard;
 	server->auth_in_clear = options->auth_in_clear;
+	server->cells = pop3_metrics(loop, options);
+	if (!server->cells) {
+		pop3_server_release(server);
+		return NULL;
+	}
 	server->login_ms = options->login_ms;
 	server->failures_max = options->failures_max;
 	server->log = options->log;

@@ -15,6 +15,7 @@
 #include <weir/sasl.h>
 #include <weir/sources.h>
 
+#include "pop3_metrics.h"
 #include "pop3_state.h"
 
 /*
@@ -66,8 +67,14 @@ enum {
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
+static void pop3_session_count_reply(const struct pop3_session *session, const char *line)
+{
+	weir_metric_add(&session->server->cells->replies[line[0] == '+'], 1);
+}
+
 void pop3_reply(struct pop3_session *session, const char *line)
 {
+	pop3_session_count_reply(session, line);
 	weir_channel_push_static(session->channel, line);
 }
 
@@ -83,6 +90,8 @@ void pop3_reply_format(struct pop3_session *session, const char *format, ...)
 		weir_channel_abort(session->channel, WEIR_E_LIMIT);
 	else
 		weir_channel_push_copy(session->channel, weir_span(line, (size_t)size));
+	if (size > 0)
+		pop3_session_count_reply(session, line);
 }
 
 /* -- CAPA (RFC 2449), LANG, UTF8 (RFC 6856), NOOP ---------------------------------------------- */
@@ -183,6 +192,9 @@ static const struct pop3_verb verbs[] = {
         {"UTF8", POP3_AUTHORIZATION, 0, 0, false, pop3_utf8},
 };
 
+_Static_assert(sizeof verbs / sizeof *verbs + 1 == POP3_METRICS_VERBS,
+        "pop3_metrics.c has a name for each verb");
+
 static const struct pop3_verb *pop3_session_find_verb(struct weir_span name)
 {
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
@@ -215,14 +227,18 @@ static void pop3_session_carry_out(struct pop3_session *session, struct weir_spa
 		return;
 	}
 	const struct pop3_verb *verb = pop3_session_find_verb(command.verb);
+	const char *refusal = NULL;
 	if (!verb)
-		pop3_session_mistake(session, "-ERR Unknown command\r\n");
+		refusal = "-ERR Unknown command\r\n";
 	else if (!(verb->states & session->state))
-		pop3_session_mistake(session, session->state == POP3_TRANSACTION
-		                                      ? "-ERR Already logged in\r\n"
-		                                      : "-ERR Log in first\r\n");
+		refusal = session->state == POP3_TRANSACTION ? "-ERR Already logged in\r\n"
+		                                             : "-ERR Log in first\r\n";
 	else if (!pop3_session_has_arguments(verb, &command))
-		pop3_session_mistake(session, "-ERR Wrong number of arguments\r\n");
+		refusal = "-ERR Wrong number of arguments\r\n";
+	size_t row = verb ? (size_t)(verb - verbs) : sizeof verbs / sizeof *verbs;
+	weir_metric_add(&session->server->cells->commands[row][!refusal], 1);
+	if (refusal)
+		pop3_session_mistake(session, refusal);
 	else
 		verb->run(session, &command);
 }

@@ -15,6 +15,7 @@
 #include <weir/producer.h>
 
 #include "loop_internal.h"
+#include "probe.h"
 #include "refcount.h"
 
 void weir_producer_init(struct weir_producer *producer, const struct weir_producer_type *type)
@@ -31,6 +32,7 @@ void weir_wake(struct weir_producer *producer)
 {
 	while (producer->parent)
 		producer = producer->parent;
+	PROBE1(wake, producer);
 	if (producer->waiter)
 		producer->waiter->wake(producer->waiter);
 }
@@ -60,6 +62,7 @@ enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_ou
 		size_t before = out->size;
 		producer->state = producer->type->more(producer, out);
 		producer->put += out->size - before;
+		PROBE4(ask, producer, producer->type->name, out->size - before, producer->state);
 		if (out->inner)
 			loop_input_charge(out->loop, out->size - before);
 		if (producer->state != WEIR_MORE || out->size != before)
@@ -74,6 +77,7 @@ void weir_producer_close(struct weir_producer *producer, enum weir_close_reason 
 {
 	if (!producer)
 		return;
+	PROBE3(producer_closed, producer, producer->type->name, why);
 	if (why == WEIR_CLOSE_DONE)
 		producer->taken = producer->put;
 	if (producer->type->close)

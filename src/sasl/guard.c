@@ -52,6 +52,7 @@ struct weir_guard {
 	struct weir_guard_options options;
 	struct siphash_key key;
 	pthread_mutex_t lock; /* covers all but the key */
+	struct weir_guard_counters counters;
 	struct guard_network networks[BUCKETS][ENTRIES];
 	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
 };
@@ -279,6 +280,8 @@ uint32_t weir_guard_passed(struct weir_guard *guard, const struct weir_address *
 		        known->login_ms ? &known->wrong : guard_find(guard, bytes, now_ms, false));
 		known->login_ms = now_ms ? now_ms : 1;
 	}
+	guard->counters.passed++;
+	guard->counters.delayed += delay_ms > 0;
 	pthread_mutex_unlock(&guard->lock);
 	return delay_ms;
 }
@@ -297,11 +300,20 @@ uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *
 		guard_ban(guard, bytes, wrong, now_ms);
 		delay_ms = guard_delay(guard, wrong);
 	}
+	guard->counters.failed++;
+	guard->counters.delayed += delay_ms > 0;
 	pthread_mutex_unlock(&guard->lock);
 	return delay_ms;
 }
 
 /* -- the state --------------------------------------------------------------------------------- */
+
+void weir_guard_counters(struct weir_guard *guard, struct weir_guard_counters *ret)
+{
+	pthread_mutex_lock(&guard->lock);
+	*ret = guard->counters;
+	pthread_mutex_unlock(&guard->lock);
+}
 
 void weir_guard_each(
         struct weir_guard *guard, int64_t now_ms, weir_guard_show_fn *show, void *context)

@@ -97,14 +97,21 @@ int tls_load_certificate(struct certificate *certificate, const struct weir_tls_
 	return 0;
 }
 
+int64_t weir_tls_certificate_expires_s(const struct weir_tls *tls, size_t index)
+{
+	struct tm parts;
+	const X509 *certificate =
+	        index < tls->count ? SSL_CTX_get0_certificate(tls->certificates[index].context)
+	                           : NULL;
+	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
+		return INT64_MAX;
+	return timegm(&parts);
+}
+
 void tls_note_expiry(struct weir_tls *tls)
 {
 	for (size_t i = 0; i < tls->count; i++) {
-		struct tm parts;
-		X509 *certificate = SSL_CTX_get0_certificate(tls->certificates[i].context);
-		if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
-			continue;
-		int64_t expires_s = timegm(&parts);
+		int64_t expires_s = weir_tls_certificate_expires_s(tls, i);
 		if (expires_s < tls->expires_s)
 			tls->expires_s = expires_s;
 	}

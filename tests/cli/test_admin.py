@@ -340,7 +340,8 @@ def test_a_socket_that_is_another_ones_by_now_stays(administered, tmp_path):
 @pytest.mark.parametrize(
     "value, message",
     [
-        ("[a]", "admin"),
+        ("[]", "a path, an address, or one of each"),
+        ("{a: b}", "must be one value"),
         ('""', "must be the path of a socket"),
         ("a" * 108, "107 bytes"),
         ("none/admin.sock", "No such file"),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -363,9 +364,51 @@ static void what_is_used_stays(void **state)
 	weir_dns_cache_release(cache);
 }
 
+static bool note_cached(void *context, const struct weir_dns_cached *cached)
+{
+	char name[WEIR_DNS_TEXT_MAX], line[WEIR_DNS_TEXT_MAX + 60];
+	weir_dns_name_format(&cached->name, name);
+	snprintf(line, sizeof line, "%s %u %u %d\n", name, cached->type, cached->rcode,
+	        (int)cached->left_s);
+	strcat(context, line);
+	return strlen(context) < 40;
+}
+
+static void an_operator_sees_and_flushes_what_is_beneath_a_name(void **state)
+{
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
+	struct weir_dns_name name;
+	char text[1024] = "";
+	(void)state;
+	PUT(cache, "a.x. A", 0, "ad", 100, "an a.x. 60 A 192.0.2.1");
+	PUT(cache, "b.A.x. A", 0, "ad", 100, "an b.A.x. 60 A 192.0.2.1");
+	PUT(cache, "ba.x. A", 0, "ad", 100, "an ba.x. 60 A 192.0.2.1");
+	assert_int_equal(weir_dns_name_parse(WEIR_SPAN("ba.x."), &name), 0);
+	weir_dns_cache_each(cache, &name, 130, note_cached, text);
+	assert_string_equal(text, "ba.x. 1 0 30\n");
+	/* It ends when the function returns false. */
+	text[0] = 0;
+	weir_dns_cache_each(cache, NULL, 200, note_cached, text);
+	assert_in_range(strlen(text), 14, 60);
+	assert_int_equal(weir_dns_name_parse(WEIR_SPAN("a.x."), &name), 0);
+	assert_int_equal(weir_dns_cache_flush(cache, &name), 2);
+	assert_null(get(cache, "a.x. A", 0, 100, &found));
+	assert_null(get(cache, "b.a.x. A", 0, 100, &found));
+	assert_non_null(get(cache, "ba.x. A", 0, 100, &found));
+	assert_int_equal(weir_dns_cache_flush(cache, NULL), 1);
+	assert_int_equal(weir_dns_cache_flush(cache, NULL), 0);
+	assert_int_equal(counters_of(cache).entries, 0);
+	/* The memory is free again. */
+	PUT(cache, "a.x. A", 0, "ad", 100, "an a.x. 60 A 192.0.2.1");
+	assert_non_null(get(cache, "a.x. A", 0, 100, &found));
+	weir_dns_cache_release(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(an_operator_sees_and_flushes_what_is_beneath_a_name),
 	        cmocka_unit_test(ttls_run_down),
 	        cmocka_unit_test(whatever_else_is_asked_is_another_question),
 	        cmocka_unit_test(an_answer_is_fresh_for_a_loop_whose_clock_is_behind),

@@ -176,6 +176,29 @@ static void envelope_and_bytes(void **state)
 	weir_mail_queue_close(queue);
 }
 
+static void the_oldest_message_is_known(void **state)
+{
+	char first[WEIR_QUEUE_ID_SIZE];
+	(void)state;
+	assert_int_equal(open_queue(), 0);
+	assert_true(weir_mail_queue_oldest_s(queue) == INT64_MAX);
+	assert_int_equal(put_one("al@example.org", 10), 0);
+	int64_t now_s = weir_loop_wall_s(loop);
+	assert_in_range(weir_mail_queue_oldest_s(queue), now_s - 60, now_s + 60);
+	assert_int_equal(put_one("al@example.org", 10), 0);
+	memcpy(first, queue->oldest, sizeof first);
+	assert_true(strcmp(queue->heap[0]->id, first) >= 0);
+	assert_true(strcmp(queue->heap[1]->id, first) >= 0);
+	/* It is found anew when it has gone, among the claimed ones, too. */
+	for (int left = 2; left; left--) {
+		assert_int_equal(take_at(now_s + 60), 1);
+		assert_true(weir_mail_queue_oldest_s(queue) < INT64_MAX);
+		give(WEIR_QUEUED_DONE, WEIR_QUEUED_DONE, 0);
+	}
+	assert_true(weir_mail_queue_oldest_s(queue) == INT64_MAX);
+	weir_mail_queue_close(queue);
+}
+
 static void what_is_held_is_nobodys_until_it_is_released(void **state)
 {
 	(void)state;
@@ -568,6 +591,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(killed_at_any_moment),
 	        SCRATCH_TEST(envelope_and_bytes),
+	        SCRATCH_TEST(the_oldest_message_is_known),
 	        SCRATCH_TEST(what_is_held_is_nobodys_until_it_is_released),
 	        SCRATCH_TEST(states_are_kept),
 	        SCRATCH_TEST(the_first_that_is_due_comes_first),

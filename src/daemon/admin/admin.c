@@ -22,6 +22,7 @@
 #include <weir/server.h>
 
 #include "admin.h"
+#include "admin_http.h"
 #include "resources.h"
 #include "say.h"
 
@@ -43,8 +44,18 @@ struct admin {
 	struct weir_loop *loop;
 	struct admin_table *tables;
 	struct admin_socket *socket; /* or NULL */
+	struct admin_http *http;     /* or NULL */
 	struct weir_list sessions;
-	unsigned session_count;
+	struct weir_list guests;
+	unsigned session_count; /* of both lists */
+};
+
+/* A client that has sent nothing yet, so that its protocol is not known. */
+struct admin_guest {
+	struct weir_list link;
+	struct admin *admin;
+	struct weir_watch watch;
+	struct weir_timer timer;
 };
 
 /* The context of its channel. */
@@ -114,6 +125,7 @@ static void admin_refuse(int fd, const char *line)
 	close(fd);
 }
 
+/* The descriptor is the caller's again if this fails. */
 static int admin_session_start(struct admin *admin, int fd)
 {
 	struct weir_bounds bounds;
@@ -136,6 +148,69 @@ static int admin_session_start(struct admin *admin, int fd)
 	}
 	weir_list_append(&admin->sessions, &session->link);
 	admin->session_count++;
+	return 0;
+}
+
+/* -- guests ------------------------------------------------------------------------------------ */
+
+static void admin_guest_free(struct admin_guest *guest)
+{
+	weir_timer_stop(&guest->timer);
+	weir_list_remove(&guest->link);
+	guest->admin->session_count--;
+	free(guest);
+}
+
+static void admin_guest_close(struct admin_guest *guest)
+{
+	weir_watch_close(guest->admin->loop, &guest->watch);
+	admin_guest_free(guest);
+}
+
+static void admin_guest_on_time(struct weir_timer *timer)
+{
+	admin_guest_close(WEIR_CONTAINER(timer, struct admin_guest, timer));
+}
+
+/* Hands the client to its protocol, or closes it. */
+static void admin_guest_serve(struct admin_guest *guest, char first)
+{
+	struct admin *admin = guest->admin;
+	int fd = weir_watch_cancel(admin->loop, &guest->watch);
+	bool is_http = first >= 'A' && first <= 'Z' && admin->http;
+	admin_guest_free(guest);
+	int error = is_http ? admin_http_adopt(admin->http, fd) : admin_session_start(admin, fd);
+	if (error < 0)
+		admin_refuse(fd, is_http ? "" : "error there is no memory\n");
+}
+
+static void admin_guest_on_event(struct weir_watch *watch, unsigned events)
+{
+	struct admin_guest *guest = WEIR_CONTAINER(watch, struct admin_guest, watch);
+	char first;
+	(void)events;
+	ssize_t got = recv(watch->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (got == 1)
+		admin_guest_serve(guest, first);
+	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+		admin_guest_close(guest);
+}
+
+static int admin_guest_start(struct admin *admin, int fd)
+{
+	struct admin_guest *guest = calloc(1, sizeof *guest);
+	if (!guest)
+		return -ENOMEM;
+	int error = weir_watch_start(
+	        admin->loop, &guest->watch, fd, WEIR_READABLE, admin_guest_on_event);
+	if (error < 0) {
+		free(guest);
+		return error;
+	}
+	guest->admin = admin;
+	weir_list_append(&admin->guests, &guest->link);
+	admin->session_count++;
+	weir_timer_start(admin->loop, &guest->timer, ADMIN_IDLE_MS, admin_guest_on_time);
 	return 0;
 }
 
@@ -171,7 +246,7 @@ static bool admin_accept(struct admin_socket *from)
 		admin_refuse(fd, "error only root and the user of the daemon are served here\n");
 	else if (admin->session_count >= ADMIN_SESSIONS_MAX)
 		admin_refuse(fd, "error too many clients are connected\n");
-	else if (admin_session_start(admin, fd) < 0)
+	else if (admin_guest_start(admin, fd) < 0)
 		admin_refuse(fd, "error there is no memory\n");
 	return true;
 }
@@ -331,15 +406,22 @@ int admin_listen(struct admin *admin, const char *user, const char *path)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int admin_create(struct weir_loop *loop, struct admin **ret)
+int admin_create(struct weir_loop *loop, struct admin_http *http, struct admin **ret)
 {
 	struct admin *admin = calloc(1, sizeof *admin);
 	if (!admin)
 		return -ENOMEM;
 	admin->loop = loop;
+	admin->http = http;
 	weir_list_init(&admin->sessions);
+	weir_list_init(&admin->guests);
 	*ret = admin;
 	return 0;
+}
+
+void admin_stop_http(struct admin *admin)
+{
+	admin->http = NULL;
 }
 
 void admin_register(struct admin *admin, struct admin_table *table)
@@ -356,6 +438,8 @@ void admin_destroy(struct admin *admin)
 	if (!admin)
 		return;
 	admin_close(admin->socket);
+	while (!weir_list_empty(&admin->guests))
+		admin_guest_close(WEIR_CONTAINER(admin->guests.next, struct admin_guest, link));
 	for (struct weir_list *link = admin->sessions.next; link != &admin->sessions;
 	        link = link->next)
 		weir_channel_abort(

@@ -16,6 +16,7 @@
 #include "admin_command.h"
 
 struct admin;
+struct admin_http;
 struct weir_loop;
 
 enum {
@@ -25,8 +26,14 @@ enum {
 	ADMIN_PROGRESS_MS = 30 * 1000,  /* a client that does not read its reply */
 };
 
-/* Returns 0 or -ENOMEM. */
-int admin_create(struct weir_loop *loop, struct admin **ret);
+/*
+ * `http` serves the clients of the socket that speak HTTP: those whose first byte is a capital
+ * letter, which no command has. It is borrowed. Returns 0 or -ENOMEM.
+ */
+int admin_create(struct weir_loop *loop, struct admin_http *http, struct admin **ret);
+
+/* Refuses HTTP from here on: it is about to be destroyed. */
+void admin_stop_http(struct admin *admin);
 
 /* Adds commands; `table` is borrowed. */
 void admin_register(struct admin *admin, struct admin_table *table);

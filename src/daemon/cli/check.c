@@ -81,6 +81,9 @@ static void config_warn_secrets(const struct config *config)
 	if (config->mail.users)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
+	config_warn_secret(config->admin_token_path, "token file");
+	if (config->admin.users)
+		config_warn_secret(config->admin_users_path, "users file");
 	if (config->ftp.users && config->ftp.users != config->mail.users)
 		config_warn_secret(config->ftp.users_path, "users file");
 }
@@ -112,6 +115,8 @@ static void config_warn_reload(const struct config *config)
 	if (config->mail.users)
 		config_warn_unreadable(config, config->mail.users_path);
 	config_warn_unreadable(config, config->mail.relay.password_path);
+	config_warn_unreadable(config, config->admin_token_path);
+	config_warn_unreadable(config, config->admin_users_path);
 	if (config->ftp.users && config->ftp.users != config->mail.users)
 		config_warn_unreadable(config, config->ftp.users_path);
 }
@@ -132,9 +137,9 @@ static void config_warn_unwritable(const struct config *config, const char *path
 static void config_warn_admin(const struct config *config)
 {
 	char path[PATH_MAX];
-	if (!config->admin || strlen(config->admin) >= sizeof path)
+	if (!config->admin.path || strlen(config->admin.path) >= sizeof path)
 		return;
-	strcpy(path, config->admin);
+	strcpy(path, config->admin.path);
 	char *slash = strrchr(path, '/');
 	slash[slash == path] = 0;
 	int error = config_warn_access(config, path, W_OK | X_OK);

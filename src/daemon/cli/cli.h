@@ -5,6 +5,7 @@
 #ifndef DAEMON_CLI_H
 #define DAEMON_CLI_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -15,6 +16,7 @@
 struct config;
 struct endpoint_list;
 struct options;
+struct weir_buffer;
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
@@ -104,11 +106,31 @@ int config_verb(int count, char **arguments);
 /* `weir console`: a client of the admin socket. */
 int console(int count, char **arguments);
 
+/* `weir status`: prints what the daemon does now. */
+int status_verb(int count, char **arguments);
+
+/* `weir top`: shows the connections of the daemon, and asks again every two seconds. */
+int top_verb(int count, char **arguments);
+
 /* `weir passwd`: adds a user to a users file, changes a password, removes a user. */
 int passwd(int count, char **arguments);
 
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
+
+/* -- the admin socket, for verbs that ask the daemon ------------------------------------------- */
+
+/*
+ * Stores the path of the socket, which is `socket` or that of the configuration `config` (NULL: the
+ * usual one); not both are given. Returns 0, or an exit code after a message.
+ */
+int console_find(const char *verb, const char *config, const char *socket, char ret[PATH_MAX]);
+
+/* Sends a command and prints its reply. Returns whether it succeeded; if not, it was reported. */
+bool console_command(const char *path, const char *line);
+
+/* Sends a command, and appends the lines of its reply to `ret`. Returns as console_command. */
+bool console_ask(const char *path, const char *line, struct weir_buffer *ret);
 
 /* -- the start --------------------------------------------------------------------------------- */
 

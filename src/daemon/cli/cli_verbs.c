@@ -55,6 +55,34 @@ static const struct key console_options[] = {
         {0},
 };
 
+static const struct key status_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration whose `admin` is the path of the socket. Default: "
+                       "/etc/weir/weir.yaml."},
+        {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
+        {"json", &type_flag, .option = "json", .option_value = "yes",
+                .doc = "Print one object of JSON."},
+        HELP,
+        {0},
+};
+
+static const char *const top_orders[] = {"quiet", "sent", "replies", NULL};
+
+static const struct key top_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration whose `admin` is the path of the socket. Default: "
+                       "/etc/weir/weir.yaml."},
+        {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
+        {"sort", &type_word, .option = "sort", .words = top_orders, .option_argument = "KEY",
+                .option_values = "quiet sent replies",
+                .doc = "The first order: quiet, the time since the last byte; sent, bytes sent; "
+                       "or replies, those that are pending. Default: quiet."},
+        {"once", &type_flag, .option = "once", .option_value = "yes",
+                .doc = "Print one page and end."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -143,10 +171,34 @@ const struct verb cli_verbs[] = {
                         "input, one a line. `help` lists the commands. Exits with 0 if all "
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
-                .words = "help connections close guard reload reopen drain",
+                .words = "help status connections top close guard queue users zones cache "
+                         "reload reopen drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"
                             "weir console --admin state/admin.sock connections smtp\n",
+        },
+        {
+                .name = "status",
+                .synopsis = "[-c FILE | --admin PATH] [--json]",
+                .summary = "show on one page what the running daemon does",
+                .text = "Shows the connections of each listener, requests by their results, the "
+                        "mail queue, zones and the DNS cache, certificates, and limits that were "
+                        "hit.",
+                .options = status_options,
+                .examples = "weir status\n"
+                            "weir status --json | jq .process.open_connections\n",
+        },
+        {
+                .name = "top",
+                .synopsis = "[-c FILE | --admin PATH] [--sort KEY] [--once]",
+                .summary = "watch the connections of the running daemon",
+                .text = "Shows the connections that lead in some order, every two seconds: what "
+                        "each waits for, since when, and how much it was sent. Keys: q quiet, s "
+                        "sent, r replies change the order, space asks at once, x or Ctrl-C ends. "
+                        "Without a terminal it prints one page.",
+                .options = top_options,
+                .examples = "weir top --sort sent\n"
+                            "weir top --once | head\n",
         },
         {0},
 };

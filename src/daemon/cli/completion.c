@@ -190,9 +190,11 @@ static void zsh_verb(FILE *to, const struct verb *verb)
 		zsh_option(to, options[i].key);
 	if (verb->words)
 		fprintf(to, "\t\t'2:what:(%s)'\n", verb->words);
-	else
+	else if (verb->operand)
 		fprintf(to, "\t\t'2:%s:%s'\n", verb->operand->argument,
 		        zsh_actions[completion_of_type(verb->operand)]);
+	else
+		fputs("\t\t'2:: :'\n", to);
 	fputs("\t;;\n", to);
 }
 

@@ -24,6 +24,7 @@
 #include "document.h"
 #include "options.h"
 #include "say.h"
+#include "types.h"
 
 #define CONSOLE_CONFIG "/etc/weir/weir.yaml"
 
@@ -58,14 +59,27 @@ static int console_parse(int count, char **arguments, struct console *ret)
 		else
 			ret->help = true;
 	}
-	if (ret->config_path && ret->socket_path)
-		return usage_error("console", "give --config or --admin, not both%s", "");
-	if (!ret->config_path)
-		ret->config_path = CONSOLE_CONFIG;
 	return 0;
 }
 
 /* -- where the socket is ----------------------------------------------------------------------- */
+
+/* The item that is a path: table_admin.c distinguishes them in the same way. */
+static const struct node *console_find_path(const struct node *value)
+{
+	struct weir_address address;
+	for (size_t i = 0; value && value->type == NODE_LIST && i < value->count; i++) {
+		const struct node *item = value->items[i];
+		if (item->type == NODE_SCALAR && item->text &&
+		        (strchr(item->text, '/') || !type_parse_address(item->text, 0, &address)))
+			return item;
+	}
+	return value && value->type == NODE_SCALAR && !node_is_empty(value) && !value->broken &&
+	                       !strchr(value->text, '/') &&
+	                       type_parse_address(value->text, 0, &address)
+	               ? NULL
+	               : value;
+}
 
 /*
  * Reads the value of `admin` alone: the operator may have no right to read the other files, and so
@@ -74,7 +88,7 @@ static int console_parse(int count, char **arguments, struct console *ret)
  */
 static int console_find_admin(const char *file, const struct node *root, char ret[PATH_MAX])
 {
-	const struct node *value = node_find(root, "admin");
+	const struct node *value = console_find_path(node_find(root, "admin"));
 	if (!value || value->type != NODE_SCALAR || node_is_empty(value))
 		return -ENOENT;
 	if (value->broken)
@@ -102,7 +116,8 @@ static int console_parse_config(
 	else if (error == -ENAMETOOLONG)
 		say("%s: the path of 'admin' is too long", file);
 	else if (error < 0)
-		say("%s has no 'admin': add 'admin: /run/weir/admin.sock' and reload the daemon",
+		say("%s has no 'admin' with a path: add 'admin: /run/weir/admin.sock' and reload "
+		    "the daemon",
 		        file);
 	problems_free(&problems);
 	memory_free(&memory);
@@ -122,6 +137,18 @@ static int console_read_config(const char *file, char ret[PATH_MAX])
 		error = console_parse_config(file, &buffer, ret);
 	weir_buffer_finish(&buffer);
 	return error;
+}
+
+int console_find(const char *verb, const char *config, const char *socket, char ret[PATH_MAX])
+{
+	if (config && socket)
+		return usage_error(verb, "give --config or --admin, not both%s", "");
+	if (!socket)
+		return console_read_config(config ? config : CONSOLE_CONFIG, ret) < 0 ? EXIT_FAILED
+		                                                                      : 0;
+	if (snprintf(ret, PATH_MAX, "%s", socket) >= PATH_MAX)
+		return usage_error(verb, "the path of the socket is too long%s", "");
+	return 0;
 }
 
 /* -- one command ------------------------------------------------------------------------------- */
@@ -158,8 +185,8 @@ static int console_send(int fd, const char *line)
 	return 0;
 }
 
-/* Prints the reply up to its last line. Returns whether that line is ok. */
-static bool console_print_reply(FILE *from)
+/* Prints the reply up to its last line, or appends it to `to`. Returns whether that line is ok. */
+static bool console_read_reply(FILE *from, struct weir_buffer *to)
 {
 	char *line = NULL;
 	size_t size = 0;
@@ -168,7 +195,9 @@ static bool console_print_reply(FILE *from)
 		line[strcspn(line, "\n")] = 0;
 		ended = line[0] != ' ';
 		good = strcmp(line, "ok") == 0;
-		if (!ended)
+		if (!ended && to)
+			good = weir_buffer_format(to, ADMIN_REPLY_MAX, "%s\n", line + 1) == 0;
+		else if (!ended)
 			puts(line + 1);
 		else if (strncmp(line, "error ", 6) == 0)
 			fprintf(stderr, "weir: %s\n", line + 6);
@@ -181,11 +210,11 @@ static bool console_print_reply(FILE *from)
 	return good && fflush(stdout) == 0;
 }
 
-static bool console_command(const struct console *console, const char *line)
+bool console_ask(const char *path, const char *line, struct weir_buffer *ret)
 {
-	int fd = console_connect(console->path);
+	int fd = console_connect(path);
 	if (fd < 0) {
-		say("cannot connect to %s: %s%s", console->path, weir_error_text(fd),
+		say("cannot connect to %s: %s%s", path, weir_error_text(fd),
 		        fd == -ENOENT || fd == -ECONNREFUSED ? "; is the daemon running?" : "");
 		return false;
 	}
@@ -202,9 +231,14 @@ static bool console_command(const struct console *console, const char *line)
 		close(fd);
 		return false;
 	}
-	bool good = console_print_reply(from);
+	bool good = console_read_reply(from, ret);
 	fclose(from);
 	return good;
+}
+
+bool console_command(const char *path, const char *line)
+{
+	return console_ask(path, line, NULL);
 }
 
 /* -- the session ------------------------------------------------------------------------------- */
@@ -226,7 +260,7 @@ static int console_run_words(const struct console *console, int count, char **wo
 		line[size++] = ' ';
 	}
 	line[size - 1] = 0;
-	return console_command(console, line) ? EXIT_DONE : EXIT_FAILED;
+	return console_command(console->path, line) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int console_run_lines(const struct console *console)
@@ -245,7 +279,7 @@ static int console_run_lines(const struct console *console)
 		if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
 			break;
 		if (line[strspn(line, " \t")])
-			good &= console_command(console, line);
+			good &= console_command(console->path, line);
 	}
 	free(line);
 	return good ? EXIT_DONE : EXIT_FAILED;
@@ -259,13 +293,9 @@ int console(int count, char **arguments)
 		return result;
 	if (console.help)
 		return help_print_verb("console");
-	if (!console.socket_path)
-		result = console_read_config(console.config_path, console.path);
-	else if (snprintf(console.path, sizeof console.path, "%s", console.socket_path) >=
-	         (int)sizeof console.path)
-		return usage_error("console", "the path of the socket is too long%s", "");
-	if (result < 0)
-		return EXIT_FAILED;
+	result = console_find("console", console.config_path, console.socket_path, console.path);
+	if (result)
+		return result;
 	if (optind < count)
 		return console_run_words(&console, count - optind, arguments + optind);
 	return console_run_lines(&console);

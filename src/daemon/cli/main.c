@@ -42,6 +42,8 @@ static const struct {
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
+        {"status", status_verb},
+        {"top", top_verb},
 };
 
 int main(int count, char **arguments)

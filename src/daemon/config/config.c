@@ -65,6 +65,7 @@ void config_release(struct config *config)
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
 	weir_users_release(config->ftp.users);
+	weir_users_release(config->admin.users);
 	weir_peers_release(config->ftp.peers);
 	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);
@@ -97,6 +98,8 @@ char *config_path(struct config *config, const char *directory, const char *name
 bool config_same_log(const struct config *a, const struct config *b, enum config_log log)
 {
 	const char *one = a->logs[log], *other = b->logs[log];
+	if (a->log_format != b->log_format)
+		return false;
 	return one == other || (one && other && strcmp(one, other) == 0);
 }
 

@@ -224,6 +224,15 @@ struct config_guard {
 #include "guard_keys.def"
 };
 
+struct config_admin {
+	const char *path;            /* of the Unix socket; NULL: none */
+	struct weir_address address; /* if `listens` */
+	bool listens;
+	/* Loaded, for the address: NULL if there is none. */
+	const char *token;
+	struct weir_users *users;
+};
+
 struct config {
 	struct refcount references;
 	struct memory memory;
@@ -268,7 +277,7 @@ void config_release_users(struct config *config);
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 
-/* Whether both write this log to the same file. */
+/* Whether both write this log to the same file, in the same form. */
 bool config_same_log(const struct config *a, const struct config *b, enum config_log log);
 
 /* Returns the absolute path of `name`, which is relative to `directory`; NULL without memory. */

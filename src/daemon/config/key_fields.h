@@ -31,6 +31,7 @@
 #define FIELD_log const char *
 #define FIELD_user const char *
 #define FIELD_socket const char *
+#define FIELD_admin struct config_admin
 #define FIELD_ipv4 struct weir_address
 #define FIELD_ports struct config_ports
 #define FIELD_networks FIELD_LIST(struct weir_network)

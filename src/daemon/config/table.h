@@ -205,6 +205,7 @@ extern const struct section table_top;  /* table_top.c: the configuration, struc
 void table_http_check(struct reader *reader, const struct node *top);
 void table_tls_check(struct reader *reader, const struct node *top);
 void table_ftp_check(struct reader *reader, const struct node *top);
+void table_admin_check(struct reader *reader, const struct node *top);
 void table_dns_check(struct reader *reader, const struct node *top);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <weir/limits.h>
+#include <weir/log.h>
 #include <weir/rates.h>
 
 #include "config.h"
@@ -289,6 +290,13 @@ static const struct section table_guard = {
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
+static const char *const log_format_words[] = {
+        [WEIR_LOG_TEXT] = "text",
+        [WEIR_LOG_LOGFMT] = "logfmt",
+        [WEIR_LOG_JSON] = "json",
+        NULL,
+};
+
 #define KEYS_STRUCT config
 static const struct key top_keys[] = {
 #include "top_keys.def"
@@ -304,6 +312,7 @@ static void top_check(struct reader *reader, struct node *node, void *target)
 	table_ftp_check(reader, node);
 	table_dns_check(reader, node);
 	table_http_check(reader, node);
+	table_admin_check(reader, node);
 }
 
 const struct section table_top = {

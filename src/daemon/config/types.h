@@ -26,6 +26,7 @@ extern const struct type type_new_directory; /* exists, or can be created */
 extern const struct type type_log;           /* NULL: off */
 extern const struct type type_user;          /* the name of a user of this machine */
 extern const struct type type_socket;        /* a Unix socket that can be created */
+extern const struct type type_admin;         /* table_admin.c: struct config_admin */
 extern const struct type type_files;         /* nothing is stored: files to include */
 
 /* type_net.c */

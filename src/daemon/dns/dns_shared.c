@@ -68,6 +68,24 @@ int dns_shared_cache(
 	return error;
 }
 
+struct weir_dns_cache *dns_shared_cache_in_use(struct dns_shared *shared)
+{
+	pthread_mutex_lock(&shared->lock);
+	struct weir_dns_cache *cache = shared->cache ? weir_dns_cache_hold(shared->cache) : NULL;
+	pthread_mutex_unlock(&shared->lock);
+	return cache;
+}
+
+bool dns_shared_cache_counters(struct dns_shared *shared, struct weir_dns_cache_counters *ret)
+{
+	struct weir_dns_cache *cache = dns_shared_cache_in_use(shared);
+	if (!cache)
+		return false;
+	weir_dns_cache_counters(cache, ret);
+	weir_dns_cache_release(cache);
+	return true;
+}
+
 static void dns_shared_set_zones(struct dns_shared *shared, struct weir_dns_zones *zones)
 {
 	pthread_mutex_lock(&shared->lock);
@@ -195,6 +213,8 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
 		error = dns_shared_open_log(shared, config->user, config->logs[LOG_DNS]);
 	if (error < 0 && starting)
 		return error;
+	if (shared->log)
+		weir_log_set_format(shared->log, (enum weir_log_format)config->log_format);
 	error = dns_shared_set_secondaries(shared, config, starting);
 	if (error == 0)
 		error = dns_shared_make_zones(shared, config);

@@ -14,6 +14,7 @@
 struct dns_shared;
 struct service_options;
 struct weir_dns_cache;
+struct weir_dns_cache_counters;
 struct weir_http_handler;
 struct weir_log;
 struct weir_loop;
@@ -67,6 +68,12 @@ struct weir_dns_zones *dns_shared_zones(struct dns_shared *shared);
  */
 int dns_shared_cache(
         struct dns_shared *shared, const struct config_dns *dns, struct weir_dns_cache **ret);
+
+/* Any thread: returns the cache, with a reference for the caller; or NULL if there is none yet. */
+struct weir_dns_cache *dns_shared_cache_in_use(struct dns_shared *shared);
+
+/* Any thread. Returns false if there is no cache yet. */
+bool dns_shared_cache_counters(struct dns_shared *shared, struct weir_dns_cache_counters *ret);
 
 /* Any thread: the function `notified` of weir/dns_answer.h; its context is the shared state. */
 unsigned dns_shared_notified(void *shared, const struct weir_dns_name *zone,

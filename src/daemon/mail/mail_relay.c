@@ -246,6 +246,8 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 		say("the queue of the relay and its size change at the next start");
 	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
+	if (relay->log)
+		weir_log_set_format(relay->log, (enum weir_log_format)config->log_format);
 	int error = mail_relay_apply(relay, config);
 	if (error < 0)
 		say("the relay keeps its previous settings: %s", weir_error_text(error));
@@ -259,6 +261,11 @@ void mail_relay_reopen_log(struct mail_relay *relay)
 	if (error < 0)
 		say("cannot reopen the log %s: %s; logging goes on in the old file",
 		        relay->config->logs[LOG_MAIL], weir_error_text(error));
+}
+
+struct weir_mail_queue *mail_relay_queue(struct mail_relay *relay)
+{
+	return relay ? relay->queue : NULL;
 }
 
 struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay)

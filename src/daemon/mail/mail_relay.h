@@ -13,6 +13,7 @@
 
 struct mail_relay;
 struct weir_loop;
+struct weir_mail_queue;
 struct weir_mail_sink;
 
 /*
@@ -32,6 +33,9 @@ int mail_relay_start(struct mail_relay *relay);
 void mail_relay_update(struct mail_relay *relay, struct config *config);
 
 void mail_relay_reopen_log(struct mail_relay *relay);
+
+/* Returns the queue; NULL without a relay. */
+struct weir_mail_queue *mail_relay_queue(struct mail_relay *relay);
 
 /* Returns the sink of the queue, which outlives the servers; NULL without a relay. */
 struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay);

@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "config.h"
+#include "config_admin.h"
 #include "config_dns.h"
 #include "config_tls.h"
 #include "say.h"
@@ -206,7 +207,7 @@ struct config *config_load(const struct options *options, const struct config *p
 	        load_values(config, options) < 0 || load_mail(config, options) < 0 ||
 	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
 	        load_choose_certificates(config, options, previous) < 0 ||
-	        load_mail_check(config, options, previous) < 0) {
+	        load_mail_check(config, options, previous) < 0 || config_admin_check(config) < 0) {
 		config_release(config);
 		return NULL;
 	}

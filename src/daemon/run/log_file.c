@@ -32,6 +32,23 @@ static struct log_file *log_file_find(struct weir_list *logs, const char *path)
 	return NULL;
 }
 
+static enum weir_log_format log_file_format;
+
+void log_set_format(enum weir_log_format format)
+{
+	log_file_format = format;
+}
+
+static void log_file_failed(void *context, int error)
+{
+	const char *path = weir_log_path(context);
+	if (error < 0)
+		say("cannot write the log %s: %s; lines are lost until it can be written again",
+		        path, weir_error_text(error));
+	else
+		say("the log %s can be written again", path);
+}
+
 int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret)
 {
 	int fd = resources_open_log(user, path);
@@ -46,7 +63,11 @@ int log_create(struct weir_loop *loop, const char *user, const char *path, struc
 		        path);
 	else if (error < 0)
 		say("cannot write the log %s: %s", path, weir_error_text(error));
-	return error;
+	if (error < 0)
+		return error;
+	weir_log_set_format(*ret, log_file_format);
+	weir_log_on_failure(*ret, log_file_failed, *ret);
+	return 0;
 }
 
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
@@ -54,8 +75,10 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 {
 	struct log_file *file = log_file_find(logs, path);
 	*ret = file;
-	if (file)
+	if (file) {
+		weir_log_set_format(file->log, log_file_format);
 		return 0;
+	}
 	file = calloc(1, sizeof *file);
 	if (!file || !(file->path = strdup(path))) {
 		free(file);
@@ -102,6 +125,21 @@ enum {
 	LINE_SIZE = 16 * 1024
 };
 
+/* "key=value" in the form of the line. Values that are numbers are so in JSON, too. */
+static void log_line_add_pair(struct log_line *line, struct weir_span pair)
+{
+	struct weir_span key;
+	char name[32];
+	uint64_t number;
+	if (!weir_span_cut(&pair, '=', &key))
+		return;
+	snprintf(name, sizeof name, "%.*s", (int)key.size, key.data);
+	if (weir_span_number(pair, 10, &number) == 0)
+		weir_log_add_number(line->buffer, line->format, name, number, WEIR_LOG_QUEUE_MAX);
+	else
+		weir_log_add_text(line->buffer, line->format, name, pair, WEIR_LOG_QUEUE_MAX);
+}
+
 void log_line_add(struct log_line *line, const char *format, ...)
 {
 	char text[256];
@@ -111,10 +149,20 @@ void log_line_add(struct log_line *line, const char *format, ...)
 	va_start(arguments, format);
 	int size = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	if (size > 0)
-		weir_buffer_append(line->buffer, text,
-		        (size_t)size < sizeof text ? (size_t)size : sizeof text - 1,
-		        WEIR_LOG_QUEUE_MAX);
+	if (size <= 0)
+		return;
+	struct weir_span rest = weir_span(
+	                         text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1),
+	                 pair;
+	if (line->format == WEIR_LOG_TEXT) {
+		weir_buffer_append(line->buffer, rest.data, rest.size, WEIR_LOG_QUEUE_MAX);
+		return;
+	}
+	while (rest.size) {
+		weir_span_cut(&rest, ' ', &pair);
+		if (pair.size)
+			log_line_add_pair(line, pair);
+	}
 }
 
 void log_line_add_text(
@@ -124,6 +172,10 @@ void log_line_add_text(
 		return;
 	if (text.size > TEXT_MAX)
 		text.size = TEXT_MAX;
+	if (line->format != WEIR_LOG_TEXT) {
+		weir_log_add_text(line->buffer, line->format, key, text, WEIR_LOG_QUEUE_MAX);
+		return;
+	}
 	log_line_add(line, " %s=%c", key, signs[0]);
 	weir_log_escape(line->buffer, text, WEIR_LOG_QUEUE_MAX);
 	log_line_add(line, "%c", signs[1]);
@@ -141,22 +193,34 @@ void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loo
 	time_t now = weir_loop_wall_s(loop);
 	char date[32];
 	struct tm tm;
-	*line = (struct log_line){log, weir_log_begin(log, LINE_SIZE)};
+	*line = (struct log_line){log, weir_log_begin(log, LINE_SIZE), weir_log_format(log)};
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	log_line_add(line, "%s %s %s", date, name, what);
+	if (line->format == WEIR_LOG_TEXT) {
+		log_line_add(line, "%s %s %s", date, name, what);
+	} else if (line->buffer) {
+		weir_log_open_line(line->buffer, line->format, WEIR_LOG_QUEUE_MAX);
+		log_line_add(line, "time=%s kind=%s event=%s", date, name, what);
+	}
 }
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure)
 {
 	char host[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_host(peer, host);
-	log_line_add(line, " peer=%s%s", host, secure ? " tls" : "");
+	log_line_add(line, " peer=%s%s", host,
+	        !secure                         ? ""
+	        : line->format == WEIR_LOG_TEXT ? " tls"
+	                                        : " tls=yes");
 }
 
 void log_line_end(struct log_line *line)
 {
-	log_line_add(line, "\n");
-	if (line->buffer)
-		weir_log_end(line->log);
+	if (!line->buffer)
+		return;
+	if (line->format == WEIR_LOG_TEXT)
+		log_line_add(line, "\n");
+	else
+		weir_log_close_line(line->buffer, line->format, WEIR_LOG_QUEUE_MAX);
+	weir_log_end(line->log);
 }

@@ -12,6 +12,12 @@
 struct weir_buffer;
 struct weir_loop;
 
+/*
+ * Sets the form of lines, for all logs that are opened from here on. On the main thread, while no
+ * worker opens a log.
+ */
+void log_set_format(enum weir_log_format format);
+
 /* A log file, which servers use. */
 struct log_file {
 	struct weir_list link;
@@ -48,6 +54,7 @@ void log_files_close(struct weir_list *logs, bool all);
 struct log_line {
 	struct weir_log *log;
 	struct weir_buffer *buffer; /* NULL: the log is full, and additions are dropped */
+	enum weir_log_format format;
 };
 
 /* `name` is the type of the listener, `what` the event. */
@@ -56,6 +63,7 @@ void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loo
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 
+/* Adds " key=value key=value"; values have no spaces, and are no text of a client. */
 void log_line_add(struct log_line *line, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 

@@ -26,10 +26,17 @@
 #include "admin.h"
 #include "admin_bans.h"
 #include "admin_connections.h"
+#include "admin_dns.h"
 #include "admin_guard.h"
+#include "admin_http.h"
+#include "admin_mail.h"
+#include "admin_show.h"
+#include "admin_top.h"
 #include "cli.h"
 #include "config_dns.h"
+#include "daemon_metrics.h"
 #include "endpoint.h"
+#include "log_file.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
@@ -60,6 +67,12 @@ struct daemon {
 	struct admin_guard guard_commands;
 	struct admin_bans ban_commands;
 	struct admin_connections connection_commands;
+	struct daemon_metrics metrics;
+	struct admin_http *admin_http;
+	struct admin_show show_commands;
+	struct admin_top top_commands;
+	struct admin_mail mail_commands;
+	struct admin_dns dns_commands;
 	int stop_signals; /* how many have come */
 	bool failed;
 };
@@ -236,6 +249,15 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_shared_reopen_log(daemon->dns);
 }
 
+/* Whether one of the two listeners cannot change, the other may. */
+static int serve_listen_admin(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	int error = admin_listen(daemon->admin, config->user, config->admin.path);
+	int http_error = admin_http_listen(daemon->admin_http, &config->admin);
+	return error < 0 ? error : http_error;
+}
+
 /*
  * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
  * used.
@@ -245,11 +267,13 @@ static bool serve_reload(struct daemon *daemon)
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
+	if (config)
+		log_set_format((enum weir_log_format)config->log_format);
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_shared_update(daemon->dns, daemon->config, false);
-		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
-			say("the admin socket stays where it was");
+		if (serve_listen_admin(daemon) < 0)
+			say("the admin listener stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return true;
 	}
@@ -314,6 +338,29 @@ static void serve_command_reopen_logs(void *context, struct admin_request *reque
 	admin_ok(request);
 }
 
+static int serve_create_admin_http(struct daemon *daemon)
+{
+	daemon->metrics = (struct daemon_metrics){
+	        .loop = daemon->loop,
+	        .guard = daemon->guard,
+	        .permits = daemon->permits,
+	        .config = &daemon->config,
+	        .relay = &daemon->relay,
+	        .dns = &daemon->dns,
+	        .workers = &daemon->worker_count,
+	};
+	daemon_metrics_init(&daemon->metrics);
+	return admin_http_create(
+	        &(struct admin_http_options){
+	                .loop = daemon->loop,
+	                .guard = daemon->guard,
+	                .metrics = &daemon->metrics,
+	                .workers = daemon->workers,
+	                .worker_count = &daemon->worker_count,
+	        },
+	        &daemon->admin_http);
+}
+
 static int serve_create_admin(struct daemon *daemon)
 {
 	static const struct admin_command list[] = {
@@ -324,17 +371,29 @@ static int serve_create_admin(struct daemon *daemon)
 	                serve_command_drain},
 	        {0},
 	};
-	int error = admin_create(daemon->loop, &daemon->admin);
-	if (error < 0)
+	int error = serve_create_admin_http(daemon);
+	if (error == 0)
+		error = admin_create(daemon->loop, daemon->admin_http, &daemon->admin);
+	if (error < 0) {
+		admin_http_destroy(daemon->admin_http);
 		return error;
+	}
 	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
 	admin_connections_init(
 	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
 	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
+	admin_register(daemon->admin, &daemon->show_commands.table);
 	admin_register(daemon->admin, &daemon->connection_commands.table);
+	admin_top_init(&daemon->top_commands, daemon->workers, &daemon->worker_count);
+	admin_register(daemon->admin, &daemon->top_commands.table);
 	admin_register(daemon->admin, &daemon->guard_commands.table);
 	admin_bans_init(&daemon->ban_commands, daemon->bans, daemon->loop);
 	admin_register(daemon->admin, &daemon->ban_commands.table);
+	admin_mail_init(&daemon->mail_commands, &daemon->relay, &daemon->config, daemon->loop);
+	admin_register(daemon->admin, &daemon->mail_commands.table);
+	admin_dns_init(&daemon->dns_commands, &daemon->dns, daemon->loop);
+	admin_register(daemon->admin, &daemon->dns_commands.table);
 	admin_register(daemon->admin, &daemon->commands);
 	return 0;
 }
@@ -383,6 +442,7 @@ static int serve_start(struct daemon *daemon)
 	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
+	log_set_format((enum weir_log_format)config->log_format);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
 	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
@@ -403,7 +463,7 @@ static int serve_start(struct daemon *daemon)
 	else
 		error = serve_config(daemon, config, 0);
 	if (error == 0)
-		error = admin_listen(daemon->admin, daemon->config->user, daemon->config->admin);
+		error = serve_listen_admin(daemon);
 	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
@@ -458,6 +518,9 @@ int serve(const struct options *options)
 	int code = serve_run(&daemon);
 	if (daemon.stop_signals != 1)
 		mail_relay_drain(daemon.relay, 0);
+	/* A scrape reads the loops of the workers. */
+	admin_stop_http(daemon.admin);
+	admin_http_destroy(daemon.admin_http);
 	for (unsigned i = 0; i < daemon.worker_count; i++)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop runs. */

@@ -114,6 +114,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	                {
 	                        .address = endpoint->actual,
 	                        .shared = true,
+	                        .name = endpoint->type->name,
 	                        .bounds = plan->bounds,
 	                        .tls = serving_tls_of(&plan->states, endpoint->type),
 	                        .tls_upgrade = !endpoint->type->secure,

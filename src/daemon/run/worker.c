@@ -194,6 +194,11 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
 	return 0;
 }
 
+struct weir_loop *worker_loop(const struct worker *worker)
+{
+	return worker->loop;
+}
+
 int worker_start(struct worker *worker)
 {
 	worker->started = true;

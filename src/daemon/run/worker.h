@@ -92,6 +92,9 @@ void worker_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
         void *context);
 
+/* Its loop, which lives until worker_destroy: for reading its metrics. */
+struct weir_loop *worker_loop(const struct worker *worker);
+
 /* Starts the thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 

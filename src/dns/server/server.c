@@ -17,6 +17,7 @@ void dns_server_count(
 	struct weir_dns_counters *counters = &server->counters;
 	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
 	counters->queries++;
+	dns_metrics_count(server->cells, outcome, size);
 	counters->over_quota += outcome->over_quota;
 	counters->duplicate += outcome->duplicate;
 	if (!size)
@@ -136,7 +137,8 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 	server->transfers_max = options->transfers_max;
 	server->log = options->log;
 	server->context = options->context;
-	int error = dns_server_equip(server, options);
+	server->cells = dns_metrics(loop, options);
+	int error = server->cells ? dns_server_equip(server, options) : -ENOMEM;
 	if (error == 0)
 		error = dns_server_open_sockets(server, options);
 	if (error == 0)

@@ -8,6 +8,7 @@
 #include <weir/dns_server.h>
 #include <weir/loop.h>
 
+#include "dns_metrics.h"
 #include "refcount.h"
 
 /* -- server_udp.c: response rate limiting ------------------------------------------------------ */
@@ -51,6 +52,7 @@ struct weir_dns_server {
 	unsigned transfers, transfers_max;
 	struct local_refcount holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
+	struct dns_cells *cells;
 	weir_dns_log_fn *log;
 	void *context;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */

@@ -180,6 +180,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	server->transfers++;
 	local_refcount_hold(&server->holds);
 	server->counters.transfers++;
+	weir_metric_add(&server->cells->transfers, 1);
 	weir_channel_push(channel, weir_produce_hook(dns_transfer(outcome, server->responder->keys,
 	                                                     message, server->loop),
 	                                   dns_tcp_on_sent, sending));

@@ -131,10 +131,12 @@ static size_t dns_udp_limit(struct weir_dns_server *server, const struct weir_dn
 		break;
 	case DNS_RRL_SLIP:
 		server->counters.slipped++;
+		weir_metric_add(&server->cells->slipped, 1);
 		size = dns_udp_truncate_reply(reply, size, request->message);
 		break;
 	case DNS_RRL_DROP:
 		server->counters.dropped++;
+		weir_metric_add(&server->cells->dropped, 1);
 		size = 0;
 		break;
 	}

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -126,6 +127,7 @@ int weir_dns_zone_create_placeholder(const struct weir_dns_name *apex,
 	if (!zone)
 		return -ENOMEM;
 	refcount_init(&zone->references);
+	zone->made_s = time(NULL);
 	zone->apex = *apex;
 	weir_dns_name_lower(&zone->apex);
 	zone->size = sizeof *zone;
@@ -140,6 +142,7 @@ void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_i
 	        .name = zone->apex,
 	        .unavailable = zone->unavailable,
 	        .serial = zone->serial,
+	        .made_s = zone->made_s,
 	        .names = zone->node_count,
 	        .records = zone->records,
 	        .bytes = zone->size,

@@ -78,6 +78,7 @@ struct weir_dns_zone {
 	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
 	size_t size;
+	int64_t made_s; /* since 1970 */
 	uint32_t records;
 
 	uint32_t node_count; /* the first is the apex */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <weir/error.h>
 
@@ -261,6 +262,7 @@ static int zone_make_take_block(struct making *making)
 		return -ENOMEM;
 	char *block = (char *)zone;
 	refcount_init(&zone->references);
+	zone->made_s = time(NULL);
 	zone->apex = making->builder->apex;
 	zone->size = data + making->size;
 	zone->node_count = making->nodes;

@@ -11,6 +11,7 @@
 #include <weir/users.h>
 
 #include "data_connection.h"
+#include "ftp_metrics.h"
 #include "session.h"
 
 static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";
@@ -192,7 +193,8 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 	server->guard = options->guard;
 	server->log = options->log;
 	server->context = options->context;
-	int error = ftp_server_set_rules(server, &options->rules);
+	server->cells = ftp_metrics(loop, options);
+	int error = server->cells ? ftp_server_set_rules(server, &options->rules) : -ENOMEM;
 	if (error == 0)
 		error = ftp_server_start(server, options);
 	if (error < 0) {

@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 
 #include <weir/error.h>
+#include <weir/metrics.h>
 
 #include "data_connection.h"
+#include "ftp_metrics.h"
 #include "listing.h"
 #include "session.h"
 #include "transfer.h"
@@ -26,6 +28,7 @@ static struct ftp_session *ftp_session_session_of(const struct weir_channel *cha
 static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
 {
 	struct weir_ftp_server *server = session->server;
+	ftp_metrics_count(server->cells, event);
 	if (!server->log)
 		return;
 	event->peer = weir_channel_peer(session->channel);
@@ -177,7 +180,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	setsockopt(weir_channel_ref(channel).fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	if (ftp_session_count(session) < 0) {
-		weir_loop_counters(session->server->loop)->limits_hit++;
+		weir_metric_add(&weir_loop_counters(session->server->loop)->limits_hit, 1);
 		FTP_REPLY(session, "421 Too many sessions; try again later.");
 		weir_channel_close(channel);
 		return 0;

@@ -43,6 +43,7 @@ struct weir_ftp_server {
 	struct weir_list
 	        passive; /* the listeners that sessions of this server wait on: passive.c */
 	struct weir_guard *guard; /* NULL: a wrong password causes no delay */
+	struct ftp_cells *cells;
 	weir_ftp_log_fn *log;
 	void *context;
 };

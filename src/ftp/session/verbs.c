@@ -9,6 +9,7 @@
 #include <weir/buffer.h>
 #include <weir/sources.h>
 
+#include "ftp_metrics.h"
 #include "session.h"
 #include "transfer.h"
 #include "verbs.h"
@@ -102,6 +103,8 @@ enum {
 	VERB_COUNT = sizeof verbs / sizeof verbs[0]
 };
 
+_Static_assert(VERB_COUNT + 1 == FTP_METRICS_VERBS, "ftp_metrics.c has a name for each verb");
+
 static int ftp_verbs_compare(const void *name, const void *verb)
 {
 	return strcmp(name, ((const struct ftp_verb_row *)verb)->name);
@@ -140,6 +143,8 @@ void ftp_verb_run(struct ftp_session *session, const char *line)
 		session->rename_from = NULL;
 		free(rename_from);
 	}
+	weir_metric_add(
+	        &session->server->cells->commands[verb ? verb - verbs : VERB_COUNT][!refused], 1);
 	if (refused)
 		ftp_reply_text(session, refused);
 	else

@@ -11,6 +11,7 @@
 
 #include <weir/sources.h>
 
+#include "ftp_metrics.h"
 #include "session.h"
 #include "transfer.h"
 
@@ -152,8 +153,6 @@ static void ftp_transfer_log(const struct ftp_transfer *transfer, int error, uns
 {
 	const struct ftp_session *session = transfer->session;
 	const struct weir_ftp_server *server = session->server;
-	if (!server->log)
-		return;
 	struct weir_ftp_event event = {
 	        .kind = transfer->kind,
 	        .peer = weir_channel_peer(session->channel),
@@ -167,7 +166,9 @@ static void ftp_transfer_log(const struct ftp_transfer *transfer, int error, uns
 	        .secure = transfer->secure,
 	        .resumed = transfer->resumed,
 	};
-	server->log(server->context, &event);
+	ftp_metrics_count(server->cells, &event);
+	if (server->log)
+		server->log(server->context, &event);
 }
 
 void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)

@@ -37,8 +37,10 @@ struct http_loop *http_loop_state(struct weir_loop *loop)
 	struct http_loop *loop_state = loop_object(loop, &http_loop_type);
 	if (!loop_state) {
 		loop_state = calloc(1, sizeof *loop_state);
-		if (loop_state)
+		if (loop_state) {
+			loop_state->now_ms = loop_clock(loop);
 			loop_set_object(loop, &http_loop_type, loop_state);
+		}
 	}
 	return loop_state;
 }
@@ -80,7 +82,7 @@ struct weir_http_exchange *http_exchange_create(
 	exchange->loop_state = server->loop_state;
 	exchange->loop = weir_channel_loop(channel);
 	exchange->peer = *weir_channel_peer(channel);
-	exchange->begun_ms = weir_loop_now_ms(exchange->loop);
+	exchange->begun_ms = *exchange->loop_state->now_ms;
 	/* The push may close the producer, without a reply. */
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	int error = weir_channel_push(channel, &exchange->producer);

@@ -8,6 +8,7 @@
  *   reply.c       what handlers reply
  *   response.c    the reply as a producer: 100, head, body
  *   log.c         the lines of the access log
+ *   http_metrics.c  what is counted of it
  *   server.c      listeners, sites, the choice of the site
  *
  * Three parties use an exchange: the reply queue, the body's receiver, and the handler. It is freed
@@ -19,10 +20,12 @@
 #include <weir/buffer.h>
 #include <weir/http.h>
 #include <weir/limits.h>
+#include <weir/log.h>
 #include <weir/loop.h>
 
 #include "fields.h"
 #include "head.h"
+#include "http_metrics.h"
 #include "path.h"
 #include "refcount.h"
 
@@ -42,7 +45,10 @@ struct http_loop {
 	int64_t date_s;
 	char opening[OPENING_SIZE + 1];
 	int64_t log_date_s;
-	char log_date[40]; /* of that second */
+	char log_date[40];     /* of that second */
+	const int64_t *now_ms; /* the loop's */
+	uint32_t log_ids;      /* the last one */
+	uint32_t log_ids_base; /* chance: before each of them */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
@@ -52,7 +58,9 @@ struct weir_http_server {
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
 	struct weir_log *log; /* NULL: none, or the server was destroyed */
+	struct weir_loop *loop;
 	struct http_loop *loop_state;
+	struct http_cells *cells; /* for requests without a site */
 };
 
 /*
@@ -138,6 +146,9 @@ struct weir_http_exchange {
 	uint8_t framing; /* enum http_framing */
 	uint16_t status;
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
+	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
+	uint8_t log_format;        /* enum weir_log_format */
+	uint32_t log_id;           /* of the request, in its lines; 0: none yet */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
 	weir_release_fn *release_lent;

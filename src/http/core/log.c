@@ -3,6 +3,7 @@
  * valid, and is written when the reply's last byte has left.
  */
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <weir/buffer.h>
@@ -12,11 +13,13 @@
 
 #include "exchange.h"
 #include "helper.h"
+#include "probe.h"
 
 /* Text from clients is cut off at TEXT_MAX; the rest is left for the server's own. */
 enum {
 	TEXT_MAX = WEIR_REQUEST_MAX,
-	LINE_MAX_SIZE = TEXT_MAX + 1024
+	LINE_MAX_SIZE = TEXT_MAX + 1024,
+	HTTP_LOG_CLIENT_LEFT = 499, /* as others log it; no reply has this status */
 };
 
 static const char *http_log_date_of(const struct weir_http_exchange *exchange)
@@ -110,9 +113,108 @@ enum {
 	LINE_END_MAX = 64
 };
 
+/* -- logfmt and JSON --------------------------------------------------------------------------- */
+
+/* 16 hexadecimal digits: 32 bits of chance for the loop, then a counter. */
+static uint64_t http_log_id(struct weir_http_exchange *exchange)
+{
+	struct http_loop *loop_state = exchange->loop_state;
+	uint32_t *base = &loop_state->log_ids_base;
+	if (!*base && getrandom(base, sizeof *base, GRND_NONBLOCK) != (ssize_t)sizeof *base)
+		*base = 0;
+	if (!exchange->log_id)
+		exchange->log_id = ++loop_state->log_ids;
+	return (uint64_t)*base << 32 | exchange->log_id;
+}
+
+static void http_log_field(struct weir_buffer *line, enum weir_log_format format, const char *key,
+        struct weir_span text)
+{
+	if (text.size)
+		weir_log_add_text(line, format, key, text, LINE_MAX_SIZE);
+}
+
+static void http_log_begin_fields(
+        struct weir_http_exchange *exchange, enum weir_log_format format, struct weir_buffer *line)
+{
+	char text[WEIR_ADDRESS_TEXT_MAX], date[32];
+	time_t now = weir_loop_wall_s(exchange->loop);
+	struct tm tm;
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	weir_log_open_line(line, format, LINE_MAX_SIZE);
+	http_log_field(line, format, "time", weir_span_of(date));
+	http_log_field(line, format, "kind", WEIR_SPAN("http"));
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)http_log_id(exchange));
+	http_log_field(line, format, "id", weir_span_of(text));
+	weir_address_host(&exchange->peer, text);
+	http_log_field(line, format, "peer", weir_span_of(text));
+	http_log_field(line, format, "user", weir_buffer_span(&exchange->user));
+}
+
+/* The fields that are known when the reply is made. */
+static void http_log_compose_fields(struct weir_http_exchange *exchange,
+        const struct weir_http_request *request, unsigned status, enum weir_log_format format,
+        struct weir_buffer *line)
+{
+	const struct http_loop *loop_state = exchange->loop_state;
+	struct weir_tls_info tls;
+	http_log_begin_fields(exchange, format, line);
+	if (request) {
+		http_log_field(line, format, "method", request->method_name);
+		http_log_field(line, format, "target", request->target);
+		weir_log_add_number(line, format, "minor", request->minor, LINE_MAX_SIZE);
+		http_log_field(line, format, "host", request->host);
+		http_log_field(line, format, "referer",
+		        weir_http_request_known(request, WEIR_HTTP_REFERER));
+		http_log_field(line, format, "agent",
+		        weir_http_request_known(request, WEIR_HTTP_USER_AGENT));
+	}
+	if (loop_state->fault) {
+		http_log_field(line, format, "malformed", weir_span_of(loop_state->fault));
+		http_log_field(line, format, "input", loop_state->fault_bytes);
+	}
+	if (weir_http_tls(exchange, &tls))
+		http_log_field(line, format, "tls", weir_span_of(tls.version));
+	weir_log_add_number(line, format, "status", status, LINE_MAX_SIZE);
+}
+
+/* The fields that are known at the end. */
+static void http_log_write_fields(struct weir_log *log, const struct weir_http_exchange *exchange,
+        const struct weir_buffer *known, uint64_t size, char mark)
+{
+	const struct weir_http_site *site = exchange->site;
+	enum weir_log_format format = exchange->log_format;
+	struct weir_span name =
+	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "");
+	struct weir_buffer *line =
+	        weir_log_begin(log, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
+	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
+	if (!line)
+		return;
+	weir_buffer_append(line, known->data, known->size, WEIR_LOG_QUEUE_MAX);
+	weir_log_add_number(line, format, "bytes", size, WEIR_LOG_QUEUE_MAX);
+	weir_log_add_number(line, format, "ms", (uint64_t)took_ms, WEIR_LOG_QUEUE_MAX);
+	weir_log_add_text(line, format, "connection",
+	        mark == 'X'   ? WEIR_SPAN("gone")
+	        : mark == '+' ? WEIR_SPAN("kept")
+	                      : WEIR_SPAN("closed"),
+	        WEIR_LOG_QUEUE_MAX);
+	if (name.size)
+		weir_log_add_text(line, format, "site", name, WEIR_LOG_QUEUE_MAX);
+	weir_log_close_line(line, format, WEIR_LOG_QUEUE_MAX);
+	weir_log_end(log);
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
 static void http_log_write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
         const struct weir_buffer *known, size_t split, uint64_t size, char mark)
 {
+	if (exchange->log_format != WEIR_LOG_TEXT) {
+		http_log_write_fields(log, exchange, known, size, mark);
+		return;
+	}
 	const struct weir_http_site *site = exchange->site;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
@@ -131,22 +233,78 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	weir_log_end(log);
 }
 
+static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
+{
+	return exchange->site ? exchange->site->cells : exchange->server->cells;
+}
+
+static size_t http_log_compose_any(struct weir_http_exchange *exchange,
+        const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
+{
+	exchange->log_format = (uint8_t)weir_log_format(exchange->server->log);
+	if (exchange->log_format == WEIR_LOG_TEXT)
+		return http_log_compose(exchange, request, status, line);
+	http_log_compose_fields(exchange, request, status, exchange->log_format, line);
+	return line->size;
+}
+
+static __attribute__((noinline)) void http_log_compose_line(struct weir_http_exchange *exchange)
+{
+	/* The client left before there was a reply: nobody sees the status that was made. */
+	unsigned status = exchange->reply_state == HTTP_REPLY_CLOSED ? HTTP_LOG_CLIENT_LEFT
+	                                                             : exchange->status;
+	exchange->log_split =
+	        http_log_compose_any(exchange, exchange->request, status, &exchange->log_line);
+}
+
 void http_log_prepare(struct weir_http_exchange *exchange)
 {
+	exchange->method =
+	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
+	if (exchange->loop_state->fault)
+		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
 	exchange->log = exchange->server->log;
 	if (exchange->log)
-		exchange->log_split = http_log_compose(
-		        exchange, exchange->request, exchange->status, &exchange->log_line);
+		http_log_compose_line(exchange);
+}
+
+/* A request is counted with few instructions, since there may be a hundred thousand a second. */
+static inline void http_log_count(
+        const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
+{
+	struct http_cells *cells = http_log_cells(exchange);
+	int64_t took_ms = *exchange->loop_state->now_ms - exchange->begun_ms;
+	unsigned class = exchange->status / 100u;
+	if (why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_RESULTS)
+		class = 0;
+	weir_metric_add(&cells->requests[exchange->method][class], 1);
+	weir_metric_add(&cells->sent, sent);
+	if (took_ms == 0)
+		weir_metric_add(&cells->took_ms[0], 1);
+	else
+		weir_metric_observe_ms(cells->took_ms, took_ms);
+	if (exchange->body_got)
+		weir_metric_add(&cells->received, exchange->body_got);
+	PROBE4(http_reply, exchange->status, took_ms, sent, why);
+}
+
+/* Apart, so that a server without a log does not save registers for it. */
+static __attribute__((noinline)) void http_log_write_finished(
+        const struct weir_http_exchange *exchange, uint64_t size, enum weir_close_reason why)
+{
+	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
+	http_log_write_line(
+	        exchange->log, exchange, &exchange->log_line, exchange->log_split, size, mark);
 }
 
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
 {
 	uint64_t before_body = exchange->head_size + exchange->continue_put;
 	uint64_t taken = exchange->producer.taken;
-	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
+	uint64_t size = taken > before_body ? taken - before_body : 0;
+	http_log_count(exchange, size, why);
 	if (exchange->log)
-		http_log_write_line(exchange->log, exchange, &exchange->log_line,
-		        exchange->log_split, taken > before_body ? taken - before_body : 0, mark);
+		http_log_write_finished(exchange, size, why);
 }
 
 /* After the reply the request is valid only if it was copied. */
@@ -156,7 +314,7 @@ void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 	struct weir_buffer line = {0};
 	if (!log)
 		return;
-	size_t split = http_log_compose(
+	size_t split = http_log_compose_any(
 	        exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
 	http_log_write_line(log, exchange, &line, split, 0, '-');
 	weir_buffer_finish(&line);

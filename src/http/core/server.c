@@ -96,9 +96,14 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
 	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
+	server->cells = http_metrics_of_site(loop, NULL);
+	if (!server->cells)
+		goto error_server;
+	http_metrics_join(loop, options->sites, server->cells);
 	local_refcount_init(&server->references);
 	server->sites = options->sites;
 	server->log = options->log;
+	server->loop = loop;
 	struct weir_server_options listener;
 	weir_server_options_init(&listener);
 	listener.listener = options->listener;
@@ -120,6 +125,7 @@ error_server:
 void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites)
 {
 	struct weir_http_sites *old = server->sites;
+	http_metrics_join(server->loop, sites, server->cells);
 	server->sites = sites;
 	weir_http_sites_release(old);
 }

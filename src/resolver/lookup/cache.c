@@ -386,6 +386,70 @@ void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key
 	cache_free_retired(unused[1]);
 }
 
+/* -- operators --------------------------------------------------------------------------------- */
+
+/* Reads the question of an entry. The cache has made the key, so that it is well-formed. */
+static void cache_question(const struct dns_cache_entry *entry, struct weir_dns_cached *ret)
+{
+	size_t size = entry->key_size - 5u;
+	weir_dns_name_set(weir_span(entry->bytes, size), &ret->name);
+	ret->type = dns_get16(entry->bytes + size);
+	ret->flags = entry->bytes[size + 4];
+}
+
+void weir_dns_cache_each(struct weir_dns_cache *cache, const struct weir_dns_name *name,
+        uint32_t now_s, bool (*show)(void *context, const struct weir_dns_cached *cached),
+        void *context)
+{
+	bool more = true;
+	pthread_mutex_lock(&cache->lock);
+	for (size_t i = 0; i <= cache->mask && more; i++)
+		for (const struct dns_cache_entry *entry = cache->buckets[i]; entry && more;
+		        entry = entry->next) {
+			struct weir_dns_cached cached;
+			cache_question(entry, &cached);
+			if (name && !weir_dns_name_beneath(&cached.name, name))
+				continue;
+			cached.rcode = entry->rcode;
+			cached.left_s = (int64_t)entry->ttl_s - dns_entry_age(entry, now_s);
+			cached.bytes = entry_cost(entry);
+			more = show(context, &cached);
+		}
+	pthread_mutex_unlock(&cache->lock);
+}
+
+static bool cache_is_beneath(const struct dns_cache_entry *entry, const struct weir_dns_name *name)
+{
+	struct weir_dns_cached cached;
+	if (!name)
+		return true;
+	cache_question(entry, &cached);
+	return weir_dns_name_beneath(&cached.name, name);
+}
+
+size_t weir_dns_cache_flush(struct weir_dns_cache *cache, const struct weir_dns_name *name)
+{
+	struct dns_cache_entry *unused[2];
+	size_t flushed = 0;
+	pthread_mutex_lock(&cache->lock);
+	for (size_t i = 0; i <= cache->mask; i++) {
+		_Atomic(struct dns_cache_entry *) *at = &cache->buckets[i];
+		for (struct dns_cache_entry *entry; (entry = *at);) {
+			if (!cache_is_beneath(entry, name)) {
+				at = &entry->next;
+				continue;
+			}
+			entry_unlink(cache, at);
+			flushed++;
+		}
+	}
+	cache_reclaim(cache, unused);
+	pthread_mutex_unlock(&cache->lock);
+	cache_free_retired(unused[0]);
+	cache_free_retired(unused[1]);
+	return flushed;
+}
+
 /* -- writing ----------------------------------------------------------------------------------- */
 
 static void dns_cache_found_of(

@@ -79,6 +79,11 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	lookups->waiting_max = options->lookups_max;
 	weir_list_init(&lookups->ready);
 	size_t size = sizeof lookups->clients.key;
+	lookups->cells = lookup_metrics(loop);
+	if (!lookups->cells) {
+		free(lookups);
+		return -ENOMEM;
+	}
 	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
 	if (error == 0)
 		error = lookups_set_cache(lookups, options);
@@ -151,7 +156,7 @@ static void lookup_prefetch(struct weir_dns_lookups *lookups,
 	if (dns_pending_find(lookups, question, flags, key->hash))
 		return;
 	if (dns_pending_start(lookups, question, flags, key->hash, false, &pending) == 0) {
-		lookups->counters.prefetches++;
+		LOOKUP_COUNT(lookups, prefetches);
 		return;
 	}
 	dns_cache_read_begin(&lookups->reader);
@@ -172,7 +177,7 @@ static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct 
 	*ret = entry;
 	if (dns_entry_fresh(entry, now_s)) {
 		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
-		lookups->counters.hits++;
+		LOOKUP_COUNT(lookups, hits);
 		/*
 		 * The count has a maximum, so that loops do not write to an entry that all of them
 		 * read often.
@@ -184,7 +189,7 @@ static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct 
 	}
 	if (now_s >= atomic_load_explicit(&entry->retry_s, memory_order_relaxed))
 		return USABLE_NOT;
-	lookups->counters.stale++;
+	LOOKUP_COUNT(lookups, stale);
 	return USABLE_NOW;
 }
 
@@ -352,7 +357,7 @@ static int lookup_wait_for(const struct wanted *wanted, struct weir_dns_lookup *
 	        dns_pending_find(lookups, wanted->question, wanted->flags, hash);
 	int error = 0;
 	if (pending)
-		lookups->counters.joined++;
+		LOOKUP_COUNT(lookups, joined);
 	else
 		error = dns_pending_start(
 		        lookups, wanted->question, wanted->flags, hash, unless_known, &pending);
@@ -407,7 +412,7 @@ int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_addr
 	dns_cache_key(lookups->cache, question, wanted.flags, &wanted.key);
 	if (answer_from_cache(&wanted, &expired, &error, ret))
 		return error;
-	lookups->counters.misses++;
+	LOOKUP_COUNT(lookups, misses);
 	error = answer_later(&wanted, client, expired, true, ret);
 	if (error != -EALREADY || answer_from_cache(&wanted, &expired, &error, ret))
 		return error;

@@ -84,7 +84,7 @@ static bool lookup_ask_answer_stale(struct dns_pending *pending)
 	if (!size)
 		return false;
 	WEIR_LIST_EACH (const struct weir_dns_lookup, lookup, &pending->waiting, link)
-		lookups->counters.stale++;
+		LOOKUP_COUNT(lookups, stale);
 	lookup_ask_answer(pending, &info, size);
 	return true;
 }
@@ -112,7 +112,7 @@ static void lookup_ask_accept_reply(
 		        lookups->message, ret);
 		if (error == 0)
 			return;
-		lookups->counters.rejected++;
+		LOOKUP_COUNT(lookups, rejected);
 	}
 	dns_accept_failure(
 	        &pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY, lookups->message, ret);
@@ -149,7 +149,7 @@ static void lookup_ask_on_answered(void *context, int error, struct weir_span re
 	pending->ask = NULL;
 	lookup_ask_accept_reply(pending, error, reply, &accepted);
 	if (accepted.info.rcode == WEIR_DNS_SERVFAIL)
-		pending->lookups->counters.failures++;
+		LOOKUP_COUNT(pending->lookups, failures);
 	lookup_ask_remember(pending, &accepted);
 	dns_share_publish(pending, &accepted);
 	pending_end(pending, &accepted);
@@ -163,7 +163,7 @@ static int pending_ask(struct dns_pending *pending)
 	int error = lookups->asker->ask(lookups->asker_context, &pending->question, pending->flags,
 	        lookup_ask_on_answered, pending, &pending->ask);
 	if (error == 0)
-		lookups->counters.asks++;
+		LOOKUP_COUNT(lookups, asks);
 	return error;
 }
 
@@ -237,7 +237,7 @@ int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_qu
 		error = -EALREADY;
 		break;
 	case DNS_SHARE_WAITS:
-		lookups->counters.joined++;
+		LOOKUP_COUNT(lookups, joined);
 		break;
 	case DNS_SHARE_OWNS:
 		error = pending_ask(pending);

@@ -16,6 +16,7 @@
 #include <weir/list.h>
 #include <weir/loop.h>
 
+#include "lookup_metrics.h"
 #include "cache.h"
 #include "refcount.h"
 #include "siphash.h"
@@ -160,6 +161,7 @@ struct weir_dns_lookups {
 	unsigned asks, asks_max;
 	unsigned waiting, waiting_max; /* lookups, ready ones among them */
 	struct weir_dns_lookups_counters counters;
+	struct weir_dns_lookups_counters *cells; /* of the loop */
 	struct weir_list ready;
 	struct dns_pending *pending[DNS_PENDING_BUCKETS];
 	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being passed to callbacks */

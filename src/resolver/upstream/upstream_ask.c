@@ -45,7 +45,7 @@ void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
 {
 	weir_dns_answered_fn *answered = ask->answered;
 	void *context = ask->context;
-	ask->all->counters.answered++;
+	LOOKUP_COUNT(ask->all, answered);
 	weir_dns_ask_cancel(ask);
 	answered(context, 0, reply);
 }
@@ -59,9 +59,9 @@ static void upstream_ask_run_finish(struct weir_task *task)
 	struct weir_span reply = weir_span(saved, ask->saved_size);
 	int error = saved ? 0 : ask->error;
 	if (saved)
-		ask->all->counters.answered++;
+		LOOKUP_COUNT(ask->all, answered);
 	else
-		ask->all->counters.failed++;
+		LOOKUP_COUNT(ask->all, failed);
 	ask->saved = NULL;
 	weir_dns_ask_cancel(ask);
 	answered(context, error, reply);
@@ -183,7 +183,7 @@ int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_que
 	if (!upstream_ask_may_be_asked(question->type))
 		return -EINVAL;
 	if (upstreams->ask_count >= upstreams->asks_max) {
-		upstreams->counters.refused++;
+		LOOKUP_COUNT(upstreams, refused);
 		return WEIR_E_LIMIT;
 	}
 	struct weir_dns_ask *ask = calloc(1, sizeof *ask);
@@ -198,7 +198,7 @@ int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_que
 	weir_list_init(&ask->attempts);
 	weir_list_append(&upstreams->asks, &ask->link);
 	upstreams->ask_count++;
-	upstreams->counters.asked++;
+	LOOKUP_COUNT(upstreams, asked);
 	weir_timer_start(
 	        upstreams->loop, &ask->deadline, upstreams->timeout_ms, upstream_ask_on_deadline);
 	upstream_ask_begin(ask);

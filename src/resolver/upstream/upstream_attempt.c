@@ -53,7 +53,7 @@ static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 {
 	struct weir_dns_ask *ask = attempt->ask;
-	attempt->server->all->counters.ignored++;
+	LOOKUP_COUNT(attempt->server->all, ignored);
 	if (!ask || attempt->how & (ATTEMPT_TCP | ATTEMPT_PROBE) ||
 	        ++ask->forged <= WEIR_DNS_FORGED_MAX)
 		return false;
@@ -205,7 +205,7 @@ static void upstream_attempt_on_time(struct weir_timer *timer)
 	if (attempt->how & ATTEMPT_TCP) {
 		struct upstream_stream *stream = attempt->stream;
 		int64_t sent_ms = attempt->sent_ms;
-		attempt->server->all->counters.unanswered++;
+		LOOKUP_COUNT(attempt->server->all, unanswered);
 		upstream_attempt_free(attempt);
 		upstream_stream_suspect(stream, sent_ms);
 	} else {
@@ -247,8 +247,9 @@ int upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, unsigned
 		free(attempt);
 		return error;
 	}
-	all->counters.sent++;
-	all->counters.sent_tcp += how & ATTEMPT_TCP ? 1 : 0;
+	LOOKUP_COUNT(all, sent);
+	if (how & ATTEMPT_TCP)
+		LOOKUP_COUNT(all, sent_tcp);
 	if (how & ATTEMPT_PROBE)
 		server->probe = attempt;
 	weir_list_append(&ask->attempts, &attempt->link);

@@ -73,6 +73,14 @@ static void upstream_health_measure(struct upstream *server, uint32_t rtt_ms)
 	server->rtt_ms = (7 * server->rtt_ms + rtt_ms) / 8;
 }
 
+static void upstream_health_show(const struct upstream *server)
+{
+	if (!server->cells)
+		return;
+	weir_metric_set(&server->cells->rtt_ms, server->rtt_ms);
+	weir_metric_set(&server->cells->backing_off, server->backoff_ms != 0);
+}
+
 void upstream_answered(struct upstream *server, int64_t sent_ms)
 {
 	int64_t now_ms = upstream_health_now_of(server), rtt_ms = now_ms - sent_ms;
@@ -80,6 +88,7 @@ void upstream_answered(struct upstream *server, int64_t sent_ms)
 	        server, rtt_ms < WEIR_DNS_WAIT_MOST_MS ? (uint32_t)rtt_ms : WEIR_DNS_WAIT_MOST_MS);
 	server->failures = 0;
 	server->backoff_ms = 0;
+	upstream_health_show(server);
 	server->probe_at_ms = now_ms + WEIR_DNS_PROBE_MS;
 	if (sent_ms > server->answered_ms)
 		server->answered_ms = sent_ms;
@@ -94,12 +103,13 @@ static void upstream_health_back_off(struct upstream *server)
 	uint32_t longer = server->backoff_ms ? 2 * server->backoff_ms : WEIR_DNS_BACKOFF_FIRST_MS;
 	server->backoff_ms = longer < WEIR_DNS_BACKOFF_MAX_MS ? longer : WEIR_DNS_BACKOFF_MAX_MS;
 	server->backoff_until_ms = server->probe_at_ms = now_ms + server->backoff_ms;
-	server->all->counters.backed_off++;
+	LOOKUP_COUNT(server->all, backed_off);
+	upstream_health_show(server);
 }
 
 void upstream_silent(struct upstream *server, int64_t sent_ms)
 {
-	server->all->counters.unanswered++;
+	LOOKUP_COUNT(server->all, unanswered);
 	if (sent_ms < server->answered_ms)
 		return;
 	if (!server->backoff_ms)

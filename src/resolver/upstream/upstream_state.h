@@ -21,6 +21,7 @@
 #include <weir/loop.h>
 
 #include "helper.h"
+#include "lookup_metrics.h"
 
 /* -- upstream_query.c: a query as it is sent, and the verdict on its reply --------------------- */
 
@@ -60,12 +61,13 @@ struct upstream {
 	uint32_t rtt_ms;       /* smoothed, and how much it varies (RFC 6298) */
 	uint32_t variation_ms; /* 0 and 0: not known yet */
 	bool measured;
-	unsigned failures;        /* in a row */
-	uint32_t backoff_ms;      /* the current back-off; 0: none */
-	int64_t backoff_until_ms; /* it is not probed before this */
-	int64_t answered_ms;      /* when the last query was sent that it has answered */
-	int64_t probe_at_ms;      /* when it should be probed for its speed */
-	int64_t plain_until_ms;   /* asked without EDNS */
+	unsigned failures;            /* in a row */
+	struct upstream_cells *cells; /* NULL: there was no memory */
+	uint32_t backoff_ms;          /* the current back-off; 0: none */
+	int64_t backoff_until_ms;     /* it is not probed before this */
+	int64_t answered_ms;          /* when the last query was sent that it has answered */
+	int64_t probe_at_ms;          /* when it should be probed for its speed */
+	int64_t plain_until_ms;       /* asked without EDNS */
 	int64_t one_case_until_ms;
 	struct attempt *probe;          /* under way, or NULL */
 	struct upstream_stream *stream; /* that takes further queries, or NULL */
@@ -80,6 +82,7 @@ struct weir_dns_upstreams {
 	bool in_order;
 	struct random_pool random;
 	struct weir_dns_upstreams_counters counters;
+	struct weir_dns_upstreams_counters *cells; /* of the loop */
 	unsigned count;
 	struct upstream servers[WEIR_DNS_UPSTREAMS_MAX];
 };

@@ -111,7 +111,7 @@ static void upstream_stream_on_request(struct weir_channel *channel, struct weir
 	if (attempt)
 		verdict = upstream_stream_judge(attempt, reply);
 	if (verdict == UPSTREAM_FOREIGN)
-		stream->server->all->counters.ignored++;
+		LOOKUP_COUNT(stream->server->all, ignored);
 	else
 		upstream_attempt_reply(attempt, verdict, reply);
 }

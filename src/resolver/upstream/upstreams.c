@@ -49,6 +49,7 @@ static void upstreams_set_servers(
 				servers[i] = upstreams->servers[k];
 		servers[i].all = upstreams;
 		servers[i].address = addresses[i];
+		servers[i].cells = upstream_metrics_of(upstreams->loop, &addresses[i]);
 	}
 	memcpy(upstreams->servers, servers, sizeof servers);
 	upstreams->count = (unsigned)count;
@@ -72,6 +73,11 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 	if (!upstreams)
 		return -ENOMEM;
 	upstreams->loop = loop;
+	upstreams->cells = upstream_metrics(loop);
+	if (!upstreams->cells) {
+		free(upstreams);
+		return -ENOMEM;
+	}
 	weir_list_init(&upstreams->asks);
 	upstreams_set_options(upstreams, options);
 	*ret = upstreams;

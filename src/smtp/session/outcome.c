@@ -7,6 +7,7 @@
 
 #include <weir/error.h>
 
+#include "smtp_metrics.h"
 #include "smtp_session.h"
 
 const char *smtp_error_reply(int error)
@@ -150,6 +151,9 @@ static void smtp_outcome_log(const struct smtp_transaction *transaction, int res
 	        .text = weir_span(text, size - 2),
 	        .secure = transaction->secure,
 	};
+	weir_metric_add(&transaction->server->cells->events[event.kind], 1);
+	if (!failed)
+		weir_metric_add(&transaction->server->cells->message_bytes, transaction->size);
 	if (options->log)
 		options->log(options->context, &event);
 }

@@ -5,6 +5,7 @@
 
 #include <weir/tls.h>
 
+#include "smtp_metrics.h"
 #include "smtp_session.h"
 
 void weir_smtp_options_init(struct weir_smtp_options *options)
@@ -69,6 +70,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 		return error;
 	}
 	server->loop = loop;
+	server->cells = smtp_metrics(loop, options);
 	weir_list_init(&server->committing);
 	struct weir_server_options listening;
 	weir_server_options_init(&listening);
@@ -76,7 +78,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	listening.protocol = &smtp_protocol;
 	listening.context = server;
 	listening.tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n";
-	error = weir_server_create(loop, &listening, &server->listener);
+	error = server->cells ? weir_server_create(loop, &listening, &server->listener) : -ENOMEM;
 	if (error < 0) {
 		smtp_server_release(&server->options);
 		free(server);

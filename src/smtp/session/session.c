@@ -13,12 +13,21 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
+#include "smtp_metrics.h"
 #include "smtp_session.h"
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
+static void smtp_session_count_reply(const struct smtp_session *session, const char *text)
+{
+	unsigned class = (unsigned char)text[0] - '0';
+	weir_metric_add(
+	        &session->server->cells->replies[class < SMTP_METRICS_CLASSES ? class : 0], 1);
+}
+
 void smtp_reply(struct smtp_session *session, const char *text)
 {
+	smtp_session_count_reply(session, text);
 	weir_channel_push_static(session->channel, text);
 }
 
@@ -30,6 +39,7 @@ void smtp_reply_format(struct smtp_session *session, const char *format, ...)
 	int size = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	size_t length = size < (int)sizeof text ? (size_t)size : sizeof text - 1;
+	smtp_session_count_reply(session, text);
 	weir_channel_push_copy(session->channel, weir_span(text, length));
 }
 
@@ -70,6 +80,7 @@ void smtp_log(const struct smtp_session *session, enum weir_smtp_event_kind kind
 	        .text = weir_span(text, strcspn(text, "\r")),
 	        .secure = weir_channel_secure(session->channel),
 	};
+	weir_metric_add(&session->server->cells->events[kind], 1);
 	if (!options->log)
 		return;
 	if (transaction) {

@@ -36,6 +36,7 @@ struct weir_smtp_server {
 	struct weir_list committing;      /* transactions that have left their sessions */
 	struct smtp_transaction *spare;   /* for reuse */
 	unsigned spares;
+	struct smtp_cells *cells;
 	uint32_t ids; /* number of messages, for their ids */
 };
 

@@ -7,6 +7,7 @@
 
 #include <weir/error.h>
 
+#include "smtp_metrics.h"
 #include "smtp_session.h"
 
 /*
@@ -188,6 +189,9 @@ static const struct smtp_verb_row verbs[] = {
         {"QUIT", NEEDS_SILENCE, smtp_verb_quit},
 };
 
+_Static_assert(sizeof verbs / sizeof verbs[0] + 1 == SMTP_METRICS_VERBS,
+        "smtp_metrics.c has a name for each verb");
+
 /* Browsers and proxies that an attacker directs here begin with these. */
 static bool smtp_verbs_is_http(struct weir_span verb)
 {
@@ -254,6 +258,8 @@ void smtp_command(struct smtp_session *session, struct weir_span line)
 		                                             : "500 5.5.1 Unknown command\r\n";
 	else
 		refusal = smtp_verbs_fault(session, verb, argument, line.size);
+	size_t row = verb ? (size_t)(verb - verbs) : sizeof verbs / sizeof verbs[0];
+	weir_metric_add(&session->server->cells->commands[row][!refusal], 1);
 	/* The size of the chunk behind it is not known. */
 	if (refusal && verb && verb->run == smtp_verb_bdat)
 		smtp_end(session, refusal);

@@ -137,6 +137,8 @@ void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry)
 	pthread_mutex_lock(&queue->lock);
 	queue->reserved--;
 	mail_queue_heap(queue, entry);
+	if (strcmp(entry->id, queue->oldest) < 0)
+		memcpy(queue->oldest, entry->id, sizeof queue->oldest);
 	mail_queue_wake(queue);
 	pthread_mutex_unlock(&queue->lock);
 }
@@ -147,6 +149,34 @@ size_t weir_mail_queue_count(struct weir_mail_queue *queue)
 	size_t count = queue->heap_count + queue->claimed_count;
 	pthread_mutex_unlock(&queue->lock);
 	return count;
+}
+
+static void mail_queue_find_oldest(struct weir_mail_queue *queue)
+{
+	const char *oldest = queue->heap_count ? queue->heap[0]->id : queue->claimed[0]->id;
+	for (size_t i = 0; i < queue->heap_count; i++)
+		if (strcmp(queue->heap[i]->id, oldest) < 0)
+			oldest = queue->heap[i]->id;
+	for (size_t i = 0; i < queue->claimed_count; i++)
+		if (strcmp(queue->claimed[i]->id, oldest) < 0)
+			oldest = queue->claimed[i]->id;
+	memcpy(queue->oldest, oldest, sizeof queue->oldest);
+}
+
+/* An id begins with the microseconds of its making, in 13 hexadecimal digits. */
+int64_t weir_mail_queue_oldest_s(struct weir_mail_queue *queue)
+{
+	int64_t oldest_s = INT64_MAX;
+	pthread_mutex_lock(&queue->lock);
+	if (queue->heap_count + queue->claimed_count) {
+		uint64_t us = 0;
+		if (!queue->oldest[0])
+			mail_queue_find_oldest(queue);
+		weir_span_number(weir_span(queue->oldest, 13), 16, &us);
+		oldest_s = (int64_t)(us / 1000000);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return oldest_s;
 }
 
 /* -- listening ------------------------------------------------------------------------------- */
@@ -263,6 +293,8 @@ void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *en
 {
 	queue->unsaved_count -= entry->unsaved != NULL;
 	mail_queued_free(entry->unsaved);
+	if (strcmp(entry->id, queue->oldest) == 0)
+		queue->oldest[0] = 0;
 	free(entry);
 }
 

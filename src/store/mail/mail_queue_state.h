@@ -91,10 +91,11 @@ struct weir_mail_queue {
 	size_t heap_count;
 	struct queue_entry **claimed;
 	size_t claimed_count;
-	size_t capacity;        /* of each array */
-	size_t unsaved_count;   /* number of entries with `unsaved` */
-	size_t reserved;        /* reservations for messages on their way in */
-	struct weir_loop *loop; /* the loop that listens; NULL: none */
+	size_t capacity;                 /* of each array */
+	size_t unsaved_count;            /* number of entries with `unsaved` */
+	char oldest[WEIR_QUEUE_ID_SIZE]; /* the least id; empty: it is to be looked for */
+	size_t reserved;                 /* reservations for messages on their way in */
+	struct weir_loop *loop;          /* the loop that listens; NULL: none */
 	struct queue_waker *waker;
 	weir_mail_queue_changed_fn *changed;
 	void *context;

@@ -1,18 +1,61 @@
-/* Appends lines to a file. The loop fills one buffer while a thread of the pool writes another. */
+/*
+ * Appends lines to a file. The loop fills one buffer while a thread of the pool writes another.
+ *
+ * Invariant: a line is written whole, or not at all. If a full disk takes a part of one, the part
+ * is cut off again; where that is not possible (a pipe, another writer), the next line begins anew.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/buffer.h>
+#include <weir/error.h>
 #include <weir/log.h>
 #include <weir/loop.h>
+#include <weir/metrics.h>
 
 /* A buffer is written when it has so many bytes, or after a moment. */
 enum {
 	WRITE_SIZE = 32 * 1024,
-	WRITE_AFTER_MS = 200
+	WRITE_AFTER_MS = 200,
+	REPORT_AFTER_MS = 10 * 1000, /* between two reports that writing fails */
+	WRITE_WAIT_MS = 1000,        /* for a pipe that somebody else has made non-blocking */
+};
+
+struct log_cells {
+	uint64_t lines;
+	uint64_t lost;
+	uint64_t bytes;
+};
+
+static const struct weir_metric log_metrics[] = {
+        {.name = "weir_log_lines_total",
+                .help = "Lines accepted",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct log_cells, lines)},
+        {.name = "weir_log_lost_lines_total",
+                .help = "Lines lost: the disk was full, or too slow",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct log_cells, lost)},
+        {.name = "weir_log_written_bytes_total",
+                .help = "Bytes written",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct log_cells, bytes)},
+        {0},
+};
+
+static const struct weir_metric_table log_table = {
+        .metrics = log_metrics, .size = sizeof(struct log_cells), .labels = {"log"}};
+
+/* The result of writing a buffer. */
+struct log_written {
+	int error;
+	uint64_t bytes;
+	uint64_t lost; /* lines */
 };
 
 struct weir_log {
@@ -24,8 +67,17 @@ struct weir_log {
 	struct weir_buffer writing; /* the pool's, while `busy` */
 	struct weir_work work;
 	struct weir_timer timer;
+	struct log_written written; /* the pool's, while `busy` */
+	struct log_cells *cells;
+	enum weir_log_format format;
+	void (*failed)(void *context, int error); /* or NULL */
+	void *context;
 	uint64_t lost; /* lines dropped since the last report */
+	int error;     /* of the last write */
+	int64_t report_after_ms;
+	bool reported; /* that it fails */
 	bool busy;
+	bool torn; /* the pool's: the file ends within a line */
 };
 
 /* -- writing ----------------------------------------------------------------------------------- */
@@ -36,24 +88,99 @@ static int log_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Lines that the disk does not accept are lost: there is no other way to report that. */
-static void log_write_all(int fd, struct weir_buffer *buffer)
+/* Cuts off the last `size` bytes, if they are still the end of the file. */
+static bool log_cut_off(int fd, size_t size)
 {
-	for (size_t done = 0; done < buffer->size;) {
-		ssize_t put = write(fd, buffer->data + done, buffer->size - done);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			break;
-		done += (size_t)put;
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	       lseek(fd, 0, SEEK_CUR) == status.st_size &&
+	       ftruncate(fd, status.st_size - (off_t)size) == 0;
+}
+
+/* Returns a positive number of bytes, or a negative errno. */
+static ssize_t log_write_once(int fd, const char *data, size_t size)
+{
+	for (;;) {
+		struct pollfd wait = {.fd = fd, .events = POLLOUT};
+		ssize_t put = write(fd, data, size);
+		if (put > 0)
+			return put;
+		if (put == 0)
+			return -EIO;
+		if (errno != EINTR && (errno != EAGAIN || poll(&wait, 1, WRITE_WAIT_MS) <= 0))
+			return -errno;
 	}
-	buffer->size = 0;
+}
+
+/* The rest of the buffer, from `done` on, is lost. */
+static void log_write_failed(struct weir_log *log, size_t done)
+{
+	const char *data = log->writing.data;
+	const char *last = done ? memrchr(data, '\n', done) : NULL;
+	size_t whole = last ? (size_t)(last + 1 - data) : 0;
+	if (whole < done)
+		log->torn = !log_cut_off(log->fd, done - whole);
+	for (size_t i = whole; i < log->writing.size; i++)
+		log->written.lost += data[i] == '\n';
+}
+
+/* Writes the buffer `writing`. */
+static void log_write_all(struct weir_log *log)
+{
+	size_t done = 0;
+	log->written = (struct log_written){0};
+	if (log->torn && log->writing.size) {
+		ssize_t put = log_write_once(log->fd, "\n", 1);
+		log->written.error = put < 0 ? (int)put : 0;
+		log->torn = put < 0;
+	}
+	while (done < log->writing.size && log->written.error == 0) {
+		ssize_t put =
+		        log_write_once(log->fd, log->writing.data + done, log->writing.size - done);
+		if (put < 0)
+			log->written.error = (int)put;
+		else
+			done += (size_t)put;
+	}
+	if (log->written.error < 0)
+		log_write_failed(log, done);
+	log->written.bytes = done;
+	log->writing.size = 0;
 }
 
 static void log_run_write(struct weir_work *work)
 {
-	struct weir_log *log = WEIR_CONTAINER(work, struct weir_log, work);
-	log_write_all(log->fd, &log->writing);
+	log_write_all(WEIR_CONTAINER(work, struct weir_log, work));
+}
+
+/* A disk that is full at times is reported once in a while, and its end only after a report. */
+static bool log_may_report(struct weir_log *log, bool fails)
+{
+	int64_t now_ms = weir_loop_now_ms(log->loop);
+	if (!fails) {
+		bool reported = log->reported;
+		log->reported = false;
+		return reported;
+	}
+	if (log->report_after_ms > now_ms)
+		return false;
+	log->report_after_ms = now_ms + REPORT_AFTER_MS;
+	log->reported = true;
+	return true;
+}
+
+/* Counts what a write has done, and reports that writing fails, or succeeds again. */
+static void log_note_written(struct weir_log *log)
+{
+	bool failed = log->error < 0, fails = log->written.error < 0;
+	log->error = log->written.error;
+	log->lost += log->written.lost;
+	if (log->cells) {
+		weir_metric_add(&log->cells->bytes, log->written.bytes);
+		weir_metric_add(&log->cells->lost, log->written.lost);
+	}
+	if (failed != fails && log->failed && log_may_report(log, fails))
+		log->failed(log->context, log->error);
 }
 
 static void log_start_write(struct weir_log *log);
@@ -63,6 +190,7 @@ static void log_done_write(struct weir_work *work)
 {
 	struct weir_log *log = WEIR_CONTAINER(work, struct weir_log, work);
 	log->busy = false;
+	log_note_written(log);
 	if (log->filling.size >= WRITE_SIZE)
 		log_start_write(log);
 	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
@@ -96,11 +224,27 @@ static void log_on_time(struct weir_timer *timer)
 		weir_timer_start(log->loop, timer, WRITE_AFTER_MS, log_on_time);
 }
 
+/* The report would be lost as well while the disk is full. */
 static void log_report_lost(struct weir_log *log)
 {
-	if (log->lost && weir_buffer_format(&log->filling, WEIR_LOG_QUEUE_MAX,
-	                         "# %llu lines were lost here: the disk was too slow\n",
-	                         (unsigned long long)log->lost) == 0)
+	struct weir_buffer *line = &log->filling;
+	size_t before = line->size, most = WEIR_LOG_QUEUE_MAX;
+	if (!log->lost || log->error < 0)
+		return;
+	/* A line that is cut off would be torn. */
+	if (weir_buffer_reserve(line, 256, most) < 0)
+		return;
+	if (log->format == WEIR_LOG_TEXT) {
+		weir_buffer_format(line, most,
+		        "# %llu lines were lost here: the disk was full or too slow\n",
+		        (unsigned long long)log->lost);
+	} else {
+		weir_log_open_line(line, log->format, most);
+		weir_log_add_text(line, log->format, "event", WEIR_SPAN("lost"), most);
+		weir_log_add_number(line, log->format, "lines", log->lost, most);
+		weir_log_close_line(line, log->format, most);
+	}
+	if (line->size > before)
 		log->lost = 0;
 }
 
@@ -108,9 +252,13 @@ static void log_report_lost(struct weir_log *log)
 
 struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
 {
+	bool pending = log->lost && log->error == 0;
 	log_report_lost(log);
-	if (log->lost || weir_buffer_reserve(&log->filling, size, WEIR_LOG_QUEUE_MAX) < 0) {
+	if ((pending && log->lost) ||
+	        weir_buffer_reserve(&log->filling, size, WEIR_LOG_QUEUE_MAX) < 0) {
 		log->lost++;
+		if (log->cells)
+			weir_metric_add(&log->cells->lost, 1);
 		return NULL;
 	}
 	return &log->filling;
@@ -118,6 +266,8 @@ struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
 
 void weir_log_end(struct weir_log *log)
 {
+	if (log->cells)
+		weir_metric_add(&log->cells->lines, 1);
 	if (log->filling.size >= WRITE_SIZE)
 		log_start_write(log);
 	/* Starts also after the pool has refused the work. */
@@ -138,6 +288,87 @@ void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max
 	}
 }
 
+/* -- formats ----------------------------------------------------------------------------------- */
+
+void weir_log_set_format(struct weir_log *log, enum weir_log_format format)
+{
+	log->format = format;
+}
+
+enum weir_log_format weir_log_format(const struct weir_log *log)
+{
+	return log->format;
+}
+
+const char *weir_log_path(const struct weir_log *log)
+{
+	return log->path;
+}
+
+void weir_log_on_failure(
+        struct weir_log *log, void (*failed)(void *context, int error), void *context)
+{
+	log->failed = failed;
+	log->context = context;
+}
+
+void weir_log_open_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
+{
+	if (format == WEIR_LOG_JSON)
+		weir_buffer_append(line, "{", 1, max);
+}
+
+void weir_log_close_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
+{
+	if (format == WEIR_LOG_JSON)
+		weir_buffer_append(line, "}\n", 2, max);
+	else
+		weir_buffer_append(line, "\n", 1, max);
+}
+
+/* Writes the key, and before it what separates it from the field before. */
+static void log_add_key(
+        struct weir_buffer *line, enum weir_log_format format, const char *key, size_t max)
+{
+	char before = line->size ? line->data[line->size - 1] : '\n';
+	if (format == WEIR_LOG_JSON)
+		weir_buffer_format(line, max, "%s\"%s\":", before == '{' ? "" : ",", key);
+	else
+		weir_buffer_format(line, max, "%s%s=", before == '\n' ? "" : " ", key);
+}
+
+static void log_escape_json(struct weir_buffer *line, struct weir_span text, size_t max)
+{
+	for (size_t i = 0, plain = 0; i <= text.size; i++) {
+		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
+		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+			continue;
+		weir_buffer_append(line, text.data + plain, i - plain, max);
+		if (i < text.size)
+			weir_buffer_format(line, max, "\\u%04X", c);
+		plain = i + 1;
+	}
+}
+
+void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format, const char *key,
+        struct weir_span text, size_t max)
+{
+	log_add_key(line, format, key, max);
+	weir_buffer_append(line, "\"", 1, max);
+	if (format == WEIR_LOG_JSON)
+		log_escape_json(line, text, max);
+	else
+		weir_log_escape(line, text, max);
+	weir_buffer_append(line, "\"", 1, max);
+}
+
+void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format, const char *key,
+        uint64_t number, size_t max)
+{
+	log_add_key(line, format, key, max);
+	weir_buffer_format(line, max, "%llu", (unsigned long long)number);
+}
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, weir_log_open_fn *open,
@@ -155,6 +386,8 @@ int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, weir_log_op
 	log->path = copy;
 	log->open = open;
 	log->fd = fd;
+	/* Without memory nothing is counted. */
+	log->cells = weir_metrics_set(loop, &log_table, (const char *[]){path, ""});
 	*ret = log;
 	return 0;
 }
@@ -186,10 +419,14 @@ void weir_log_destroy(struct weir_log *log)
 	weir_timer_stop(&log->timer);
 	while (log->busy)
 		weir_loop_turn(log->loop, -1);
-	log_write_all(log->fd, &log->filling);
+	log_swap_buffers(log);
+	log_write_all(log);
+	log_note_written(log);
 	/* There is room for the report now. */
 	log_report_lost(log);
-	log_write_all(log->fd, &log->filling);
+	log_swap_buffers(log);
+	log_write_all(log);
+	log_note_written(log);
 	close(log->fd);
 	weir_buffer_finish(&log->filling);
 	weir_buffer_finish(&log->writing);

@@ -126,6 +126,16 @@ bool weir_users_first_scram(const struct weir_users *users, struct weir_scram *r
 	return false;
 }
 
+bool weir_users_name(
+        const struct weir_users *users, size_t index, struct weir_span *ret_name, bool *ret_locked)
+{
+	if (index >= weir_users_count(users))
+		return false;
+	*ret_name = users_table(users)[index].name;
+	*ret_locked = users_table(users)[index].locked;
+	return true;
+}
+
 bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret)
 {
 	const struct user *table = users_table(users);

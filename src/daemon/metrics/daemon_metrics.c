@@ -1,0 +1,340 @@
+/*
+ * Samples of the process: the mail queue, the DNS cache, the guard, the work pool, certificates and
+ * zones. Labels are names of the configuration, and words of this file.
+ */
+#include <stdlib.h>
+#include <time.h>
+
+#include <weir/dns_lookup.h>
+#include <weir/dns_zone.h>
+#include <weir/loop.h>
+#include <weir/mail_queue.h>
+#include <weir/mail_store.h>
+#include <weir/permits.h>
+#include <weir/sasl_guard.h>
+#include <weir/tls.h>
+#include <weir/version.h>
+
+#include "config.h"
+#include "daemon_metrics.h"
+#include "mail_relay.h"
+#include "service_dns.h"
+#include "service_mail.h"
+
+/* -- the process ------------------------------------------------------------------------------- */
+
+enum process_metric {
+	PROCESS_INFO,
+	PROCESS_STARTED,
+	PROCESS_WORKERS,
+	PROCESS_PERMITS,
+	PROCESS_GUARD_PASSED,
+	PROCESS_GUARD_FAILED,
+	PROCESS_GUARD_DELAYED,
+	PROCESS_QUEUE,
+	PROCESS_QUEUE_AGE,
+	PROCESS_MAILBOX_DELIVERIES,
+	PROCESS_MAILBOX_SYNCS,
+	PROCESS_CACHE_ENTRIES,
+	PROCESS_CACHE_BYTES,
+	PROCESS_CACHE_EVICTED,
+	PROCESS_METRICS,
+};
+
+static const struct weir_metric process_rows[PROCESS_METRICS + 1] = {
+        [PROCESS_INFO] = {"weir_build_info", "The version, as a label", WEIR_METRIC_GAUGE},
+        [PROCESS_STARTED] = {"weir_process_start_time_seconds",
+                "When the process started, since 1970", WEIR_METRIC_GAUGE},
+        [PROCESS_WORKERS] = {"weir_process_workers", "Loops that serve", WEIR_METRIC_GAUGE},
+        [PROCESS_PERMITS] = {"weir_connections_reserved",
+                "Connections of all listeners, with those that are reserved", WEIR_METRIC_GAUGE},
+        [PROCESS_GUARD_PASSED] = {"weir_guard_passed_total", "Right passwords",
+                WEIR_METRIC_COUNTER},
+        [PROCESS_GUARD_FAILED] = {"weir_guard_failed_total", "Wrong passwords",
+                WEIR_METRIC_COUNTER},
+        [PROCESS_GUARD_DELAYED] = {"weir_guard_delayed_total",
+                "Answers to passwords that were delayed", WEIR_METRIC_COUNTER},
+        [PROCESS_QUEUE] = {"weir_queue_messages", "Messages that wait to be forwarded",
+                WEIR_METRIC_GAUGE},
+        [PROCESS_QUEUE_AGE] = {"weir_queue_oldest_age_seconds",
+                "Age of the oldest of these messages; 0 if there is none", WEIR_METRIC_GAUGE},
+        [PROCESS_MAILBOX_DELIVERIES] = {"weir_mailbox_deliveries_total",
+                "Messages put into mailboxes", WEIR_METRIC_COUNTER},
+        [PROCESS_MAILBOX_SYNCS] = {"weir_mailbox_syncs_total",
+                "Times that mailboxes waited for the disk", WEIR_METRIC_COUNTER},
+        [PROCESS_CACHE_ENTRIES] = {"weir_dns_cache_entries", "Answers in the cache",
+                WEIR_METRIC_GAUGE},
+        [PROCESS_CACHE_BYTES] = {"weir_dns_cache_bytes", "Memory of these answers",
+                WEIR_METRIC_GAUGE},
+        [PROCESS_CACHE_EVICTED] = {"weir_dns_cache_evicted_total",
+                "Answers removed to make room for others", WEIR_METRIC_COUNTER},
+        [PROCESS_METRICS] = {0},
+};
+
+static bool process_sample_guard(
+        const struct daemon_metrics *metrics, unsigned metric, double *ret_value)
+{
+	struct weir_guard_counters counters;
+	weir_guard_counters(metrics->guard, &counters);
+	*ret_value = (double)(metric == PROCESS_GUARD_PASSED   ? counters.passed
+	                      : metric == PROCESS_GUARD_FAILED ? counters.failed
+	                                                       : counters.delayed);
+	return true;
+}
+
+static bool process_sample_queue(
+        const struct daemon_metrics *metrics, unsigned metric, double *ret_value)
+{
+	struct weir_mail_queue *queue = mail_relay_queue(*metrics->relay);
+	if (!queue)
+		return false;
+	if (metric == PROCESS_QUEUE) {
+		*ret_value = (double)weir_mail_queue_count(queue);
+		return true;
+	}
+	int64_t oldest_s = weir_mail_queue_oldest_s(queue), now_s = weir_loop_wall_s(metrics->loop);
+	*ret_value = oldest_s < now_s ? (double)(now_s - oldest_s) : 0;
+	return true;
+}
+
+static bool process_sample_mailboxes(
+        const struct daemon_metrics *metrics, unsigned metric, double *ret_value)
+{
+	const struct config *config = *metrics->config;
+	struct weir_mail_store_counters counters;
+	if (!config || !config->mail.shared)
+		return false;
+	weir_maildir_counters(config->mail.shared->store, &counters);
+	*ret_value = (double)(metric == PROCESS_MAILBOX_DELIVERIES
+	                              ? counters.messages
+	                              : counters.file_syncs + counters.directory_syncs);
+	return true;
+}
+
+static bool process_sample_cache(
+        const struct daemon_metrics *metrics, unsigned metric, double *ret_value)
+{
+	struct weir_dns_cache_counters counters;
+	if (!*metrics->dns || !dns_shared_cache_counters(*metrics->dns, &counters))
+		return false;
+	*ret_value = (double)(metric == PROCESS_CACHE_ENTRIES ? counters.entries
+	                      : metric == PROCESS_CACHE_BYTES ? counters.bytes
+	                                                      : counters.evicted);
+	return true;
+}
+
+static int process_sample(
+        void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct daemon_metrics *metrics = snapshot;
+	bool there = true;
+	if (index)
+		return -1;
+	switch ((enum process_metric)metric) {
+	case PROCESS_INFO:
+		ret->labels[0] = WEIR_VERSION;
+		ret->value = 1;
+		break;
+	case PROCESS_STARTED:
+		ret->value = (double)metrics->started_s;
+		break;
+	case PROCESS_WORKERS:
+		ret->value = *metrics->workers;
+		break;
+	case PROCESS_PERMITS:
+		ret->value = weir_permits_used(metrics->permits);
+		break;
+	case PROCESS_GUARD_PASSED:
+	case PROCESS_GUARD_FAILED:
+	case PROCESS_GUARD_DELAYED:
+		there = process_sample_guard(metrics, metric, &ret->value);
+		break;
+	case PROCESS_QUEUE:
+	case PROCESS_QUEUE_AGE:
+		there = process_sample_queue(metrics, metric, &ret->value);
+		break;
+	case PROCESS_MAILBOX_DELIVERIES:
+	case PROCESS_MAILBOX_SYNCS:
+		there = process_sample_mailboxes(metrics, metric, &ret->value);
+		break;
+	default:
+		there = process_sample_cache(metrics, metric, &ret->value);
+	}
+	return there;
+}
+
+/* -- the work pool ----------------------------------------------------------------------------- */
+
+static const char *const lane_names[WEIR_LANES] = {
+        [WEIR_LANE_GENERAL] = "general",
+        [WEIR_LANE_WRITE] = "write",
+        [WEIR_LANE_MAIL] = "mail",
+        [WEIR_LANE_MAILBOX] = "mailbox",
+        [WEIR_LANE_PASSWORD] = "password",
+        [WEIR_LANE_NAMES] = "names",
+        [WEIR_LANE_LOG] = "log",
+};
+
+static const struct weir_metric lane_rows[] = {
+        {"weir_work_queued", "Blocking tasks that wait for a thread", WEIR_METRIC_GAUGE},
+        {"weir_work_threads", "Threads of the work pool", WEIR_METRIC_GAUGE},
+        {"weir_work_busy_threads", "Threads that have a task", WEIR_METRIC_GAUGE},
+        {"weir_work_tasks_total", "Tasks accepted", WEIR_METRIC_COUNTER},
+        {"weir_work_refused_total", "Tasks refused: too many were waiting", WEIR_METRIC_COUNTER},
+        {0},
+};
+
+static int lane_sample(
+        void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	struct weir_lane_info info;
+	(void)snapshot;
+	if (index >= WEIR_LANES)
+		return -1;
+	weir_work_info((enum weir_lane)index, &info);
+	const double values[] = {info.queued, info.threads, info.threads - info.idle,
+	        (double)info.submitted, (double)info.refused};
+	ret->labels[0] = lane_names[index];
+	ret->value = values[metric];
+	return 1;
+}
+
+/* -- certificates ------------------------------------------------------------------------------ */
+
+static const struct weir_metric certificate_rows[] = {
+        {"weir_tls_certificate_not_after_seconds", "When the certificate expires, since 1970",
+                WEIR_METRIC_GAUGE},
+        {"weir_tls_certificate_days_left",
+                "Days until the certificate expires; negative afterwards", WEIR_METRIC_GAUGE},
+        {0},
+};
+
+static int certificate_sample(
+        void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct daemon_metrics *metrics = snapshot;
+	const struct config *config = *metrics->config;
+	const struct weir_tls *tls = NULL;
+	for (unsigned i = 0; config && i < SERVICE_COUNT && !tls; i++)
+		tls = config->tls.of[i];
+	if (!tls || index >= config->tls.certificates.count)
+		return -1;
+	int64_t expires_s = weir_tls_certificate_expires_s(tls, index);
+	if (expires_s == INT64_MAX)
+		return 0;
+	ret->labels[0] = config->tls.certificates.items[index].chain;
+	ret->value = metric == 0 ? (double)expires_s
+	                         : (double)(expires_s - weir_loop_wall_s(metrics->loop)) / 86400;
+	return 1;
+}
+
+/* -- zones ------------------------------------------------------------------------------------- */
+
+enum zone_metric {
+	ZONE_SERIAL,
+	ZONE_AGE,
+	ZONE_RECORDS,
+	ZONE_AVAILABLE,
+};
+
+static const struct weir_metric zone_rows[] = {
+        [ZONE_SERIAL] = {"weir_zone_serial", "The serial of the zone's SOA record",
+                WEIR_METRIC_GAUGE},
+        [ZONE_AGE] = {"weir_zone_age_seconds", "Time since this version was read or transferred",
+                WEIR_METRIC_GAUGE},
+        [ZONE_RECORDS] = {"weir_zone_records", "Records of the zone", WEIR_METRIC_GAUGE},
+        [ZONE_AVAILABLE] = {"weir_zone_available", "0: queries for it are answered SERVFAIL",
+                WEIR_METRIC_GAUGE},
+        {0},
+};
+
+/* A set of zones, which is not changed while the text is read. */
+struct zone_snapshot {
+	struct weir_dns_zones *zones;
+	int64_t now_s;
+	char name[WEIR_DNS_TEXT_MAX]; /* of the last sample */
+};
+
+static void *zone_open(void *context)
+{
+	const struct daemon_metrics *metrics = context;
+	struct zone_snapshot *snapshot = *metrics->dns ? calloc(1, sizeof *snapshot) : NULL;
+	if (!snapshot)
+		return NULL;
+	snapshot->zones = dns_shared_zones(*metrics->dns);
+	snapshot->now_s = weir_loop_wall_s(metrics->loop);
+	return snapshot;
+}
+
+static void zone_close(void *context)
+{
+	struct zone_snapshot *snapshot = context;
+	weir_dns_zones_release(snapshot->zones);
+	free(snapshot);
+}
+
+static int zone_sample(void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	struct zone_snapshot *snapshot = context;
+	struct weir_dns_zone_info info;
+	if (index >= weir_dns_zones_count(snapshot->zones))
+		return -1;
+	weir_dns_zone_info(weir_dns_zones_entry(snapshot->zones, index)->zone, &info);
+	weir_dns_name_format(&info.name, snapshot->name);
+	ret->labels[0] = snapshot->name;
+	switch ((enum zone_metric)metric) {
+	case ZONE_SERIAL:
+		ret->value = info.serial;
+		break;
+	case ZONE_AGE:
+		ret->value = (double)(snapshot->now_s - info.made_s);
+		break;
+	case ZONE_RECORDS:
+		ret->value = info.records;
+		break;
+	case ZONE_AVAILABLE:
+		ret->value = !info.unavailable;
+		break;
+	}
+	return metric == ZONE_AVAILABLE || !info.unavailable;
+}
+
+/* -- all --------------------------------------------------------------------------------------- */
+
+void daemon_metrics_init(struct daemon_metrics *metrics)
+{
+	metrics->started_s = time(NULL);
+	metrics->process = (struct weir_metric_source){
+	        .next = &metrics->lanes,
+	        .metrics = process_rows,
+	        .labels = {"version"},
+	        .context = metrics,
+	        .sample = process_sample,
+	};
+	metrics->lanes = (struct weir_metric_source){
+	        .next = &metrics->certificates,
+	        .metrics = lane_rows,
+	        .labels = {"lane"},
+	        .sample = lane_sample,
+	};
+	metrics->certificates = (struct weir_metric_source){
+	        .next = &metrics->zones,
+	        .metrics = certificate_rows,
+	        .labels = {"certificate"},
+	        .context = metrics,
+	        .sample = certificate_sample,
+	};
+	metrics->zones = (struct weir_metric_source){
+	        .metrics = zone_rows,
+	        .labels = {"zone"},
+	        .context = metrics,
+	        .open = zone_open,
+	        .sample = zone_sample,
+	        .close = zone_close,
+	};
+}
+
+const struct weir_metric_source *daemon_metrics_sources(const struct daemon_metrics *metrics)
+{
+	return &metrics->process;
+}

@@ -1,0 +1,31 @@
+/* The cells of each site, on each loop. */
+#ifndef WEIR_HTTP_METRICS_H
+#define WEIR_HTTP_METRICS_H
+
+#include <weir/http.h>
+#include <weir/metrics.h>
+
+enum {
+	HTTP_METRICS_METHODS = WEIR_HTTP_TRACE + 1,
+	HTTP_METRICS_RESULTS = 6, /* clients that went before the end, and 1xx to 5xx */
+};
+
+struct http_cells {
+	uint64_t requests[HTTP_METRICS_METHODS][HTTP_METRICS_RESULTS];
+	uint64_t took_ms[WEIR_METRIC_HISTOGRAM_CELLS];
+	uint64_t received;
+	uint64_t sent;
+	uint64_t malformed;
+};
+
+/*
+ * Returns the cells of the site whose first name this is; NULL: it has none. Returns NULL without
+ * memory.
+ */
+struct http_cells *http_metrics_of_site(struct weir_loop *loop, const char *name);
+
+/* Gives each site its cells; without memory they are `otherwise`. */
+void http_metrics_join(
+        struct weir_loop *loop, const struct weir_http_sites *sites, struct http_cells *otherwise);
+
+#endif
