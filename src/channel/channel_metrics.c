@@ -21,6 +21,7 @@ static const char *const channel_metrics_limits[CHANNEL_TIMINGS] = {
         [TIMING_CONNECT] = "connect",
         [TIMING_HANDSHAKE] = "handshake",
         [TIMING_GATHER] = "gather",
+        [TIMING_PROXY] = "proxy",
 };
 
 static const char *const channel_metrics_results[CHANNEL_HANDSHAKE_RESULTS] = {

@@ -16,7 +16,7 @@ enum channel_handshake_result {
 };
 
 enum {
-	CHANNEL_TIMINGS = 9 /* the values of enum timing */
+	CHANNEL_TIMINGS = 10 /* the values of enum timing */
 };
 
 struct channel_cells {

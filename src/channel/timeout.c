@@ -161,6 +161,7 @@ const char *weir_channel_waits_for(const struct weir_channel *channel)
 	        [TIMING_CONNECT] = "connection",
 	        [TIMING_HANDSHAKE] = "handshake",
 	        [TIMING_GATHER] = "body",
+	        [TIMING_PROXY] = "PROXY header",
 	};
 	return texts[channel_timeout_timing_of(channel)];
 }
