@@ -71,7 +71,7 @@ def test_unit_is_hardened(name, tmp_path):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["weir.service", "weir@.service", "weir.socket"])
+@pytest.mark.parametrize("name", ["weir.service", "weir@.service"])
 def test_unit_has_no_unknown_settings(name, tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")

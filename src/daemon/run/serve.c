@@ -38,6 +38,7 @@
 #include "endpoint.h"
 #include "log_file.h"
 #include "mail_relay.h"
+#include "notify.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
@@ -73,6 +74,7 @@ struct daemon {
 	struct admin_top top_commands;
 	struct admin_mail mail_commands;
 	struct admin_dns dns_commands;
+	struct notify notify;
 	int stop_signals; /* how many have come */
 	bool failed;
 };
@@ -228,6 +230,8 @@ static void serve_stop(struct daemon *daemon)
 	if (daemon->stop_signals == 2) {
 		say("ending at once");
 		daemon->failed = true;
+	} else {
+		notify_stopping();
 	}
 	uint64_t drain_ms = daemon->config->limits.drain_ms;
 	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
@@ -264,6 +268,7 @@ static int serve_listen_admin(struct daemon *daemon)
  */
 static bool serve_reload(struct daemon *daemon)
 {
+	notify_reloading();
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
@@ -275,9 +280,11 @@ static bool serve_reload(struct daemon *daemon)
 		if (serve_listen_admin(daemon) < 0)
 			say("the admin listener stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
+		notify_ready("Serving");
 		return true;
 	}
 	say("not reloaded: the previous configuration stays in effect");
+	notify_ready("Serving by the previous configuration: the last one was refused");
 	return false;
 }
 
@@ -479,14 +486,17 @@ static int serve_start(struct daemon *daemon)
 static int serve_run(struct daemon *daemon)
 {
 	int error = serve_start(daemon);
-	if (error == 0)
+	if (error == 0) {
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
-	if (error == 0)
 		resources_warn_of_root(daemon->config);
-	else if (daemon->alive)
+		notify_ready("Serving");
+		notify_start(&daemon->notify, daemon->loop);
+	} else if (daemon->alive) {
 		serve_stop(daemon);
+	}
 	if (daemon->alive)
 		weir_loop_run(daemon->loop);
+	notify_stop(&daemon->notify);
 	return error < 0 || daemon->failed ? EXIT_FAILED : EXIT_DONE;
 }
 
