@@ -21,6 +21,7 @@
 
 static struct weir_loop *loop;
 static struct weir_dns_server *server;
+static struct weir_address listens_on; /* of the next server; zero: any port */
 static struct weir_dns_keys *keys;
 static struct weir_peers *table;
 static const struct weir_network anybody = {0};
@@ -37,7 +38,8 @@ static int create(struct weir_dns_zones *zones)
 {
 	struct weir_dns_options options;
 	weir_dns_options_init(&options);
-	options.listener.address = local_address();
+	options.listener.address = listens_on.any.sa_family ? listens_on : local_address();
+	options.listener.shared = true; /* the socket of a failed attempt is closed by the loop */
 	options.listener.peers = table;
 	options.zones = zones;
 	options.responder.nsid = WEIR_SPAN("id");
@@ -63,7 +65,10 @@ static void creating_fails_whole(void **state)
 	struct weir_dns_zones *zones = make_zones(1, 0, NULL);
 	size_t before = 0;
 	(void)state;
-	/* The loop and OpenSSL keep what they took the first times. */
+	/*
+	 * The loop and OpenSSL keep what they took the first times. The metrics of an address stay
+	 * with the loop, so all rounds but the first have one address.
+	 */
 	for (int round = 0; round < 8; round++) {
 		bool failed = true;
 		before = memory_in_use();
@@ -74,9 +79,11 @@ static void creating_fails_whole(void **state)
 			assert_int_equal(error, failed ? -ENOMEM : 0);
 			assert_true(good < 100);
 		}
+		listens_on = *weir_server_address(weir_dns_listener(server));
 		stop();
 	}
 	assert_int_equal(memory_in_use(), before);
+	listens_on = (struct weir_address){0};
 	weir_dns_zones_release(zones);
 }
 
