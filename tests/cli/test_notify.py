@@ -1,4 +1,4 @@
-"""What the daemon reports to systemd by the protocol of sd_notify(3)."""
+"""The reports of the daemon to systemd, by the protocol of sd_notify(3)."""
 
 import re
 import signal

@@ -27,9 +27,9 @@ static void notify_send(const char *text)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	ssize_t put = sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-	        (const struct sockaddr *)&address,
-	        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+	ssize_t put =
+	        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+	                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
 	(void)put;
 	close(fd);
 }
