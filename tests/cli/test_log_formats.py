@@ -22,7 +22,8 @@ def lines_of(path, count):
 
 
 def test_json_has_an_object_a_line(configured, tmp_path, site):
-    server = configured("sites: [{root: site}]\nlog-format: json\naccess-log: log\n")
+    # One worker, so that the lines are in the order of the requests.
+    server = configured("workers: 1\nsites: [{root: site}]\nlog-format: json\naccess-log: log\n")
     with connect(server) as client:
         client.sendall(
             b'GET /a?x=%22 HTTP/1.1\r\nHost: x\r\nUser-Agent: "}\\ \xe9 {"a":1\r\n\r\n'
