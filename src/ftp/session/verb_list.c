@@ -257,10 +257,11 @@ static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 	struct ftp_session *session = listing->job.session;
 	struct ftp_path path;
 	int error = ftp_path_find(session, name, &path);
+	listing->of_root = error == 0 && !strcmp(path.shown, "/");
+	/* Both may free the listing. */
 	if (error < 0)
 		ftp_verb_list_on_found(&listing->lookup, error, NULL);
-	listing->of_root = error == 0 && !strcmp(path.shown, "/");
-	if (error == 0)
+	else
 		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, path.tree,
 		        ftp_verb_list_on_found);
 }
