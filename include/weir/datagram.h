@@ -46,6 +46,12 @@ struct weir_datagram {
 struct weir_datagrams_options {
 	struct weir_address address; /* port 0: any; see weir_datagrams_address */
 	bool shared;                 /* SO_REUSEPORT: one socket on each of several loops */
+	/*
+	 * Returns a socket that is bound to `address` already, as weir_listener.open_socket does,
+	 * and is called with `socket_context`. NULL: a socket is made.
+	 */
+	int (*open_socket)(void *context, int type);
+	void *socket_context;
 	size_t receive_max;          /* bytes of a received datagram */
 	size_t reply_max;            /* bytes of a reply; 0: answer() never replies */
 	/*

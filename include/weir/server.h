@@ -24,6 +24,12 @@ struct weir_server;
 struct weir_listener {
 	struct weir_address address; /* port 0: any free port; see weir_server_address */
 	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	/*
+	 * Returns a socket for a server that does not make its own, as one that has given up the
+	 * right to: non-blocking, bound to `address`, and listening if `type` is SOCK_STREAM. It
+	 * belongs to the server. Or returns a negative errno. NULL: the server makes its own.
+	 */
+	int (*open_socket)(void *context, int type);
 	struct weir_bounds bounds; /* each 0 is the default: of the protocol, or of weir/limits.h */
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -45,7 +51,7 @@ struct weir_listener {
 	void (*accept_failed)(void *context, int error);
 	/* A handshake has failed; `why` ("no shared cipher", …) is for the log. May be NULL. */
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* of these two callbacks */
+	void *context; /* of these callbacks */
 };
 
 struct weir_server_options {

@@ -175,10 +175,30 @@ static int server_set_options(int fd, const struct weir_listener *listener)
 	return 0;
 }
 
+/* Takes a socket that listens already. */
+static int server_take_listener(
+        const struct weir_listener *listener, struct weir_address *ret_address)
+{
+	int on = 1, unsent = WEIR_UNSENT_LOW;
+	socklen_t size = sizeof *ret_address;
+	int fd = listener->open_socket(listener->context, SOCK_STREAM);
+	if (fd < 0)
+		return fd;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0 &&
+	        getsockname(fd, &ret_address->any, &size) == 0)
+		return fd;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
 static int server_open_listener(
         const struct weir_listener *listener, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
+	if (listener->open_socket)
+		return server_take_listener(listener, ret_address);
 	int fd = socket(
 	        listener->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -92,7 +92,7 @@ def test_a_removed_file_is_closed_while_the_server_is_idle(workers, drop, how):
         (drop / "other").rename(drop / "large")
     else:
         assert workers.request(how, "/large", b"new").status == 204
-    wait_for(lambda: not descriptors(workers.pid, drop), 5, "closing")
+    wait_for(lambda: not descriptors(workers.server_pid, drop), 5, "closing")
     assert workers.get("/small").text == "x"
     assert workers.get("/large").status == (200 if how in ("mv", "PUT") else 404)
 
@@ -104,7 +104,7 @@ def test_a_file_that_rested_is_served_again(workers, drop):
         for _ in range(6):
             assert workers.get("/large").text == "L" * (1 << 20)
             assert workers.get("/small").text == "small"
-        wait_for(lambda: not descriptors(workers.pid, drop), 5, "resting")
+        wait_for(lambda: not descriptors(workers.server_pid, drop), 5, "resting")
 
 
 def test_a_file_system_below_the_root_can_be_unmounted(workers, drop):

@@ -8,10 +8,10 @@
 #include "config_verb.h"
 #include "console.h"
 #include "help.h"
+#include "master.h"
 #include "options.h"
 #include "passwd.h"
 #include "queue.h"
-#include "serve.h"
 
 static int print_version(void)
 {
@@ -25,7 +25,7 @@ static int cli_run_serve(int count, char **arguments)
 	int error = options_parse_serve(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? help_print_verb("serve") : serve(&options);
+	return options.help ? help_print_verb("serve") : master(&options, count, arguments);
 }
 
 static int cli_run_check(int count, char **arguments)
@@ -47,6 +47,7 @@ static const struct {
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
+        {"@server", master_server}, /* see master.h */
 };
 
 int main(int count, char **arguments)

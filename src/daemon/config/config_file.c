@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "config_zones.h"
 #include "document.h"
 #include "say.h"
+#include "sources.h"
 #include "tables.h"
 
 /* -- one file ---------------------------------------------------------------------------------- */
@@ -42,19 +42,28 @@ static int config_file_read_fd(int fd, unsigned char *data, size_t room, size_t 
 static int config_file_read_all(
         const char *path, struct stat *ret_status, unsigned char **ret, size_t *ret_size)
 {
+	static ino_t replayed;
+	int error;
+	/* The master has looked for files that are included twice. */
+	if (sources_text(path, ret, ret_size, &error)) {
+		ret_status->st_ino = ++replayed;
+		return error;
+	}
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	unsigned char *data = malloc(CONFIG_FILE_MAX + 1);
-	int error = data ? config_file_read_fd(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
+	error = data ? config_file_read_fd(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
 	if (error == 0 && fstat(fd, ret_status) < 0)
 		error = -errno;
 	close(fd);
-	if (error < 0)
+	if (error < 0) {
 		free(data);
-	else
-		*ret = data;
-	return error;
+		return error;
+	}
+	sources_add_text(path, data, *ret_size);
+	*ret = data;
+	return 0;
 }
 
 /* -- all files --------------------------------------------------------------------------------- */
@@ -97,7 +106,7 @@ static struct source *config_file_source(struct loading *loading, const char *pa
 {
 	struct source *source = memory_alloc(loading->memory, sizeof *source);
 	char *directory = config_file_directory(loading->memory, path);
-	char *absolute = directory ? realpath(directory, NULL) : NULL;
+	char *absolute = directory ? sources_real_path(directory) : NULL;
 	*ret_error = !source || !directory ? -ENOMEM : !absolute ? -errno : 0;
 	if (*ret_error == 0) {
 		source->path = memory_copy(loading->memory, path, strlen(path));
@@ -156,7 +165,7 @@ static void config_file_include_pattern(
 		snprintf(pattern, size, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory,
 		        value->text);
 	errno = 0;
-	int error = glob(pattern, GLOB_ERR, NULL, &found);
+	int error = sources_glob(pattern, &found);
 	if (error == GLOB_ABORTED && errno == ENOENT)
 		error = GLOB_NOMATCH;
 	if (error == GLOB_NOSPACE)

@@ -4,6 +4,7 @@
 #include "config_ftp.h"
 #include "kinds.h"
 #include "say.h"
+#include "sources.h"
 
 const char *config_ftp_root(const struct config *config)
 {
@@ -43,7 +44,7 @@ int config_ftp_load(struct config *config,
 {
 	struct config_ftp *ftp = &config->ftp;
 	struct config_ftp_report to = {report, context, ftp->users_path, false};
-	if (!ftp->users_path || ftp->users)
+	if (!ftp->users_path || ftp->users || sources_leave(ftp->users_path))
 		return 0;
 	int error = weir_users_load(ftp->users_path, config_ftp_tell, &to, &ftp->users);
 	if (error < 0 && !to.any)

@@ -54,7 +54,7 @@ int load_ftp(struct config *config, const struct options *options)
 	if (error < 0)
 		return error;
 	ftp->writable |= options->ftp_writable;
-	if (ftp->writable && !ftp->users && !ftp->anonymous_writes) {
+	if (ftp->writable && !ftp->users_path && !ftp->anonymous_writes) {
 		say("--ftp-writable lets users write, and there are none: add --users FILE");
 		return -EINVAL;
 	}

@@ -62,6 +62,13 @@ static void config_warn_secret(const char *path, const char *what)
 	        path);
 }
 
+/* Whether FTP has a users file that is not that of mail. */
+static bool config_warn_has_own_users(const struct config *config)
+{
+	const char *ftp = config->ftp.users_path, *mail = config->mail.users_path;
+	return ftp && (!mail || strcmp(ftp, mail) != 0);
+}
+
 static void config_warn_secrets(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
@@ -71,10 +78,10 @@ static void config_warn_secrets(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_secret(
 			        config->sites.items[i].auth.items[j].users_path, "users file");
-	if (config->mail.users)
+	if (config->mail.users_path)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
-	if (config->ftp.users && config->ftp.users != config->mail.users)
+	if (config_warn_has_own_users(config))
 		config_warn_secret(config->ftp.users_path, "users file");
 }
 
@@ -102,10 +109,10 @@ static void config_warn_reload(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_unreadable(
 			        config, config->sites.items[i].auth.items[j].users_path);
-	if (config->mail.users)
+	if (config->mail.users_path)
 		config_warn_unreadable(config, config->mail.users_path);
 	config_warn_unreadable(config, config->mail.relay.password_path);
-	if (config->ftp.users && config->ftp.users != config->mail.users)
+	if (config_warn_has_own_users(config))
 		config_warn_unreadable(config, config->ftp.users_path);
 }
 

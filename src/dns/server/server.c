@@ -39,6 +39,8 @@ static int dns_server_open_datagrams(
 	        &(struct weir_datagrams_options){
 	                .address = options->listener.address,
 	                .shared = options->listener.shared,
+	                .open_socket = options->listener.open_socket,
+	                .socket_context = options->listener.context,
 	                .receive_max = WEIR_DNS_UDP_QUERY_MAX,
 	                .reply_max = reply_max < WEIR_DNS_UDP_MIN ? WEIR_DNS_UDP_MIN : reply_max,
 	                .answer = dns_answer_datagram,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/open_file.h>
 #include <weir/users.h>
 
 #include "mail_routes_state.h"
@@ -251,8 +252,8 @@ int weir_mail_routes_load(const char *path, const struct weir_mail_routes_option
 	int fd, error;
 	if (!path)
 		return mail_routes_file_make(&text, options, report, context, ret);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_ALIASES_FILE_MAX);
+	fd = weir_open_file(path);
+	error = fd < 0 ? fd : weir_buffer_read(&text, fd, WEIR_ALIASES_FILE_MAX);
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/open_file.h>
 
 #include "users_state.h"
 #include "refcount.h"
@@ -243,8 +244,8 @@ int weir_users_load(const char *path,
         struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_USERS_FILE_MAX);
+	int fd = weir_open_file(path);
+	int error = fd < 0 ? fd : weir_buffer_read(&text, fd, WEIR_USERS_FILE_MAX);
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)
