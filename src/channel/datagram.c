@@ -308,6 +308,7 @@ void weir_datagrams_destroy(struct weir_datagrams *datagrams)
 {
 	if (!datagrams)
 		return;
-	weir_watch_close(datagrams->loop, &datagrams->watch);
+	/* See server_close_listener. */
+	close(weir_watch_cancel(datagrams->loop, &datagrams->watch));
 	free(datagrams);
 }

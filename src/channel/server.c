@@ -317,6 +317,12 @@ static void server_on_drain_end(struct weir_timer *timer)
 	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
 }
 
+/* Another process may have the same socket: closing a descriptor would not end the events. */
+static void server_close_listener(struct weir_server *server)
+{
+	close(weir_watch_cancel(server->group.loop, &server->watch));
+}
+
 void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
 {
 	struct channel_group *group = &server->group;
@@ -326,7 +332,7 @@ void weir_server_drain(struct weir_server *server, void (*drained)(void *context
 		/* Clients in the kernel's queue are connected, and are still served. */
 		while (permits_available(group) && server_accept_one(server) == 0)
 			;
-		weir_watch_close(group->loop, &server->watch);
+		server_close_listener(server);
 	}
 	group->draining = true;
 	weir_timer_start(group->loop, &server->timer, group->bounds.drain_ms, server_on_drain_end);
@@ -342,7 +348,7 @@ void weir_server_destroy(struct weir_server *server)
 		return;
 	server->group.draining = false;
 	if (server->watch.fd >= 0)
-		weir_watch_close(server->group.loop, &server->watch);
+		server_close_listener(server);
 	server_kill_all(server, -ECONNABORTED);
 	while (server->group.count)
 		channel_destroy(
