@@ -203,7 +203,7 @@ def run(weir_program, tmp_path):
         arguments = [str(argument) for argument in arguments]
         if arguments[:1] == ["serve"] and os.geteuid() == 0:
             if not names_a_user(arguments, cwd or tmp_path) and "--help" not in arguments:
-                arguments += ["--user", "root"]
+                arguments[1:1] = ["--user", "root"]
         result = subprocess.run(
             [str(weir_program), *arguments],
             cwd=cwd or tmp_path,

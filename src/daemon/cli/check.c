@@ -4,6 +4,7 @@
 #include "check.h"
 #include "config_file.h"
 #include "config_warn.h"
+#include "confine.h"
 #include "resources.h"
 #include "table_print.h"
 #include "tables.h"
@@ -42,6 +43,7 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
+	confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
 	config_release(config);

@@ -7,13 +7,19 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <weir/error.h>
 
+#include "config.h"
 #include "confine.h"
+#include "landlock.h"
+#include "call_filter.h"
 #include "resources.h"
 #include "say.h"
 
@@ -71,4 +77,84 @@ void confine_begin(int master)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != master)
 		raise(SIGKILL);
+}
+
+/* -- the server process ------------------------------------------------------------------------ */
+
+static struct landlock_plan confine_plan; /* in effect, if `confine_landlocked` */
+static bool confine_landlocked;
+
+static int confine_by_landlock(const struct config *config)
+{
+	struct landlock_plan plan;
+	landlock_plan(config, &plan);
+	int error = plan.incomplete ? -E2BIG : landlock_apply(&plan);
+	if (error == 0) {
+		confine_plan = plan;
+		confine_landlocked = true;
+		return 0;
+	}
+	landlock_plan_finish(&plan);
+	if (error == -ENOSYS || error == -EOPNOTSUPP) {
+		say("this kernel has no Landlock, so the server may open every file of its user");
+		return 0;
+	}
+	say("cannot confine the server by Landlock: %s", weir_error_text(error));
+	return error;
+}
+
+int confine_apply(const struct config *config)
+{
+	tzset(); /* reads its file now */
+	int error = confine_by_landlock(config);
+#ifndef WEIR_SANITIZED
+	if (error == 0 && call_filter_available()) {
+		error = call_filter_apply();
+		if (error < 0)
+			say("cannot confine the server by seccomp: %s", weir_error_text(error));
+	}
+#endif
+	return error;
+}
+
+bool confine_covers(const struct config *config)
+{
+	struct landlock_plan plan;
+	if (!confine_landlocked)
+		return true;
+	landlock_plan(config, &plan);
+	bool covers = !plan.incomplete && landlock_covers(&confine_plan, &plan);
+	landlock_plan_finish(&plan);
+	return covers;
+}
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+static void confine_print_plan(const struct landlock_plan *plan)
+{
+	for (size_t i = 0; i < plan->path_count; i++)
+		printf("  %s %s\n", plan->paths[i].write ? "reads and writes" : "reads", plan->paths[i].path);
+	if (plan->any_connect)
+		printf("  connects to any port, for FTP\n");
+	for (size_t i = 0; i < plan->port_count && !plan->any_connect; i++)
+		printf("  connects to port %u\n", plan->ports[i]);
+	if (!plan->any_connect && plan->port_count == 0)
+		printf("  connects to nothing by TCP\n");
+}
+
+void confine_print(const struct config *config)
+{
+	struct landlock_plan plan;
+	int version = landlock_version();
+	printf("The server process would run as %s, without capabilities%s.\n",
+	        config->user ? config->user : geteuid() == 0 ? "the user weir" : "this user",
+	        call_filter_available() ? ", with a filter of system calls" : "; seccomp is not built in");
+	if (version == 0) {
+		printf("This kernel has no Landlock: the process could open every file of its user.\n");
+		return;
+	}
+	printf("By Landlock (version %d) it\n", version);
+	landlock_plan(config, &plan);
+	confine_print_plan(&plan);
+	landlock_plan_finish(&plan);
 }

@@ -22,4 +22,17 @@ int confine_become(const char *user);
  */
 void confine_begin(int master);
 
+/*
+ * Confines this process to what the configuration needs, by Landlock and seccomp. Call it before
+ * threads start. What the kernel or this build does not have is left out, and reported. Returns 0 or
+ * a negative errno, which was reported.
+ */
+int confine_apply(const struct config *config);
+
+/* Whether a process that was confined for one configuration may serve this one. */
+bool confine_covers(const struct config *config);
+
+/* Prints which confinement a server process would have, for `weir check`. */
+void confine_print(const struct config *config);
+
 #endif

@@ -42,18 +42,21 @@ static int change_make_directory(const struct config *config, const char *path, 
 {
 	int error = path ? resources_make_directory(config, path) : 0;
 	if (error < 0)
-		say("cannot make the %s %s: %s", what, path, weir_error_text(error));
+		say("cannot %s %s: %s", what, path, weir_error_text(error));
 	return error;
 }
 
 static int change_make_directories(const struct config *config)
 {
-	int error = config->mail.relay.host && kinds_include(config, SERVICE_SMTP)
-	                    ? change_make_directory(config, config->mail.relay.queue, "queue")
-	                    : 0;
-	return error < 0 ? error
-	                 : change_make_directory(
-	                           config, config->dns.directory, "directory of zones");
+	bool smtp = kinds_include(config, SERVICE_SMTP);
+	int error = 0;
+	if (smtp || kinds_include(config, SERVICE_POP3))
+		error = change_make_directory(config, config->mail.directory, "keep mail in");
+	if (error == 0 && smtp && config->mail.relay.host)
+		error = change_make_directory(config, config->mail.relay.queue, "open the queue");
+	if (error == 0 && kinds_include(config, SERVICE_DNS))
+		error = change_make_directory(config, config->dns.directory, "keep zones in");
+	return error;
 }
 
 /* Files that are read at any time, and by their path. */

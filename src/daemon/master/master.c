@@ -96,10 +96,30 @@ static void master_reload(struct master *master)
 	master_refuse_change(master);
 }
 
+/* The reload needs more than the server is confined to: another process takes over. */
+static void master_replace(struct master *master, struct process *process)
+{
+	struct grants *table = process->next;
+	process->next = NULL;
+	int error = master->old ? -EBUSY
+	                        : master_start_process(master, master->change.config, table,
+	                                  &master->starting);
+	if (error == 0)
+		return;
+	if (error == -EBUSY)
+		say("the configuration needs another server process, and the one before still drains");
+	grants_destroy(table);
+	master_refuse_change(master);
+}
+
 static void master_on_reloaded(struct master *master, struct process *process, int result)
 {
 	if (process != master->server || !master->change.active)
 		return;
+	if (result == -EXDEV) {
+		master_replace(master, process);
+		return;
+	}
 	process_settle(process, result == 0);
 	if (result == 0)
 		change_commit(master);
@@ -108,15 +128,34 @@ static void master_on_reloaded(struct master *master, struct process *process, i
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
+static void master_hand_over(struct master *master)
+{
+	const char *path = master->options->config_path;
+	if (master->old->phase == PROCESS_DRAINING)
+		return;
+	say("%s%s%s by another server process; the one before finishes its requests",
+	        "reloaded", path ? " " : "", path ? path : "");
+	process_drain(master->old, master_drain_ms(master));
+}
+
 static void master_on_ready(struct master *master, struct process *process)
 {
 	process->phase = PROCESS_SERVING;
 	master->was_ready = true;
 	weir_timer_stop(&process->limit);
-	if (process == master->server) {
-		change_commit(master);
-		master_end_change(master, 0);
+	if (process == master->starting) {
+		master->old = master->server;
+		master->server = process;
+		master->starting = NULL;
 	}
+	/* The console of the old process waits. */
+	if (master->asked && master->old)
+		process_send(master->old, HANDOVER_ANSWER, 0);
+	master->asked = master->asked && !master->old;
+	change_commit(master);
+	if (master->old)
+		master_hand_over(master);
+	master_end_change(master, 0);
 }
 
 static void master_stop(struct master *master);
@@ -225,7 +264,10 @@ static void master_on_child_ended(struct master *master, pid_t pid, int status)
 	} else if (master->starting && master->starting->pid == pid) {
 		process = master->starting;
 		master->starting = NULL;
-		master_end_if_alone(master);
+		if (master->stop_signals)
+			master_end_if_alone(master);
+		else
+			master_refuse_change(master);
 	}
 	process_destroy(process);
 }

@@ -22,6 +22,7 @@
 #include "admin_guard.h"
 #include "banner.h"
 #include "config_dns.h"
+#include "confine.h"
 #include "config_mail.h"
 #include "dns_host.h"
 #include "endpoint.h"
@@ -247,6 +248,11 @@ static int serve_reload(struct daemon *daemon, int table)
 	const char *path = daemon->options->config_path;
 	int error = daemon->stop_signals ? -ESHUTDOWN : link_offer(table);
 	struct config *config = error == 0 ? serve_load(daemon) : NULL;
+	if (error == 0 && config && !confine_covers(config)) {
+		config_release(config);
+		link_settle(false);
+		return -EXDEV;
+	}
 	if (error == 0)
 		error = config ? serve_use_config(daemon, config) : -EINVAL;
 	link_settle(error == 0);
@@ -452,7 +458,12 @@ static int serve_start(struct daemon *daemon)
 	if (!config)
 		return -EINVAL;
 	unsigned count = serve_count_workers();
-	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
+	int error = confine_apply(config);
+	if (error < 0) {
+		config_release(config);
+		return error;
+	}
+	error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
 	if (error < 0) {
 		say("cannot listen to signals: %s", weir_error_text(error));
 		config_release(config);
