@@ -48,6 +48,7 @@ static const struct {
         {"queue", queue},
         {"console", console},
         {"@server", master_server}, /* see master.h */
+        {"@probe", master_probe},
 };
 
 int main(int count, char **arguments)

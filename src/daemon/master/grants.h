@@ -28,6 +28,7 @@ enum grant_kind {
 	GRANT_DIRECTORY = 'D', /* the real path of a directory, by its path */
 	GRANT_WORKERS = 'W',   /* the number of workers; the key is empty */
 	GRANT_BANNER = 'B',    /* the server prints the banner; the key is empty */
+	GRANT_SUCCESSOR = 'N', /* the process before this one still drains; the key is empty */
 	GRANT_REVOKED = '-',
 	GRANT_MATCH = 'M',     /* a name that a pattern has matched; each has an entry of its own */
 };

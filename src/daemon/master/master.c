@@ -32,16 +32,14 @@ enum {
 
 /* -- processes --------------------------------------------------------------------------------- */
 
-static void master_received(void *context, struct process *process, const struct handover *message);
-
-int master_start_process(struct master *master, const struct config *config, struct grants *table,
+int master_start_process(struct master *master, const char *user, struct grants *table,
         struct process **ret)
 {
 	struct process_options options = {
 	        .loop = master->loop,
 	        .program = master->program,
 	        .arguments = master->arguments,
-	        .user = config->user,
+	        .user = user,
 	        .table = table,
 	        .received = master_received,
 	        .context = master,
@@ -96,14 +94,21 @@ static void master_reload(struct master *master)
 	master_refuse_change(master);
 }
 
+int master_start_successor(struct master *master, struct grants *table)
+{
+	int error = grants_add(table, GRANT_SUCCESSOR, "", NULL, 0, -1);
+	if (error == 0)
+		error = master_start_process(
+		        master, master->change.config->user, table, &master->starting);
+	return error;
+}
+
 /* The reload needs more than the server is confined to: another process takes over. */
 static void master_replace(struct master *master, struct process *process)
 {
 	struct grants *table = process->next;
 	process->next = NULL;
-	int error = master->old ? -EBUSY
-	                        : master_start_process(master, master->change.config, table,
-	                                  &master->starting);
+	int error = master->old ? -EBUSY : master_start_successor(master, table);
 	if (error == 0)
 		return;
 	if (error == -EBUSY)
@@ -133,8 +138,8 @@ static void master_hand_over(struct master *master)
 	const char *path = master->options->config_path;
 	if (master->old->phase == PROCESS_DRAINING)
 		return;
-	say("%s%s%s by another server process; the one before finishes its requests",
-	        "reloaded", path ? " " : "", path ? path : "");
+	say("reloaded%s%s: another server process serves; the one before finishes its requests",
+	        path ? " " : "", path ? path : "");
 	process_drain(master->old, master_drain_ms(master));
 }
 
@@ -160,7 +165,7 @@ static void master_on_ready(struct master *master, struct process *process)
 
 static void master_stop(struct master *master);
 
-static void master_received(void *context, struct process *process, const struct handover *message)
+void master_received(void *context, struct process *process, const struct handover *message)
 {
 	struct master *master = context;
 	switch (message->kind) {
@@ -174,6 +179,10 @@ static void master_received(void *context, struct process *process, const struct
 	case HANDOVER_ASK_RELOAD:
 		master->asked = true;
 		master_reload(master);
+		break;
+	case HANDOVER_ASK_UPGRADE:
+		master->asked = true;
+		upgrade_begin(master);
 		break;
 	case HANDOVER_ASK_DRAIN:
 		process_send(process, HANDOVER_ANSWER, 0);
@@ -197,7 +206,8 @@ static void master_end_if_alone(struct master *master)
 static void master_restart(struct weir_timer *timer)
 {
 	struct master *master = WEIR_CONTAINER(timer, struct master, restart);
-	if (master_start_process(master, master->config, master->restart_table, &master->server) == 0)
+	if (master_start_process(master, master->restart_user, master->restart_table,
+	            &master->server) == 0)
 		master->restart_table = NULL;
 	else
 		weir_timer_start(master->loop, timer, RESTART_MOST_MS, master_restart);
@@ -246,7 +256,12 @@ static void master_on_server_ended(struct master *master, struct process *proces
 		master->asked = false;
 		master->restart_table = process->table;
 		process->table = NULL;
+		free(master->restart_user);
+		master->restart_user = process->user;
+		process->user = NULL;
 		grants_revoke(master->restart_table, GRANT_BANNER);
+		if (!master->old)
+			grants_revoke(master->restart_table, GRANT_SUCCESSOR);
 		weir_timer_start(master->loop, &master->restart, delay_ms, master_restart);
 	}
 }
@@ -331,6 +346,9 @@ static void master_on_signal(struct weir_signals *signals, int signal)
 	} else if (signal == SIGHUP) {
 		if (master->stop_signals == 0)
 			master_reload(master);
+	} else if (signal == SIGUSR2) {
+		if (master->stop_signals == 0)
+			upgrade_begin(master);
 	} else {
 		master_stop(master);
 	}
@@ -351,11 +369,18 @@ static int master_start(struct master *master)
 		say("cannot start: %s", weir_error_text(error));
 		return error;
 	}
+	ssize_t size = readlink("/proc/self/exe", master->path, sizeof master->path - 1);
+	master->path[size < 0 ? 0 : size] = 0;
+	if (upgrade_is_resuming()) {
+		error = upgrade_resume(master);
+		master_reap(master);
+		return error;
+	}
 	struct grants *table = change_begin(master, true);
 	if (!table)
 		return -EINVAL;
 	resources_warn_of_root(master->change.config);
-	error = master_start_process(master, master->change.config, table, &master->server);
+	error = master_start_process(master, master->change.config->user, table, &master->server);
 	if (error < 0)
 		grants_destroy(table);
 	return error;
@@ -368,11 +393,13 @@ int master(const struct options *options, int count, char **arguments)
 	        .signals.watch.fd = -1,
 	        .listening.admin = -1,
 	        .change.listening.admin = -1,
+	        .probe.fd = -1,
 	        .program = -1};
 	(void)count;
 	say_with_time();
 	resources_raise_files();
 	weir_list_init(&master.restart.link);
+	weir_list_init(&master.probe_timer.link);
 	int error = weir_loop_create(&master.loop);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
@@ -385,6 +412,7 @@ int master(const struct options *options, int count, char **arguments)
 		master.code = EXIT_FAILED;
 	change_forget(&master);
 	grants_destroy(master.restart_table);
+	free(master.restart_user);
 	listening_close(&master.listening, NULL);
 	config_release(master.config);
 	if (master.signals.watch.fd >= 0)

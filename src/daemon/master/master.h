@@ -23,4 +23,10 @@ int master(const struct options *options, int count, char **arguments);
 /* The server process, which the master executes; `arguments` begin with its verb. */
 int master_server(int count, char **arguments);
 
+/*
+ * The child process that tries this program for an upgrade: reads the configuration, and reports that
+ * it can take over.
+ */
+int master_probe(int count, char **arguments);
+
 #endif

@@ -28,10 +28,15 @@ struct master {
 	struct process *old;      /* drains; or NULL */
 	struct weir_timer restart;
 	struct grants *restart_table; /* of the process that has crashed; or NULL */
+	char *restart_user;           /* of that process */
 	unsigned crashes; /* since a server process has last run for long */
 	unsigned workers;
 	uint32_t serial; /* of the last table */
 	int program;     /* the executable file of this process */
+	char path[4096]; /* of it, for an upgrade */
+	pid_t probe_pid; /* of the trial of a new program; or 0 */
+	struct weir_watch probe;
+	struct weir_timer probe_timer;
 	int stop_signals;
 	int code; /* to exit with */
 	bool reload_again; /* a signal came while a change was tried */
@@ -49,9 +54,19 @@ struct grants *change_begin(struct master *master, bool banner);
 void change_commit(struct master *master);
 void change_forget(struct master *master);
 
+/* -- upgrade.c -- */
+void upgrade_begin(struct master *master);
+/* Whether this process was executed by the master of another version. */
+bool upgrade_is_resuming(void);
+/* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
+int upgrade_resume(struct master *master);
+
 /* -- master.c -- */
+void master_received(void *context, struct process *process, const struct handover *message);
+/* Starts the process that takes over from the server; the table is the caller's on failure. */
+int master_start_successor(struct master *master, struct grants *table);
 /* Starts a process with a table, which belongs to it from now on. */
-int master_start_process(struct master *master, const struct config *config, struct grants *table,
+int master_start_process(struct master *master, const char *user, struct grants *table,
         struct process **ret);
 
 #endif

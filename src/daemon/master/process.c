@@ -321,6 +321,19 @@ int process_start(const struct process_options *options, struct process **ret)
 	return error;
 }
 
+int process_adopt(struct process *process, struct weir_loop *loop,
+        void (*received)(void *context, struct process *process, const struct handover *message),
+        void *context)
+{
+	process->loop = loop;
+	process->phase = PROCESS_SERVING;
+	process->received = received;
+	process->context = context;
+	process->started_ms = weir_loop_now_ms(loop);
+	weir_list_init(&process->limit.link);
+	return process_watch(process);
+}
+
 void process_destroy(struct process *process)
 {
 	if (!process)

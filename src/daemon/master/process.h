@@ -51,6 +51,11 @@ struct process_options {
 /* Forks and executes. Returns 0 or a negative errno, which was reported. */
 int process_start(const struct process_options *options, struct process **ret);
 
+/* Continues a process that another program has started. Returns 0 or a negative errno. */
+int process_adopt(struct process *process, struct weir_loop *loop,
+        void (*received)(void *context, struct process *process, const struct handover *message),
+        void *context);
+
 /* Sends a control message. A failure shows as the end of the process. */
 void process_send(struct process *process, enum handover_kind kind, int result);
 
