@@ -12,6 +12,7 @@
 #include "kinds.h"
 #include "load.h"
 #include "master_state.h"
+#include "notify.h"
 #include "resources.h"
 #include "say.h"
 #include "sources.h"
@@ -136,10 +137,12 @@ void change_commit(struct master *master)
 	struct change *change = &master->change;
 	if (!change->active)
 		return;
+	notify_forget(&master->listening);
 	listening_close(&master->listening, &change->listening);
 	config_release(master->config);
 	master->listening = change->listening;
 	master->config = change->config;
+	notify_store(&master->listening);
 	*change = (struct change){.listening.admin = -1};
 }
 

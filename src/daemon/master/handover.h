@@ -28,7 +28,7 @@ enum handover_kind {
 	HANDOVER_ANSWER,      /* to one of HANDOVER_ASK_… */
 	HANDOVER_READY,       /* everything is served */
 	HANDOVER_RELOADED,    /* the result of a RELOAD; -EXDEV: a new process could do it */
-	HANDOVER_ALIVE,       /* the main loop turns */
+	HANDOVER_ALIVE,       /* asks whether the main loop turns, and replies */
 	HANDOVER_ASK_RELOAD,  /* the console has asked for this, as for the next ones */
 	HANDOVER_ASK_DRAIN,
 	HANDOVER_ASK_UPGRADE,

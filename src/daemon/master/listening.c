@@ -70,7 +70,10 @@ static int listening_find_old(const struct listening *old, const struct endpoint
 	if (!found)
 		return -1;
 	size_t index = (size_t)(found - old->endpoints.items);
-	return *listening_socket(old, index, worker % old->workers, type);
+	unsigned count = 0;
+	while (count < old->workers && *listening_socket(old, index, count, type) >= 0)
+		count++;
+	return count ? *listening_socket(old, index, worker % count, type) : -1;
 }
 
 static int listening_open_socket(const struct endpoint *endpoint, const struct listening *old,

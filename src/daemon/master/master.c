@@ -19,6 +19,7 @@
 #include "link.h"
 #include "master.h"
 #include "master_state.h"
+#include "notify.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
@@ -62,6 +63,8 @@ static void master_end_change(struct master *master, int result)
 {
 	if (result < 0)
 		change_forget(master);
+	if (master->was_ready && master->stop_signals == 0)
+		notify_ready(result < 0 ? "serving; the last change was refused" : "serving");
 	if (master->asked && master->server)
 		process_send(master->server, HANDOVER_ANSWER, result);
 	master->asked = false;
@@ -84,6 +87,7 @@ static void master_reload(struct master *master)
 		master->reload_again = true;
 		return;
 	}
+	notify_reloading();
 	/* Logs come first: they are reopened even if the configuration is refused. */
 	process_send(master->server, HANDOVER_REOPEN, 0);
 	struct grants *table = change_begin(master, false);
@@ -165,6 +169,17 @@ static void master_on_ready(struct master *master, struct process *process)
 
 static void master_stop(struct master *master);
 
+/* A server that hangs does not reply, so that the manager restarts the daemon. */
+static void master_on_watchdog(struct weir_timer *timer)
+{
+	struct master *master = WEIR_CONTAINER(timer, struct master, watchdog);
+	if (master->server && master->server->phase == PROCESS_SERVING)
+		process_send(master->server, HANDOVER_ALIVE, 0);
+	else
+		notify_alive(); /* this process is what there is */
+	weir_timer_start(master->loop, timer, master->watchdog_ms, master_on_watchdog);
+}
+
 void master_received(void *context, struct process *process, const struct handover *message)
 {
 	struct master *master = context;
@@ -175,6 +190,10 @@ void master_received(void *context, struct process *process, const struct handov
 		break;
 	case HANDOVER_RELOADED:
 		master_on_reloaded(master, process, message->result);
+		break;
+	case HANDOVER_ALIVE:
+		if (process == master->server)
+			notify_alive();
 		break;
 	case HANDOVER_ASK_RELOAD:
 		master->asked = true;
@@ -252,6 +271,7 @@ static void master_on_server_ended(struct master *master, struct process *proces
 	} else {
 		uint32_t delay_ms = master_restart_delay(master, process);
 		master_say_ended(process, status, delay_ms);
+		notify_status("the server process has ended, and is started again");
 		change_forget(master);
 		master->asked = false;
 		master->restart_table = process->table;
@@ -308,6 +328,7 @@ static void master_kill(struct master *master, int signal)
 static void master_begin_stop(struct master *master)
 {
 	weir_timer_stop(&master->restart);
+	notify_stopping();
 	if (master->starting)
 		kill(master->starting->pid, SIGKILL);
 	change_forget(master);
@@ -356,6 +377,15 @@ static void master_on_signal(struct weir_signals *signals, int signal)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+static void master_start_watchdog(struct master *master)
+{
+	/* Three times in the manager's period. */
+	master->watchdog_ms = (uint32_t)(notify_watchdog_us() / 3000);
+	if (master->watchdog_ms)
+		weir_timer_start(
+		        master->loop, &master->watchdog, master->watchdog_ms, master_on_watchdog);
+}
+
 static int master_start(struct master *master)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
@@ -372,11 +402,14 @@ static int master_start(struct master *master)
 	ssize_t size = readlink("/proc/self/exe", master->path, sizeof master->path - 1);
 	master->path[size < 0 ? 0 : size] = 0;
 	if (upgrade_is_resuming()) {
+		master_start_watchdog(master);
 		error = upgrade_resume(master);
 		master_reap(master);
 		return error;
 	}
-	struct grants *table = change_begin(master, true);
+	error = notify_listeners(&master->listening);
+	master_start_watchdog(master);
+	struct grants *table = error == 0 ? change_begin(master, true) : NULL;
 	if (!table)
 		return -EINVAL;
 	resources_warn_of_root(master->change.config);
@@ -400,6 +433,7 @@ int master(const struct options *options, int count, char **arguments)
 	resources_raise_files();
 	weir_list_init(&master.restart.link);
 	weir_list_init(&master.probe_timer.link);
+	weir_list_init(&master.watchdog.link);
 	int error = weir_loop_create(&master.loop);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));

@@ -37,6 +37,8 @@ struct master {
 	pid_t probe_pid; /* of the trial of a new program; or 0 */
 	struct weir_watch probe;
 	struct weir_timer probe_timer;
+	struct weir_timer watchdog; /* of the service manager */
+	uint32_t watchdog_ms;       /* 0: it has none */
 	int stop_signals;
 	int code; /* to exit with */
 	bool reload_again; /* a signal came while a change was tried */

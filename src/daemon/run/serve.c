@@ -311,6 +311,9 @@ static void serve_on_control(struct weir_watch *watch, unsigned events)
 		while (daemon->stop_signals < 2)
 			serve_stop(daemon);
 		break;
+	case HANDOVER_ALIVE:
+		link_send(HANDOVER_ALIVE, 0);
+		break;
 	case HANDOVER_ANSWER:
 		serve_answer(daemon, message.result);
 		break;
