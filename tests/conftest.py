@@ -84,7 +84,7 @@ class Reply:
 class Server:
     """A running `weir serve`. `urls` are the addresses that it printed, `ports` their ports."""
 
-    def __init__(self, arguments, directory, cwd):
+    def __init__(self, arguments, directory, cwd, pass_fds=()):
         # Freed memory that a sanitizer keeps would count as the program's own.
         options = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=8"
         self.out = directory / "stdout"
@@ -97,6 +97,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                pass_fds=pass_fds,
             )
         self.pid = self.process.pid
         wait_for(self.is_up, what="the start")
@@ -119,8 +120,8 @@ class Server:
     @property
     def server_pid(self):
         """The process that serves, the newest child of the master, which is the one that was started."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return int(children[-1])
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return int(wait_for(lambda: path.read_text().split(), what="a server process")[-1])
 
     @property
     def port(self):
@@ -223,7 +224,7 @@ def serving(weir_program, tmp_path_factory):
     """The body of the two fixtures below."""
     servers = []
 
-    def start(*arguments, cwd=None, prefix=(), program=None):
+    def start(*arguments, cwd=None, prefix=(), program=None, pass_fds=()):
         arguments = [str(argument) for argument in arguments]
         if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
@@ -231,7 +232,7 @@ def serving(weir_program, tmp_path_factory):
             arguments += ["--user", "root"]
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
-        server = Server(command, directory, cwd or directory)
+        server = Server(command, directory, cwd or directory, pass_fds)
         servers.append(server)
         return server
 

@@ -5,4 +5,7 @@
 /* `arguments` begin with the verb. An exit code. */
 int console(int count, char **arguments);
 
+/* weir upgrade: sends the command of that name. */
+int console_upgrade(int count, char **arguments);
+
 #endif

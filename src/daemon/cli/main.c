@@ -47,6 +47,7 @@ static const struct {
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
+        {"upgrade", console_upgrade},
         {"@server", master_server}, /* see master.h */
         {"@probe", master_probe},
 };

@@ -37,7 +37,8 @@ static const int call_filter_calls[] = {
         CALL(unlinkat), CALL(rmdir), CALL(rename), CALL(renameat), CALL(renameat2), CALL(link),
         CALL(linkat), CALL(ftruncate), CALL(fallocate), CALL(fsync), CALL(fdatasync),
         CALL(sync_file_range), CALL(syncfs), CALL(flock), CALL(fadvise64), CALL(readahead),
-        CALL(utimensat), CALL(fchmod), CALL(fchmodat), CALL(fcntl), CALL(dup), CALL(dup2),
+        CALL(utimensat), CALL(fchmod), CALL(fchmodat), CALL(fchown), CALL(fgetxattr),
+        CALL(fsetxattr), CALL(flistxattr), CALL(fremovexattr), CALL(fcntl), CALL(dup), CALL(dup2),
         CALL(dup3), CALL(pipe2),
         /* sockets */
         CALL(bind), CALL(listen), CALL(accept), CALL(accept4), CALL(connect), CALL(getsockname),

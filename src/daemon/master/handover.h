@@ -32,6 +32,7 @@ enum handover_kind {
 	HANDOVER_ASK_RELOAD,  /* the console has asked for this, as for the next ones */
 	HANDOVER_ASK_DRAIN,
 	HANDOVER_ASK_UPGRADE,
+	HANDOVER_ASK_RENEW, /* the server is confined to a directory that was replaced */
 	HANDOVER_KINDS,
 };
 

@@ -25,7 +25,7 @@ int link_control(void);
 /* The control socket was closed. */
 void link_lose_control(void);
 
-/* Sends a control message. Failures show as the end of the control socket. */
+/* Sends a control message, from any thread. Failures show as the end of the control socket. */
 void link_send(enum handover_kind kind, int result);
 
 /*

@@ -121,6 +121,19 @@ static void master_replace(struct master *master, struct process *process)
 	master_refuse_change(master);
 }
 
+/* A directory was replaced by another of its name, to which the server has no right. */
+static void master_renew(struct master *master)
+{
+	if (master->change.active || master->starting || master->old || master->stop_signals ||
+	        master->server->phase != PROCESS_SERVING)
+		return;
+	struct grants *table = change_begin(master, false);
+	if (table && master_start_successor(master, table) == 0)
+		return;
+	grants_destroy(table);
+	master_refuse_change(master);
+}
+
 static void master_on_reloaded(struct master *master, struct process *process, int result)
 {
 	if (process != master->server || !master->change.active)
@@ -185,7 +198,7 @@ void master_received(void *context, struct process *process, const struct handov
 	struct master *master = context;
 	switch (message->kind) {
 	case HANDOVER_READY:
-		if (process->phase == PROCESS_STARTING)
+		if (process->phase == PROCESS_STARTING && master->stop_signals == 0)
 			master_on_ready(master, process);
 		break;
 	case HANDOVER_RELOADED:
@@ -198,6 +211,10 @@ void master_received(void *context, struct process *process, const struct handov
 	case HANDOVER_ASK_RELOAD:
 		master->asked = true;
 		master_reload(master);
+		break;
+	case HANDOVER_ASK_RENEW:
+		if (process == master->server)
+			master_renew(master);
 		break;
 	case HANDOVER_ASK_UPGRADE:
 		master->asked = true;
@@ -260,7 +277,10 @@ static void master_say_ended(const struct process *process, int status, uint32_t
 static void master_on_server_ended(struct master *master, struct process *process, int status)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+	bool unserved = master->stop_signals && process->phase == PROCESS_STARTING;
 	master->server = NULL;
+	if (unserved)
+		code = EXIT_DONE;
 	if (master->stop_signals || !master->was_ready) {
 		master->code = code ? code : master->code;
 		if (!master->stop_signals && WIFSIGNALED(status))
@@ -334,7 +354,10 @@ static void master_begin_stop(struct master *master)
 	change_forget(master);
 	/* The kernel refuses new connections from here on. */
 	listening_close(&master->listening, NULL);
-	if (master->server)
+	/* One that does not serve yet has nothing to finish. */
+	if (master->server && master->server->phase == PROCESS_STARTING)
+		kill(master->server->pid, SIGKILL);
+	else if (master->server)
 		process_drain(master->server, master_drain_ms(master));
 	master_end_if_alone(master);
 }
