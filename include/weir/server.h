@@ -16,6 +16,7 @@
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/channel.h>
+#include <weir/open_file.h>
 #include <weir/peers.h>
 
 WEIR_C_BEGIN
@@ -35,6 +36,7 @@ typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, 
 struct weir_listener {
 	struct weir_address address; /* port 0: any free port; see weir_server_address */
 	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	weir_open_socket_fn *open_socket; /* NULL: the server makes its own */
 	struct weir_bounds bounds;
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -52,7 +54,7 @@ struct weir_listener {
 
 	weir_accept_failed_fn *accept_failed; /* may be NULL */
 	weir_tls_failed_fn *tls_failed;       /* may be NULL */
-	void *context;                        /* of these two callbacks */
+	void *context;                        /* of these callbacks */
 };
 
 /* Sets default bounds, and everything else to 0, false or NULL. The address has no default. */

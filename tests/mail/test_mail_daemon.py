@@ -302,7 +302,7 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:
         assert path.stat().st_uid == nobody.pw_uid, path
-    status = open(f"/proc/{host.server.pid}/status").read()
+    status = open(f"/proc/{host.server.server_pid}/status").read()
     assert re.search(rf"^Uid:(\t{nobody.pw_uid}){{4}}$", status, re.M)
 
 

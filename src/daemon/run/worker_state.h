@@ -38,6 +38,7 @@ struct serving {
 struct worker {
 	struct weir_loop *loop;
 	struct weir_loop *main_loop;
+	unsigned index; /* from 0 */
 	struct serving serving;
 	pthread_t thread;
 	int64_t quiet_until_ms; /* failures of accept are not reported before */

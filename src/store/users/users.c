@@ -6,15 +6,14 @@
  */
 #include <crypt.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "users_state.h"
 #include "refcount.h"
 
@@ -243,13 +242,9 @@ int weir_users_load(const char *path,
         struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_USERS_FILE_MAX);
-	if (fd >= 0)
-		close(fd);
+	int error = file_read_path(path, WEIR_USERS_FILE_MAX, &text);
 	if (error == 0)
 		return users_make(&text, report, context, ret);
-	weir_buffer_finish(&text);
 	if (report)
 		report(context, 0, weir_error_text(error));
 	return error;
