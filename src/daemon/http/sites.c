@@ -16,7 +16,6 @@
 #include <weir/tree.h>
 
 #include "doh.h"
-#include "link.h"
 #include "say.h"
 #include "sites.h"
 
@@ -104,11 +103,6 @@ static void on_root_walked(void *context, int error)
 {
 	struct config_site *config = context;
 	bool lost = error < 0;
-	/* Landlock, if the directory was replaced: a new server process may open it. */
-	if (error == -EACCES && !atomic_exchange(&config->root_lost, true) && link_active()) {
-		link_send(HANDOVER_ASK_RENEW, 0);
-		return;
-	}
 	if (atomic_exchange(&config->root_lost, lost) == lost)
 		return;
 	if (lost)

@@ -36,6 +36,10 @@
 #include "serve.h"
 #include "worker.h"
 
+enum {
+	LOOK_MS = 1000
+};
+
 struct daemon {
 	const struct options *options;
 	struct weir_loop *loop;
@@ -56,6 +60,7 @@ struct daemon {
 	struct admin_connections connection_commands;
 	struct weir_watch control; /* of the master */
 	struct admin_request *asked; /* of the master; or NULL */
+	struct weir_timer look;      /* for directories that were replaced */
 	int stop_signals; /* how many have come */
 	bool failed;
 };
@@ -497,12 +502,23 @@ static int serve_start(struct daemon *daemon)
 	return error;
 }
 
+static void serve_look(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals)
+		return;
+	if (confine_is_stale())
+		link_send(HANDOVER_ASK_RENEW, 0);
+	weir_timer_start(daemon->loop, timer, LOOK_MS, serve_look);
+}
+
 /* The banner is for those who start the daemon, not for its later server processes. */
 static void serve_report_ready(struct daemon *daemon)
 {
 	if (link_value(GRANT_BANNER, ""))
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
 	link_send(HANDOVER_READY, 0);
+	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_look);
 }
 
 static int serve_run(struct daemon *daemon)
@@ -521,6 +537,7 @@ int serve(const struct options *options)
 {
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = daemon.control.fd = -1;
+	weir_list_init(&daemon.look.link);
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0)
@@ -544,6 +561,8 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
 	serve_answer(&daemon, 0);
+	weir_timer_stop(&daemon.look);
+	confine_end();
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_host_destroy(daemon.dns);
