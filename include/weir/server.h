@@ -89,6 +89,13 @@ WEIR_API void weir_server_each(struct weir_server *server,
         bool (*visit)(void *context, struct weir_channel *channel), void *context);
 
 /*
+ * Stops listening. Connections that wait in the kernel are left to another process that has the socket,
+ * or are reset if none has. Channels go on, and weir_channel_draining is
+ * true for them.
+ */
+WEIR_API void weir_server_retire(struct weir_server *server);
+
+/*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
  * passed, and are aborted then. Calls `drained(context)` when no channel is left. Replies that only
  * the program can end (event streams, a generator that waits) take all of drain_ms unless the

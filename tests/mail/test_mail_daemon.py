@@ -295,10 +295,9 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     text = host.config.read_text()
     host.config.write_text(text.replace("directory: mail", "directory: mail/other"))
     host.reload(2)
-    assert "settings of mail" in host.server.stderr
-    assert "change at the next start" in host.server.stderr
+    # Another server process has started, which is confined to this directory.
     host.send("alice")
-    assert len(host.fetch()) == 3
+    assert len(host.fetch()) == 1
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:

@@ -37,7 +37,8 @@
 #include "worker.h"
 
 enum {
-	LOOK_MS = 1000
+	LOOK_MS = 1000,
+	RETIRE_MS = 1000,
 };
 
 struct daemon {
@@ -291,6 +292,24 @@ static void serve_on_control_lost(struct daemon *daemon)
 		serve_stop(daemon);
 }
 
+static void serve_on_retired(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals == 0)
+		serve_stop(daemon);
+}
+
+/*
+ * Another process has the listeners. Connections that were accepted a moment ago would count as idle,
+ * so they get some time to begin.
+ */
+static void serve_retire(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_retire(daemon->workers[i]);
+	weir_timer_start(daemon->loop, &daemon->look, RETIRE_MS, serve_on_retired);
+}
+
 static void serve_on_control(struct weir_watch *watch, unsigned events)
 {
 	struct daemon *daemon = WEIR_CONTAINER(watch, struct daemon, control);
@@ -309,7 +328,9 @@ static void serve_on_control(struct weir_watch *watch, unsigned events)
 		serve_reopen_logs(daemon);
 		break;
 	case HANDOVER_DRAIN:
-		if (daemon->stop_signals == 0)
+		if (daemon->stop_signals == 0 && message.index)
+			serve_retire(daemon);
+		else if (daemon->stop_signals == 0)
 			serve_stop(daemon);
 		break;
 	case HANDOVER_STOP:

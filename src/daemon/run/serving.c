@@ -306,6 +306,15 @@ void serving_each_channel(struct worker *worker,
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
+void serving_retire(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		if (!server->draining)
+			weir_server_retire(serving_service_of(server)->listener(server->server));
+}
+
 void serving_drain(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
