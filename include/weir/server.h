@@ -108,6 +108,13 @@ WEIR_API void weir_server_each(
 typedef void weir_drained_fn(void *context);
 
 /*
+ * Stops listening. Connections that wait in the kernel are left to another process that has the socket,
+ * or are reset if none has. Channels go on, and weir_channel_draining is
+ * true for them.
+ */
+WEIR_API void weir_server_retire(struct weir_server *server);
+
+/*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
  * passed, and are aborted then. Replies that only the program can end (event streams, a generator
  * that waits) take all of drain_ms unless the program ends them. `drained` may be NULL.

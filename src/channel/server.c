@@ -368,6 +368,13 @@ static void server_close_listener(struct weir_server *server)
 	close(weir_watch_cancel(server->group.loop, &server->watch));
 }
 
+void weir_server_retire(struct weir_server *server)
+{
+	if (server->watch.fd >= 0)
+		server_close_listener(server);
+	server->group.retiring = true;
+}
+
 void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, void *context)
 {
 	struct channel_group *group = &server->group;

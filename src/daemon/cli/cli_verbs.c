@@ -169,6 +169,7 @@ const struct verb cli_verbs[] = {
                         "configuration, the old one goes on. Exits with 0 if the new one serves, "
                         "and with 1 otherwise.",
                 .options = upgrade_options,
+                .words = "", /* no operand */
                 .examples = "weir upgrade\n"
                             "weir upgrade --admin state/admin.sock\n",
         },

@@ -39,7 +39,8 @@ static const int call_filter_calls[] = {
         CALL(sync_file_range), CALL(syncfs), CALL(flock), CALL(fadvise64), CALL(readahead),
         CALL(utimensat), CALL(fchmod), CALL(fchmodat), CALL(fchown), CALL(fgetxattr),
         CALL(fsetxattr), CALL(flistxattr), CALL(fremovexattr), CALL(fcntl), CALL(dup), CALL(dup2),
-        CALL(dup3), CALL(pipe2),
+        CALL(dup3), CALL(pipe2), CALL(inotify_init1), CALL(inotify_add_watch),
+        CALL(inotify_rm_watch),
         /* sockets */
         CALL(bind), CALL(listen), CALL(accept), CALL(accept4), CALL(connect), CALL(getsockname),
         CALL(getpeername), CALL(getsockopt), CALL(setsockopt), CALL(sendto), CALL(recvfrom),
@@ -74,6 +75,7 @@ static const struct {
         {CALL(ioctl), 1, FIONBIO},
         {CALL(ioctl), 1, SIOCOUTQ},
         {CALL(ioctl), 1, TCGETS},
+        {CALL(ioctl), 1, SIOCGIFINDEX},
         {CALL(prlimit64), 2, 0}, /* asks only */
 };
 

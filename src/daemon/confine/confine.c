@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -84,6 +85,10 @@ void confine_begin(int master)
 static struct landlock_plan confine_plan; /* in effect, if `confine_landlocked` */
 static bool confine_landlocked;
 
+enum {
+	STALE_PATHS = 64 /* that one call looks at */
+};
+
 static int confine_by_landlock(const struct config *config)
 {
 	struct landlock_plan plan;
@@ -126,6 +131,27 @@ bool confine_covers(const struct config *config)
 	bool covers = !plan.incomplete && landlock_covers(&confine_plan, &plan);
 	landlock_plan_finish(&plan);
 	return covers;
+}
+
+bool confine_is_stale(void)
+{
+	static size_t next;
+	struct stat status;
+	for (size_t i = 0; i < STALE_PATHS && i < confine_plan.path_count; i++) {
+		const struct landlock_path *path =
+		        &confine_plan.paths[next++ % confine_plan.path_count];
+		/* The kernel may number the entries of /proc anew. */
+		if (strncmp(path->path, "/proc", 5) != 0 && stat(path->path, &status) == 0 &&
+		        (status.st_dev != path->device || status.st_ino != path->inode))
+			return true;
+	}
+	return false;
+}
+
+void confine_end(void)
+{
+	landlock_plan_finish(&confine_plan);
+	confine_landlocked = false;
 }
 
 /* -- reports ----------------------------------------------------------------------------------- */

@@ -32,6 +32,15 @@ int confine_apply(const struct config *config);
 /* Whether a process that was confined for one configuration may serve this one. */
 bool confine_covers(const struct config *config);
 
+/*
+ * Whether a directory was replaced by another of its name, to which this process has no right. Looks
+ * at some of them in each call.
+ */
+bool confine_is_stale(void);
+
+/* Frees the memory, for the end of the process. */
+void confine_end(void);
+
 /* Prints which confinement a server process would have, for `weir check`. */
 void confine_print(const struct config *config);
 

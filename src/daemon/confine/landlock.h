@@ -18,7 +18,7 @@ enum {
 };
 
 struct landlock_path {
-	const char *path; /* a directory or a file; of the configuration, or static */
+	char *path; /* of a directory or a file */
 	bool write;       /* files in it may be written, made and removed */
 	dev_t device;     /* the identity of what was there */
 	ino_t inode;
@@ -35,7 +35,7 @@ struct landlock_plan {
 	bool incomplete;  /* a bound was reached, or there was no memory */
 };
 
-/* Makes the plan. Its paths are valid as long as the configuration. */
+/* Makes the plan, which landlock_plan_finish frees. */
 void landlock_plan(const struct config *config, struct landlock_plan *ret);
 void landlock_plan_finish(struct landlock_plan *plan);
 

@@ -1,4 +1,5 @@
 /* What a configuration needs of the machine, once its server process runs. */
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,8 +33,11 @@ static void landlock_add(struct landlock_plan *plan, const char *path, bool writ
 			return;
 		plan->paths = grown;
 	}
-	plan->paths[plan->path_count++] =
-	        (struct landlock_path){path, write, status.st_dev, status.st_ino};
+	char *copy = strdup(path);
+	plan->incomplete |= !copy;
+	if (copy)
+		plan->paths[plan->path_count++] =
+		        (struct landlock_path){copy, write, status.st_dev, status.st_ino};
 }
 
 static void landlock_add_port(struct landlock_plan *plan, unsigned port)
@@ -85,32 +89,28 @@ static void landlock_add_mail(struct landlock_plan *plan, const struct config *c
 }
 
 /* The directory of a zone: files that it includes are there, and secondaries write beside it. */
-static void landlock_add_zone(
-        struct landlock_plan *plan, struct config *config, const struct config_zone *zone)
+static void landlock_add_zone(struct landlock_plan *plan, const struct config_zone *zone)
 {
-	const char *slash = zone->path ? strrchr(zone->path, '/') : NULL;
-	if (slash)
-		landlock_add(plan,
-		        config_copy(config, zone->path,
-		                slash == zone->path ? 1 : (size_t)(slash - zone->path)),
-		        zone->primaries.count > 0);
+	char *directory = zone->path ? strdup(zone->path) : NULL;
+	plan->incomplete |= zone->path && !directory;
+	if (directory)
+		landlock_add(plan, dirname(directory), zone->primaries.count > 0);
+	free(directory);
 	for (size_t i = 0; i < zone->primaries.count; i++)
 		landlock_add_ports(plan, &zone->primaries.items[i], 1);
 }
 
-static void landlock_add_dns(struct landlock_plan *plan, struct config *config)
+static void landlock_add_dns(struct landlock_plan *plan, const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
 	landlock_add(plan, dns->directory, true);
 	for (size_t i = 0; i < dns->zones.count; i++)
-		landlock_add_zone(plan, config, &dns->zones.items[i]);
+		landlock_add_zone(plan, &dns->zones.items[i]);
 	landlock_add_ports(plan, dns->forward.items, dns->forward.count);
 }
 
 void landlock_plan(const struct config *config, struct landlock_plan *ret)
 {
-	/* Texts are added to the configuration, which nothing shares yet. */
-	struct config *texts = (struct config *)(uintptr_t)config;
 	*ret = (struct landlock_plan){0};
 	landlock_add_system(ret);
 	for (size_t i = 0; i < config->sites.count; i++)
@@ -123,11 +123,13 @@ void landlock_plan(const struct config *config, struct landlock_plan *ret)
 	}
 	if (listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3))
 		landlock_add_mail(ret, config);
-	landlock_add_dns(ret, texts);
+	landlock_add_dns(ret, config);
 }
 
 void landlock_plan_finish(struct landlock_plan *plan)
 {
+	for (size_t i = 0; i < plan->path_count; i++)
+		free(plan->paths[i].path);
 	free(plan->paths);
 	*plan = (struct landlock_plan){0};
 }

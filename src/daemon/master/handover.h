@@ -23,7 +23,7 @@ enum handover_kind {
 	HANDOVER_OPENED,
 	HANDOVER_RELOAD,      /* with a sealed table */
 	HANDOVER_REOPEN,      /* the logs */
-	HANDOVER_DRAIN,       /* `index` is the time limit in ms; 0: the configured one */
+	HANDOVER_DRAIN,       /* `index` is 1 if another process has the listeners */
 	HANDOVER_STOP,        /* at once */
 	HANDOVER_ANSWER,      /* to one of HANDOVER_ASK_… */
 	HANDOVER_READY,       /* everything is served */

@@ -157,7 +157,7 @@ static void master_hand_over(struct master *master)
 		return;
 	say("reloaded%s%s: another server process serves; the one before finishes its requests",
 	        path ? " " : "", path ? path : "");
-	process_drain(master->old, master_drain_ms(master));
+	process_drain(master->old, master_drain_ms(master), true);
 }
 
 static void master_on_ready(struct master *master, struct process *process)
@@ -358,7 +358,7 @@ static void master_begin_stop(struct master *master)
 	if (master->server && master->server->phase == PROCESS_STARTING)
 		kill(master->server->pid, SIGKILL);
 	else if (master->server)
-		process_drain(master->server, master_drain_ms(master));
+		process_drain(master->server, master_drain_ms(master), false);
 	master_end_if_alone(master);
 }
 

@@ -187,10 +187,12 @@ static void process_kill(struct weir_timer *timer)
 	kill(process->pid, SIGKILL);
 }
 
-void process_drain(struct process *process, uint32_t limit_ms)
+void process_drain(struct process *process, uint32_t limit_ms, bool succeeded)
 {
 	process->phase = PROCESS_DRAINING;
-	process_send(process, HANDOVER_DRAIN, 0);
+	if (process->control.fd >= 0)
+		handover_send(process->control.fd,
+		        (struct handover){.kind = HANDOVER_DRAIN, .index = succeeded}, -1);
 	weir_timer_start(process->loop, &process->limit, limit_ms, process_kill);
 }
 

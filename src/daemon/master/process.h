@@ -65,8 +65,11 @@ int process_reload(struct process *process, struct grants *next);
 /* Ends the reload: the next table, or the one before, is in effect. */
 void process_settle(struct process *process, bool commit);
 
-/* Has it finish its requests, and kills it if it lasts longer than that. */
-void process_drain(struct process *process, uint32_t limit_ms);
+/*
+ * Has it finish its requests, and kills it if it lasts longer than that. `succeeded`: another process
+ * has its listeners.
+ */
+void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
 
 /* Closes the sockets and frees everything. The process has ended. NULL is allowed. */
 void process_destroy(struct process *process);

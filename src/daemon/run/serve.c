@@ -34,6 +34,11 @@
 #include "service_mail.h"
 #include "worker.h"
 
+enum {
+	LOOK_MS = 1000,
+	RETIRE_MS = 1000,
+};
+
 struct daemon {
 	const struct options *options;
 	struct weir_loop *loop;
@@ -54,6 +59,7 @@ struct daemon {
 	struct admin_connections connection_commands;
 	struct weir_watch control; /* of the master */
 	struct admin_request *asked; /* of the master; or NULL */
+	struct weir_timer look;      /* for directories that were replaced */
 	int stop_signals; /* how many have come */
 	bool failed;
 };
@@ -284,6 +290,24 @@ static void serve_on_control_lost(struct daemon *daemon)
 		serve_stop(daemon);
 }
 
+static void serve_on_retired(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals == 0)
+		serve_stop(daemon);
+}
+
+/*
+ * Another process has the listeners. Connections that were accepted a moment ago would count as idle,
+ * so they get some time to begin.
+ */
+static void serve_retire(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_retire(daemon->workers[i]);
+	weir_timer_start(daemon->loop, &daemon->look, RETIRE_MS, serve_on_retired);
+}
+
 static void serve_on_control(struct weir_watch *watch, unsigned events)
 {
 	struct daemon *daemon = WEIR_CONTAINER(watch, struct daemon, control);
@@ -302,7 +326,9 @@ static void serve_on_control(struct weir_watch *watch, unsigned events)
 		serve_reopen_logs(daemon);
 		break;
 	case HANDOVER_DRAIN:
-		if (daemon->stop_signals == 0)
+		if (daemon->stop_signals == 0 && message.index)
+			serve_retire(daemon);
+		else if (daemon->stop_signals == 0)
 			serve_stop(daemon);
 		break;
 	case HANDOVER_STOP:
@@ -495,12 +521,23 @@ static int serve_start(struct daemon *daemon)
 	return error;
 }
 
+static void serve_look(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals)
+		return;
+	if (confine_is_stale())
+		link_send(HANDOVER_ASK_RENEW, 0);
+	weir_timer_start(daemon->loop, timer, LOOK_MS, serve_look);
+}
+
 /* The banner is for those who start the daemon, not for its later server processes. */
 static void serve_report_ready(struct daemon *daemon)
 {
 	if (link_value(GRANT_BANNER, ""))
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
 	link_send(HANDOVER_READY, 0);
+	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_look);
 }
 
 static int serve_run(struct daemon *daemon)
@@ -519,6 +556,7 @@ int serve(const struct options *options)
 {
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = daemon.control.fd = -1;
+	weir_list_init(&daemon.look.link);
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0)
@@ -542,6 +580,8 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
 	serve_answer(&daemon, 0);
+	weir_timer_stop(&daemon.look);
+	confine_end();
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_shared_destroy(daemon.dns);

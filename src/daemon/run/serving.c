@@ -292,6 +292,14 @@ void serving_each_channel(struct worker *worker,
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
+void serving_retire(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
+		if (!server->draining)
+			weir_server_retire(serving_service_of(server)->listener(server->server));
+}
+
 void serving_drain(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;

@@ -107,6 +107,11 @@ static void worker_call_renew(struct call *call)
 	serving_renew(call->worker);
 }
 
+static void worker_call_retire(struct call *call)
+{
+	serving_retire(call->worker);
+}
+
 static void worker_call_reopen_logs(struct call *call)
 {
 	serving_reopen_logs(call->worker);
@@ -130,6 +135,11 @@ void worker_forget(struct worker *worker)
 void worker_renew(struct worker *worker)
 {
 	worker_make_call(worker, NULL, worker_call_renew);
+}
+
+void worker_retire(struct worker *worker)
+{
+	worker_make_call(worker, NULL, worker_call_retire);
 }
 
 void worker_reopen_logs(struct worker *worker)

@@ -66,6 +66,9 @@ void worker_forget(struct worker *worker);
 /* Has its servers serve the new zones of DNS. */
 void worker_renew(struct worker *worker);
 
+/* Stops listening: another process has the listeners. Connections go on. */
+void worker_retire(struct worker *worker);
+
 /* Reopens the logs, after they were renamed. */
 void worker_reopen_logs(struct worker *worker);
 

@@ -60,6 +60,8 @@ void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
 void serving_renew(struct worker *worker);
 void serving_reopen_logs(struct worker *worker);
+/* Stops listening; see weir_server_retire. */
+void serving_retire(struct worker *worker);
 void serving_drain(struct worker *worker);
 /* See worker_each_channel. */
 void serving_each_channel(struct worker *worker,
