@@ -51,7 +51,8 @@ static int serve(const char *port)
 	char address[32];
 	struct weir_loop *loop;
 	struct weir_http_server *server;
-	struct weir_http_options options = {0};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
 	int size = snprintf(address, sizeof address, "127.0.0.1:%s", port);
 	int error = weir_address_parse(weir_span(address, (size_t)size), &options.listener.address);
 	if (error == 0)

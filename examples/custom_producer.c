@@ -86,7 +86,8 @@ int main(int count, char **arguments)
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7002";
 	struct weir_loop *loop;
 	struct weir_http_server *server;
-	struct weir_http_options options = {0};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	options.sites = weir_http_sites_create(weir_http_function_create("", answer, NULL));
 	if (error == 0)

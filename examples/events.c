@@ -110,7 +110,8 @@ int main(int count, char **arguments)
 	static const int stops[] = {SIGINT, SIGTERM, 0};
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7006";
 	struct clock clock = {0};
-	struct weir_http_options options = {0};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
 	weir_list_init(&clock.streams);
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)

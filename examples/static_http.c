@@ -12,8 +12,10 @@ static int serve(struct weir_loop *loop, const char *root, const char *address)
 {
 	struct weir_tree *tree;
 	struct weir_http_server *server;
-	struct weir_http_options options = {0};
-	struct weir_http_files_options files = weir_http_files_defaults();
+	struct weir_http_options options;
+	struct weir_http_files_options files;
+	weir_http_options_init(&options);
+	weir_http_files_options_init(&files);
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_tree_open(loop, root, NULL, &tree);

@@ -1,7 +1,7 @@
 /* Accept-Encoding: weights stay in their range, and a second copy of the list changes nothing. */
 #include <stdlib.h>
 
-#include "accept.h"
+#include "fields.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

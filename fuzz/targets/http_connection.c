@@ -42,7 +42,8 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 
 static void start(void)
 {
-	struct weir_http_options options = {0};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
 	options.listener.address.v4.sin_family = AF_INET;
 	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (weir_loop_create(&loop) < 0)

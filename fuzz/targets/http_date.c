@@ -1,7 +1,7 @@
 /* Dates: what was read is written and read again, and is the same. */
 #include <stdlib.h>
 
-#include "date.h"
+#include "fields.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,10 +1,8 @@
 /* Heads: the parser and the scanner, which must agree about where one ends. */
 #include <stdlib.h>
 
-#include "accept.h"
-#include "conditional.h"
+#include "fields.h"
 #include "head.h"
-#include "head_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,10 +1,9 @@
 /* Values with parameters, and what is made of them: boundaries, form-data, Basic, chunk lines. */
 #include <stdlib.h>
 
-#include "basic.h"
-#include "framing.h"
-#include "form.h"
-#include "parameter.h"
+#include "fields.h"
+#include "form_upload_parts.h"
+#include "head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,6 @@
 /* Paths: whatever comes out stays below the root, and is clean when escaped and cleaned again. */
 #include <stdlib.h>
 
-#include "escape.h"
 #include "path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

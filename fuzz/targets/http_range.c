@@ -1,7 +1,7 @@
 /* Range: the first line is the size in decimal digits, the rest the value. */
 #include <stdlib.h>
 
-#include "range.h"
+#include "fields.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

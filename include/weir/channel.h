@@ -40,7 +40,10 @@ enum weir_timeout {
 	WEIR_TIMEOUT_PROGRESS,
 };
 
-/* The bounds of a channel. Begin with weir_bounds_init. */
+/*
+ * The bounds of a channel. Begin with weir_bounds_init. Only drain_ms may be 0: what is open when a
+ * drain begins is aborted then. Of an outgoing channel, channels_max and drain_ms are not used.
+ */
 struct weir_bounds {
 	size_t request_max; /* bytes of a whole request without its terminator; WEIR_REQUEST_MAX */
 	/*

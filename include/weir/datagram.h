@@ -66,7 +66,10 @@ struct weir_datagrams_options {
 /* Sets every member to its default. The address and answer() have none. */
 WEIR_API void weir_datagrams_options_init(struct weir_datagrams_options *options);
 
-/* Returns 0 or a negative errno. */
+/*
+ * Returns 0; -EINVAL if answer() is missing or receive_max is 0, for example because the options were
+ * not initialised; or another negative errno.
+ */
 WEIR_API int weir_datagrams_create(struct weir_loop *loop,
         const struct weir_datagrams_options *options, struct weir_datagrams **ret);
 

@@ -2,7 +2,7 @@
  * Reads a directory in constant memory, in batches of entries. The work pool reads a batch when the
  * caller asks for it.
  *
- *   open ─▶ next ─····▶ done(batch) ─▶ next ─····▶ done(batch) ─▶ … ─▶ done(empty) ─▶ close
+ *   open ─▶ next ─····▶ batch(some) ─▶ next ─····▶ batch(some) ─▶ … ─▶ batch(none) ─▶ close
  *
  * All functions belong to the loop's thread. weir_directory_close may be called at any time.
  */
@@ -21,7 +21,6 @@
 WEIR_C_BEGIN
 
 struct weir_directory;
-struct weir_tree;
 
 /* The object that an entry for a symbolic link describes. */
 enum weir_directory_links {
@@ -55,42 +54,49 @@ struct weir_directory_entry {
 	const char *target;
 };
 
-/* All zero: kinds and names only, in the directory's own order. */
+/*
+ * Whether a name is shown, or entered. `pattern` is the component that the name has to fit, or
+ * NULL. Runs on a thread of the work pool.
+ */
+typedef bool weir_directory_shown_fn(const char *pattern, const char *name);
+
+/* Begin with weir_directory_options_init. */
 struct weir_directory_options {
-	bool details; /* size, mtime and so on: one fstatat an entry */
+	bool details; /* size, mtime and so on: one fstatat an entry; default false */
 	/*
 	 * A directory of up to so many entries (WEIR_DIRECTORY_SORT_MAX at most) comes as one
-	 * batch, sorted by the bytes of the names. A larger one comes unsorted. 0: nothing is
-	 * sorted.
+	 * batch, sorted by the bytes of the names. A larger one comes unsorted. 0, the default:
+	 * nothing is sorted.
 	 */
 	unsigned sort_max;
 
 	/*
 	 * The tree, and the directory's path in it (copied). Needed for all options below. The tree
-	 * may be closed meanwhile.
+	 * may be closed meanwhile. NULL by default.
 	 */
 	struct weir_tree *tree;
 	const char *path;
-	bool check_lookups; /* sets `refused`: one or two more system calls an entry */
-	enum weir_directory_links links;
+	/* Sets `refused`: one or two more system calls an entry; default false. */
+	bool check_lookups;
+	enum weir_directory_links links; /* default WEIR_LINKS_PLAIN */
 
 	/*
-	 * Only names that fit a pattern (copied); NULL: all names. A pattern may have several
-	 * components with slashes between them, such as `a*` and `*.txt`. Each component but the
-	 * last chooses directories, in which the next one chooses. A link to a directory beneath
-	 * the root is entered like a directory. A component without `*`, `?` and `[` is a name.
+	 * Only names that fit a pattern (copied); NULL, the default: all names. A pattern may have
+	 * several components with slashes between them, such as `a*` and `*.txt`. Each component
+	 * but the last chooses directories, in which the next one chooses. A link to a directory
+	 * beneath the root is entered like a directory. A component without `*`, `?` and `[` is a
+	 * name.
 	 *
 	 * A pattern has WEIR_DIRECTORY_LEVELS_MAX components at most. With more than one, reading
 	 * ends with WEIR_E_LIMIT after WEIR_DIRECTORY_PATTERN_MAX names.
 	 */
 	const char *pattern;
-	/*
-	 * Whether a name is shown, or entered. `pattern` is the component that the name has to fit,
-	 * or NULL. Runs on a thread of the work pool. NULL: all names are shown. Must be set with a
-	 * pattern.
-	 */
-	bool (*shown)(const char *pattern, const char *name);
+	/* NULL, the default: all names are shown. Must be set with a pattern. */
+	weir_directory_shown_fn *shown;
 };
+
+/* Sets every member to its default: kinds and names only, in the directory's own order. */
+WEIR_API void weir_directory_options_init(struct weir_directory_options *options);
 
 /*
  * Prepares reading of the directory that is open at `fd` (such as that of a weir_file). `fd` is
@@ -101,20 +107,24 @@ WEIR_API int weir_directory_open(struct weir_loop *loop, int fd,
         const struct weir_directory_options *options, struct weir_directory **ret);
 
 /*
- * Asks for the next batch. `done` is called once, in a later turn, unless the directory is closed
- * before. Not while a batch is being read.
+ * A batch, or the end.
  *
  * - `entries` and their names are valid until weir_directory_next or weir_directory_close, which
- *   `done` may call.
+ *   may be called here.
  * - The end is error 0 and count 0, each time that it is asked for.
  * - An error ends the reading: -EACCES, -EIO, -ENOMEM, or WEIR_E_LIMIT if too much work waits or
  *   the pattern takes too long.
  * - An entry that is removed during the reading may be missing, or have no details.
  */
-WEIR_API void weir_directory_next(struct weir_directory *directory,
-        void (*done)(
-                void *context, int error, const struct weir_directory_entry *entries, size_t count),
-        void *context);
+typedef void weir_directory_batch_fn(
+        void *context, int error, const struct weir_directory_entry *entries, size_t count);
+
+/*
+ * Asks for the next batch. `batch` is called once, in a later turn, unless the directory is closed
+ * before. Not while a batch is being read.
+ */
+WEIR_API void weir_directory_next(
+        struct weir_directory *directory, weir_directory_batch_fn *batch, void *context);
 
 /* Ends the reading and frees. NULL is allowed. */
 WEIR_API void weir_directory_close(struct weir_directory *directory);

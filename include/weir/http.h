@@ -8,7 +8,7 @@
  * request, may receive its body, and replies once, now or later. Replies leave in the order of the
  * requests.
  *
- * Safe requests that are pipelined are handled side by side. A request whose method is not safe is
+ * Pipelining: safe requests are handled side by side. A request whose method is not safe is
  * handled alone: after all earlier ones of its connection have been replied to, and before all
  * later ones begin (RFC 9112 9.3.2).
  *
@@ -27,7 +27,9 @@
 #include <weir/http_request.h>
 #include <weir/producer.h>
 #include <weir/server.h>
+#include <weir/sources.h>
 #include <weir/span.h>
+#include <weir/transformers.h>
 
 WEIR_C_BEGIN
 
@@ -67,6 +69,9 @@ struct weir_http_handler_type {
 	unsigned (*methods)(const struct weir_http_handler *handler,
 	        const struct weir_http_exchange *exchange, enum weir_http_target target);
 };
+
+/* Handles an exchange as `handle` above does, for handlers that are functions of a program. */
+typedef void weir_http_handle_fn(void *context, struct weir_http_exchange *exchange);
 
 /* Embedded first in every handler. Any thread may make one; one loop uses it. */
 struct weir_http_handler {
@@ -108,12 +113,17 @@ WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct we
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
 /*
- * Has `gone` called if the client goes before there is a reply, so that a handler can stop waiting.
- * A reply must be made all the same, and `gone` may make it. It is not called while a body is being
- * received, since the receiver's end() is called instead. NULL: nothing is called any more.
+ * The client has gone before there is a reply, so that a handler can stop waiting. A reply must be
+ * made all the same, and may be made here.
+ */
+typedef void weir_http_gone_fn(void *context);
+
+/*
+ * Has `gone` called if the client goes before there is a reply; NULL: nothing is called any more.
+ * It is not called while a body is being received, since the receiver's end() is called instead.
  */
 WEIR_API void weir_http_on_gone(
-        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context);
+        struct weir_http_exchange *exchange, weir_http_gone_fn *gone, void *context);
 
 /* The user that the request is from, for the log and for later handlers. Copied. */
 WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
@@ -173,8 +183,8 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
 
 /*
- * Pauses receiving, and resumes it, as when the disk is slower than the client. Without effect once
- * the body has ended.
+ * Pauses receiving, and resumes it: back-pressure on the client, as when the disk is slower.
+ * Without effect once the body has ended.
  */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
@@ -195,11 +205,11 @@ WEIR_API int weir_http_add_field(
 
 /*
  * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not
- * change until `release(context)` is called at the end of the exchange; after the reply it is
- * called at once.
+ * change until `release` is called, at the end of the exchange; after the reply it is called at
+ * once. It may be NULL.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        void (*release)(void *context), void *context);
+        weir_release_fn *release, void *context);
 
 /*
  * Has the body compressed on the fly if the client accepts gzip, and adds Vary. Before the reply.
@@ -207,18 +217,19 @@ WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct 
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
-/* Sets fields that follow a chunked body; see weir_produce_chunked. */
-WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context);
+/* Sets the fields that follow the body of the reply. They are left out if it is not chunked. */
+WEIR_API void weir_http_set_trailers(
+        struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context);
 
 /*
  * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply
  * is sent unchanged, and the body of the second is closed with WEIR_CLOSE_ABORTED. An exchange ends
  * when its reply has left, so no handler may use it after its reply.
  *
- * The body is taken in any case. NULL, the result of a constructor without memory, becomes a 500. A
- * body of known size is sent with Content-Length; another one chunked or, for HTTP/1.0, up to the
- * end of the connection. The replies to HEAD, and those with 204 and 304, are sent without a body.
+ * The body becomes the exchange's in any case. NULL, the result of a constructor without memory,
+ * becomes a 500. A body of known size is sent with Content-Length; another one chunked or, for
+ * HTTP/1.0, up to the end of the connection. The replies to HEAD, and those with 204 and 304, are
+ * sent without a body.
  */
 WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
@@ -250,18 +261,20 @@ struct weir_http_site {
 struct weir_http_sites {
 	struct weir_http_site *first;
 	unsigned holds; /* references */
-	/* Frees the sites when the last reference is given back. */
+	/* Frees the sites when the last reference is released. */
 	void (*destroy)(struct weir_http_sites *sites);
 };
 
 /*
- * Adds a reference, and gives one back; the last destroys the set. On the loop's thread. NULL may
- * be released.
+ * Adds a reference, and releases one; the last destroys the set. On the loop's thread. NULL may be
+ * released.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
 /*
+ * Begin with weir_http_options_init.
+ *
  * The access log is in the combined format, with the seconds taken, the end of the connection and
  * the site behind it.
  *
@@ -269,8 +282,8 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
  *           "-" "curl/7.88" 0.004 + "example.org"
  *
  * The size is the number of the body's bytes that were sent. The time is followed by X if the
- * client went before the end, + if the connection was kept, - if it was closed. For a request over
- * TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ * client went before the end, + if the connection stays open, - if it was closed. For a request
+ * over TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
  *
  * The last field is the first of the site's names, or - if it has none, or if no request was
  * understood. The reason why input is malformed replaces the request line, or follows it if only
@@ -281,13 +294,21 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 struct weir_http_options {
 	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
 	struct weir_http_sites *sites; /* the reference becomes the server's, also on failure */
-	struct weir_log *log; /* see above, and weir/log.h; outlives the server; NULL: none */
+	/* See above, and weir/log.h. Outlives the server. NULL, the default: none. */
+	struct weir_log *log;
 };
 
+/* Calls weir_listener_init and sets the rest to NULL. The sites have no default. */
+WEIR_API void weir_http_options_init(struct weir_http_options *options);
+
+/*
+ * Listens and serves. Returns 0; -ENOMEM, also for sites of NULL, which are what a constructor
+ * returns without memory; or an error of weir_server_create.
+ */
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret);
 
-/* Replaces the sites from the next request on. Takes the reference. */
+/* Replaces the sites from the next request on. The reference becomes the server's. */
 WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
 
 WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server);
@@ -296,8 +317,8 @@ WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server)
 WEIR_API void weir_http_destroy(struct weir_http_server *server);
 
 /*
- * Makes a set of one site, for all names, with one chain of handlers, which it takes in any case.
- * Returns NULL without memory.
+ * Makes a set of one site, for all names, with one chain of handlers. The chain becomes the set's,
+ * and is destroyed if there is no memory: NULL is returned then.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_create(struct weir_http_handler *handlers);
 
@@ -323,8 +344,8 @@ WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
  * Makes a handler that calls `handle(context, exchange)` for every path that begins with `prefix`,
  * as "api/"; "" is all. The text is borrowed.
  */
-WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
-        void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
+WEIR_API struct weir_http_handler *weir_http_function_create(
+        const char *prefix, weir_http_handle_fn *handle, void *context);
 
 WEIR_C_END
 

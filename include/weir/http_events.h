@@ -19,14 +19,18 @@ WEIR_C_BEGIN
 struct weir_http_events;
 
 /*
- * Replies to the exchange with a stream of events. `closed(context)` is called once, when the
- * client has gone or the stream was ended, but never within these functions; the stream is not
- * valid any more then. After `keepalive_ms` without an event a comment is sent, so that dead
- * clients are found; 0: never. Returns NULL without memory: the exchange was replied to with a 500,
- * and `closed` is not called.
+ * The client has gone, or the stream was ended: the stream is not valid any more. It is called
+ * once, but never within the functions below.
+ */
+typedef void weir_http_events_closed_fn(void *context);
+
+/*
+ * Replies to the exchange with a stream of events. After `keepalive_ms` without an event a comment
+ * is sent, so that dead clients are found; 0: never. Returns NULL without memory: the exchange was
+ * replied to with a 500, and `closed` is not called.
  */
 WEIR_API struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchange,
-        uint32_t keepalive_ms, void (*closed)(void *context), void *context);
+        uint32_t keepalive_ms, weir_http_events_closed_fn *closed, void *context);
 
 /*
  * Sends an event. `name` and `id` may be empty; `data` may have several lines, with CR, LF or CRLF.

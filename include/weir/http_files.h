@@ -36,30 +36,34 @@ WEIR_API int weir_http_compressed_cache_create(
         size_t bytes_max, unsigned entries_max, struct weir_http_compressed_cache **ret);
 
 /*
- * Adds a reference, and gives one back; the last frees the cache. On any thread. NULL may be
+ * Adds a reference, and releases one; the last frees the cache. On any thread. NULL may be
  * released.
  */
 WEIR_API struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
         struct weir_http_compressed_cache *cache);
 WEIR_API void weir_http_compressed_cache_release(struct weir_http_compressed_cache *cache);
 
+/* Begin with weir_http_files_options_init. */
 struct weir_http_files_options {
-	const char *index; /* "index.html"; "" is none. Copied */
-	bool listing;      /* directories without an index are listed; else 403 */
-	bool hidden;       /* names that begin with '.' are served; else 404 */
-	bool compress;     /* gzip on the fly, for types of text */
-	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip */
+	const char *index; /* default "index.html"; "" or NULL: none. Copied */
+	bool listing;      /* directories without an index are listed, else 403; default true */
+	bool hidden;       /* names that begin with '.' are served, else 404; default false */
+	bool compress;     /* gzip on the fly, for types of text; default true */
+	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip; default true */
 	/*
-	 * For what is compressed on the fly; the handler holds it. NULL: each reply is compressed
-	 * anew.
+	 * For what is compressed on the fly; the handler holds it. NULL, the default: each reply is
+	 * compressed anew.
 	 */
 	struct weir_http_compressed_cache *compressed_cache;
-	const char *
-	        fields; /* whole lines added to every file's reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
+	/*
+	 * Whole lines that are added to every file's reply ("Cache-Control: max-age=60\r\n"); NULL,
+	 * the default: none. Copied.
+	 */
+	const char *fields;
 };
 
-/* index.html, listing, compression and siblings on, hidden files hidden. */
-WEIR_API struct weir_http_files_options weir_http_files_defaults(void);
+/* Sets every member to the default in its comment. */
+WEIR_API void weir_http_files_options_init(struct weir_http_files_options *options);
 
 /*
  * Takes the tree in any case, and closes it with the handler. Returns NULL without memory. On any

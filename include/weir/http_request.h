@@ -95,7 +95,7 @@ struct weir_http_request {
 	        host; /* well-formed host[:port] of the target or else of Host; maybe empty */
 	unsigned field_count;
 	uint8_t first[WEIR_HTTP_KNOWN_COUNT]; /* 1 + index of the first such field; 0 is none */
-	uint8_t kinds[WEIR_HTTP_FIELDS_MAX];  /* enum weir_http_known of each field */
+	uint8_t known[WEIR_HTTP_FIELDS_MAX];  /* enum weir_http_known of each field */
 	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX]; /* field_count are valid, as sent */
 };
 

@@ -36,7 +36,7 @@ struct weir_http_route {
 	 * the path.
 	 */
 	const char *path;
-	void (*handle)(void *context, struct weir_http_exchange *exchange);
+	weir_http_handle_fn *handle; /* gets the context of the table */
 };
 
 /*

@@ -20,15 +20,19 @@ WEIR_C_BEGIN
 
 struct weir_tree;
 
+/* Begin with weir_http_upload_options_init. */
 struct weir_http_upload_options {
-	const char
-	        *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
-	uint64_t max_size; /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
-	mode_t mode;       /* of new files; 0: 0644 less the umask (weir/upload.h) */
-	bool put;
-	bool remove; /* DELETE */
-	bool forms;  /* POST of multipart/form-data */
+	/* Paths below it only, without slashes at its ends; "", the default, is all. Copied. */
+	const char *prefix;
+	uint64_t max_size; /* bytes of one body; WEIR_HTTP_UPLOAD_MAX; 0: bodies must be empty */
+	mode_t mode;       /* of new files; 0, the default: 0644 less the umask (weir/upload.h) */
+	bool put;          /* default false */
+	bool remove;       /* DELETE; default false */
+	bool forms;        /* POST of multipart/form-data; default false */
 };
+
+/* Sets every member to the default in its comment: no method is allowed. */
+WEIR_API void weir_http_upload_options_init(struct weir_http_upload_options *options);
 
 /*
  * Matches PUT, DELETE and POST below the prefix, as far as the options allow them. Takes the tree

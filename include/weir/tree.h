@@ -48,7 +48,6 @@ WEIR_C_BEGIN
 
 struct weir_loop;
 struct weir_tree;
-struct weir_lookup;
 
 /* -- files ----------------------------------------------------------------------------------- */
 
@@ -111,24 +110,29 @@ WEIR_API void weir_file_release(struct weir_file *file);
 
 /* -- the tree -------------------------------------------------------------------------------- */
 
-/* All zero: the defaults of weir/limits.h. */
+/*
+ * Called once when the root's path can no longer be walked, with the errno, and once when it can be
+ * again, with 0. Meanwhile the directory that was opened last is served. Runs on the loop's thread,
+ * in a lookup, and must not close the tree.
+ */
+typedef void weir_tree_root_walked_fn(void *context, int error);
+
+/* Begin with weir_tree_options_init. */
 struct weir_tree_options {
-	unsigned entries_max; /* paths in the cache; WEIR_TREE_ENTRIES_MAX */
+	unsigned entries_max; /* paths in the cache; WEIR_TREE_ENTRIES_MAX; 0: nothing is cached */
 	size_t content_max;   /* bytes of content in the cache; WEIR_TREE_CONTENT_MAX */
 	/* size of the largest file in memory; WEIR_TREE_CONTENT_FILE_MAX */
 	size_t content_file_max;
-	unsigned revalidate_ms; /* how long a path is trusted; WEIR_TREE_REVALIDATE_MS */
-	bool no_content;        /* no file is read into memory */
-	bool no_symlinks;       /* no symbolic link is followed: -ELOOP */
-
-	/*
-	 * Called once when the root's path can no longer be walked, with the errno, and once when
-	 * it can be again, with 0. Meanwhile the directory that was opened last is served. On the
-	 * loop's thread, in a lookup; it must not close the tree. NULL: nobody is notified.
-	 */
-	void (*root_walked)(void *context, int error);
-	void *context;
+	/* How long a path is trusted; WEIR_TREE_REVALIDATE_MS; 0: not beyond a turn. */
+	unsigned revalidate_ms;
+	bool content;  /* small files are read into memory; default true */
+	bool symlinks; /* symbolic links are followed, else -ELOOP; default true */
+	weir_tree_root_walked_fn *root_walked; /* NULL, the default: nobody is notified */
+	void *context;                         /* of root_walked */
 };
+
+/* Sets every member to the default in its comment. */
+WEIR_API void weir_tree_options_init(struct weir_tree_options *options);
 
 /*
  * Opens the root directory, which must be searchable. With a `loop` of NULL, weir_tree_attach is
@@ -152,13 +156,22 @@ WEIR_API void weir_tree_close(struct weir_tree *tree);
 
 /* -- lookups --------------------------------------------------------------------------------- */
 
+struct weir_lookup;
+
+/*
+ * The answer to a lookup. `error` is 0 and `file` the file, valid during the call, or longer with
+ * weir_file_hold; otherwise `file` is NULL. It may free the lookup, look up more, or close the
+ * tree.
+ */
+typedef void weir_lookup_done_fn(struct weir_lookup *lookup, int error, struct weir_file *file);
+
 /*
  * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
  * cancelled.
  */
 struct weir_lookup {
 	struct weir_list link; /* private to the tree, as is `done` */
-	void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file);
+	weir_lookup_done_fn *done;
 };
 
 /*
@@ -166,13 +179,11 @@ struct weir_lookup {
  * itself. With a trailing `/` only a directory is found. The path need not outlive the call.
  *
  * Calls `done` exactly once: before this returns if the answer is at hand, otherwise in a later
- * turn. `done` may free the lookup, look up more, or close the tree. On success `error` is 0, and
- * `file` is valid during the callback, or longer with weir_file_hold. Otherwise `file` is NULL and
- * `error` one of
+ * turn. Its error is 0 or one of
  *   -ENOENT, -ENOTDIR  There is no such file.
  *   -EACCES            It is not readable, or neither a regular file nor a directory.
  *   -EXDEV             The path leads out of the root.
- *   -ELOOP             There are too many symbolic links (or any, with no_symlinks).
+ *   -ELOOP             There are too many symbolic links (or any, without `symlinks`).
  *   -ENAMETOOLONG      The path has WEIR_PATH_MAX bytes or more, or a component is too long.
  *   -EMFILE, -ENFILE   No descriptor is left, though unused ones of the cache were closed.
  *   -EAGAIN            Renames interfere all the time, or the file is leased: try again.
@@ -180,7 +191,7 @@ struct weir_lookup {
  *   -ENOMEM, -EIO, …   As the system reports.
  */
 WEIR_API void weir_tree_lookup(struct weir_tree *tree, struct weir_lookup *lookup, const char *path,
-        void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file));
+        weir_lookup_done_fn *done);
 
 /*
  * Is like weir_tree_lookup, for files that are mostly absent, such as `x.gz` beside `x`. The cache
@@ -188,7 +199,7 @@ WEIR_API void weir_tree_lookup(struct weir_tree *tree, struct weir_lookup *looku
  * a client can choose freely: they would fill the cache.
  */
 WEIR_API void weir_tree_probe(struct weir_tree *tree, struct weir_lookup *lookup, const char *path,
-        void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file));
+        weir_lookup_done_fn *done);
 
 /*
  * `done` will not be called. Harmless after it was called, or for a lookup that is all zero.

@@ -46,9 +46,17 @@ WEIR_C_BEGIN
 struct weir_tree;
 struct weir_upload;
 
-/* size_max must be set; all else may be 0. */
+/*
+ * Decides whether a change may be made. `there` is what a lookup of the path would find, or NULL.
+ * No other change of a tree in this process comes between the decision and the change. Returns 0,
+ * or a negative errno that becomes the change's. Runs on a thread of the work pool and must not
+ * wait. Its context must live until the change's callback is called, even if the change is aborted.
+ */
+typedef int weir_tree_check_fn(void *context, const struct stat *there);
+
+/* Begin with weir_upload_options_init. Everything is 0, false or NULL by default. */
 struct weir_upload_options {
-	uint64_t size_max;   /* More bytes are WEIR_E_LIMIT. */
+	uint64_t size_max;   /* More bytes are WEIR_E_LIMIT. To be set: 0 accepts none. */
 	uint64_t size;       /* with size_known: what will come. Free space is checked at once. */
 	bool size_known;     /* Exactly `size` bytes must come before the commit. */
 	bool must_not_exist; /* Nothing is replaced: -EEXIST at the commit. */
@@ -62,13 +70,9 @@ struct weir_upload_options {
 	mode_t mode;
 
 	/*
-	 * Decides at the commit whether the file may be published; NULL: it may. Runs on a thread
-	 * of the work pool. `there` is what a lookup of the path would find, or NULL. No other
-	 * change of a tree in this process comes between the decision and the commit. Returns 0, or
-	 * a negative errno that becomes the commit's. It must not wait. Its context must live until
-	 * `done` is called, even if the upload is aborted. Not with in_place.
+	 * Decides at the commit whether the file may be published; NULL: it may. Not with in_place.
 	 */
-	int (*check)(void *context, const struct stat *there);
+	weir_tree_check_fn *check;
 	void *check_context;
 
 	/*
@@ -76,8 +80,7 @@ struct weir_upload_options {
 	 * it. Writing begins at `offset`, where the file is cut off first, or with `append` at its
 	 * end. Others see the file grow. The commit syncs it. An abort cuts off what was written,
 	 * or removes a file that was made. size_known reserves no space. With must_not_exist the
-	 * first ready() reports -EEXIST, and makes the file otherwise. Further errors of the first
-	 * ready():
+	 * first ready() reports -EEXIST if there is a file. Further errors of the first ready():
 	 *   -ERANGE  The file is shorter than `offset`.
 	 *   -EBUSY   Another such upload is writing to it.
 	 *   -EACCES  It is not a regular file.
@@ -88,26 +91,31 @@ struct weir_upload_options {
 	uint64_t offset;
 };
 
+/* Sets every member to its default. size_max has none. */
+WEIR_API void weir_upload_options_init(struct weir_upload_options *options);
+
 /*
- * Begins to write the file `path`. Returns 0; WEIR_E_LIMIT if options->size is more than size_max,
- * or too much work waits; -ENAMETOOLONG; -EISDIR if the path ends in `/`, `.` or `..`, or is empty;
- * or -ENOMEM.
+ * With error 0: the file is open and its space reserved; and again each time that there is room
+ * after weir_upload_write returned WEIR_UPLOAD_FULL. One call may mean both.
  *
- * `ready(context, 0)` is called when the file is open and its space reserved, and again each time
- * that there is room after weir_upload_write returned WEIR_UPLOAD_FULL. One call may mean both.
- *
- * `ready(context, error)` is called at most once, and no callback follows. weir_upload_abort must
- * still be called then. An error that weir_upload_write or the commit has reported is not reported
- * again. Most errors are
+ * With an error it is called at most once, and no callback follows. weir_upload_abort must still be
+ * called then. An error that weir_upload_write or the commit has reported is not reported again.
+ * Most errors are
  *   -ENOSPC, -EDQUOT, -EFBIG   There is no space: reported early if the size is known.
  *   -ENOENT, -ENOTDIR          The directory does not exist.
  *   -EACCES, -EPERM, -EROFS    It is not allowed.
  *   -EXDEV, -ELOOP             The path leads out of the root.
- * `ready` may be NULL.
+ */
+typedef void weir_upload_ready_fn(void *context, int error);
+
+/*
+ * Begins to write the file `path`. `ready` may be NULL. Returns 0; WEIR_E_LIMIT if options->size is
+ * more than size_max, or too much work waits; -ENAMETOOLONG; -EISDIR if the path ends in `/`, `.`
+ * or `..`, or is empty; or -ENOMEM.
  */
 WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
-        const struct weir_upload_options *options, void (*ready)(void *context, int error),
-        void *context, struct weir_upload **ret);
+        const struct weir_upload_options *options, weir_upload_ready_fn *ready, void *context,
+        struct weir_upload **ret);
 
 /* Not an error: the bytes were accepted. */
 #define WEIR_UPLOAD_FULL 1
@@ -120,19 +128,23 @@ WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
 WEIR_API int weir_upload_write(struct weir_upload *upload, struct weir_span bytes);
 
 /*
- * Sets a stream socket to splice from, instead of writing. The work pool moves the bytes, inside of
- * the kernel where it can. `source` must not block; the upload closes it. `spliced` gets the
- * context of `ready`.
+ * `size` bytes were spliced. `end` is 0, 1 at the end of the data, or a negative errno of the
+ * socket. The context is that of `ready`.
  */
-WEIR_API void weir_upload_set_source(struct weir_upload *upload, int source,
-        void (*spliced)(void *context, uint64_t size, int end));
+typedef void weir_upload_spliced_fn(void *context, uint64_t size, int end);
+
+/*
+ * Sets a stream socket to splice from, instead of writing. The work pool moves the bytes, inside of
+ * the kernel where it can. `source` must not block; the upload closes it.
+ */
+WEIR_API void weir_upload_set_source(
+        struct weir_upload *upload, int source, weir_upload_spliced_fn *spliced);
 
 /*
  * Moves what the socket has, at most `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX, to the end of
  * the file. Not while a splice is under way; weir_upload_write returns -EAGAIN meanwhile.
  *
- * Calls spliced() once: `size` bytes were moved; `end` is 0, 1 at the end of the data, or a
- * negative errno of the socket. After an error of the file it calls ready() with that error instead
+ * Calls spliced() once. After an error of the file it calls ready() with that error instead
  * (-EFBIG for more bytes than size_max or `size`). It calls neither after weir_upload_commit or
  * weir_upload_abort. A commit includes the bytes of a splice under way.
  */
@@ -142,18 +154,22 @@ WEIR_API void weir_upload_splice(struct weir_upload *upload, uint64_t most);
 WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);
 
 /*
- * Publishes the file under its name. `done(context, error, created)` is called once, unless the
- * upload is aborted before; the upload is freed when it returns. With error 0 the file and its
- * directory are on the disk, and `created` is set if the name was free. Errors are those of
- * writing, and
+ * The end of a commit. With error 0 the file and its directory are on the disk, and `created` is
+ * set if the name was free. Errors are those of writing, and
  *   -ENODATA  Fewer bytes than `size` have come.
  *   -EISDIR   A directory has the name.
  *   -EEXIST   With must_not_exist: the name exists.
  * After an error nothing remains and nothing was replaced. One exception: if the fsync of the
  * directory fails, the file is there but may not survive a power failure.
  */
-WEIR_API void weir_upload_commit(struct weir_upload *upload,
-        void (*done)(void *context, int error, bool created), void *context);
+typedef void weir_upload_done_fn(void *context, int error, bool created);
+
+/*
+ * Publishes the file under its name. `done` is called once, unless the upload is aborted before;
+ * the upload is freed when it returns.
+ */
+WEIR_API void weir_upload_commit(
+        struct weir_upload *upload, weir_upload_done_fn *done, void *context);
 
 /*
  * Ends the upload: no callback comes any more. NULL is allowed. After weir_upload_commit the file
@@ -163,41 +179,44 @@ WEIR_API void weir_upload_abort(struct weir_upload *upload);
 
 /* -- other changes --------------------------------------------------------------------------- */
 
+struct weir_change;
+
+/*
+ * The end of a change; `error` is 0 or a negative errno. It is called exactly once: in a later
+ * turn, or before the call returns if there is no memory (-ENOMEM) or too much work waits
+ * (WEIR_E_LIMIT). All changes report -EISDIR if the path is empty or ends in `.` or `..`.
+ */
+typedef void weir_change_done_fn(struct weir_change *change, int error);
+
 /*
  * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
- * cancelled. `done` is called exactly once: in a later turn, or before the call returns if there is
- * no memory (-ENOMEM) or too much work waits (WEIR_E_LIMIT). All changes report -EISDIR if the path
- * is empty or ends in `.` or `..`.
+ * cancelled.
  */
 struct weir_change {
 	struct weir_change_job *job; /* private to the tree, as is `done` */
-	void (*done)(struct weir_change *change, int error);
+	weir_change_done_fn *done;
 };
 
 /*
  * Removes a name that is not a directory's (-EISDIR), and syncs the directory it was in.
  */
 WEIR_API void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
-        void (*done)(struct weir_change *change, int error));
+        weir_change_done_fn *done);
 
-/*
- * Removes a name if `check` returns 0, in one step with that: see `check` of weir_upload_options.
- * An error of `check` is passed to `done`. The context must live until `done` is called.
- */
+/* Removes a name if `check` returns 0, in one step with that. */
 WEIR_API void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change,
-        const char *path, int (*check)(void *context, const struct stat *there), void *context,
-        void (*done)(struct weir_change *change, int error));
+        const char *path, weir_tree_check_fn *check, void *context, weir_change_done_fn *done);
 
 /* Removes an empty directory (-ENOTEMPTY, -ENOTDIR), and syncs the one it was in. */
 WEIR_API void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
-        const char *path, void (*done)(struct weir_change *change, int error));
+        const char *path, weir_change_done_fn *done);
 
 /*
  * Makes a directory (-EEXIST if the name exists) with these permission bits, whatever the umask.
  * 0: 0755 less the umask that the process had when the tree was opened. Syncs its parent.
  */
 WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change,
-        const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
+        const char *path, mode_t mode, weir_change_done_fn *done);
 
 /*
  * Gives a file or directory another name, which may be in another directory of the tree. A file or
@@ -205,18 +224,17 @@ WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_chang
  * it cannot be replaced. -EINVAL: a directory cannot be moved into itself. Syncs both directories.
  */
 WEIR_API void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
-        const char *to, void (*done)(struct weir_change *change, int error));
+        const char *to, weir_change_done_fn *done);
 
 /* Is like weir_tree_rename, but replaces nothing: -EEXIST if the new name exists. */
 WEIR_API void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change,
-        const char *from, const char *to, void (*done)(struct weir_change *change, int error));
+        const char *from, const char *to, weir_change_done_fn *done);
 
 /* Sets the permission bits (0777 of them) or the time of modification of a file or directory. */
 WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change,
-        const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
+        const char *path, mode_t mode, weir_change_done_fn *done);
 WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change,
-        const char *path, struct timespec time,
-        void (*done)(struct weir_change *change, int error));
+        const char *path, struct timespec time, weir_change_done_fn *done);
 
 /* The status of a name. A symbolic link is not followed, as a lookup would. */
 struct weir_tree_look {
@@ -226,8 +244,7 @@ struct weir_tree_look {
 
 /* Looks at a name. Nothing is changed. `ret` is filled before `done` is called with 0. */
 WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change,
-        const char *path, struct weir_tree_look *ret,
-        void (*done)(struct weir_change *change, int error));
+        const char *path, struct weir_tree_look *ret, weir_change_done_fn *done);
 
 /*
  * `done` will not be called; the change itself is made or not. Harmless after `done` was called,

@@ -44,21 +44,20 @@ struct weir_check;
 
 /* -- the snapshot ---------------------------------------------------------------------------- */
 
+/* A mistake in a line of a users file. Lines are counted from 1; 0 is the file as a whole. */
+typedef void weir_users_report_fn(void *context, unsigned line, const char *text);
+
 /*
- * Reads and parses the file. Blocks: call it at the start, or on the work pool.
- *
- * `report(context, line, text)` is called for every mistake; it may be NULL. Lines are counted from
- * 1; 0 is the file as a whole. Returns 0; WEIR_E_SYNTAX if there is any mistake; WEIR_E_LIMIT if
- * there are more than WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes; -ENOMEM; or an errno of
+ * Reads and parses the file. Blocks: call it at the start, or on the work pool. `report` is called
+ * for every mistake; it may be NULL. Returns 0; WEIR_E_SYNTAX if there is any mistake; WEIR_E_LIMIT
+ * if there are more than WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes; -ENOMEM; or an errno of
  * reading.
  */
-WEIR_API int weir_users_load(const char *path,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_users **ret);
+WEIR_API int weir_users_load(
+        const char *path, weir_users_report_fn *report, void *context, struct weir_users **ret);
 
 /* Parses the text of such a file, which is copied. Returns as weir_users_load. */
-WEIR_API int weir_users_parse(struct weir_span text,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
+WEIR_API int weir_users_parse(struct weir_span text, weir_users_report_fn *report, void *context,
         struct weir_users **ret);
 
 WEIR_API struct weir_users *weir_users_hold(struct weir_users *users);
@@ -137,29 +136,32 @@ WEIR_API bool weir_users_all_scram(const struct weir_users *users);
 /* -- checks ---------------------------------------------------------------------------------- */
 
 /*
- * A check under way, embedded by the caller; needs no preparation. It must live until `done` is
- * called or the check is cancelled.
- */
-struct weir_check {
-	struct weir_check_job *job; /* private */
-	void (*done)(struct weir_check *check, int error);
-};
-
-/*
- * Checks a password. Name and password are copied, and the copies are erased; the caller erases its
- * own. `done` is called exactly once, on `loop`: during the call if the answer is known, otherwise
- * later. Its `error` is
+ * The answer to a check. It is called exactly once, on the loop: during the call if the answer is
+ * known, otherwise later. `error` is
  *   0              the password is right
  *   -EACCES        it is wrong, or there is no such user, or the user is locked; how long the check
  *                  takes does not reveal which
  *   WEIR_E_LIMIT   too many checks are under way
  *   -ENOMEM, -EAGAIN   the hash cannot be computed now
- *
- * All checks of a loop must be done or cancelled before the loop is destroyed.
+ */
+typedef void weir_check_done_fn(struct weir_check *check, int error);
+
+/*
+ * A check under way, embedded by the caller; needs no preparation. It must live until `done` is
+ * called or the check is cancelled.
+ */
+struct weir_check {
+	struct weir_check_job *job; /* private */
+	weir_check_done_fn *done;
+};
+
+/*
+ * Checks a password. Name and password are copied, and the copies are erased; the caller erases its
+ * own. All checks of a loop must be done or cancelled before the loop is destroyed.
  */
 WEIR_API void weir_users_check(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_check *check, int error));
+        weir_check_done_fn *done);
 
 /* The client that has sent the password. */
 struct weir_check_client {
@@ -174,7 +176,7 @@ struct weir_check_client {
  */
 WEIR_API void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
-        struct weir_span password, void (*done)(struct weir_check *check, int error));
+        struct weir_span password, weir_check_done_fn *done);
 
 /* Cancels `done`. Has no effect after it was called, or if the struct is all zero. */
 WEIR_API void weir_check_cancel(struct weir_check *check);

@@ -24,7 +24,7 @@ struct channel_group {
 	struct weir_loop *loop;
 	const struct weir_protocol *protocol;
 	void *context;
-	struct weir_bounds bounds; /* no 0 left */
+	struct weir_bounds bounds;
 	struct weir_list channels; /* in the order of their last activity, to the second */
 	unsigned count;
 	bool draining;

@@ -260,6 +260,8 @@ void weir_datagrams_options_init(struct weir_datagrams_options *options)
 int weir_datagrams_create(struct weir_loop *loop, const struct weir_datagrams_options *options,
         struct weir_datagrams **ret)
 {
+	if (!options->receive_max || !options->answer)
+		return -EINVAL;
 	struct weir_datagrams *datagrams =
 	        calloc(1, sizeof *datagrams + BATCH * (options->receive_max + options->reply_max));
 	if (!datagrams)

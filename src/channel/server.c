@@ -56,22 +56,17 @@ void weir_server_options_init(struct weir_server_options *options)
 	weir_listener_init(&options->listener);
 }
 
-/* Fills in the default for each bound that is 0. */
-static void server_bounds_fill(struct weir_bounds *bounds)
+/* With one of these bounds 0, no request could ever be received or answered. */
+static bool server_bounds_work(const struct weir_bounds *bounds)
 {
-	bounds->request_max = or_default(bounds->request_max, (size_t)WEIR_REQUEST_MAX);
-	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
-	bounds->replies_max = or_default(bounds->replies_max, WEIR_REPLIES_MAX);
-	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_IDLE_MS);
-	bounds->request_ms = or_default(bounds->request_ms, WEIR_REQUEST_MS);
-	bounds->progress_ms = or_default(bounds->progress_ms, WEIR_PROGRESS_MS);
-	bounds->channels_max = or_default(bounds->channels_max, WEIR_CHANNELS_MAX);
-	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
+	return bounds->request_max && bounds->replies_max && bounds->idle_ms &&
+	       bounds->request_ms && bounds->progress_ms;
 }
 
 static void server_group_init(struct channel_group *group)
 {
-	server_bounds_fill(&group->bounds);
+	struct weir_bounds *bounds = &group->bounds;
+	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
 	weir_list_init(&group->channels);
 	weir_list_init(&group->handshakes);
 }
@@ -303,6 +298,9 @@ static void server_free(struct weir_server *server)
 int weir_server_create(
         struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
 {
+	if (!options->protocol || !options->listener.bounds.channels_max ||
+	        !server_bounds_work(&options->listener.bounds))
+		return -EINVAL;
 	struct weir_server *server = server_allocate(loop, options);
 	if (!server)
 		return -ENOMEM;
@@ -439,6 +437,8 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         struct weir_channel **ret)
 {
 	int error;
+	if (bounds && !server_bounds_work(bounds))
+		return -EINVAL;
 	struct channel_group *group = calloc(1, sizeof *group);
 	if (!group)
 		return -ENOMEM;
@@ -447,6 +447,8 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
 	group->context = context;
 	if (bounds)
 		group->bounds = *bounds;
+	else
+		weir_bounds_init(&group->bounds);
 	server_group_init(group);
 	struct weir_channel *channel = channel_create(group, fd, peer, true, &error);
 	if (!channel) {

@@ -175,6 +175,12 @@ static void failures_to_create(void **state)
 	options.answer = echo;
 	(void)state;
 	assert_int_equal(weir_datagrams_create(loop, &options, &second), -EADDRINUSE);
+	options.receive_max = 0;
+	assert_int_equal(weir_datagrams_create(loop, &options, &second), -EINVAL);
+	options.receive_max = 1;
+	options.answer = NULL;
+	assert_int_equal(weir_datagrams_create(loop, &options, &second), -EINVAL);
+	options.answer = echo;
 	fail_allocation_after(0, false);
 	assert_int_equal(weir_datagrams_create(loop, &options, &second), -ENOMEM);
 	assert_true(stop_failing_allocations());

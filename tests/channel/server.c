@@ -559,9 +559,59 @@ static void options_begin_with_their_defaults(void **state)
 	assert_null(options.tls_refusal);
 }
 
+static void bounds_that_cannot_work_are_refused(void **state)
+{
+	struct weir_server_options options;
+	struct weir_bounds *bounds = &options.listener.bounds;
+	struct weir_channel *channel;
+	struct weir_address nowhere = local_address();
+	uint32_t *members[] = {&bounds->idle_ms, &bounds->request_ms, &bounds->progress_ms,
+	        &bounds->replies_max, &bounds->channels_max};
+	(void)state;
+	assert_int_equal(weir_loop_create(&loop), 0);
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		weir_server_options_init(&options);
+		options.listener.address = nowhere;
+		options.protocol = &protocol;
+		*members[i] = 0;
+		assert_int_equal(weir_server_create(loop, &options, &server), -EINVAL);
+		/* An outgoing channel is one. */
+		if (members[i] != &bounds->channels_max)
+			assert_int_equal(
+			        weir_adopt(loop, -1, &nowhere, &protocol, NULL, bounds, &channel),
+			        -EINVAL);
+	}
+	weir_server_options_init(&options);
+	options.protocol = &protocol;
+	bounds->request_max = 0;
+	assert_int_equal(weir_server_create(loop, &options, &server), -EINVAL);
+	weir_server_options_init(&options);
+	assert_int_equal(weir_server_create(loop, &options, &server), -EINVAL);
+	weir_loop_destroy(loop);
+}
+
+static void a_drain_may_have_no_time(void **state)
+{
+	(void)state;
+	start_with(WEIR_CHANNELS_MAX, 0);
+	reply = NULL;
+	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&peer, "open\r\n");
+	assert_true(TURN_UNTIL(loop, reply));
+	weir_server_drain(server, on_drained, NULL);
+	clock_advance(2 * WEIR_TIMER_TICK_MS);
+	assert_true(TURN_UNTIL(loop, drained == 1));
+	assert_int_equal(closed_with, -ETIMEDOUT);
+	weir_reply_fill(reply, NULL);
+	peer_close(&peer);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(bounds_that_cannot_work_are_refused),
+	        cmocka_unit_test(a_drain_may_have_no_time),
 	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),

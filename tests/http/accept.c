@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "accept.h"
+#include "fields.h"
 #include "head.h"
 
 static void weights(void **state)

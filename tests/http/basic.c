@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "basic.h"
+#include "fields.h"
 
 static void accepted(void **state)
 {

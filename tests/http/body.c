@@ -279,7 +279,7 @@ static void a_client_that_stalls_is_told_so(void **state)
 	static const char *const beginnings[] = {PUT_OF("5") "\r\n", PUT_OF("5") "\r\nab", CHUNKED,
 	        CHUNKED "5", CHUNKED "5\r\nab", CHUNKED "1\r\na\r\n", CHUNKED "0\r\n"};
 	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
-		struct receiver receiver = {.web.bounds.request_ms = 50};
+		struct receiver receiver = {.web.request_ms = 50};
 		int fd = start(&receiver, *state, beginnings[i]);
 		assert_contains(web_read(&receiver.web, fd, NULL), "408 ");
 		assert_int_equal(receiver.error, -ETIMEDOUT);
@@ -290,7 +290,7 @@ static void a_client_that_stalls_is_told_so(void **state)
 /* The time limits are the client's, not the handler's. */
 static void a_handler_that_thinks_is_not_hurried(void **state)
 {
-	struct receiver receiver = {.web.bounds.request_ms = 50, .later = true};
+	struct receiver receiver = {.web.request_ms = 50, .later = true};
 	int fd = start(&receiver, *state, PUT_OF("3") "\r\n");
 	web_turn(&receiver.web, 400);
 	receive(&receiver);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "framing.h"
+#include "head.h"
 
 static void accepted_lines(void **state)
 {

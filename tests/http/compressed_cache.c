@@ -25,9 +25,9 @@
 
 #include "allocation.h"
 #include "clock.h"
-#include "compressed_cache.h"
 #include "decode.h"
 #include "drain.h"
+#include "files.h"
 #include "with_loop.h"
 
 enum {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "conditional.h"
+#include "fields.h"
 #include "head.h"
 
 #define BEFORE "Sun, 06 Nov 1994 08:49:36 GMT"

@@ -235,12 +235,14 @@ static int set_up(void **state)
 	assert_int_equal(weir_loop_create(&loop), 0);
 	snprintf(log_path, sizeof log_path, "/tmp/weir-log-%d", (int)getpid());
 	assert_int_equal(weir_log_create(loop, log_path, &log_of_server), 0);
-	struct weir_http_options options = {
-	        .listener.address = local_address(),
-	        .sites = weir_http_sites_create(weir_http_function_create("", handle, NULL)),
-	        .log = log_of_server,
-	        .listener.bounds = {.idle_ms = 5000, .request_ms = 2000, .progress_ms = 3000},
-	};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
+	options.listener.address = local_address();
+	options.listener.bounds.idle_ms = 5000;
+	options.listener.bounds.request_ms = 2000;
+	options.listener.bounds.progress_ms = 3000;
+	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));
+	options.log = log_of_server;
 	assert_int_equal(weir_http_create(loop, &options, &server), 0);
 	return 0;
 }
@@ -916,7 +918,9 @@ static void a_server_needs_sites(void **state)
 {
 	(void)state;
 	struct weir_http_server *none;
-	struct weir_http_options options = {.listener.address = local_address(), .sites = NULL};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
+	options.listener.address = local_address();
 	assert_int_equal(weir_http_create(loop, &options, &none), -ENOMEM);
 }
 

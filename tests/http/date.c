@@ -9,7 +9,7 @@
 
 #include <time.h>
 #include <weir/error.h>
-#include "date.h"
+#include "fields.h"
 
 #define NOW INT64_C(1700000000) /* 2023-11-14 */
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "escape.h"
+#include "path.h"
 
 typedef int escape(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "form.h"
+#include "form_upload_parts.h"
 
 #define TEN "0123456789"
 

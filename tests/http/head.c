@@ -210,7 +210,7 @@ static void every_known_name(void **state)
 			snprintf(other, sizeof other, "%s", names[known]);
 			other[i] = '_';
 			parse_with(other, "1");
-			assert_int_equal(request.kinds[0], WEIR_HTTP_UNKNOWN);
+			assert_int_equal(request.known[0], WEIR_HTTP_UNKNOWN);
 		}
 	}
 }

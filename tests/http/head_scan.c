@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "head.h"
-#include "head_scan.h"
 
 static const char *const valid[] = {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",

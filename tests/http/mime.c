@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "mime.h"
+#include "fields.h"
 
 static void by_name(void **state)
 {

@@ -103,8 +103,8 @@ static void cookies_of_all_fields_are_found(void **state)
 	        WEIR_SPAN("Cookie"), WEIR_SPAN("a=1; b=\"x y\";junk; c=d=e")};
 	request.fields[1] = (struct weir_http_field){WEIR_SPAN("Host"), WEIR_SPAN("f=1")};
 	request.fields[2] = (struct weir_http_field){WEIR_SPAN("Cookie"), WEIR_SPAN(" f= ;a=2")};
-	request.kinds[0] = request.kinds[2] = WEIR_HTTP_COOKIE;
-	request.kinds[1] = WEIR_HTTP_HOST;
+	request.known[0] = request.known[2] = WEIR_HTTP_COOKIE;
+	request.known[1] = WEIR_HTTP_HOST;
 	request.first[WEIR_HTTP_COOKIE] = 1;
 	request.first[WEIR_HTTP_HOST] = 2;
 	assert_span(weir_http_cookie(&request, WEIR_SPAN("a")), "1");

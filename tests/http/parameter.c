@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "parameter.h"
+#include "fields.h"
 
 /* "head|name=value|name=value", or what went wrong. */
 static void describe(const char *value, char *text, size_t capacity)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "range.h"
+#include "fields.h"
 
 enum {
 	IGNORED,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "status.h"
+#include "syntax.h"
 
 static void reasons(void **state)
 {

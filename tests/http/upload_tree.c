@@ -33,7 +33,16 @@ static struct weir_tree *open_tree(const struct upload_tree *tree)
 
 void upload_tree_start(struct upload_tree *tree, struct weir_loop *loop)
 {
-	struct weir_http_files_options files = weir_http_files_defaults();
+	struct weir_http_files_options files;
+	struct weir_http_upload_options uploads, defaults;
+	weir_http_files_options_init(&files);
+	weir_http_upload_options_init(&defaults);
+	assert_false(defaults.put || defaults.remove || defaults.forms || defaults.mode);
+	uploads = tree->options;
+	if (!uploads.max_size)
+		uploads.max_size = defaults.max_size;
+	if (!uploads.prefix)
+		uploads.prefix = defaults.prefix;
 	strcpy(tree->root, "upload-XXXXXX");
 	assert_non_null(mkdtemp(tree->root));
 	tree->fd = open(tree->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -44,7 +53,7 @@ void upload_tree_start(struct upload_tree *tree, struct weir_loop *loop)
 	assert_int_equal(symlinkat("/tmp", tree->fd, "out"), 0);
 	assert_int_equal(symlinkat("nowhere", tree->fd, "dangling"), 0);
 	web_start(&tree->web, loop,
-	        web_chain(weir_http_upload_create(open_tree(tree), &tree->options),
+	        web_chain(weir_http_upload_create(open_tree(tree), &uploads),
 	                weir_http_files_create(open_tree(tree), &files)));
 }
 

@@ -14,7 +14,8 @@
 #define UPLOAD_TREE_ENTRIES 5 /* in the root */
 
 struct upload_tree {
-	struct weir_http_upload_options options; /* to be set before the start */
+	struct weir_http_upload_options
+	        options; /* to be set before the start; 0 and NULL: the default */
 	struct web web;
 	char root[64];
 	int fd;

@@ -50,8 +50,11 @@ static void sentinel_append(struct web_sentinel *sentinel, struct weir_http_hand
 void web_start(struct web *web, struct weir_loop *loop, struct weir_http_handler *handlers)
 {
 	sentinel_append(&web->sentinel, handlers);
-	struct weir_http_options options = {
-	        .sites = weir_http_sites_create(handlers), .listener.bounds = web->bounds};
+	struct weir_http_options options;
+	weir_http_options_init(&options);
+	if (web->request_ms)
+		options.listener.bounds.request_ms = web->request_ms;
+	options.sites = weir_http_sites_create(handlers);
 	web->loop = loop;
 	assert_non_null(options.sites);
 	assert_int_equal(

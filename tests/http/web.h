@@ -20,7 +20,7 @@ struct web_sentinel {
 struct web {
 	struct weir_loop *loop;
 	struct weir_http_server *server;
-	struct weir_bounds bounds; /* to be set before web_start */
+	uint32_t request_ms; /* the bound, to be set before web_start; 0: its default */
 	struct web_sentinel sentinel;
 };
 

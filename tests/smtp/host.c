@@ -218,15 +218,17 @@ void host_start(struct host *host, struct weir_loop *loop)
 
 void host_start_tls(struct host *host, struct weir_loop *loop, struct weir_tls *tls)
 {
-	struct weir_server_options options = {.listener.address = local_address(),
-	        .protocol = &protocol,
-	        .context = host,
-	        .listener.tls = tls};
+	struct weir_server_options options;
+	weir_server_options_init(&options);
+	options.listener.address = local_address();
+	options.listener.tls = tls;
+	options.listener.bounds.replies_max = 4096;
+	options.listener.bounds.idle_ms = 1 << 30;
+	options.listener.bounds.request_ms = 1 << 30;
+	options.listener.bounds.progress_ms = 1 << 30;
+	options.protocol = &protocol;
+	options.context = host;
 	*host = (struct host){.loop = loop};
-	options.listener.bounds = (struct weir_bounds){.replies_max = 4096,
-	        .idle_ms = 1 << 30,
-	        .request_ms = 1 << 30,
-	        .progress_ms = 1 << 30};
 	assert_int_equal(weir_server_create(loop, &options, &host->server), 0);
 }
 

@@ -208,6 +208,10 @@ static void errors_are_told(void **state)
 	weir_directory_close(seen.directory);
 	close(fd);
 	assert_int_equal(weir_directory_open(loop, -1, NULL, &seen.directory), -EBADF);
+	struct weir_directory_options options;
+	weir_directory_options_init(&options);
+	assert_true(!options.details && !options.sort_max && !options.tree && !options.shown);
+	assert_int_equal(options.links, WEIR_LINKS_PLAIN);
 	make_directory("d");
 	fail_allocation_after(0, false);
 	assert_int_equal(start("d", NULL), -ENOMEM);

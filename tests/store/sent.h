@@ -35,6 +35,10 @@ static inline void on_committed(void *context, int error, bool created)
 
 static inline int begin(struct sent *sent, const char *path, struct weir_upload_options options)
 {
+	struct weir_upload_options defaults;
+	weir_upload_options_init(&defaults);
+	assert_true(
+	        !defaults.size_max && !defaults.size_known && !defaults.mode && !defaults.check);
 	if (!options.size_max)
 		options.size_max = 1 << 30;
 	memset(sent, 0, sizeof *sent);

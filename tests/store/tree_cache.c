@@ -128,8 +128,11 @@ static void the_cache_has_bounds(void **state)
 	(void)state;
 	char name[16], data[1000] = {0};
 	struct asked held;
-	struct weir_tree *tree =
-	        open_tree(&(struct weir_tree_options){.entries_max = 10, .content_max = 5000});
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = 10;
+	options.content_max = 5000;
+	struct weir_tree *tree = open_tree(&options);
 	put("f0", "kept");
 	settle();
 	assert_int_equal(ask(tree, &held, "f0"), 0);
@@ -145,10 +148,45 @@ static void the_cache_has_bounds(void **state)
 	forget_file(&held);
 	put_bytes("large", data, sizeof data);
 	weir_tree_close(tree);
-	tree = open_tree(&(struct weir_tree_options){.content_file_max = 999});
+	weir_tree_options_init(&options);
+	options.content_file_max = 999;
+	tree = open_tree(&options);
 	assert_int_equal(ask(tree, &held, "large"), 0);
 	assert_null(held.file->content.data);
 	forget_file(&held);
+	weir_tree_close(tree);
+}
+
+/*
+ * Each of these is a value, not a default: nothing is read, nothing is cached, no path is trusted.
+ */
+static void zero_is_a_bound(void **state)
+{
+	(void)state;
+	struct asked asked;
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	assert_true(options.content && options.symlinks && options.entries_max);
+	put("f", "text");
+	settle();
+	options.content = false;
+	struct weir_tree *tree = open_tree(&options);
+	assert_int_equal(ask(tree, &asked, "f"), 0);
+	assert_null(asked.file->content.data);
+	forget_file(&asked);
+	weir_tree_close(tree);
+	weir_tree_options_init(&options);
+	options.entries_max = options.revalidate_ms = 0;
+	options.content_max = options.content_file_max = 0;
+	tree = open_tree(&options);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(tree, &asked, "f"), 0);
+		assert_null(asked.file->content.data);
+		assert_int_equal(error_of(tree, "none"), -ENOENT);
+		forget_file(&asked);
+		assert_int_equal(weir_tree_counters(tree)->entries, 0);
+	}
+	assert_int_equal(weir_tree_counters(tree)->hits, 0);
 	weir_tree_close(tree);
 }
 
@@ -162,7 +200,10 @@ static void paths_that_are_much_alike_are_told_apart(void **state)
 		COUNT = 200,
 	};
 	static char names[COUNT][64];
-	struct weir_tree *tree = open_tree(&(struct weir_tree_options){.entries_max = 150});
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = 150;
+	struct weir_tree *tree = open_tree(&options);
 	for (int i = 0; i < COUNT; i++) {
 		snprintf(names[i], sizeof names[i],
 		        i % 2 ? "%03d-and-behind-it-the-same-for-all-of-them" : "%d", i);
@@ -259,6 +300,7 @@ int main(void)
 	        SCRATCH_TEST(a_callback_may_close_the_tree),
 	        SCRATCH_TEST(a_note_lives_as_long_as_its_file),
 	        SCRATCH_TEST(the_cache_has_bounds),
+	        SCRATCH_TEST(zero_is_a_bound),
 	        SCRATCH_TEST(paths_that_are_much_alike_are_told_apart),
 	        SCRATCH_TEST(descriptors_are_given_up_when_none_is_left),
 	        SCRATCH_TEST(memory_may_fail_anywhere),

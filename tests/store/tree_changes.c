@@ -40,8 +40,10 @@ static const char *probe(const char *path)
 static int setup(void **state)
 {
 	scratch_setup(state);
-	return weir_tree_open(
-	        loop, scratch, &(struct weir_tree_options){.revalidate_ms = 100}, &tree);
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.revalidate_ms = 100;
+	return weir_tree_open(loop, scratch, &options, &tree);
 }
 
 static int teardown(void **state)

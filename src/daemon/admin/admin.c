@@ -117,13 +117,13 @@ static void admin_refuse(int fd, const char *line)
 
 static int admin_session_start(struct admin *admin, int fd)
 {
-	static const struct weir_bounds bounds = {
-	        .request_max = ADMIN_LINE_MAX,
-	        .replies_max = 1,
-	        .idle_ms = ADMIN_IDLE_MS,
-	        .request_ms = ADMIN_COMMAND_MS,
-	        .progress_ms = ADMIN_PROGRESS_MS,
-	};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.request_max = ADMIN_LINE_MAX;
+	bounds.replies_max = 1;
+	bounds.idle_ms = ADMIN_IDLE_MS;
+	bounds.request_ms = ADMIN_COMMAND_MS;
+	bounds.progress_ms = ADMIN_PROGRESS_MS;
 	struct weir_address nobody = {0};
 	struct admin_session *session = calloc(1, sizeof *session);
 	if (!session)

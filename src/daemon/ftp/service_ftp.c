@@ -105,11 +105,11 @@ static void service_ftp_on_root_walked(void *context, int error)
 static int service_ftp_open_trees(struct ftp_state *state, size_t count, unsigned entries)
 {
 	const char *root = config_ftp_root(state->config);
-	struct weir_tree_options options = {
-	        .entries_max = entries,
-	        .root_walked = service_ftp_on_root_walked,
-	        .context = state->config,
-	};
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries;
+	options.root_walked = service_ftp_on_root_walked;
+	options.context = state->config;
 	while (state->left < count) {
 		int error = weir_tree_open(NULL, root, &options, &state->trees[state->left]);
 		if (error < 0) {

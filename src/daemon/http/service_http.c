@@ -51,17 +51,16 @@ struct http_service {
 static int service_http_open_server(const struct service_options *options, void **ret_server)
 {
 	struct http_service *server = calloc(1, sizeof *server);
-	struct weir_listener listener = options->listener;
-	listener.peers = sites_config(options->state)->http_peers;
+	struct weir_http_options http;
+	weir_http_options_init(&http);
+	http.listener = options->listener;
+	http.listener.peers = sites_config(options->state)->http_peers;
+	http.log = options->log;
 	int error = server ? sites_join(options->state, options) : -ENOMEM;
-	if (error == 0)
-		error = weir_http_create(options->loop,
-		        &(struct weir_http_options){
-		                .listener = listener,
-		                .sites = weir_http_sites_hold(options->state),
-		                .log = options->log,
-		        },
-		        &server->http);
+	if (error == 0) {
+		http.sites = weir_http_sites_hold(options->state);
+		error = weir_http_create(options->loop, &http, &server->http);
+	}
 	if (error < 0) {
 		free(server);
 		return error;

@@ -106,8 +106,11 @@ static void on_root_walked(void *context, int error)
 
 static int sites_open_tree(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
 {
-	struct weir_tree_options options = {
-	        .entries_max = entries_max, .root_walked = on_root_walked, .context = config};
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries_max;
+	options.root_walked = on_root_walked;
+	options.context = config;
 	return weir_tree_open(NULL, config->root, &options, ret);
 }
 
@@ -120,14 +123,15 @@ static int sites_add_uploads(
 	int error = sites_open_tree(config, entries_max, &tree);
 	if (error < 0)
 		return error;
-	struct weir_http_upload_options options = {
-	        .prefix = config->uploads.prefix ? config->uploads.prefix : "",
-	        .max_size = config->uploads.max_size,
-	        .mode = config->uploads.mode,
-	        .put = config->uploads.put,
-	        .remove = config->uploads.remove,
-	        .forms = config->uploads.forms,
-	};
+	struct weir_http_upload_options options;
+	weir_http_upload_options_init(&options);
+	if (config->uploads.prefix)
+		options.prefix = config->uploads.prefix;
+	options.max_size = config->uploads.max_size;
+	options.mode = config->uploads.mode;
+	options.put = config->uploads.put;
+	options.remove = config->uploads.remove;
+	options.forms = config->uploads.forms;
 	return sites_append(site, weir_http_upload_create(tree, &options));
 }
 
@@ -138,15 +142,15 @@ static int sites_add_files(struct weir_http_site *site, struct config *all,
 	int error = sites_open_tree(config, entries_max, &tree);
 	if (error < 0)
 		return error;
-	struct weir_http_files_options options = {
-	        .index = config->index,
-	        .listing = config->listing,
-	        .hidden = config->hidden,
-	        .compress = config->compress,
-	        .siblings = config->siblings,
-	        .fields = config->fields,
-	        .compressed_cache = all->compressed_cache,
-	};
+	struct weir_http_files_options options;
+	weir_http_files_options_init(&options);
+	options.index = config->index;
+	options.listing = config->listing;
+	options.hidden = config->hidden;
+	options.compress = config->compress;
+	options.siblings = config->siblings;
+	options.fields = config->fields;
+	options.compressed_cache = all->compressed_cache;
 	return sites_append(site, weir_http_files_create(tree, &options));
 }
 

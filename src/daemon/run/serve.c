@@ -69,15 +69,16 @@ struct daemon {
 static struct weir_bounds serve_bounds_of(
         const struct config *config, struct weir_permits *permits, struct budget budget)
 {
-	return (struct weir_bounds){
-	        .replies_max = (unsigned)config->limits.replies,
-	        .idle_ms = (uint32_t)config->limits.idle_ms,
-	        .request_ms = (uint32_t)config->limits.request_ms,
-	        .progress_ms = (uint32_t)config->limits.progress_ms,
-	        .drain_ms = (uint32_t)config->limits.drain_ms,
-	        .channels_max = budget.connections,
-	        .permits = permits,
-	};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.replies_max = (unsigned)config->limits.replies;
+	bounds.idle_ms = (uint32_t)config->limits.idle_ms;
+	bounds.request_ms = (uint32_t)config->limits.request_ms;
+	bounds.progress_ms = (uint32_t)config->limits.progress_ms;
+	bounds.drain_ms = (uint32_t)config->limits.drain_ms;
+	bounds.channels_max = budget.connections;
+	bounds.permits = permits;
+	return bounds;
 }
 
 /* Sets the size of the pool of connections. */

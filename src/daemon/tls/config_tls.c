@@ -58,15 +58,15 @@ int config_tls_load(struct config *config, const struct config *previous,
 			continue;
 		struct config_tls_report to = {report, context, false};
 		struct weir_tls *loaded;
-		struct weir_tls_options options = {
-		        .certificates = tls->certificates.items,
-		        .count = tls->certificates.count,
-		        .alpn = service_infos[i].alpn,
-		        .clients = tls->clients,
-		        .clients_ca = tls->clients_ca,
-		        .tls13_only = tls->minimum == CONFIG_TLS_1_3,
-		        .tickets = previous ? previous->tls.of[i] : NULL,
-		};
+		struct weir_tls_options options;
+		weir_tls_options_init(&options);
+		options.certificates = tls->certificates.items;
+		options.count = tls->certificates.count;
+		options.alpn = service_infos[i].alpn;
+		options.clients = tls->clients;
+		options.clients_ca = tls->clients_ca;
+		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;
+		options.tickets = previous ? previous->tls.of[i] : NULL;
 		int error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0) {
 			if (!to.any)

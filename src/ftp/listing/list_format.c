@@ -97,15 +97,15 @@ static enum weir_more ftp_list_more(void *context, struct weir_output *out)
 struct weir_producer *ftp_list(struct weir_loop *loop, const struct weir_file *directory,
         const struct ftp_entry_style *style, const struct ftp_list_filter *filter)
 {
-	struct weir_directory_options options = {
-	        .details = style->write != ftp_entry_name,
-	        .sort_max = WEIR_DIRECTORY_SORT_MAX,
-	        .tree = filter->tree,
-	        .path = filter->path,
-	        .links = style->links,
-	        .pattern = filter->pattern,
-	        .shown = filter->hidden ? ftp_path_shows_all : ftp_path_shows_plain,
-	};
+	struct weir_directory_options options;
+	weir_directory_options_init(&options);
+	options.details = style->write != ftp_entry_name;
+	options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	options.tree = filter->tree;
+	options.path = filter->path;
+	options.links = style->links;
+	options.pattern = filter->pattern;
+	options.shown = filter->hidden ? ftp_path_shows_all : ftp_path_shows_plain;
 	bool paths = filter->pattern && strchr(filter->pattern, '/');
 	size_t prefix = style->prefix ? strlen(style->prefix) + 1 : 0;
 	struct ftp_list *list = calloc(1, sizeof *list + prefix);

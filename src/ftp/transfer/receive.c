@@ -257,15 +257,15 @@ static void ftp_receiving_set_options(
 	receiving->text = session->ascii;
 	receiving->unique = receipt->unique;
 	receiving->rate = ftp_rate(session);
-	receiving->options = (struct weir_upload_options){
-	        .size_max = session->server->rules.upload_max,
-	        .mode = session->server->rules.mode,
-	        .must_not_exist = receipt->unique || !overwrites,
-	        .look_first = true,
-	        .in_place = receipt->append || receipt->unique || receipt->offset,
-	        .append = receipt->append,
-	        .offset = receipt->offset,
-	};
+	struct weir_upload_options *options = &receiving->options;
+	weir_upload_options_init(options);
+	options->size_max = session->server->rules.upload_max;
+	options->mode = session->server->rules.mode;
+	options->must_not_exist = receipt->unique || !overwrites;
+	options->look_first = true;
+	options->in_place = receipt->append || receipt->unique || receipt->offset;
+	options->append = receipt->append;
+	options->offset = receipt->offset;
 	receiving->path_size = strlen(receiving->path->shown);
 	receiving->tree_size = strlen(receiving->path->tree);
 }

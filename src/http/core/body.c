@@ -9,8 +9,8 @@
 
 #include <weir/error.h>
 
-#include "framing.h"
 #include "exchange.h"
+#include "head.h"
 
 /* The terminators below have the loop's state as their context. */
 static enum weir_scan http_body_refuse(

@@ -8,7 +8,7 @@
  *
  * A head that breaks the grammar is replied to with an error, and nothing behind it is read.
  *
- * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC
+ * Pipelining: safe requests are handled side by side. An unsafe one is handled alone (RFC
  * 9112 9.3.2): it is deferred until all replies before it have left, and then nothing is read until
  * its own reply has left. A deferred request is an exchange in the reply queue with a copy of its
  * head, and is the channel's session meanwhile.
@@ -18,8 +18,7 @@
 #include <weir/error.h>
 
 #include "exchange.h"
-#include "head_scan.h"
-#include "known.h"
+#include "head.h"
 #include "syntax.h"
 
 /* -- the head as a terminator ------------------------------------------------------------------ */

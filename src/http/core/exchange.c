@@ -45,7 +45,7 @@ struct http_loop *http_loop_state(struct weir_loop *loop)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static struct weir_http_exchange *http_exchange_take_free(struct http_loop *loop_state)
+static struct weir_http_exchange *http_exchange_recycle(struct http_loop *loop_state)
 {
 	struct weir_http_exchange *exchange = loop_state->free;
 	if (!exchange)
@@ -69,7 +69,7 @@ static struct weir_http_exchange *http_exchange_take_free(struct http_loop *loop
 struct weir_http_exchange *http_exchange_create(
         struct weir_http_server *server, struct weir_channel *channel)
 {
-	struct weir_http_exchange *exchange = http_exchange_take_free(server->loop_state);
+	struct weir_http_exchange *exchange = http_exchange_recycle(server->loop_state);
 	if (!exchange) {
 		weir_channel_abort(channel, -ENOMEM);
 		return NULL;

@@ -21,9 +21,10 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
-#include "date.h"
+#include "fields.h"
 #include "head.h"
 #include "path.h"
+#include "refcount.h"
 
 /* The status line of 200, and the field line of the date behind it: made once a second. */
 #define STATUS_LINE_200 "HTTP/1.1 200 OK\r\n"
@@ -47,7 +48,7 @@ struct http_loop {
 };
 
 struct weir_http_server {
-	unsigned references; /* its user's, and one for each exchange */
+	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
 	struct weir_log *log; /* NULL: none, or the server was destroyed */
@@ -115,8 +116,8 @@ struct weir_http_exchange {
 	struct weir_http_path path;
 	struct weir_address peer;
 	int64_t begun_ms;
-	struct weir_task task;       /* calls the handler of a deferred request */
-	void (*gone)(void *context); /* called if the client goes before a reply; or NULL */
+	struct weir_task task;   /* calls the handler of a deferred request */
+	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
 	void *gone_context;
 	struct weir_span request_head; /* in the receive buffer, while the handler is called */
 
@@ -139,12 +140,12 @@ struct weir_http_exchange {
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
-	void (*release_lent)(void *context);
+	weir_release_fn *release_lent;
 	void *lent_context;
 	struct weir_producer *body;
 	struct weir_span lent_body; /* instead of `body`: the part that is still to be put */
 	int64_t reply_size;
-	size_t (*trailers)(void *context, char *text, size_t room);
+	weir_trailers_fn *trailers;
 	void *trailers_context;
 	char *head; /* of the reply, where it did not fit the output at once */
 	size_t head_size;

@@ -11,6 +11,7 @@
 #include <weir/tls.h>
 
 #include "exchange.h"
+#include "helper.h"
 
 /* Text from clients is cut off at TEXT_MAX; the rest is left for the server's own. */
 enum {
@@ -52,7 +53,7 @@ static void http_log_add_field(struct weir_buffer *line, const struct weir_http_
 
 void http_log_note_fault(struct http_loop *loop_state, const char *fault, struct weir_span bytes)
 {
-	size_t size = bytes.size < WEIR_HTTP_FAULT_MAX ? bytes.size : WEIR_HTTP_FAULT_MAX;
+	size_t size = min_of(bytes.size, (size_t)WEIR_HTTP_FAULT_MAX);
 	if (size)
 		memcpy(loop_state->fault_room, bytes.data, size);
 	loop_state->fault_bytes = weir_span(loop_state->fault_room, size);

@@ -8,9 +8,8 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "accept.h"
 #include "exchange.h"
-#include "status.h"
+#include "fields.h"
 #include "syntax.h"
 
 /* -- the chain of handlers --------------------------------------------------------------------- */
@@ -79,7 +78,7 @@ int weir_http_add_field(
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        void (*release)(void *context), void *context)
+        weir_release_fn *release, void *context)
 {
 	if (http_exchange_replied(exchange)) {
 		if (release)
@@ -101,8 +100,8 @@ bool weir_http_compress(struct weir_http_exchange *exchange)
 	return true;
 }
 
-void weir_http_set_trailers(struct weir_http_exchange *exchange,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context)
+void weir_http_set_trailers(
+        struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context)
 {
 	if (http_exchange_replied(exchange))
 		return;

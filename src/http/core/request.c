@@ -27,7 +27,7 @@ const struct weir_http_field *weir_http_request_next(const struct weir_http_requ
 		return NULL;
 	for (unsigned i = after ? (unsigned)(after - request->fields) + 1 : first - 1;
 	        i < request->field_count; i++)
-		if (request->kinds[i] == known)
+		if (request->known[i] == known)
 			return &request->fields[i];
 	return NULL;
 }
@@ -157,8 +157,7 @@ bool weir_http_gone(const struct weir_http_exchange *exchange)
 	return http_exchange_closed(exchange) || !exchange->channel;
 }
 
-void weir_http_on_gone(
-        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context)
+void weir_http_on_gone(struct weir_http_exchange *exchange, weir_http_gone_fn *gone, void *context)
 {
 	exchange->gone = gone;
 	exchange->gone_context = context;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "exchange.h"
-#include "status.h"
+#include "syntax.h"
 
 static char *http_response_put(char *to, const void *data, size_t size)
 {
@@ -102,10 +102,10 @@ static enum weir_more http_response_put_head_slowly(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
 	size_t left = exchange->head_size - exchange->head_put;
-	size_t http_response_put = weir_output_copy(out, exchange->head + exchange->head_put, left);
-	exchange->head_put += http_response_put;
-	if (http_response_put < left)
-		return http_response_put || weir_output_room(out) == 0 ? WEIR_MORE : WEIR_FAILED;
+	size_t put = weir_output_copy(out, exchange->head + exchange->head_put, left);
+	exchange->head_put += put;
+	if (put < left)
+		return put || weir_output_room(out) == 0 ? WEIR_MORE : WEIR_FAILED;
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 	return WEIR_DONE;
 }
@@ -143,9 +143,9 @@ static enum weir_more http_response_put_continue(
 {
 	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	size_t left = sizeof interim - 1 - exchange->continue_put;
-	size_t http_response_put = weir_output_borrow(out, interim + exchange->continue_put, left);
-	exchange->continue_put += (uint8_t)http_response_put;
-	if (http_response_put < left)
+	size_t put = weir_output_borrow(out, interim + exchange->continue_put, left);
+	exchange->continue_put += (uint8_t)put;
+	if (put < left)
 		return WEIR_MORE;
 	exchange->continue_state = HTTP_CONTINUE_NONE;
 	return WEIR_DONE;
@@ -187,7 +187,7 @@ static void http_response_close(struct weir_producer *producer, enum weir_close_
 	bool replied = http_exchange_replied(exchange);
 	bool waits =
 	        !replied && !exchange->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
-	void (*gone)(void *context) = waits ? exchange->gone : NULL;
+	weir_http_gone_fn *gone = waits ? exchange->gone : NULL;
 	void *gone_context = exchange->gone_context;
 	http_exchange_set_reply(exchange, replied ? HTTP_REPLY_CLOSED : HTTP_REPLY_UNWANTED);
 	exchange->body = NULL;

@@ -15,13 +15,13 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 
 struct weir_http_server *http_server_hold(struct weir_http_server *server)
 {
-	server->references++;
+	local_refcount_hold(&server->references);
 	return server;
 }
 
 void http_server_release(struct weir_http_server *server)
 {
-	if (--server->references == 0)
+	if (local_refcount_release(&server->references))
 		free(server);
 }
 
@@ -83,6 +83,12 @@ static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "\r\n"
                                   "This port speaks HTTPS: use https:// in the address.\n";
 
+void weir_http_options_init(struct weir_http_options *options)
+{
+	*options = (struct weir_http_options){.sites = NULL};
+	weir_listener_init(&options->listener);
+}
+
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
@@ -90,17 +96,16 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
 	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
-	server->references = 1;
+	local_refcount_init(&server->references);
 	server->sites = options->sites;
 	server->log = options->log;
-	error = weir_server_create(loop,
-	        &(struct weir_server_options){
-	                .listener = options->listener,
-	                .protocol = &http_protocol,
-	                .context = server,
-	                .tls_refusal = tls_refusal,
-	        },
-	        &server->listener);
+	struct weir_server_options listener;
+	weir_server_options_init(&listener);
+	listener.listener = options->listener;
+	listener.protocol = &http_protocol;
+	listener.context = server;
+	listener.tls_refusal = tls_refusal;
+	error = weir_server_create(loop, &listener, &server->listener);
 	if (error < 0)
 		goto error_server;
 	*ret = server;

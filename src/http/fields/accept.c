@@ -2,7 +2,7 @@
  * Accept-Encoding. Only the malformed element is ignored: at worst, the reply is not compressed.
  * Left out: codings that this server does not produce.
  */
-#include "accept.h"
+#include "fields.h"
 #include "syntax.h"
 
 int16_t http_weight_parse(struct weir_span text)

@@ -1,12 +1,15 @@
 /*
- * Preconditions. A tag may contain commas, so lists of tags are parsed by the grammar and not cut
- * at commas. Left out: dates are never treated as strong validators, since a file may change twice
- * a second.
+ * Preconditions and entity-tags. A tag may contain commas, so lists of tags are parsed by the
+ * grammar and not cut at commas. Left out: dates are never treated as strong validators, since a
+ * file may change twice a second.
  */
-#include <weir/error.h>
+#include <inttypes.h>
+#include <stdio.h>
 
-#include "conditional.h"
-#include "date.h"
+#include <weir/error.h>
+#include <weir/tree.h>
+
+#include "fields.h"
 #include "syntax.h"
 
 enum match {
@@ -66,20 +69,20 @@ static enum match http_conditional_match_list(
 	}
 }
 
-/* Compares with all fields of the kind as one list; "*" matches any existing representation. */
+/* Compares with all fields of that name as one list; "*" matches any existing representation. */
 static enum match http_conditional_match_tags(const struct weir_http_request *request,
-        enum weir_http_known kind, const struct http_validators *validators, bool strong)
+        enum weir_http_known known, const struct http_validators *validators, bool strong)
 {
 	const struct weir_http_field *field = NULL;
 	struct weir_span etag = validators->exists ? validators->etag : weir_span(NULL, 0);
 	enum match found = DIFFERS;
-	if (weir_span_equal(weir_http_request_known(request, kind), WEIR_SPAN("*"))) {
-		field = weir_http_request_next(request, kind, NULL);
-		if (weir_http_request_next(request, kind, field))
+	if (weir_span_equal(weir_http_request_known(request, known), WEIR_SPAN("*"))) {
+		field = weir_http_request_next(request, known, NULL);
+		if (weir_http_request_next(request, known, field))
 			return MALFORMED;
 		return validators->exists ? MATCHES : DIFFERS;
 	}
-	while ((field = weir_http_request_next(request, kind, field))) {
+	while ((field = weir_http_request_next(request, known, field))) {
 		enum match match = http_conditional_match_list(field->value, etag, strong);
 		if (match == MALFORMED)
 			return MALFORMED;
@@ -89,12 +92,12 @@ static enum match http_conditional_match_tags(const struct weir_http_request *re
 	return found;
 }
 
-/* Reads the date of the only field of that kind. */
+/* Reads the date of the only field of that name. */
 static bool http_conditional_get_date(const struct weir_http_request *request,
-        enum weir_http_known kind, int64_t now, int64_t *ret)
+        enum weir_http_known known, int64_t now, int64_t *ret)
 {
-	const struct weir_http_field *field = weir_http_request_next(request, kind, NULL);
-	if (!field || weir_http_request_next(request, kind, field))
+	const struct weir_http_field *field = weir_http_request_next(request, known, NULL);
+	if (!field || weir_http_request_next(request, known, field))
 		return false;
 	return http_date_parse(field->value, now, ret) == 0;
 }
@@ -156,4 +159,13 @@ bool http_range_applies(const struct weir_http_request *request,
 		       http_conditional_tags_equal(field->value, validators->etag, true);
 	return validators->has_modified && http_date_parse(field->value, now, &date) == 0 &&
 	       date == validators->modified;
+}
+
+/* -- entity-tags ------------------------------------------------------------------------------- */
+
+size_t http_etag_format(const struct weir_file *file, char text[WEIR_HTTP_ETAG_MAX])
+{
+	uint64_t ns = (uint64_t)file->mtime.tv_sec * 1000000000u + (uint64_t)file->mtime.tv_nsec;
+	return (size_t)snprintf(
+	        text, WEIR_HTTP_ETAG_MAX, "\"%" PRIx64 "-%" PRIx64 "\"", file->size, ns);
 }

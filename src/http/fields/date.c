@@ -5,7 +5,7 @@
  */
 #include <weir/error.h>
 
-#include "date.h"
+#include "fields.h"
 
 #define DAY 86400
 #define FIRST_SECOND INT64_C(-62135596800) /* 0001-01-01 00:00:00 */
@@ -29,8 +29,8 @@ static int64_t http_date_days_of(struct civil date)
 	int64_t era = (year >= 0 ? year : year - 399) / 400;
 	int64_t of_era = year - era * 400;
 	int64_t month = (date.month + 9) % 12;
-	int64_t http_date_year = (153 * month + 2) / 5 + date.day - 1;
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + http_date_year - 719468;
+	int64_t day_of_year = (153 * month + 2) / 5 + date.day - 1;
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719468;
 }
 
 static struct civil http_date_civil_of(int64_t days)
@@ -39,12 +39,12 @@ static struct civil http_date_civil_of(int64_t days)
 	int64_t era = (days >= 0 ? days : days - 146096) / 146097;
 	int64_t day = days - era * 146097;
 	int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-	int64_t http_date_year = day - (365 * year + year / 4 - year / 100);
-	int64_t month = (5 * http_date_year + 2) / 153;
+	int64_t day_of_year = day - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * day_of_year + 2) / 153;
 	struct civil date = {
 	        .year = (int)(year + era * 400),
 	        .month = (int)(month < 10 ? month + 3 : month - 9),
-	        .day = (int)(http_date_year - (153 * month + 2) / 5 + 1),
+	        .day = (int)(day_of_year - (153 * month + 2) / 5 + 1),
 	};
 	date.year += date.month <= 2;
 	return date;
@@ -130,7 +130,7 @@ static int http_date_finish(
 }
 
 /* Orders days within a year. */
-static int http_date_year(struct civil date)
+static int day_of_year(struct civil date)
 {
 	return date.month * 32 + date.day;
 }
@@ -149,7 +149,7 @@ static int http_date_parse_rfc850(struct weir_span text, int64_t now, int64_t *r
 	if (date.year + 100 <= today.year + 50)
 		date.year += 100;
 	if (date.year > today.year + 50 ||
-	        (date.year == today.year + 50 && http_date_year(date) > http_date_year(today)))
+	        (date.year == today.year + 50 && day_of_year(date) > day_of_year(today)))
 		date.year -= 100;
 	return http_date_finish(date, name, at + 11, ret_seconds);
 }

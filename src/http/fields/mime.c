@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "mime.h"
+#include "fields.h"
 
 enum {
 	EXTENSION_MAX = 11

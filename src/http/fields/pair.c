@@ -1,10 +1,12 @@
 /*
- * Pairs of names and values: percent-decoding, queries and cookies. Pairs are cut before they are
- * decoded, so that an encoded '&' or '=' is no separator. Text is decoded once only.
+ * Pairs of names and values: percent-decoding, queries, cookies, and parameters of fields. Pairs
+ * are cut before they are decoded, so that an encoded '&' or '=' is no separator. Text is decoded
+ * once only.
  */
 #include <weir/error.h>
 #include <weir/http_form.h>
 
+#include "fields.h"
 #include "syntax.h"
 
 /* -- decoding ---------------------------------------------------------------------------------- */
@@ -38,13 +40,13 @@ static int http_pair_decode(
 	}
 	while (text.size) {
 		char byte;
-		size_t taken = http_pair_decode_byte(text, plus, &byte);
-		if (taken == 0)
+		size_t used = http_pair_decode_byte(text, plus, &byte);
+		if (used == 0)
 			return WEIR_E_SYNTAX;
 		if (size == capacity)
 			return WEIR_E_LIMIT;
 		buffer[size++] = byte;
-		text = weir_span_skip(text, taken);
+		text = weir_span_skip(text, used);
 	}
 	*ret = weir_span(buffer, size);
 	return 0;
@@ -81,10 +83,10 @@ bool weir_http_pair_named(const struct weir_http_pair *pair, struct weir_span na
 	struct weir_span rest = pair->name;
 	while (rest.size && name.size) {
 		char byte;
-		size_t taken = http_pair_decode_byte(rest, true, &byte);
-		if (taken == 0 || byte != *name.data)
+		size_t used = http_pair_decode_byte(rest, true, &byte);
+		if (used == 0 || byte != *name.data)
 			return false;
-		rest = weir_span_skip(rest, taken);
+		rest = weir_span_skip(rest, used);
 		name = weir_span_skip(name, 1);
 	}
 	return rest.size == 0 && name.size == 0;
@@ -131,4 +133,73 @@ struct weir_span weir_http_cookie(const struct weir_http_request *request, struc
 				return cookie.value.data ? cookie.value : WEIR_SPAN("");
 	}
 	return weir_span(NULL, 0);
+}
+
+/* -- parameters -------------------------------------------------------------------------------- */
+
+/* The iterator's only state is the rest of the value. Nothing behind a syntax error is used. */
+int http_parameter_head(struct weir_span *value, struct weir_span *ret_head)
+{
+	struct weir_span rest = http_skip_space(*value);
+	const char *start = rest.data;
+	size_t size = http_run(rest, WEIR_HTTP_TCHAR);
+	if (size == 0)
+		return WEIR_E_SYNTAX;
+	rest = weir_span_skip(rest, size);
+	if (rest.size && *rest.data == '/') {
+		size_t subtype = http_run(weir_span_skip(rest, 1), WEIR_HTTP_TCHAR);
+		if (subtype == 0)
+			return WEIR_E_SYNTAX;
+		size += subtype + 1;
+		rest = weir_span_skip(rest, subtype + 1);
+	}
+	/* http_parameter_next checks that the rest begins with ';'. */
+	*value = rest;
+	*ret_head = weir_span(start, size);
+	return 0;
+}
+
+int http_parameter_next(struct weir_span *rest, struct http_parameter *ret_parameter)
+{
+	struct weir_span at = http_skip_space(*rest), name;
+	bool separated = false;
+	/* Empty parameters are allowed: *( OWS ";" OWS [ parameter ] ). */
+	while (at.size && *at.data == ';') {
+		separated = true;
+		at = http_skip_space(weir_span_skip(at, 1));
+	}
+	if (at.size == 0) {
+		*rest = at;
+		return 0;
+	}
+	name = weir_span(at.data, http_run(at, WEIR_HTTP_TCHAR));
+	at = weir_span_skip(at, name.size);
+	if (!separated || name.size == 0 || at.size == 0 || *at.data != '=')
+		return WEIR_E_SYNTAX;
+	at = weir_span_skip(at, 1);
+	size_t size = http_run(at, WEIR_HTTP_TCHAR), quoted = http_quoted(at);
+	if (size == 0 && quoted == 0)
+		return WEIR_E_SYNTAX;
+	ret_parameter->name = name;
+	ret_parameter->quoted = quoted > 0;
+	ret_parameter->value =
+	        quoted ? weir_span(at.data + 1, quoted - 2) : weir_span(at.data, size);
+	*rest = weir_span_skip(at, quoted ? quoted : size);
+	return 1;
+}
+
+int http_parameter_decode(const struct http_parameter *parameter, char *buffer, size_t capacity,
+        struct weir_span *ret_value)
+{
+	struct weir_span raw = parameter->value;
+	size_t size = 0;
+	for (size_t i = 0; i < raw.size; i++) {
+		if (parameter->quoted && raw.data[i] == '\\' && i + 1 < raw.size)
+			i++;
+		if (size == capacity)
+			return WEIR_E_LIMIT;
+		buffer[size++] = raw.data[i];
+	}
+	*ret_value = weir_span(buffer, size);
+	return 0;
 }

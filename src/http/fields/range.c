@@ -4,7 +4,8 @@
  */
 #include <weir/error.h>
 
-#include "range.h"
+#include "fields.h"
+#include "helper.h"
 #include "syntax.h"
 
 enum spec {
@@ -32,7 +33,7 @@ static enum spec http_range_parse_spec(struct weir_span spec, uint64_t size, str
 	if (head.size == 0) {
 		if (!http_range_get_position(spec, &last))
 			return SPEC_MALFORMED;
-		last = last < size ? last : size;
+		last = min_of(last, size);
 		*ret = (struct http_range){size - last, last};
 		return last ? SPEC_RANGE : SPEC_NOTHING;
 	}
@@ -41,7 +42,7 @@ static enum spec http_range_parse_spec(struct weir_span spec, uint64_t size, str
 		return SPEC_MALFORMED;
 	if (first >= size)
 		return SPEC_NOTHING;
-	last = last < size ? last : size - 1;
+	last = min_of(last, size - 1);
 	*ret = (struct http_range){first, last - first + 1};
 	return SPEC_RANGE;
 }
@@ -54,29 +55,28 @@ static bool http_range_merge(struct http_range *a, const struct http_range *b, u
 		return false;
 	if (a->offset < b_end && b->offset < a_end)
 		++*overlaps;
-	if (b->offset < a->offset)
-		a->offset = b->offset;
-	a->size = (a_end > b_end ? a_end : b_end) - a->offset;
+	a->offset = min_of(a->offset, b->offset);
+	a->size = max_of(a_end, b_end) - a->offset;
 	return true;
 }
 
 /* One pass is enough: a range that touches none of the merged ones does not touch their union. */
 static void http_range_add(struct http_ranges *ranges, struct http_range range, unsigned *overlaps)
 {
-	unsigned kept = 0, slot = 0;
-	bool placed = false;
+	unsigned count = 0, slot = 0;
+	bool merged = false;
 	for (unsigned i = 0; i < ranges->count; i++) {
 		if (!http_range_merge(&range, &ranges->ranges[i], overlaps)) {
-			ranges->ranges[kept++] = ranges->ranges[i];
-		} else if (!placed) {
-			placed = true;
-			slot = kept++;
+			ranges->ranges[count++] = ranges->ranges[i];
+		} else if (!merged) {
+			merged = true;
+			slot = count++;
 		}
 	}
-	if (!placed)
-		slot = kept++;
+	if (!merged)
+		slot = count++;
 	ranges->ranges[slot] = range;
-	ranges->count = kept;
+	ranges->count = count;
 }
 
 enum http_range_result http_range_parse(

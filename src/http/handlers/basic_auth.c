@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <weir/base64.h>
 #include <weir/error.h>
 #include <weir/http_auth.h>
 #include <weir/list.h>
@@ -17,8 +18,8 @@
 #include <weir/sasl_guard.h>
 #include <weir/users.h>
 
-#include "basic.h"
-#include "prefix.h"
+#include "fields.h"
+#include "path.h"
 
 enum {
 	FAILURE_DELAY_MS = 600, /* without a guard */
@@ -44,6 +45,37 @@ struct http_login {
 	size_t user_size;
 	char user[];
 };
+
+/* -- credentials ------------------------------------------------------------------------------- */
+
+/*
+ * Of several encodings of the same bytes only the canonical one is accepted, so that a filter that
+ * counts attempts by the header counts them right.
+ */
+int http_basic_parse(struct weir_span authorization, char buffer[WEIR_HTTP_BASIC_MAX],
+        struct http_basic *ret_basic)
+{
+	struct weir_span scheme, user, rest = authorization;
+	size_t size;
+	if (!weir_span_cut(&rest, ' ', &scheme) ||
+	        !weir_span_equal_nocase(scheme, WEIR_SPAN("Basic")))
+		return WEIR_E_SYNTAX;
+	while (rest.size && *rest.data == ' ')
+		rest = weir_span_skip(rest, 1);
+	int error = weir_base64_decode(rest, buffer, WEIR_HTTP_BASIC_MAX, &size);
+	if (error < 0)
+		return error;
+	for (size_t i = 0; i < size; i++)
+		if ((uint8_t)buffer[i] < 0x20 || buffer[i] == 0x7f)
+			return WEIR_E_SYNTAX;
+	rest = weir_span(buffer, size);
+	if (!weir_span_cut(&rest, ':', &user))
+		return WEIR_E_SYNTAX;
+	*ret_basic = (struct http_basic){.user = user, .password = rest};
+	return 0;
+}
+
+/* -- the handler ------------------------------------------------------------------------------- */
 
 static bool http_basic_auth_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
@@ -86,7 +118,7 @@ static void http_basic_auth_answer(struct http_login *login)
 	free(login);
 }
 
-static void http_basic_auth_answer_late(struct weir_timer *timer)
+static void http_basic_auth_answer_delayed(struct weir_timer *timer)
 {
 	struct http_login *login = WEIR_CONTAINER(timer, struct http_login, timer);
 	login->auth->delayed--;
@@ -99,7 +131,7 @@ static void http_basic_auth_answer_gone(void *context)
 {
 	struct http_login *login = context;
 	weir_timer_stop(&login->timer);
-	http_basic_auth_answer_late(&login->timer);
+	http_basic_auth_answer_delayed(&login->timer);
 }
 
 static uint32_t http_basic_auth_delay_of(const struct http_login *login)
@@ -115,21 +147,21 @@ static uint32_t http_basic_auth_delay_of(const struct http_login *login)
 	return guard ? weir_guard_failed(guard, peer, user, now_ms) : FAILURE_DELAY_MS;
 }
 
-static void http_basic_auth_on_checked(struct weir_check *http_basic_auth_check, int error)
+static void http_basic_auth_on_checked(struct weir_check *check, int error)
 {
-	struct http_login *login = WEIR_CONTAINER(http_basic_auth_check, struct http_login, check);
+	struct http_login *login = WEIR_CONTAINER(check, struct http_login, check);
 	struct basic_auth *auth = login->auth;
 	login->error = error;
 	uint32_t delay_ms = http_basic_auth_delay_of(login);
 	if (delay_ms && auth->delayed < DELAYED_MAX) {
 		auth->delayed++;
 		if (weir_http_gone(login->exchange)) {
-			http_basic_auth_answer_late(&login->timer);
+			http_basic_auth_answer_delayed(&login->timer);
 			return;
 		}
 		weir_http_on_gone(login->exchange, http_basic_auth_answer_gone, login);
 		weir_timer_start(weir_http_loop(login->exchange), &login->timer, delay_ms,
-		        http_basic_auth_answer_late);
+		        http_basic_auth_answer_delayed);
 		return;
 	}
 	if (delay_ms)

@@ -2,7 +2,7 @@
  * The table of compressed forms, shared by the file handlers of all loops. One lock guards the
  * table, the order of use and the counts; the bytes of a form are read without it.
  *
- * Invariant: `bytes` is the memory of all forms: in the table, being made, and taken out but still
+ * Invariant: `bytes` is the memory of all forms: in the table, being made, and removed but still
  * being sent. It never exceeds bytes_max. The form used longest ago is evicted, unless it is being
  * sent, since its memory would not be free then.
  */
@@ -17,8 +17,8 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "compressed_cache.h"
-#include "refcount.h"
+#include "files.h"
+#include "helper.h"
 
 struct weir_http_compressed_cache {
 	struct refcount references;
@@ -43,7 +43,7 @@ enum {
 int weir_http_compressed_cache_create(
         size_t bytes_max, unsigned entries_max, struct weir_http_compressed_cache **ret)
 {
-	entries_max = entries_max ? entries_max : WEIR_HTTP_COMPRESSED_ENTRIES;
+	entries_max = or_default(entries_max, WEIR_HTTP_COMPRESSED_ENTRIES);
 	size_t buckets = 16;
 	while (buckets < entries_max)
 		buckets *= 2;
@@ -57,7 +57,7 @@ int weir_http_compressed_cache_create(
 	}
 	refcount_init(&cache->references);
 	pthread_mutex_init(&cache->lock, NULL);
-	cache->bytes_max = bytes_max ? bytes_max : WEIR_HTTP_COMPRESSED_BYTES;
+	cache->bytes_max = or_default(bytes_max, WEIR_HTTP_COMPRESSED_BYTES);
 	cache->entries_max = entries_max;
 	cache->mask = buckets - 1;
 	weir_list_init(&cache->used);
@@ -117,10 +117,10 @@ static struct compressed_form **compressed_cache_link(
 
 /* -- forms in the table ------------------------------------------------------------------------ */
 
-/* Gives back a reference. The caller holds the lock. */
+/* Releases a reference. The caller holds the lock. */
 static void compressed_form_unref(struct compressed_form *form)
 {
-	if (--form->references)
+	if (!local_refcount_release(&form->references))
 		return;
 	form->cache->bytes -= form->capacity;
 	free(form);
@@ -134,7 +134,7 @@ void compressed_form_release(struct compressed_form *form)
 	pthread_mutex_unlock(&cache->lock);
 }
 
-/* Takes a form out of the table. Its memory counts until no reply is sent from it. */
+/* Removes a form from the table. Its memory counts until no reply is sent from it. */
 static void compressed_cache_remove(
         struct weir_http_compressed_cache *cache, struct compressed_form *form)
 {
@@ -151,21 +151,24 @@ static struct compressed_form *compressed_cache_oldest(struct weir_http_compress
 	               : WEIR_CONTAINER(cache->used.next, struct compressed_form, used);
 }
 
+static bool compressed_cache_has_room(
+        const struct weir_http_compressed_cache *cache, size_t bytes, unsigned entries)
+{
+	return cache->bytes + bytes <= cache->bytes_max &&
+	       cache->entries + entries <= cache->entries_max;
+}
+
 /* Makes room for `bytes` more, and for `entries` more. Returns whether there is room now. */
 static bool compressed_cache_make_room(
         struct weir_http_compressed_cache *cache, size_t bytes, unsigned entries)
 {
-	struct weir_list *link = cache->used.next;
-	while (cache->bytes + bytes > cache->bytes_max ||
-	        cache->entries + entries > cache->entries_max) {
-		if (link == &cache->used)
-			return false;
-		struct compressed_form *form = WEIR_CONTAINER(link, struct compressed_form, used);
-		link = link->next;
-		if (form->references == 1)
+	WEIR_LIST_EACH_SAFE (struct compressed_form, form, next, &cache->used, used) {
+		if (compressed_cache_has_room(cache, bytes, entries))
+			return true;
+		if (local_refcount_unique(&form->references))
 			compressed_cache_remove(cache, form);
 	}
-	return true;
+	return compressed_cache_has_room(cache, bytes, entries);
 }
 
 void weir_http_compressed_cache_release(struct weir_http_compressed_cache *cache)
@@ -185,7 +188,7 @@ struct compressed_form *compressed_cache_find(
 	pthread_mutex_lock(&cache->lock);
 	struct compressed_form *form = *compressed_cache_link(cache, key);
 	if (form) {
-		form->references++;
+		local_refcount_hold(&form->references);
 		form->used_ms = now_ms;
 		weir_list_remove(&form->used);
 		weir_list_append(&cache->used, &form->used);
@@ -263,8 +266,7 @@ static int compressed_form_grow(
 	size_t capacity = old ? old * 2 : FORM_FIRST;
 	while (capacity < size)
 		capacity *= 2;
-	if (capacity > most)
-		capacity = most;
+	capacity = min_of(capacity, most);
 	if (size > capacity || !compressed_cache_reserve(cache, capacity - old))
 		return WEIR_E_LIMIT;
 	struct compressed_form *grown = realloc(*form, sizeof *grown + capacity);
@@ -295,7 +297,7 @@ int compressed_form_append(struct weir_http_compressed_cache *cache, struct comp
 	return 0;
 }
 
-/* Gives back the memory that a complete form does not need. */
+/* Frees the memory that a complete form does not need. */
 static struct compressed_form *compressed_form_fit(
         struct weir_http_compressed_cache *cache, struct compressed_form *form)
 {
@@ -312,7 +314,7 @@ void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compr
         const struct compressed_key *key, int64_t now_ms)
 {
 	form = compressed_form_fit(cache, form);
-	form->references = 1;
+	local_refcount_init(&form->references);
 	form->cache = cache;
 	form->key = *key;
 	form->used_ms = now_ms;

@@ -13,7 +13,7 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
-#include "compressed_cache.h"
+#include "files.h"
 #include "producer_internal.h"
 
 struct compressed_fill {

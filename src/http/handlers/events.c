@@ -25,7 +25,7 @@ struct weir_http_events {
 	struct weir_timer timer;
 	struct weir_task gone; /* calls `closed` after weir_http_events_open */
 	uint32_t keepalive_ms;
-	void (*closed)(void *context);
+	weir_http_events_closed_fn *closed;
 	void *context;
 	bool opening : 1; /* in weir_http_events_open */
 	bool failed : 1;  /* closed while opening, since there was no memory */
@@ -69,7 +69,7 @@ static void http_events_destroy(struct weir_http_events *events)
 	free(events);
 }
 
-static void http_events_tell_gone(struct weir_task *task)
+static void http_events_notify_gone(struct weir_task *task)
 {
 	struct weir_http_events *events = WEIR_CONTAINER(task, struct weir_http_events, gone);
 	if (events->closed)
@@ -84,7 +84,7 @@ static void http_events_close_producer(struct weir_producer *producer, enum weir
 	events->ended = true;
 	events->failed = why == WEIR_CLOSE_FAILED;
 	if (!events->opening)
-		http_events_tell_gone(&events->gone);
+		http_events_notify_gone(&events->gone);
 }
 
 /* -- the stream -------------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ static void http_events_keep_alive(struct weir_timer *timer)
 }
 
 struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchange,
-        uint32_t keepalive_ms, void (*closed)(void *context), void *context)
+        uint32_t keepalive_ms, weir_http_events_closed_fn *closed, void *context)
 {
 	static const struct weir_producer_type type = {
 	        .name = "events", .more = http_events_more, .close = http_events_close_producer};
@@ -128,7 +128,7 @@ struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchan
 		 * For HEAD or a client that has gone, `closed` is called after the caller has the
 		 * stream.
 		 */
-		events->gone.run = http_events_tell_gone;
+		events->gone.run = http_events_notify_gone;
 		weir_loop_defer(events->loop, &events->gone);
 	} else if (keepalive_ms) {
 		weir_timer_start(

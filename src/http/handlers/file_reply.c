@@ -16,13 +16,9 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "accept.h"
-#include "compressed_cache.h"
-#include "conditional.h"
-#include "date.h"
 #include "exchange.h"
+#include "fields.h"
 #include "files.h"
-#include "range.h"
 
 static void http_file_reply_release(void *context)
 {
@@ -155,7 +151,7 @@ static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
 }
 
-static void file_reply_release_form(void *context)
+static void http_file_reply_release_form(void *context)
 {
 	compressed_form_release(context);
 }
@@ -164,7 +160,7 @@ static void file_reply_release_form(void *context)
  * The first reply with a file only compresses it, since many files are asked for once. The second
  * one also fills the cache, if every later change of the file will show in its times.
  */
-static struct weir_producer *file_reply_compress(
+static struct weir_producer *http_file_reply_compress(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
 	struct weir_producer *body = weir_produce_gzip(http_file_reply_extent(file, 0, file->size));
@@ -180,7 +176,7 @@ static struct weir_producer *file_reply_compress(
 }
 
 /* Returns the compressed file, from the cache or made on the fly. */
-static struct weir_producer *file_reply_compressed(
+static struct weir_producer *http_file_reply_compressed(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
 	struct compressed_form *form = NULL;
@@ -190,10 +186,10 @@ static struct weir_producer *file_reply_compressed(
 		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
 	}
 	if (!form)
-		return file_reply_compress(exchange, file, note);
+		return http_file_reply_compress(exchange, file, note);
 	note->cached = true;
 	struct weir_span data = weir_span(form->data, form->size);
-	return weir_produce_buffers(&data, 1, file_reply_release_form, form);
+	return weir_produce_buffers(&data, 1, http_file_reply_release_form, form);
 }
 
 /*
@@ -256,7 +252,7 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
 		return;
 	if (compress)
-		weir_http_reply(exchange, 200, file_reply_compressed(exchange, file, note));
+		weir_http_reply(exchange, 200, http_file_reply_compressed(exchange, file, note));
 	else
 		http_file_reply_whole(exchange, file);
 }
@@ -264,7 +260,7 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 /* -- the fields -------------------------------------------------------------------------------- */
 
 /* The file has changed, or was evicted: its compressed form would not be found any more. */
-static void file_note_destroy(void *object)
+static void http_file_note_destroy(void *object)
 {
 	struct file_note *note = object;
 	if (note->cached) {
@@ -313,6 +309,6 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
 	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
 	                           "Last-Modified: %s\r\n%s", date, options->fields);
 	file->note = note;
-	file->free_note = file_note_destroy;
+	file->free_note = http_file_note_destroy;
 	return note;
 }

@@ -15,8 +15,7 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
-#include "accept.h"
-#include "compressed_cache.h"
+#include "fields.h"
 #include "files.h"
 
 struct files {
@@ -70,20 +69,20 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 
 /* -- a regular file ---------------------------------------------------------------------------- */
 
-static void files_expire(struct weir_timer *timer);
+static void http_files_expire(struct weir_timer *timer);
 
-static void files_expire_later(struct files *files)
+static void http_files_expire_later(struct files *files)
 {
 	weir_timer_start(
-	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, files_expire);
+	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, http_files_expire);
 }
 
 /* The timer runs while the cache is not empty, so that an idle server frees its memory. */
-static void files_expire(struct weir_timer *timer)
+static void http_files_expire(struct weir_timer *timer)
 {
 	struct files *files = WEIR_CONTAINER(timer, struct files, timer);
 	if (compressed_cache_expire(files->options.compressed_cache, weir_loop_now_ms(files->loop)))
-		files_expire_later(files);
+		http_files_expire_later(files);
 }
 
 static void http_files_reply_file(
@@ -97,7 +96,7 @@ static void http_files_reply_file(
 	}
 	/* Before the reply, since it may end the exchange and the handler. */
 	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
-		files_expire_later(request->files);
+		http_files_expire_later(request->files);
 	http_file_reply(request->exchange, file, note, options->compress, NULL);
 }
 
@@ -298,21 +297,14 @@ static void http_files_destroy(struct weir_http_handler *handler)
 	free(files);
 }
 
-struct weir_http_files_options weir_http_files_defaults(void)
+void weir_http_files_options_init(struct weir_http_files_options *options)
 {
-	return (struct weir_http_files_options){
+	*options = (struct weir_http_files_options){
 	        .index = "index.html",
 	        .listing = true,
 	        .compress = true,
 	        .siblings = true,
 	};
-}
-
-static char *http_files_copy_text(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = malloc(size);
-	return copy ? memcpy(copy, text, size) : NULL;
 }
 
 struct weir_http_handler *weir_http_files_create(
@@ -328,8 +320,8 @@ struct weir_http_handler *weir_http_files_create(
 	files->handler.type = &type;
 	files->tree = tree;
 	files->options = *options;
-	files->options.index = http_files_copy_text(options->index ? options->index : "");
-	files->options.fields = http_files_copy_text(options->fields ? options->fields : "");
+	files->options.index = strdup(options->index ? options->index : "");
+	files->options.fields = strdup(options->fields ? options->fields : "");
 	if (options->compressed_cache)
 		weir_http_compressed_cache_hold(options->compressed_cache);
 	if (!files->options.index || !files->options.fields) {

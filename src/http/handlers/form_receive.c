@@ -15,7 +15,7 @@
 #include <weir/list.h>
 
 #include "exchange.h"
-#include "parameter.h"
+#include "fields.h"
 
 struct form_receive {
 	struct weir_cutter cutter;
@@ -132,7 +132,7 @@ static void http_form_receive_on_end(void *context, int error)
 	http_form_receive_end(form, form->error);
 }
 
-static bool http_form_receive_form_receive_is_form(const struct weir_http_request *request)
+static bool http_form_receive_is_form(const struct weir_http_request *request)
 {
 	struct weir_span type = weir_http_request_known(request, WEIR_HTTP_CONTENT_TYPE), head;
 	return type.size && http_parameter_head(&type, &head) == 0 &&
@@ -144,7 +144,7 @@ int weir_http_form_receive(struct weir_http_exchange *exchange,
 {
 	static const struct weir_http_receiver body = {
 	        http_form_receive_on_piece, http_form_receive_on_end};
-	if (!http_form_receive_form_receive_is_form(exchange->request))
+	if (!http_form_receive_is_form(exchange->request))
 		return WEIR_E_SYNTAX;
 	struct form_receive *form = calloc(1, sizeof *form);
 	if (!form)

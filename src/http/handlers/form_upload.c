@@ -3,8 +3,13 @@
  * not depend on its size. While a file is being opened, or the disk is slower than the client, the
  * parser is paused and the connection is not read.
  *
- * No file appears before the form is complete. Left out: fields that are no files are skipped, and
- * no directory is made.
+ * No file appears before the form is complete. Then the files are committed one after the other, in
+ * the order of the form. If one fails, the reply is its error, and the later ones do not appear.
+ * Those before it stay, since they may have replaced other files, and cannot be undone.
+ *
+ * The reply is 201 with the names, one in each line, escaped as relative references; or, for a
+ * browser, which asks for HTML, 303 to the directory. Left out: fields that are no files are
+ * skipped, and no directory is made.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,12 +17,41 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/list.h>
+#include <weir/sources.h>
+#include <weir/upload.h>
 
 #include "exchange.h"
-#include "form_upload.h"
-#include "parameter.h"
+#include "fields.h"
+#include "form_upload_parts.h"
+#include "path.h"
+#include "upload_handler.h"
 
-void http_form_free(struct form_upload *form)
+enum {
+	FORM_FILES_MAX = 100, /* each has a file open up to the end of the form */
+	FORM_LIST_MAX = FORM_FILES_MAX * (255 * 3 + 3), /* bytes of the names in a reply, escaped */
+};
+
+struct form_file {
+	struct form_upload *form;
+	struct weir_upload *upload; /* NULL once it was committed */
+	size_t name_size;
+	char name[];
+};
+
+struct form_upload {
+	struct http_upload *handler;
+	struct weir_http_exchange *exchange;
+	struct weir_lookup lookup;
+	struct form_parts parts;
+	struct form_file *files[FORM_FILES_MAX];
+	unsigned count;
+	unsigned committed;
+	unsigned status; /* the status for the parser's error; 0: by its code */
+	bool body_ended;
+	struct form_file *awaited; /* not open yet, or its queue is full: nothing is parsed */
+};
+
+static void http_form_upload_free(struct form_upload *form)
 {
 	for (unsigned i = 0; i < form->count; i++) {
 		weir_upload_abort(form->files[i]->upload);
@@ -27,20 +61,20 @@ void http_form_free(struct form_upload *form)
 	free(form);
 }
 
-void http_form_fail(struct form_upload *form, unsigned status)
+static void http_form_upload_fail(struct form_upload *form, unsigned status)
 {
 	struct weir_http_exchange *exchange = form->exchange;
-	http_form_free(form);
+	http_form_upload_free(form);
 	http_upload_refuse(exchange, status);
 }
 
 /* Refuses a form that breaks the grammar in `bytes`, and logs why. */
-static void form_upload_fail_malformed(
+static void http_form_upload_fail_malformed(
         struct form_upload *form, const char *fault, struct weir_span bytes)
 {
 	struct http_loop *loop_state = form->exchange->loop_state;
 	http_log_note_fault(loop_state, fault, bytes);
-	http_form_fail(form, 400);
+	http_form_upload_fail(form, 400);
 	http_log_clear_fault(loop_state);
 }
 
@@ -51,6 +85,113 @@ static unsigned http_form_upload_status_of(const struct form_upload *form, int e
 	return error == WEIR_E_LIMIT ? 413 : 500;
 }
 
+/* -- the reply --------------------------------------------------------------------------------- */
+
+/* Returns whether an element of Accept, as "text/html;q=0.9", accepts HTML. */
+static bool http_form_upload_names_html(struct weir_span element)
+{
+	struct weir_span type, parameter;
+	bool more = weir_span_cut(&element, ';', &type);
+	if (!weir_span_equal_nocase(weir_span_trim(type), WEIR_SPAN("text/html")))
+		return false;
+	while (more) {
+		more = weir_span_cut(&element, ';', &parameter);
+		parameter = weir_span_trim(parameter);
+		if (parameter.size > 2 &&
+		        weir_span_equal_nocase(weir_span(parameter.data, 2), WEIR_SPAN("q=")))
+			return http_weight_parse(weir_span_skip(parameter, 2)) > 0;
+	}
+	return true;
+}
+
+static bool http_form_upload_wants_html(const struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT, field))) {
+		struct weir_span list = field->value, element;
+		for (bool more = true; more;) {
+			more = weir_span_cut(&list, ',', &element);
+			if (http_form_upload_names_html(element))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Composes the directory's path, with '/' at its end. Returns 0 or an error. */
+static int http_form_upload_add_location(struct weir_http_exchange *exchange)
+{
+	const size_t limit = WEIR_HTTP_REPLY_FIELDS_MAX;
+	struct weir_buffer location = {0};
+	int error = http_location_put(&location, weir_http_path(exchange), limit);
+	if (error == 0)
+		error = weir_buffer_append(&location, "/", 1, limit);
+	if (error == 0)
+		error = weir_http_add_field(exchange, "Location", weir_buffer_span(&location));
+	weir_buffer_finish(&location);
+	return error;
+}
+
+static int http_form_upload_list_names(const struct form_upload *form, struct weir_buffer *list)
+{
+	int error = 0;
+	for (unsigned i = 0; i < form->count && error == 0; i++) {
+		const struct form_file *file = form->files[i];
+		error = weir_buffer_append(list, ".", 1, FORM_LIST_MAX);
+		if (error == 0)
+			error = http_location_put(
+			        list, weir_span(file->name, file->name_size), FORM_LIST_MAX);
+		if (error == 0)
+			error = weir_buffer_append(list, "\n", 1, FORM_LIST_MAX);
+	}
+	return error;
+}
+
+static void http_form_upload_reply(struct form_upload *form)
+{
+	struct weir_http_exchange *exchange = form->exchange;
+	struct weir_buffer list = {0};
+	int located = http_form_upload_add_location(exchange);
+	if (located == 0 && http_form_upload_wants_html(weir_http_request(exchange))) {
+		http_form_upload_free(form);
+		weir_http_reply_error(exchange, 303);
+		return;
+	}
+	int error = http_form_upload_list_names(form, &list);
+	http_form_upload_free(form);
+	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/plain"));
+	if (error == 0) {
+		weir_http_reply(exchange, 201, weir_produce_owned(list.data, list.size));
+	} else {
+		weir_buffer_finish(&list);
+		weir_http_reply(exchange, 201, weir_produce_borrowed("", 0));
+	}
+}
+
+/* -- the commits ------------------------------------------------------------------------------- */
+
+static void http_form_upload_commit(struct form_upload *form);
+
+static void http_form_upload_on_committed(void *context, int error, bool created)
+{
+	struct form_upload *form = context;
+	(void)created;
+	form->files[form->committed++]->upload = NULL;
+	if (error < 0)
+		http_form_upload_fail(form, http_upload_status(error));
+	else
+		http_form_upload_commit(form);
+}
+
+static void http_form_upload_commit(struct form_upload *form)
+{
+	if (form->committed == form->count)
+		http_form_upload_reply(form);
+	else
+		weir_upload_commit(
+		        form->files[form->committed]->upload, http_form_upload_on_committed, form);
+}
+
 /* -- parsing ----------------------------------------------------------------------------------- */
 
 /* Continues parsing and reading, or commits the form. Frees the form after an error. */
@@ -58,21 +199,21 @@ static void http_form_upload_go_on(struct form_upload *form, struct weir_span by
 {
 	int error = form_parts_feed(&form->parts, bytes);
 	if (error == WEIR_E_SYNTAX && !form->status)
-		form_upload_fail_malformed(
+		http_form_upload_fail_malformed(
 		        form, "a boundary or the header of a part in a form", bytes);
 	else if (error < 0)
-		http_form_fail(form, http_form_upload_status_of(form, error));
+		http_form_upload_fail(form, http_form_upload_status_of(form, error));
 	else if (form->awaited)
 		weir_http_pause(form->exchange);
 	else if (!form->body_ended)
 		weir_http_resume(form->exchange);
 	else if (!form_parts_complete(&form->parts))
-		form_upload_fail_malformed(
+		http_form_upload_fail_malformed(
 		        form, "a form without its closing boundary", WEIR_SPAN(""));
 	else if (form->count == 0)
-		http_form_fail(form, 400);
+		http_form_upload_fail(form, 400);
 	else
-		http_form_commit(form);
+		http_form_upload_commit(form);
 }
 
 static void http_form_upload_on_ready(void *context, int error)
@@ -80,7 +221,7 @@ static void http_form_upload_on_ready(void *context, int error)
 	struct form_file *file = context;
 	struct form_upload *form = file->form;
 	if (error < 0) {
-		http_form_fail(form, http_upload_status(error));
+		http_form_upload_fail(form, http_upload_status(error));
 	} else if (form->awaited == file) {
 		form->awaited = NULL;
 		http_form_upload_go_on(form, WEIR_SPAN(""));
@@ -104,7 +245,7 @@ static bool http_form_upload_name_allowed(struct weir_span name)
 	return true;
 }
 
-static bool http_form_upload_name_taken(const struct form_upload *form, struct weir_span name)
+static bool http_form_upload_has_name(const struct form_upload *form, struct weir_span name)
 {
 	for (unsigned i = 0; i < form->count; i++) {
 		const struct form_file *file = form->files[i];
@@ -117,8 +258,10 @@ static bool http_form_upload_name_taken(const struct form_upload *form, struct w
 static int http_form_upload_begin(struct form_upload *form, struct form_file *file)
 {
 	struct weir_span directory = weir_http_path(form->exchange);
-	struct weir_upload_options options = {
-	        .size_max = form->handler->size_max, .mode = form->handler->mode};
+	struct weir_upload_options options;
+	weir_upload_options_init(&options);
+	options.size_max = form->handler->size_max;
+	options.mode = form->handler->mode;
 	char path[WEIR_PATH_MAX];
 	size_t size = directory.size + (directory.size > 0) + file->name_size;
 	if (size >= sizeof path)
@@ -137,7 +280,7 @@ static int http_form_upload_begin_file(struct form_parts *parts, struct weir_spa
 {
 	struct form_upload *form = WEIR_CONTAINER(parts, struct form_upload, parts);
 	struct weir_span name = http_filename_base(filename);
-	if (!http_form_upload_name_allowed(name) || http_form_upload_name_taken(form, name))
+	if (!http_form_upload_name_allowed(name) || http_form_upload_has_name(form, name))
 		return WEIR_E_SYNTAX;
 	if (form->count == FORM_FILES_MAX)
 		return WEIR_E_LIMIT;
@@ -194,7 +337,8 @@ static void http_form_upload_on_end(void *context, int error)
 	struct form_upload *form = context;
 	form->body_ended = true;
 	if (error < 0)
-		http_form_free(form); /* HTTP replies by itself, if the client is still there */
+		http_form_upload_free(
+		        form); /* HTTP replies by itself, if the client is still there */
 	else
 		http_form_upload_go_on(form, WEIR_SPAN(""));
 }
@@ -206,13 +350,13 @@ static void http_form_upload_on_directory(
 	        http_form_upload_on_piece, http_form_upload_on_end};
 	struct form_upload *form = WEIR_CONTAINER(lookup, struct form_upload, lookup);
 	if (error == -ENOENT || error == -ENOTDIR)
-		http_form_fail(form, 404);
+		http_form_upload_fail(form, 404);
 	else if (error < 0)
-		http_form_fail(form, http_upload_status(error));
+		http_form_upload_fail(form, http_upload_status(error));
 	else if (file->kind != WEIR_FILE_DIRECTORY)
-		http_form_fail(form, 405);
+		http_form_upload_fail(form, 405);
 	else if (weir_http_receive(form->exchange, &receiver, form, form->handler->size_max) < 0)
-		http_form_fail(form, 413);
+		http_form_upload_fail(form, 413);
 }
 
 /* Returns 0, or the status if this is not a form with files. */

@@ -14,8 +14,8 @@
 #include <weir/limits.h>
 #include <weir/sources.h>
 
-#include "escape.h"
 #include "files.h"
+#include "path.h"
 
 /* The longest name, with every byte escaped, twice, and the markup around it. */
 enum {
@@ -287,10 +287,12 @@ static enum weir_more http_listing_more(void *context, struct weir_output *out)
 static struct http_listing *http_listing_create(struct weir_http_exchange *exchange,
         struct weir_tree *tree, struct weir_file *file, bool hidden)
 {
-	struct weir_directory_options options = {.details = true,
-	        .sort_max = WEIR_DIRECTORY_SORT_MAX,
-	        .tree = tree,
-	        .check_lookups = true};
+	struct weir_directory_options options;
+	weir_directory_options_init(&options);
+	options.details = true;
+	options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	options.tree = tree;
+	options.check_lookups = true;
 	struct weir_span path = weir_http_path(exchange);
 	struct http_listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)

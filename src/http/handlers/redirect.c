@@ -15,10 +15,9 @@
 #include <weir/limits.h>
 #include <weir/list.h>
 
-#include "authority.h"
-#include "escape.h"
 #include "exchange.h"
-#include "prefix.h"
+#include "head.h"
+#include "path.h"
 
 /* -- from a prefix ----------------------------------------------------------------------------- */
 

@@ -1,11 +1,15 @@
 /*
- * Routes: a table that is searched from its start. Nothing is compiled, and nothing is allocated
- * for a request. An exchange stores its route, and the values in its path are found by matching
- * again, so that they are right after the path was copied.
+ * The functions of a program as handlers: by a table of routes, or one for all paths under a
+ * prefix.
+ *
+ * A table is searched from its start. Nothing is compiled, and nothing is allocated for a request.
+ * An exchange stores its route, and the values in its path are found by matching again, so that
+ * they are right after the path was copied.
  */
 #include <stdlib.h>
 
 #include <weir/buffer.h>
+#include <weir/http.h>
 #include <weir/http_routes.h>
 #include <weir/list.h>
 
@@ -185,4 +189,50 @@ struct weir_http_handler *weir_http_routes_create(
 	routes->count = count;
 	routes->context = context;
 	return &routes->handler;
+}
+
+/* -- functions --------------------------------------------------------------------------------- */
+
+/* A program's own callback for the paths under a prefix. */
+struct function {
+	struct weir_http_handler handler;
+	struct weir_span prefix;
+	weir_http_handle_fn *handle;
+	void *context;
+};
+
+static bool http_function_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+{
+	const struct function *function = WEIR_CONTAINER(handler, struct function, handler);
+	return weir_span_starts(weir_http_path(exchange), function->prefix);
+}
+
+static void http_function_handle(
+        struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	struct function *function = WEIR_CONTAINER(handler, struct function, handler);
+	function->handle(function->context, exchange);
+}
+
+static void http_function_destroy(struct weir_http_handler *handler)
+{
+	free(WEIR_CONTAINER(handler, struct function, handler));
+}
+
+struct weir_http_handler *weir_http_function_create(
+        const char *prefix, weir_http_handle_fn *handle_exchange, void *context)
+{
+	static const struct weir_http_handler_type type = {.name = "function",
+	        .match = http_function_match,
+	        .handle = http_function_handle,
+	        .destroy = http_function_destroy};
+	struct function *function = calloc(1, sizeof *function);
+	if (!function)
+		return NULL;
+	function->handler.type = &type;
+	function->prefix = weir_span_of(prefix);
+	function->handle = handle_exchange;
+	function->context = context;
+	return &function->handler;
 }

@@ -1,9 +1,9 @@
 /*
  * Uploads from the inside: one handler, one file for each way to change the tree.
  *
- *   upload_handler.c      the handler: options, the choice of the method, preconditions, refusals
+ *   upload_handler.c      the handler: options, the choice of the method, preconditions, refusals,
+ *                         DELETE
  *   upload_put.c          PUT
- *   upload_delete.c       DELETE
  *   form_upload.c         POST of a form, with form_upload_parts.c as its parser
  */
 #ifndef WEIR_HTTP_UPLOAD_INTERNAL_H
@@ -31,7 +31,6 @@ struct http_upload {
 
 /* Each replies, now or later. */
 void http_upload_put(struct http_upload *upload, struct weir_http_exchange *exchange);
-void http_upload_delete(struct http_upload *upload, struct weir_http_exchange *exchange);
 void http_upload_form(struct http_upload *upload, struct weir_http_exchange *exchange);
 
 /* Returns the status for an error of the store. */

@@ -101,14 +101,14 @@ static void http_upload_put_begin(struct put *put)
 		return;
 	}
 	const struct weir_http_request *request = weir_http_request(put->exchange);
-	struct weir_upload_options options = {
-	        .size_max = put->handler->size_max,
-	        .size = request->length,
-	        .size_known = !request->chunked,
-	        .must_not_exist = weir_span_equal(
-	                weir_http_request_known(request, WEIR_HTTP_IF_NONE_MATCH), WEIR_SPAN("*")),
-	        .mode = put->handler->mode,
-	};
+	struct weir_upload_options options;
+	weir_upload_options_init(&options);
+	options.size_max = put->handler->size_max;
+	options.size = request->length;
+	options.size_known = !request->chunked;
+	options.must_not_exist = weir_span_equal(
+	        weir_http_request_known(request, WEIR_HTTP_IF_NONE_MATCH), WEIR_SPAN("*"));
+	options.mode = put->handler->mode;
 	if (conditional) {
 		options.check = http_upload_holds;
 		options.check_context = put->exchange;

@@ -5,7 +5,7 @@
  */
 #include <weir/error.h>
 
-#include "escape.h"
+#include "path.h"
 #include "syntax.h"
 
 static struct weir_span http_escape_reference(char c)
@@ -61,7 +61,7 @@ int http_escape_url(struct weir_span text, char *buffer, size_t capacity, size_t
 	return 0;
 }
 
-/* -- paths ------------------------------------------------------------------------------------- */
+/* -- locations --------------------------------------------------------------------------------- */
 
 static int http_location_put_segment(
         struct weir_buffer *buffer, struct weir_span segment, size_t limit)

@@ -8,7 +8,7 @@
  */
 #include <weir/error.h>
 
-#include "framing.h"
+#include "head.h"
 #include "syntax.h"
 
 static int http_framing_find_length(struct weir_http_request *request)

@@ -1,9 +1,17 @@
-/* The parser of request heads (RFC 9112 2 to 6). It is strict where leniency has been exploited. */
+/*
+ * Request heads (RFC 9112 2 to 6): the end of a head in a stream, its parser, and the framing of
+ * the body. They are strict where leniency has been exploited.
+ */
 #ifndef WEIR_HTTP_HEAD_H
 #define WEIR_HTTP_HEAD_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <weir/http_request.h>
 #include <weir/limits.h>
+#include <weir/span.h>
 
 /*
  * Parses a complete head, up to and including the CRLF CRLF that ends it, with nothing behind it.
@@ -19,5 +27,85 @@ int http_head_parse(struct weir_span head, struct weir_http_request *request);
 
 /* Returns which part of a refused head is malformed, for the log. */
 const char *http_head_fault(struct weir_span head);
+
+/* -- the end of a head ------------------------------------------------------------------------- */
+
+/*
+ * Finds the end of a request head in a stream, and refuses early any input that cannot become a
+ * head. Each byte is examined once, however the stream is cut into pieces.
+ */
+
+enum http_scan {
+	WEIR_HTTP_SCAN_MORE,      /* all bytes belong to the head; it has not ended */
+	WEIR_HTTP_SCAN_COMPLETE,  /* the head ends at *ret_used */
+	WEIR_HTTP_SCAN_MALFORMED, /* to be replied to with 400 and closed; sticky */
+};
+
+/* All zero is the start of a head. */
+struct http_head_scan {
+	uint8_t state;          /* private */
+	uint8_t empty_lines;    /* private: those before the request line */
+	bool request_line_done; /* a head too long now is 431, and 414 before */
+};
+
+/*
+ * Scans the bytes behind those of the call before. *ret_used is how many of them belong to the
+ * head: all for MORE; up to and including its last LF for COMPLETE, with the state all zero again;
+ * those before the wrong byte for MALFORMED.
+ *
+ * A head is malformed if its first byte is no tchar, as in a TLS ClientHello. So is one with LF
+ * without CR, CR without LF or NUL, and one behind more than WEIR_HTTP_EMPTY_LINES_MAX empty lines.
+ * All else is checked by http_head_parse.
+ */
+enum http_scan http_head_scan(
+        struct http_head_scan *scan, struct weir_span fresh, size_t *ret_used);
+
+/* -- framing ----------------------------------------------------------------------------------- */
+
+/*
+ * Some fields of a head control the connection and the end of the body. This part of the parser
+ * prevents request smuggling (RFC 9112 6, 11.2).
+ *
+ * Evaluates Content-Length, Transfer-Encoding, Connection and Expect of a request whose fields have
+ * been parsed; `repeated` has bit 1 << known set for each repeated field. Sets has_length, length,
+ * chunked, keep_alive and expect_continue. Returns 0 or the status for the reply: 400, 417 or 501.
+ */
+int http_framing_find(struct weir_http_request *request, uint64_t repeated);
+
+/* -- the lines of a chunked body --------------------------------------------------------------- */
+
+/*
+ * The lines of a chunked body (RFC 9112 7.1), each as a terminator cuts it: without its CRLF.
+ *
+ *   5;name="value"      chunk: size 5, and extensions, which are ignored
+ *   0                   the last chunk; trailer fields follow
+ *   Digest: abc         trailer
+ *                       an empty line ends the body
+ */
+
+/*
+ * Parses the size of a chunk: 1 to 16 hexadecimal digits, at most 2^63-1. Extensions must be
+ * well-formed, and are ignored. Returns 0, WEIR_E_SYNTAX, or WEIR_E_LIMIT if the line or the number
+ * is too large. Both errors must end the connection, since the start of the next request is
+ * unknown.
+ */
+int http_chunk_parse(struct weir_span line, uint64_t *ret_size);
+
+/*
+ * Parses a trailer field, but not the empty line, as strictly as a field of the head. Returns 0 or
+ * WEIR_E_SYNTAX. The caller must not merge trailers with the fields of the head (RFC 9110 6.5.1).
+ */
+int http_trailer_parse(struct weir_span line, struct weir_http_field *ret_field);
+
+/* -- authorities ------------------------------------------------------------------------------- */
+
+/*
+ * Parses an authority, host[:port], as in Host and in the request-target (RFC 3986 3.2.2, RFC 9110
+ * 7.2). The host is a registered name, an IPv4 address or an IPv6 address in
+ * brackets, and is never empty. User information is refused (RFC 9110 4.2.4), and so are IPvFuture
+ * and zones. *ret_host includes the brackets. *ret_port is -1 if there is no port or an empty one,
+ * else at most 65535. Returns 0 or WEIR_E_SYNTAX.
+ */
+int http_authority_parse(struct weir_span authority, struct weir_span *ret_host, int *ret_port);
 
 #endif

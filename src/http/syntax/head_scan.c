@@ -3,7 +3,6 @@
  * stores no bytes and no positions, only its state.
  */
 #include "head.h"
-#include "head_scan.h"
 #include "syntax.h"
 
 enum state {

@@ -1,14 +1,18 @@
 /*
- * From the path of a URL to a relative path in the file tree: decoded exactly once, and normalized
- * before any comparison.
+ * Paths. That of a URL becomes a relative path in the file tree: it is decoded exactly once, and
+ * normalized before any comparison.
  *
  *   /a//b/./c/../d%20e/   becomes   a/b/d e, a directory
+ *
+ * The other direction, into links and Location fields, is in escape.c.
  */
 #ifndef WEIR_HTTP_PATH_H
 #define WEIR_HTTP_PATH_H
 
 #include <stdbool.h>
 
+#include <weir/buffer.h>
+#include <weir/http.h>
 #include <weir/span.h>
 
 struct weir_http_path {
@@ -27,5 +31,53 @@ struct weir_http_path {
  */
 int http_path_clean(
         struct weir_span raw, char *buffer, size_t capacity, struct weir_http_path *ret_path);
+
+/* -- prefixes ---------------------------------------------------------------------------------- */
+
+/*
+ * Compares in whole segments: "a/b" is below "a", "ab" is not. Both are normalized, without '/' at
+ * their ends. An empty prefix matches all paths.
+ */
+static inline bool http_path_below(struct weir_span path, struct weir_span prefix)
+{
+	if (!weir_span_starts(path, prefix))
+		return false;
+	return prefix.size == 0 || path.size == prefix.size || path.data[prefix.size] == '/';
+}
+
+/* -- escapes ----------------------------------------------------------------------------------- */
+
+/* The largest number of bytes that one byte becomes. */
+#define WEIR_HTTP_ESCAPE_HTML_MAX 6
+#define WEIR_HTTP_ESCAPE_URL_MAX 3
+
+/*
+ * Escapes element content, or the value of an attribute in either kind of quotes: & < > " ' become
+ * references. No NUL is added. Returns 0, or WEIR_E_LIMIT if it does not fit; the buffer is
+ * undefined then.
+ */
+int http_escape_html(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
+
+/*
+ * Escapes one segment of a path (RFC 3986 3.3): all bytes but the unreserved ones, '/' too. Returns
+ * as http_escape_html.
+ */
+int http_escape_url(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
+
+/* -- locations --------------------------------------------------------------------------------- */
+
+/*
+ * Appends "/" and the escaped segment for each segment of a normalized path; nothing for an empty
+ * one. Returns 0, -ENOMEM, or WEIR_E_LIMIT if there would be more than `limit` bytes in all; the
+ * buffer is undefined after an error.
+ */
+int http_location_put(struct weir_buffer *buffer, struct weir_span path, size_t limit);
+
+/*
+ * Appends, in that form, the request's path without its first `skip` bytes. The '/' of a directory
+ * and the query follow, unchanged.
+ */
+int http_location_put_rest(struct weir_buffer *buffer, const struct weir_http_exchange *exchange,
+        size_t skip, size_t limit);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The character classes of HTTP's grammars (RFC 9110 5.6, RFC 3986, RFC 2046 5.1.1), in one table
- * for all parsers.
+ * The tables of HTTP that all parsers share: the character classes of its grammars (RFC 9110 5.6,
+ * RFC 3986, RFC 2046 5.1.1), the names of fields and methods, and the status codes.
  */
 #ifndef WEIR_HTTP_SYNTAX_H
 #define WEIR_HTTP_SYNTAX_H
@@ -14,6 +14,7 @@
 #include <emmintrin.h>
 #endif
 
+#include <weir/http_request.h>
 #include <weir/span.h>
 
 enum http_class {
@@ -96,5 +97,21 @@ static inline uint64_t http_load8(const char *bytes)
 	memcpy(&word, bytes, sizeof word);
 	return word;
 }
+
+/* -- names of fields and methods --------------------------------------------------------------- */
+
+/*
+ * Finds a well-known field. `name` must consist of tchars, in any case. Returns WEIR_HTTP_UNKNOWN
+ * for other names.
+ */
+enum weir_http_known http_known_find(const char *name, size_t size);
+
+/* Methods are case-sensitive (RFC 9110 9.1). */
+enum weir_http_method http_method_find(const char *name, size_t size);
+
+/* -- status codes ------------------------------------------------------------------------------ */
+
+/* Returns the reason phrase (RFC 9110 15), which is static; it is empty for an unknown code. */
+struct weir_span http_status_reason(int status);
 
 #endif

@@ -15,8 +15,28 @@
 #include <weir/limits.h>
 #include <weir/upload.h>
 
-#include "change_job.h"
+#include "directory_entry.h"
 #include "open_beneath.h"
+#include "tree_state.h"
+
+/* A change on its way to the work pool and back. */
+struct weir_change_job {
+	struct weir_work work;
+	struct weir_tree *tree;
+	struct weir_change *change; /* NULL once it is cancelled */
+	/* Makes the change, on the work pool. The directory of `entry` is synced afterwards. */
+	int (*apply)(struct weir_change_job *job, const struct directory_entry *entry);
+	/* from weir_tree_remove_if, or NULL */
+	weir_tree_check_fn *check;
+	void *check_context;
+	mode_t mode;
+	struct timespec time;
+	struct weir_tree_look *look; /* of weir_tree_look_at, which changes nothing; else NULL */
+	struct weir_tree_look *ret_look;
+	int error;
+	char *other; /* a second path, stored after the first; or NULL */
+	char path[];
+};
 
 /*
  * The mode is set by a descriptor: the umask clears bits of mkdir, and the name may be another
@@ -79,7 +99,7 @@ static void tree_change_run(struct weir_work *work)
 	directory_entry_close(&entry);
 }
 
-void change_job_free(struct weir_change_job *job)
+static void tree_change_job_free(struct weir_change_job *job)
 {
 	tree_release(job->tree);
 	free(job->look);
@@ -99,7 +119,7 @@ static void tree_change_finish(struct weir_change_job *job)
 			*job->ret_look = *job->look;
 		change->done(change, job->error);
 	}
-	change_job_free(job);
+	tree_change_job_free(job);
 }
 
 static void tree_change_done(struct weir_work *work)
@@ -107,8 +127,12 @@ static void tree_change_done(struct weir_work *work)
 	tree_change_finish(WEIR_CONTAINER(work, struct weir_change_job, work));
 }
 
-/* A path that is too long is cut here. Its length is checked before it is used. */
-struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
+/*
+ * Makes a job and copies both paths; `other` may be NULL. A path that is too long is cut here. Its
+ * length is checked before it is used.
+ */
+static struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path,
+        const char *other,
         int (*apply)(struct weir_change_job *job, const struct directory_entry *entry))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
@@ -126,8 +150,9 @@ struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path
 	return job;
 }
 
-void tree_change_start(struct weir_tree *tree, struct weir_change *change,
-        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
+/* Starts the job and takes it over. A job of NULL reports -ENOMEM. */
+static void tree_change_start(struct weir_tree *tree, struct weir_change *change,
+        struct weir_change_job *job, weir_change_done_fn *done)
 {
 	change->job = job;
 	change->done = done;
@@ -146,22 +171,21 @@ void tree_change_start(struct weir_tree *tree, struct weir_change *change,
 }
 
 /* `a/b/` is the same directory as `a/b`. */
-void tree_change_strip_slashes(char *path)
+static void tree_change_strip_slashes(char *path)
 {
 	for (size_t size = strlen(path); size && path[size - 1] == '/'; size--)
 		path[size - 1] = 0;
 }
 
 void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
-        void (*done)(struct weir_change *change, int error))
+        weir_change_done_fn *done)
 {
 	tree_change_start(
 	        tree, change, tree_change_job(tree, path, NULL, tree_change_apply_remove), done);
 }
 
 void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, const char *path,
-        int (*check)(void *context, const struct stat *there), void *context,
-        void (*done)(struct weir_change *change, int error))
+        weir_tree_check_fn *check, void *context, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_remove);
 	if (job) {
@@ -172,7 +196,7 @@ void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, con
 }
 
 void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
-        const char *path, void (*done)(struct weir_change *change, int error))
+        const char *path, weir_change_done_fn *done)
 {
 	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_remove_directory);
@@ -182,7 +206,7 @@ void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *chan
 }
 
 void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change, const char *path,
-        mode_t mode, void (*done)(struct weir_change *change, int error))
+        mode_t mode, weir_change_done_fn *done)
 {
 	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_make_directory);
@@ -232,7 +256,7 @@ static int tree_change_rename_apply_new(
 }
 
 static void tree_change_rename_start(struct weir_tree *tree, struct weir_change *change,
-        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
+        struct weir_change_job *job, weir_change_done_fn *done)
 {
 	if (job) {
 		tree_change_strip_slashes(job->path);
@@ -242,14 +266,14 @@ static void tree_change_rename_start(struct weir_tree *tree, struct weir_change 
 }
 
 void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
-        const char *to, void (*done)(struct weir_change *change, int error))
+        const char *to, weir_change_done_fn *done)
 {
 	tree_change_rename_start(
 	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply), done);
 }
 
 void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change, const char *from,
-        const char *to, void (*done)(struct weir_change *change, int error))
+        const char *to, weir_change_done_fn *done)
 {
 	tree_change_rename_start(
 	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply_new), done);
@@ -303,7 +327,7 @@ static int tree_change_apply_time(struct weir_change_job *job, const struct dire
 }
 
 void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, const char *path,
-        mode_t mode, void (*done)(struct weir_change *change, int error))
+        mode_t mode, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
 	if (job) {
@@ -314,7 +338,7 @@ void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, cons
 }
 
 void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, const char *path,
-        struct timespec time, void (*done)(struct weir_change *change, int error))
+        struct timespec time, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
 	if (job) {
@@ -341,7 +365,7 @@ static int tree_change_apply_look(struct weir_change_job *job, const struct dire
 }
 
 void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
-        struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
+        struct weir_tree_look *ret, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
 	if (job) {
@@ -349,7 +373,7 @@ void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const
 		job->look = malloc(sizeof *job->look);
 	}
 	if (job && !job->look) {
-		change_job_free(job);
+		tree_change_job_free(job);
 		job = NULL;
 	}
 	tree_change_start(tree, change, job, done);

@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "directory_state.h"
+#include "helper.h"
 
 /* -- on the work pool -------------------------------------------------------------------------- */
 
@@ -68,7 +69,7 @@ static void directory_read_sorted(struct weir_directory *directory)
 	struct weir_directory_entry *entries = (void *)collection->entries.data;
 	directory->batch = entries;
 	directory->count = directory_collected(collection);
-	directory_point(entries, directory->count, &collection->texts);
+	directory_set_pointers(entries, directory->count, &collection->texts);
 	if (directory->ended && directory->count)
 		qsort(entries, directory->count, sizeof *entries, directory_compare);
 	directory->options.sort_max = 0;
@@ -194,8 +195,7 @@ static int directory_set_options(
 	int error = 0;
 	directory->options = *options;
 	directory->options.tree = NULL;
-	if (directory->options.sort_max > WEIR_DIRECTORY_SORT_MAX)
-		directory->options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	directory->options.sort_max = min_of(options->sort_max, (unsigned)WEIR_DIRECTORY_SORT_MAX);
 	if (options->pattern)
 		error = directory_set_pattern(directory, options->pattern);
 	if (error < 0 || !options->tree)
@@ -205,6 +205,11 @@ static int directory_set_options(
 		return -ENOMEM;
 	directory->options.tree = tree_hold(options->tree);
 	return 0;
+}
+
+void weir_directory_options_init(struct weir_directory_options *options)
+{
+	*options = (struct weir_directory_options){.links = WEIR_LINKS_PLAIN};
 }
 
 int weir_directory_open(struct weir_loop *loop, int fd,
@@ -234,12 +239,10 @@ int weir_directory_open(struct weir_loop *loop, int fd,
 	return 0;
 }
 
-void weir_directory_next(struct weir_directory *directory,
-        void (*done)(
-                void *context, int error, const struct weir_directory_entry *entries, size_t count),
-        void *context)
+void weir_directory_next(
+        struct weir_directory *directory, weir_directory_batch_fn *batch, void *context)
 {
-	directory->done = done;
+	directory->done = batch;
 	directory->context = context;
 	directory_submit(directory);
 }

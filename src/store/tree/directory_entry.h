@@ -2,14 +2,15 @@
  * A name in a directory beneath the root, which may exist or not: where a change is made. For the
  * work pool.
  */
-#ifndef WEIR_PLACE_H
-#define WEIR_PLACE_H
+#ifndef WEIR_DIRECTORY_ENTRY_H
+#define WEIR_DIRECTORY_ENTRY_H
 
 #include <stdint.h>
+#include <sys/stat.h>
 
-#include "stored_file.h"
+#include <weir/upload.h>
 
-struct stat;
+#include "tree_state.h"
 
 struct directory_entry {
 	int directory;    /* for openat and similar calls, and mostly for fsync */
@@ -32,8 +33,8 @@ void directory_entry_close(struct directory_entry *entry);
  * Calls `check` of weir_upload_options with what a lookup of the path would find now. Returns its
  * result, -EISDIR for a directory, or an errno. The names must be locked.
  */
-int directory_entry_ask(const struct open_rules *rules, const char *path,
-        int (*check)(void *context, const struct stat *there), void *context);
+int directory_entry_ask(
+        const struct open_rules *rules, const char *path, weir_tree_check_fn *check, void *context);
 
 /* Syncs the directory's names to the disk. Returns 0 or an errno. */
 int directory_entry_sync(const struct directory_entry *entry);
@@ -55,5 +56,26 @@ struct name_lock {
  */
 void name_lock_acquire(struct name_lock *lock, int directory, int other);
 void name_lock_release(const struct name_lock *lock);
+
+/* -- the attributes of a file that is replaced ------------------------------------------------- */
+
+/* The attributes that a new file copies from the regular file that it replaces. */
+struct replaced {
+	struct stat status; /* of the file whose attributes were copied */
+	bool copied;
+};
+
+/*
+ * Gives the file open at `fd` the owner, group, permission bits and extended attributes of the
+ * regular file that has the name now. Does nothing if there is none, or if it is the one that was
+ * copied last. `replaced` is all zero at first. Returns 0 or an errno.
+ */
+int replaced_copy(struct replaced *replaced, const struct directory_entry *entry, int fd);
+
+/*
+ * Makes the time of modification of `fd` later than that of the file that was copied. So the two
+ * never have the same entity-tag. Returns 0 or an errno.
+ */
+int replaced_outdate(const struct replaced *replaced, int fd);
 
 #endif

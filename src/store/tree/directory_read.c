@@ -275,7 +275,7 @@ static bool directory_describe(struct weir_directory *directory,
 	return false;
 }
 
-void directory_point(
+void directory_set_pointers(
         struct weir_directory_entry *entries, size_t count, const struct weir_buffer *texts)
 {
 	const char *text = texts->data;
@@ -324,6 +324,6 @@ size_t directory_read(struct weir_directory *directory)
 	        directory_step(directory, &count))
 		;
 	if (!directory->error)
-		directory_point(directory->entries, count, &directory->texts);
+		directory_set_pointers(directory->entries, count, &directory->texts);
 	return count;
 }

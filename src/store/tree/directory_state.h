@@ -58,8 +58,7 @@ struct weir_directory {
 	bool unfinished;                       /* The batch needs another piece of work. */
 	char *path;                            /* of the options, copied; only with a tree */
 	struct weir_directory_options options; /* sort_max is 0 once it was tried */
-	void (*done)(
-	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
+	weir_directory_batch_fn *done;
 	void *context;
 
 	int error;
@@ -88,7 +87,7 @@ int directory_open_own(struct weir_directory *directory);
 size_t directory_read(struct weir_directory *directory);
 
 /* Sets the pointers of entries. Their texts are in the same order, names before targets. */
-void directory_point(
+void directory_set_pointers(
         struct weir_directory_entry *entries, size_t count, const struct weir_buffer *texts);
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "file_cache.h"
+#include "tree_state.h"
 
 int file_cache_init(struct file_cache *cache, unsigned entries_max, size_t content_max)
 {
@@ -192,10 +192,9 @@ void file_cache_rest(struct file_cache *cache, int64_t before_ms)
 unsigned file_cache_shrink(struct file_cache *cache, unsigned count)
 {
 	unsigned closed = 0;
-	struct weir_list *link = cache->used.next;
-	while (link != &cache->used && closed < count) {
-		struct cache_entry *entry = WEIR_CONTAINER(link, struct cache_entry, used);
-		link = link->next;
+	WEIR_LIST_EACH_SAFE (struct cache_entry, entry, next, &cache->used, used) {
+		if (closed == count)
+			break;
 		if (!entry->file || entry->file->base.references != 1 || entry->file->base.fd < 0)
 			continue;
 		file_cache_drop(cache, entry);

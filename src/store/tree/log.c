@@ -18,7 +18,7 @@ enum {
 struct weir_log {
 	struct weir_loop *loop;
 	char *path;
-	int (*open)(const char *path);
+	weir_log_open_fn *open;
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -96,7 +96,7 @@ static void log_on_time(struct weir_timer *timer)
 		weir_timer_start(log->loop, timer, WRITE_AFTER_MS, log_on_time);
 }
 
-static void log_tell_lost(struct weir_log *log)
+static void log_report_lost(struct weir_log *log)
 {
 	if (log->lost && weir_buffer_format(&log->filling, WEIR_LOG_QUEUE_MAX,
 	                         "# %llu lines were lost here: the disk was too slow\n",
@@ -108,7 +108,7 @@ static void log_tell_lost(struct weir_log *log)
 
 struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
 {
-	log_tell_lost(log);
+	log_report_lost(log);
 	if (log->lost || weir_buffer_reserve(&log->filling, size, WEIR_LOG_QUEUE_MAX) < 0) {
 		log->lost++;
 		return NULL;
@@ -140,7 +140,7 @@ void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, int (*open)(const char *path),
+int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, weir_log_open_fn *open,
         struct weir_log **ret)
 {
 	struct weir_log *log = calloc(1, sizeof *log);
@@ -188,7 +188,7 @@ void weir_log_destroy(struct weir_log *log)
 		weir_loop_turn(log->loop, -1);
 	log_write_all(log->fd, &log->filling);
 	/* There is room for the report now. */
-	log_tell_lost(log);
+	log_report_lost(log);
 	log_write_all(log->fd, &log->filling);
 	close(log->fd);
 	weir_buffer_finish(&log->filling);

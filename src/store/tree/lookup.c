@@ -275,14 +275,14 @@ static void tree_lookup_look_up(
 }
 
 void weir_tree_lookup(struct weir_tree *tree, struct weir_lookup *lookup, const char *path,
-        void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file))
+        weir_lookup_done_fn *done)
 {
 	lookup->done = done;
 	tree_lookup_look_up(tree, lookup, path, false);
 }
 
 void weir_tree_probe(struct weir_tree *tree, struct weir_lookup *lookup, const char *path,
-        void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file))
+        weir_lookup_done_fn *done)
 {
 	lookup->done = done;
 	tree_lookup_look_up(tree, lookup, path, true);

@@ -17,7 +17,7 @@
 #include <weir/list.h>
 
 #include "open_beneath.h"
-#include "stored_file.h"
+#include "tree_state.h"
 
 enum {
 	NS_PER_MS = 1000000,

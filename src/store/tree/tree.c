@@ -1,7 +1,7 @@
 /*
- * The life of a tree, and invalidation of its cache. Opening touches no loop, so that a tree can
- * be opened on one thread and used on another. Leaves out lookups (lookup.c), uploads (upload.c)
- * and changes (change.c).
+ * The life of a tree, its root, and invalidation of its cache. Opening touches no loop, so that a
+ * tree can be opened on one thread and used on another. Leaves out lookups (lookup.c), uploads
+ * (upload.c) and changes (change.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
 
+#include "open_beneath.h"
 #include "tree_state.h"
 
 /* Returns the umask of the process. umask(2) would change it for a moment. 022 without /proc. */
@@ -30,18 +32,28 @@ static mode_t tree_umask_now(void)
 	return mask & 0777;
 }
 
+void weir_tree_options_init(struct weir_tree_options *options)
+{
+	*options = (struct weir_tree_options){
+	        .entries_max = WEIR_TREE_ENTRIES_MAX,
+	        .content_max = WEIR_TREE_CONTENT_MAX,
+	        .content_file_max = WEIR_TREE_CONTENT_FILE_MAX,
+	        .revalidate_ms = WEIR_TREE_REVALIDATE_MS,
+	        .content = true,
+	        .symlinks = true,
+	};
+}
+
 static void tree_apply(struct weir_tree *tree, const struct weir_tree_options *options)
 {
-	unsigned revalidate_ms = options->revalidate_ms;
-	size_t file_max = options->content_file_max;
-	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
-	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
-	tree->rules.content = !options->no_content;
+	tree->revalidate_ms = options->revalidate_ms;
+	tree->rules.content_file_max = options->content_file_max;
+	tree->rules.content = options->content;
 	tree->root_walked = options->root_walked;
 	tree->context = options->context;
 	tree->rules.umask = tree_umask_now();
 	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-	if (options->no_symlinks)
+	if (!options->symlinks)
 		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
 }
 
@@ -54,25 +66,22 @@ static int tree_open_root(struct weir_tree *tree, const char *root)
 int weir_tree_open(struct weir_loop *loop, const char *root,
         const struct weir_tree_options *options, struct weir_tree **ret)
 {
-	static const struct weir_tree_options defaults;
+	struct weir_tree_options defaults;
 	struct weir_tree *tree = calloc(1, sizeof *tree);
 	if (!tree)
 		return -ENOMEM;
-	if (!options)
-		options = &defaults;
+	weir_tree_options_init(&defaults);
+	options = options ? options : &defaults;
 	tree_apply(tree, options);
 	tree->loop = loop;
-	tree->references = 1;
+	local_refcount_init(&tree->references);
 	int error = tree_open_root(tree, root);
 	if (error < 0)
 		goto error_root;
 	tree->path = strdup(root);
-	error = tree->path ? file_cache_init(&tree->cache,
-	                             options->entries_max ? options->entries_max
-	                                                  : WEIR_TREE_ENTRIES_MAX,
-	                             options->content_max ? options->content_max
-	                                                  : WEIR_TREE_CONTENT_MAX)
-	                   : -ENOMEM;
+	error = -ENOMEM;
+	if (tree->path)
+		error = file_cache_init(&tree->cache, options->entries_max, options->content_max);
 	if (error < 0)
 		goto error_cache;
 	*ret = tree;
@@ -93,13 +102,13 @@ void weir_tree_attach(struct weir_tree *tree, struct weir_loop *loop)
 
 struct weir_tree *tree_hold(struct weir_tree *tree)
 {
-	tree->references++;
+	local_refcount_hold(&tree->references);
 	return tree;
 }
 
 void tree_release(struct weir_tree *tree)
 {
-	if (--tree->references)
+	if (!local_refcount_release(&tree->references))
 		return;
 	weir_timer_stop(&tree->timer);
 	file_cache_free(&tree->cache);
@@ -188,4 +197,109 @@ bool tree_sweep_due(struct weir_tree *tree, dev_t device, ino_t inode)
 	tree->swept[tree->swept_next] = (struct swept){device, inode, now_s};
 	tree->swept_next = (tree->swept_next + 1) % TREE_SWEPT;
 	return true;
+}
+
+/* -- the root ---------------------------------------------------------------------------------- */
+
+/*
+ * The root's path may lead to another directory after a rename. The new directory gets the
+ * descriptor of the old one, so that work on the pool sees one of the two. While the path cannot be
+ * walked, the directory that was opened last is served, and the user of the tree is notified.
+ *
+ * Opens the path on the work pool, where the kernel cannot open it without waiting.
+ */
+struct root_look {
+	struct weir_work work;
+	struct weir_tree *tree; /* held */
+	int fd;
+};
+
+static int tree_root_open(const struct weir_tree *tree, uint64_t resolve)
+{
+	return tree_open_beneath(AT_FDCWD, tree->path, O_PATH | O_DIRECTORY, resolve);
+}
+
+static void tree_root_forget_all(struct weir_tree *tree)
+{
+	for (uint64_t i = 0; i <= tree->cache.mask; i++)
+		while (tree->cache.buckets[i])
+			tree_drop(tree, tree->cache.buckets[i]);
+}
+
+/* Descriptors or memory may be short for a moment, while the path is good. */
+static bool tree_root_blames_path(int error)
+{
+	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EINTR &&
+	       error != -EAGAIN;
+}
+
+static void tree_root_notify(struct weir_tree *tree, int error)
+{
+	bool lost = error < 0;
+	if (lost == tree->root_lost || (lost && !tree_root_blames_path(error)))
+		return;
+	tree->root_lost = lost;
+	if (tree->root_walked)
+		tree->root_walked(tree->context, error);
+}
+
+/* Takes over the descriptor. After an error the old root stays. */
+static bool tree_root_adopt(struct weir_tree *tree, int fd)
+{
+	struct stat old, found;
+	tree_root_notify(tree, fd < 0 ? fd : 0);
+	if (fd < 0)
+		return false;
+	bool differs = fstat(tree->rules.root, &old) == 0 && fstat(fd, &found) == 0 &&
+	               (old.st_ino != found.st_ino || old.st_dev != found.st_dev);
+	differs = differs && dup3(fd, tree->rules.root, O_CLOEXEC) >= 0;
+	if (differs)
+		tree_root_forget_all(tree);
+	close(fd);
+	return differs;
+}
+
+static void tree_root_look_run(struct weir_work *work)
+{
+	struct root_look *look = WEIR_CONTAINER(work, struct root_look, work);
+	look->fd = tree_root_open(look->tree, 0);
+}
+
+static void tree_root_look_done(struct weir_work *work)
+{
+	struct root_look *look = WEIR_CONTAINER(work, struct root_look, work);
+	look->tree->look = NULL;
+	tree_root_adopt(look->tree, look->fd);
+	tree_release(look->tree);
+	free(look);
+}
+
+/* If there is no memory or too much work waits, the next lookup tries again. */
+static void tree_root_look_start(struct weir_tree *tree)
+{
+	struct root_look *look = calloc(1, sizeof *look);
+	if (!look)
+		return;
+	look->tree = tree_hold(tree);
+	if (weir_work_submit(tree->loop, &look->work, tree_root_look_run, tree_root_look_done) ==
+	        0) {
+		tree->look = look;
+		return;
+	}
+	tree_release(tree);
+	free(look);
+}
+
+bool tree_root_follow(struct weir_tree *tree)
+{
+	int64_t now_ms = weir_loop_now_ms(tree->loop);
+	if (tree->look || now_ms - tree->root_seen_ms < tree->revalidate_ms)
+		return false;
+	tree->root_seen_ms = now_ms;
+	int fd = tree_root_open(tree, RESOLVE_CACHED);
+	/* Linux before 5.12 does not know RESOLVE_CACHED. */
+	if (fd != -EAGAIN && fd != -EINVAL)
+		return tree_root_adopt(tree, fd);
+	tree_root_look_start(tree);
+	return false;
 }

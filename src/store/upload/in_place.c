@@ -11,14 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "temporary.h"
+#include "upload_state.h"
 
 enum {
 	RACES_MAX = 8 /* removals of the file between two calls that are tolerated */
 };
 
 /* Makes or opens the file. Returns the descriptor or an errno. */
-static int upload_in_place_open_or_make(struct temporary *temporary, bool must_not_exist)
+static int in_place_open_or_make(struct temporary *temporary, bool must_not_exist)
 {
 	const struct directory_entry *entry = &temporary->entry;
 	int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -38,7 +38,7 @@ static int upload_in_place_open_or_make(struct temporary *temporary, bool must_n
 }
 
 /* Locks the file and cuts it off at the offset. */
-static int upload_in_place_prepare(struct temporary *temporary, const struct open_rules *rules,
+static int in_place_prepare(struct temporary *temporary, const struct open_rules *rules,
         const struct weir_upload_options *options)
 {
 	struct stat status;
@@ -64,8 +64,8 @@ static int upload_in_place_prepare(struct temporary *temporary, const struct ope
 	return 0;
 }
 
-int file_in_place_open(struct temporary *temporary, const struct open_rules *rules,
-        const char *path, const struct weir_upload_options *options)
+int in_place_open(struct temporary *temporary, const struct open_rules *rules, const char *path,
+        const struct weir_upload_options *options)
 {
 	*temporary = (struct temporary){.fd = -1};
 	int error = directory_entry_open(rules, path, &temporary->entry);
@@ -73,22 +73,22 @@ int file_in_place_open(struct temporary *temporary, const struct open_rules *rul
 		temporary->entry.directory = -1;
 		return error;
 	}
-	int fd = upload_in_place_open_or_make(temporary, options->must_not_exist);
+	int fd = in_place_open_or_make(temporary, options->must_not_exist);
 	if (fd >= 0) {
 		temporary->fd = fd;
-		error = upload_in_place_prepare(temporary, rules, options);
+		error = in_place_prepare(temporary, rules, options);
 	} else {
 		error = fd;
 	}
 	if (error < 0) {
 		/* Another upload may be writing to it, so it is not cut off. */
 		temporary->published = !temporary->created;
-		file_in_place_close(temporary);
+		in_place_close(temporary);
 	}
 	return error;
 }
 
-int file_in_place_publish(struct temporary *temporary, bool *ret_created)
+int in_place_publish(struct temporary *temporary, bool *ret_created)
 {
 	int error = fsync(temporary->fd) < 0 ? -errno : 0;
 	if (error == 0 && temporary->created)
@@ -101,7 +101,7 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 }
 
 /* Removes the file, unless the name belongs to another file by now. */
-static void upload_in_place_remove_own(const struct temporary *temporary)
+static void in_place_remove_own(const struct temporary *temporary)
 {
 	struct stat own, named;
 	const struct directory_entry *entry = &temporary->entry;
@@ -112,11 +112,11 @@ static void upload_in_place_remove_own(const struct temporary *temporary)
 }
 
 /* If restoring fails, the bytes that came stay, as after a crash. */
-void file_in_place_close(struct temporary *temporary)
+void in_place_close(struct temporary *temporary)
 {
 	if (temporary->fd >= 0 && !temporary->published) {
 		if (temporary->created)
-			upload_in_place_remove_own(temporary);
+			in_place_remove_own(temporary);
 		else if (ftruncate(temporary->fd, (off_t)temporary->before) == 0)
 			fsync(temporary->fd);
 	}

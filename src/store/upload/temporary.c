@@ -18,19 +18,56 @@
 
 #include <weir/limits.h>
 
+#include "directory_entry.h"
 #include "unnamed.h"
-#include "replaced.h"
-#include "temporary.h"
+#include "helper.h"
+#include "upload_state.h"
 
 enum {
 	NAMES_TRIED = 8,
 	WRITEBACK_MIN =
 	        8 * 1024 * 1024, /* so that the final fsync of a large file has little left to do */
 	SWEEP_MAX = 100000,      /* entries of a directory */
-	HEX_DIGITS = 16
+	HEX_DIGITS = 16,
+	PROC_PATH = 32
 };
 
 static const char prefix[] = ".weir-";
+
+/* -- unnamed files ----------------------------------------------------------------------------- */
+
+/*
+ * Naming an unnamed file by its descriptor alone takes a privilege, or Linux 6.10. Naming it
+ * by /proc takes /proc, and more time, so it is tried second; but /proc must be there.
+ */
+static void unnamed_proc_path(char *path, int fd)
+{
+	snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
+}
+
+int unnamed_open(int directory)
+{
+	char path[PROC_PATH];
+	int fd = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	unnamed_proc_path(path, fd);
+	if (access(path, F_OK) == 0)
+		return fd;
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+int unnamed_link(int fd, int directory, const char *name)
+{
+	char path[PROC_PATH];
+	if (linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	unnamed_proc_path(path, fd);
+	return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
@@ -110,10 +147,8 @@ static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 	uint64_t need = temporary->size + coming, ahead = temporary->size;
 	if (need <= temporary->reserved || need > temporary->expected)
 		return 0;
-	if (ahead < WEIR_UPLOAD_RESERVE_MIN)
-		ahead = WEIR_UPLOAD_RESERVE_MIN;
-	if (ahead > WEIR_UPLOAD_RESERVE_MAX)
-		ahead = WEIR_UPLOAD_RESERVE_MAX;
+	ahead = max_of(ahead, (uint64_t)WEIR_UPLOAD_RESERVE_MIN);
+	ahead = min_of(ahead, (uint64_t)WEIR_UPLOAD_RESERVE_MAX);
 	uint64_t to = temporary->expected - need < ahead ? temporary->expected : need + ahead;
 	int error = temporary_reserve(temporary->fd, temporary->reserved, to);
 	if (error == -ENOSPC && to > need) {

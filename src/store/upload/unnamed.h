@@ -1,6 +1,6 @@
-/* Unnamed files (O_TMPFILE), which are invisible until they get a name. */
-#ifndef WEIR_NAMELESS_H
-#define WEIR_NAMELESS_H
+/* Unnamed files (O_TMPFILE), which are invisible until they get a name: in temporary.c. */
+#ifndef WEIR_UNNAMED_H
+#define WEIR_UNNAMED_H
 
 /*
  * Opens an unnamed file in the directory, for writing. Returns the descriptor; -EOPNOTSUPP,

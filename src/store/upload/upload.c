@@ -30,7 +30,7 @@ static void upload_run_open(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	int (*open)(struct temporary *, const struct open_rules *, const char *,
 	        const struct weir_upload_options *) =
-	        upload->options.in_place ? file_in_place_open : temporary_open;
+	        upload->options.in_place ? in_place_open : temporary_open;
 	upload->result =
 	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
@@ -45,7 +45,7 @@ static void upload_close_source(struct weir_upload *upload)
 static void upload_close_file(struct weir_upload *upload)
 {
 	if (upload->options.in_place)
-		file_in_place_close(&upload->temporary);
+		in_place_close(&upload->temporary);
 	else
 		temporary_close(&upload->temporary);
 }
@@ -99,7 +99,7 @@ static void upload_run_commit(struct weir_work *work)
 		        upload->path, &upload->options, &upload->created);
 		return;
 	}
-	upload->result = file_in_place_publish(&upload->temporary, &upload->created);
+	upload->result = in_place_publish(&upload->temporary, &upload->created);
 	/* Unlocks the file, so that done() may begin another upload into it. */
 	upload_close_file(upload);
 }
@@ -286,9 +286,14 @@ static void upload_on_step(struct weir_work *work)
 
 /* -- for the caller ---------------------------------------------------------------------------- */
 
+void weir_upload_options_init(struct weir_upload_options *options)
+{
+	*options = (struct weir_upload_options){.size_max = 0};
+}
+
 int weir_upload_begin(struct weir_tree *tree, const char *path,
-        const struct weir_upload_options *options, void (*ready)(void *context, int error),
-        void *context, struct weir_upload **ret)
+        const struct weir_upload_options *options, weir_upload_ready_fn *ready, void *context,
+        struct weir_upload **ret)
 {
 	int error = directory_entry_check(path);
 	if (error < 0)
@@ -335,8 +340,7 @@ int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 	return upload->full ? WEIR_UPLOAD_FULL : 0;
 }
 
-void weir_upload_set_source(struct weir_upload *upload, int source,
-        void (*spliced)(void *context, uint64_t size, int end))
+void weir_upload_set_source(struct weir_upload *upload, int source, weir_upload_spliced_fn *spliced)
 {
 	upload->source = source;
 	upload->on_spliced = spliced;
@@ -360,8 +364,7 @@ static void upload_on_commit(struct weir_task *task)
 	upload_advance(WEIR_CONTAINER(task, struct weir_upload, task));
 }
 
-void weir_upload_commit(struct weir_upload *upload,
-        void (*done)(void *context, int error, bool created), void *context)
+void weir_upload_commit(struct weir_upload *upload, weir_upload_done_fn *done, void *context)
 {
 	upload->request = UPLOAD_COMMIT;
 	upload->done = done;

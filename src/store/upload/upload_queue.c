@@ -11,6 +11,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "helper.h"
 #include "upload_state.h"
 
 uint64_t upload_max(const struct weir_upload *upload)
@@ -54,8 +55,8 @@ static struct upload_chunk *upload_queue_chunk_with_room(struct weir_upload *upl
 	if (chunk && chunk->size < chunk->capacity)
 		return chunk;
 	size_t capacity = UPLOAD_CHUNK;
-	if (upload->options.size_known && upload->options.size < capacity)
-		capacity = (size_t)upload->options.size;
+	if (upload->options.size_known)
+		capacity = (size_t)min_of((uint64_t)capacity, upload->options.size);
 	chunk = upload_queue_new_chunk(upload, capacity);
 	if (!chunk)
 		return NULL;
@@ -77,9 +78,7 @@ int upload_queue_put(struct weir_upload *upload, struct weir_span bytes)
 		struct upload_chunk *chunk = upload_queue_chunk_with_room(upload);
 		if (!chunk)
 			return -ENOMEM;
-		size_t size = chunk->capacity - chunk->size;
-		if (size > bytes.size)
-			size = bytes.size;
+		size_t size = min_of(chunk->capacity - chunk->size, bytes.size);
 		memcpy(chunk->data + chunk->size, bytes.data, size);
 		chunk->size += size;
 		upload->size += size;

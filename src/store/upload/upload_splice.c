@@ -14,7 +14,8 @@
 
 #include <weir/limits.h>
 
-#include "temporary.h"
+#include "helper.h"
+#include "upload_state.h"
 
 /*
  * The page cache allocates memory in pieces as large as a write. Pieces above WRITE_SIZE save a
@@ -26,11 +27,6 @@ enum {
 	WRITE_SIZE = 128 * 1024,
 	COPY_SIZE = WRITE_SIZE
 };
-
-static size_t upload_splice_smaller(uint64_t left, size_t most)
-{
-	return left < most ? (size_t)left : most;
-}
 
 /* Returns true if nothing came, and notes why. */
 static bool upload_splice_ended(ssize_t got, struct spliced *spliced)
@@ -49,7 +45,7 @@ static bool upload_splice_ended(ssize_t got, struct spliced *spliced)
 static int upload_splice_copy(struct temporary *temporary, int from, char *buffer, size_t size)
 {
 	for (ssize_t got; size; size -= (size_t)got) {
-		got = read(from, buffer, upload_splice_smaller(size, COPY_SIZE));
+		got = read(from, buffer, min_of(size, (size_t)COPY_SIZE));
 		if (got <= 0)
 			return got < 0 ? -errno : -EIO;
 		struct iovec piece = {buffer, (size_t)got};
@@ -66,8 +62,8 @@ static int upload_splice_copy_all(
 	char *buffer = malloc(COPY_SIZE);
 	int error = buffer ? 0 : -ENOMEM;
 	while (error == 0 && spliced->size < most) {
-		ssize_t got = recv(
-		        socket, buffer, upload_splice_smaller(most - spliced->size, COPY_SIZE), 0);
+		ssize_t got = recv(socket, buffer,
+		        (size_t)min_of(most - spliced->size, (uint64_t)COPY_SIZE), 0);
 		if (upload_splice_ended(got, spliced))
 			break;
 		spliced->size += (uint64_t)got;
@@ -85,7 +81,7 @@ static int upload_splice_drain(struct temporary *temporary, int pipe, size_t siz
 	while (size) {
 		loff_t at = (loff_t)temporary->size;
 		ssize_t put = splice(pipe, NULL, temporary->fd, &at,
-		        upload_splice_smaller(size, WRITE_SIZE), SPLICE_F_MOVE);
+		        min_of(size, (size_t)WRITE_SIZE), SPLICE_F_MOVE);
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0 && errno == EINVAL) {
@@ -110,7 +106,7 @@ static int upload_splice_all(struct temporary *temporary, int socket, const int 
 	int error = 0;
 	while (error == 0 && spliced->size < most) {
 		ssize_t got = splice(socket, NULL, pipe[1], NULL,
-		        upload_splice_smaller(most - spliced->size, PIPE_SIZE),
+		        (size_t)min_of(most - spliced->size, (uint64_t)PIPE_SIZE),
 		        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (upload_splice_ended(got, spliced))
 			break;
@@ -124,8 +120,7 @@ int temporary_splice(struct temporary *temporary, int socket, uint64_t most, str
 {
 	int pipe[2];
 	*ret = (struct spliced){0};
-	if (most > WEIR_UPLOAD_SPLICE_MAX)
-		most = WEIR_UPLOAD_SPLICE_MAX;
+	most = min_of(most, (uint64_t)WEIR_UPLOAD_SPLICE_MAX);
 	if (pipe2(pipe, O_CLOEXEC) < 0)
 		return upload_splice_copy_all(temporary, socket, most, ret);
 	/* A user with many pipes may not enlarge them; then it takes more calls. */

@@ -15,7 +15,6 @@
 
 #include "helper.h"
 #include "users_state.h"
-#include "refcount.h"
 
 enum {
 	DES_SIZE = 13,
@@ -24,7 +23,7 @@ enum {
 
 struct users_parser {
 	struct weir_users *users;
-	void (*report)(void *context, unsigned line, const char *text);
+	weir_users_report_fn *report;
 	void *context;
 	unsigned line;
 	int error;
@@ -200,8 +199,7 @@ static int users_make_buckets(struct weir_users *users)
 }
 
 /* Takes over the text, also on failure. */
-static int users_make(struct weir_buffer *text,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
+static int users_make(struct weir_buffer *text, weir_users_report_fn *report, void *context,
         struct weir_users **ret)
 {
 	struct weir_users *users = calloc(1, sizeof *users);
@@ -228,18 +226,16 @@ static int users_make(struct weir_buffer *text,
 	return parser.error;
 }
 
-int weir_users_parse(struct weir_span text,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_users **ret)
+int weir_users_parse(
+        struct weir_span text, weir_users_report_fn *report, void *context, struct weir_users **ret)
 {
 	struct weir_buffer copy = {0};
 	int error = weir_buffer_append(&copy, text.data, text.size, WEIR_USERS_FILE_MAX);
 	return error < 0 ? error : users_make(&copy, report, context, ret);
 }
 
-int weir_users_load(const char *path,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_users **ret)
+int weir_users_load(
+        const char *path, weir_users_report_fn *report, void *context, struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
 	int error = file_read_path(path, WEIR_USERS_FILE_MAX, &text);

@@ -96,17 +96,17 @@ static bool users_check_is_verified(
 static void users_check_remember(struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
 {
 	pthread_mutex_lock(&users->lock);
-	struct verified *state = &users->verified[0];
+	struct verified *oldest = &users->verified[0];
 	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
 		struct verified *verified = &users->verified[i];
 		if (users_check_same_digest(verified, digest)) {
-			state = verified;
+			oldest = verified;
 			break;
 		}
-		if (verified->until_ms < state->until_ms)
-			state = verified;
+		if (verified->until_ms < oldest->until_ms)
+			oldest = verified;
 	}
-	*state = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
+	*oldest = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
 	pthread_mutex_unlock(&users->lock);
 }
 
@@ -146,18 +146,12 @@ static int users_check_judge(struct weir_check_job *job)
 
 /* -- the gate: all of it with the lock --------------------------------------------------------- */
 
-static struct weir_check_job *users_check_gate_job(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct weir_check_job, link);
-}
-
 static unsigned users_check_gate_count(
         struct weir_list *list, const uint8_t network[16], bool running)
 {
 	unsigned count = 0;
-	for (struct weir_list *link = list->next; link != list; link = link->next)
-		count += memcmp(users_check_gate_job(link)->network, network, 16) == 0 &&
-		         users_check_gate_job(link)->running >= running;
+	WEIR_LIST_EACH (const struct weir_check_job, job, list, link)
+		count += memcmp(job->network, network, 16) == 0 && job->running >= running;
 	return count;
 }
 
@@ -183,8 +177,7 @@ static struct weir_check_job *users_check_gate_next(void)
 {
 	struct weir_check_job *best = NULL;
 	unsigned least = 0;
-	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
-		struct weir_check_job *job = users_check_gate_job(link);
+	WEIR_LIST_EACH (struct weir_check_job, job, &gate.waiting, link) {
 		unsigned running = users_check_gate_count(&gate.started, job->network, true);
 		if (best && (job->suspect > best->suspect ||
 		                    (job->suspect == best->suspect && running >= least)))
@@ -203,8 +196,7 @@ static struct weir_check_job *users_check_gate_victim(const struct weir_check_jo
 {
 	struct weir_check_job *worst = NULL;
 	unsigned most = 0, own = users_check_gate_share(job);
-	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
-		struct weir_check_job *other = users_check_gate_job(link);
+	WEIR_LIST_EACH (struct weir_check_job, other, &gate.waiting, link) {
 		unsigned share = users_check_gate_share(other);
 		bool may = other->suspect > job->suspect ||
 		           (other->suspect == job->suspect && share > own + 1);
@@ -303,7 +295,7 @@ static void users_check_start_posted(struct weir_task *task)
 static const char *users_check_hash_of_another(
         const struct weir_users *users, struct weir_span name)
 {
-	static const char none[] = "$6$nobody.without_client$";
+	static const char none[] = "$6$nobody$";
 	const struct user *table = users_table(users);
 	size_t count = weir_users_count(users);
 	uint64_t at = siphash_13(&users->key, name.data, name.size);
@@ -389,7 +381,7 @@ static bool users_check_impossible(struct weir_span name, struct weir_span passw
 
 void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
-        struct weir_span password, void (*done)(struct weir_check *check, int error))
+        struct weir_span password, weir_check_done_fn *done)
 {
 	uint64_t digest[2];
 	check->job = NULL;
@@ -422,8 +414,7 @@ void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
 }
 
 void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
-        struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_check *check, int error))
+        struct weir_span name, struct weir_span password, weir_check_done_fn *done)
 {
 	weir_users_check_for(users, loop, check, NULL, name, password, done);
 }

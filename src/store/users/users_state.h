@@ -10,8 +10,8 @@
 #include <weir/limits.h>
 #include <weir/users.h>
 
-#include "siphash.h"
 #include "refcount.h"
+#include "siphash.h"
 
 /* Spans of the snapshot's text; `hash` ends in a NUL. */
 struct user {
