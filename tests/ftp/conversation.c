@@ -1,7 +1,7 @@
 /* The control connection: every verb, what is refused, pipelining, and bytes one by one. */
 #include "allocation.h"
 #include "site.h"
-#include "options.h"
+#include "make_options.h"
 
 #include <weir/peers.h>
 

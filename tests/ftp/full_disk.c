@@ -2,7 +2,7 @@
 #include "site.h"
 
 #include "own_mounts.h"
-#include "options.h"
+#include "make_options.h"
 
 static bool says(const char *reply, const char *beginning)
 {

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "allocation.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_ftp_options writable(void)
 {

@@ -17,7 +17,7 @@
 #include "allocation.h"
 #include "web.h"
 #include "with_loop.h"
-#include "options.h"
+#include "make_options.h"
 
 #define GET "GET /in/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 #define ALICE "Authorization: Basic YWxpY2U6d29uZGVy\r\n" /* alice:wonder */

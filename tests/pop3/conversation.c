@@ -8,7 +8,7 @@
 
 #include "allocation.h"
 #include "clock.h"
-#include "options.h"
+#include "make_options.h"
 
 #define HEAD "From: a@example.org\r\nSubject: one\r\n\r\n"
 

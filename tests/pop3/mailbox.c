@@ -1,6 +1,6 @@
 /* See the header. */
 #include "mailbox.h"
-#include "options.h"
+#include "make_options.h"
 
 #include <crypt.h>
 #include <ftw.h>

@@ -5,7 +5,7 @@
 
 #include "certificate.h"
 #include "secret.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_tls *tls;
 static SSL_CTX *context;

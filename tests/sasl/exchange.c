@@ -18,7 +18,7 @@
 #include <weir/sasl.h>
 
 #include "allocation.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_loop *loop;
 static struct weir_users *users;

@@ -12,7 +12,7 @@
 #include <weir/sasl_guard.h>
 
 #include "allocation.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_guard *guard;
 

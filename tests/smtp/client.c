@@ -22,7 +22,7 @@
 #include "clock.h"
 #include "host.h"
 #include "peer.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_loop *loop;
 static struct host host;

@@ -15,7 +15,7 @@
 #include "certificate.h"
 #include "host.h"
 #include "peer.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_loop *loop;
 static struct host host;

@@ -13,7 +13,7 @@
 
 #include "host.h"
 #include "peer.h"
-#include "options.h"
+#include "make_options.h"
 
 struct visit {
 	struct host *host;

@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "host.h"
 #include "peer.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_mail_queue *queue;
 static struct weir_smtp_relay *relay;

@@ -1,5 +1,5 @@
 #include "talk.h"
-#include "options.h"
+#include "make_options.h"
 
 struct talk talk;
 

@@ -13,7 +13,7 @@
 
 #include "allocation.h"
 #include "mail_queue_state.h"
-#include "options.h"
+#include "make_options.h"
 
 static struct weir_mail_queue *queue;
 

@@ -17,7 +17,7 @@
 #include <weir/users.h>
 
 #include "allocation.h"
-#include "options.h"
+#include "make_options.h"
 
 static const char *const domains[] = {"example.org", "Example.NET", NULL};
 static struct weir_users *users;

@@ -1,6 +1,6 @@
 /* Properties of mailboxes of every kind; each test runs over both. */
 #include "mail.h"
-#include "options.h"
+#include "make_options.h"
 
 #include "allocation.h"
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "mail.h"
-#include "options.h"
+#include "make_options.h"
 
 enum {
 	THREADS = 3,

@@ -3,7 +3,7 @@
  * The system calls that can fail are defined by the test, in front of the C library.
  */
 #include "mail.h"
-#include "options.h"
+#include "make_options.h"
 
 #include <stdatomic.h>
 #include <sys/file.h>

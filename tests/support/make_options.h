@@ -3,8 +3,8 @@
  *
  *   start_server(OPTIONS(weir_ftp_options, o.rules.writable = true, o.rules.hidden = true));
  */
-#ifndef WEIR_TESTS_OPTIONS_H
-#define WEIR_TESTS_OPTIONS_H
+#ifndef WEIR_TESTS_MAKE_OPTIONS_H
+#define WEIR_TESTS_MAKE_OPTIONS_H
 
 #define OPTIONS(type, ...)                                                                         \
 	__extension__({                                                                            \
