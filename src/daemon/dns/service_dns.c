@@ -136,16 +136,6 @@ static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 	return (unsigned)((replies + workers - 1) / workers);
 }
 
-static struct weir_listener service_dns_listener_of(
-        const struct service_options *options, const struct config_dns *dns)
-{
-	struct weir_listener listener = options->listener;
-	listener.bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
-	listener.bounds.replies_max = WEIR_DNS_REPLIES_MAX;
-	listener.peers = dns->peers;
-	return listener;
-}
-
 static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 {
 	struct dns_service *server = context;
@@ -187,7 +177,9 @@ static int service_dns_open_server(const struct service_options *options, void *
 	server->options = *options;
 	struct weir_dns_options made;
 	weir_dns_options_init(&made);
-	made.listener = service_dns_listener_of(options, dns);
+	service_set_listener(options, &made.listener);
+	made.listener.bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
+	made.listener.peers = dns->peers;
 	made.zones = dns_shared_zones(options->dns);
 	made.responder = config_dns_responder(dns);
 	made.rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers);

@@ -196,7 +196,7 @@ static int service_ftp_open_server(const struct service_options *options, void *
 	server->options = *options;
 	struct weir_ftp_options ftp;
 	weir_ftp_options_init(&ftp);
-	ftp.listener = options->listener;
+	service_set_listener(options, &ftp.listener);
 	ftp.tree = service_ftp_claim_tree(state);
 	service_ftp_set_rules(config, options->listener.tls, &ftp.rules);
 	ftp.guard = options->guard;

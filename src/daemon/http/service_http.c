@@ -53,7 +53,7 @@ static int service_http_open_server(const struct service_options *options, void 
 	struct http_service *server = calloc(1, sizeof *server);
 	struct weir_http_options http;
 	weir_http_options_init(&http);
-	http.listener = options->listener;
+	service_set_listener(options, &http.listener);
 	http.listener.peers = sites_config(options->state)->http_peers;
 	http.log = options->log;
 	int error = server ? sites_join(options->state, options) : -ENOMEM;

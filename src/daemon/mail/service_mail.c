@@ -133,7 +133,7 @@ static void mail_server_set_listener(
         const struct mail_server *server, struct weir_listener *listener)
 {
 	const struct weir_bounds of_protocol = listener->bounds;
-	*listener = server->options.listener;
+	service_set_listener(&server->options, listener);
 	listener->peers = server->shared->peers;
 	listener->bounds.idle_ms = of_protocol.idle_ms;
 	listener->bounds.request_ms = of_protocol.request_ms;

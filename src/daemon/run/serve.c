@@ -66,6 +66,7 @@ struct daemon {
 
 /* -- serving a configuration ------------------------------------------------------------------- */
 
+/* idle_ms and replies_max are 0 if they are not configured: see service_set_listener. */
 static struct weir_bounds serve_bounds_of(
         const struct config *config, struct weir_permits *permits, struct budget budget)
 {

@@ -9,6 +9,7 @@
 #include <weir/smtp.h>
 #include <weir/users.h>
 
+#include "helper.h"
 #include "service.h"
 #include "service_dns.h"
 #include "service_ftp.h"
@@ -132,6 +133,15 @@ void service_states_unload(struct service_states *states)
 }
 
 /* -- helpers ----------------------------------------------------------------------------------- */
+
+void service_set_listener(const struct service_options *options, struct weir_listener *listener)
+{
+	const struct weir_bounds of_protocol = listener->bounds;
+	struct weir_bounds *bounds = &listener->bounds;
+	*listener = options->listener;
+	bounds->idle_ms = or_default(bounds->idle_ms, of_protocol.idle_ms);
+	bounds->replies_max = or_default(bounds->replies_max, of_protocol.replies_max);
+}
 
 const char *service_example_user(const struct weir_users *users, char text[SERVICE_USER_SIZE])
 {

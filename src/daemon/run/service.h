@@ -67,7 +67,10 @@ bool listeners_include_tls(const struct config *config);
 struct service_options {
 	struct weir_loop *loop;
 	const struct listener_type *type;
-	/* `tls` is NULL for types that do not use it; the service sets `peers`. */
+	/*
+	 * For service_set_listener. `tls` is NULL for types that do not use it; the service sets
+	 * `peers`.
+	 */
 	struct weir_listener listener;
 	void *state;                  /* borrowed: the server takes references of its own */
 	struct weir_log *log;         /* outlives the server; NULL: none */
@@ -77,6 +80,12 @@ struct service_options {
 	struct forwarding *forwarding; /* of the worker; outlives the server */
 	unsigned workers;              /* how many there are */
 };
+
+/*
+ * Sets the listener of a protocol's options, which were initialised. The bounds that the
+ * configuration leaves to the protocol, idle_ms and replies_max, are 0 in `options` and stay.
+ */
+void service_set_listener(const struct service_options *options, struct weir_listener *listener);
 
 /*
  * For print_commands: stores the first user who can log in, or "USER" if there is none, in `text`,
