@@ -52,8 +52,8 @@ struct weir_datagrams_options {
 	 */
 	int (*open_socket)(void *context, int type);
 	void *socket_context;
-	size_t receive_max;          /* bytes of a received datagram */
-	size_t reply_max;            /* bytes of a reply; 0: answer() never replies */
+	size_t receive_max; /* bytes of a received datagram */
+	size_t reply_max;   /* bytes of a reply; 0: answer() never replies */
 	/*
 	 * Handles a datagram, which is valid during the call. Writes a reply of at most `room`
 	 * bytes and returns its size, or returns 0 for no reply. Must not destroy the socket.

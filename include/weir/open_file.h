@@ -12,8 +12,8 @@ WEIR_C_BEGIN
 
 /*
  * Has `open_file` open these files from now on; NULL: open(2) does. It returns a descriptor at the
- * beginning of the file, which the library closes, or a negative errno. Any thread may call it. Call
- * weir_set_file_opener before other threads run.
+ * beginning of the file, which the library closes, or a negative errno. Any thread may call it.
+ * Call weir_set_file_opener before other threads run.
  */
 WEIR_API void weir_set_file_opener(int (*open_file)(const char *path));
 

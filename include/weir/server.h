@@ -89,9 +89,8 @@ WEIR_API void weir_server_each(struct weir_server *server,
         bool (*visit)(void *context, struct weir_channel *channel), void *context);
 
 /*
- * Stops listening. Connections that wait in the kernel are left to another process that has the socket,
- * or are reset if none has. Channels go on, and weir_channel_draining is
- * true for them.
+ * Stops listening. Connections that wait in the kernel are left to another process that has the
+ * socket, or are reset if none has. Channels go on, and weir_channel_draining is true for them.
  */
 WEIR_API void weir_server_retire(struct weir_server *server);
 

@@ -1,6 +1,6 @@
 /*
- * Configurations in the master. Invariant: either the old configuration and its sockets are in effect
- * or the new ones, and what the other one alone needs is closed.
+ * Configurations in the master. Invariant: either the old configuration and its sockets are in
+ * effect or the new ones, and what the other one alone needs is closed.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -96,7 +96,8 @@ static struct config *change_read(struct master *master, struct grants *table)
 	return NULL;
 }
 
-static int change_open(struct master *master, struct config *config, struct grants *table, bool banner)
+static int change_open(
+        struct master *master, struct config *config, struct grants *table, bool banner)
 {
 	struct change *change = &master->change;
 	int error = change_choose_user(config);
