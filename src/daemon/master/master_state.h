@@ -9,7 +9,7 @@
 #include "process.h"
 
 /* A configuration that is tried: of the start, of a reload or of an upgrade. */
-struct change {
+struct master_change {
 	bool active;
 	struct config *config;
 	struct listening listening;
@@ -22,7 +22,7 @@ struct master {
 	struct weir_signals signals;
 	struct config *config; /* in effect; the files that it names are not loaded */
 	struct listening listening;
-	struct change change;
+	struct master_change change;
 	struct process *server;   /* serves, or will; NULL between a crash and the restart */
 	struct process *starting; /* replaces the server when it is ready; or NULL */
 	struct process *old;      /* drains; or NULL */

@@ -1,7 +1,7 @@
 /*
  * Upgrades: another version of the program takes over, without closing a listener.
  *
- *   1. The new program is tried in a child process (@probe): it starts, and reads the configuration.
+ *   1. The new program is tried in a child process: it starts, and reads the configuration.
  *   2. This process executes it: the process id, the sockets and the server process stay.
  *   3. The new master starts a server process. When that is ready, the old one drains.
  *
