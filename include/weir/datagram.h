@@ -53,9 +53,9 @@ typedef size_t weir_datagram_answer_fn(
 
 /* Begin with weir_datagrams_options_init. */
 struct weir_datagrams_options {
-	struct weir_address address; /* port 0: any; see weir_datagrams_address */
-	bool shared;                 /* SO_REUSEPORT: one socket on each of several loops */
-	weir_open_socket_fn *open_socket; /* called with socket_context; NULL: a socket is made */
+	struct weir_address address;      /* port 0: any; see weir_datagrams_address */
+	bool shared;                      /* SO_REUSEPORT: one socket on each of several loops */
+	weir_open_socket_fn *open_socket; /* of socket_context; NULL: a socket is made */
 	void *socket_context;
 	size_t receive_max; /* bytes of a received datagram; WEIR_DATAGRAM_MAX */
 	size_t reply_max;   /* bytes of a reply; WEIR_DATAGRAM_MAX; 0: none is sent */

@@ -78,8 +78,8 @@ struct weir_mail_queue_options {
 	unsigned messages_max; /* WEIR_QUEUE_MESSAGES_MAX */
 	/*
 	 * Opens a queue that another process still serves: the sink stores messages, which wait for
-	 * weir_mail_queue_take_over. No other process may store messages meanwhile, but the one that
-	 * serves.
+	 * weir_mail_queue_take_over. No other process may store messages meanwhile, but the one
+	 * that serves.
 	 */
 	bool successor;
 };
@@ -106,8 +106,8 @@ WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
  * still does; or another negative errno, as weir_mail_queue_open. Call it before
  * weir_mail_queue_listen.
  */
-WEIR_API int weir_mail_queue_take_over(struct weir_mail_queue *queue,
-        weir_mail_queue_report_fn *report, void *context);
+WEIR_API int weir_mail_queue_take_over(
+        struct weir_mail_queue *queue, weir_mail_queue_report_fn *report, void *context);
 
 /*
  * Closes a queue. No delivery may be open, and no message claimed. Deliveries that were aborted may

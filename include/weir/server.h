@@ -34,8 +34,8 @@ typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, 
 
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
-	struct weir_address address; /* port 0: any free port; see weir_server_address */
-	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	struct weir_address address;      /* port 0: any free port; see weir_server_address */
+	bool shared;                      /* SO_REUSEPORT: one server on each of several loops */
 	weir_open_socket_fn *open_socket; /* NULL: the server makes its own */
 	struct weir_bounds bounds;
 	/*
@@ -111,9 +111,8 @@ WEIR_API void weir_server_each(
 typedef void weir_drained_fn(void *context);
 
 /*
- * Stops listening. Connections that wait in the kernel are left to another process that has the socket,
- * or are reset if none has. Channels go on, and weir_channel_draining is
- * true for them.
+ * Stops listening. Connections that wait in the kernel are left to another process that has the
+ * socket, or are reset if none has. Channels go on, and weir_channel_draining is true for them.
  */
 WEIR_API void weir_server_retire(struct weir_server *server);
 

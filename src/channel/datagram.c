@@ -198,7 +198,8 @@ static int datagram_set_options(int fd, const struct weir_datagrams_options *opt
 		return -errno;
 	if (v6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof omit);
-		if (own && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on) < 0)
+		if (own &&
+		        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on) < 0)
 			return -errno;
 	}
 	if (any && setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
@@ -211,10 +212,9 @@ static int datagram_open_socket(
         const struct weir_datagrams_options *options, bool any, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
-	int fd = options->open_socket
-	                 ? options->open_socket(options->socket_context, SOCK_DGRAM)
-	                 : socket(options->address.any.sa_family,
-	                           SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = options->open_socket ? options->open_socket(options->socket_context, SOCK_DGRAM)
+	                              : socket(options->address.any.sa_family,
+	                                        SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return options->open_socket ? fd : -errno;
 	int error = datagram_set_options(fd, options, any);

@@ -27,11 +27,14 @@ static BIO *tls_file_open(const char *path)
 	return bio;
 }
 
-/* The end of the file shows as an error: there is no start line. Returns false for another error. */
+/*
+ * The end of the file shows as an error: there is no start line. Returns false for another error.
+ */
 static bool tls_file_at_end(void)
 {
 	unsigned long error = ERR_peek_last_error();
-	bool end = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+	bool end =
+	        ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 	if (end)
 		ERR_clear_error();
 	return end;
@@ -62,8 +65,8 @@ bool tls_file_use_chain(SSL_CTX *context, const char *path)
 bool tls_file_use_key(SSL_CTX *context, const char *path)
 {
 	BIO *bio = tls_file_open(path);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL,
-	                              SSL_CTX_get_default_passwd_cb(context), NULL)
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(
+	                              bio, NULL, SSL_CTX_get_default_passwd_cb(context), NULL)
 	                    : NULL;
 	bool good = key && SSL_CTX_use_PrivateKey(context, key) == 1;
 	EVP_PKEY_free(key);
@@ -86,7 +89,8 @@ bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * na
 	BIO *bio = tls_file_open(path);
 	unsigned count = 0;
 	bool good = bio;
-	for (X509 *signer; good && (signer = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)); count++) {
+	for (X509 *signer; good && (signer = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL));
+	        count++) {
 		good = tls_file_trust_one(context, signer, names);
 		X509_free(signer);
 	}

@@ -251,7 +251,10 @@ static int console_run_lines(const struct console *console)
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* Parses the options of a verb, and finds the socket. Stores an exit code, and returns whether to go on. */
+/*
+ * Parses the options of a verb, and finds the socket. Stores an exit code, and returns whether to
+ * go on.
+ */
 static bool console_begin(int count, char **arguments, struct console *console, int *ret_code)
 {
 	int error = console_parse(count, arguments, console);

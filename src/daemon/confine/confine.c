@@ -159,7 +159,8 @@ void confine_end(void)
 static void confine_print_plan(const struct landlock_plan *plan)
 {
 	for (size_t i = 0; i < plan->path_count; i++)
-		printf("  %s %s\n", plan->paths[i].write ? "reads and writes" : "reads", plan->paths[i].path);
+		printf("  %s %s\n", plan->paths[i].write ? "reads and writes" : "reads",
+		        plan->paths[i].path);
 	if (plan->any_connect)
 		printf("  connects to any port, for FTP\n");
 	for (size_t i = 0; i < plan->port_count && !plan->any_connect; i++)
@@ -173,8 +174,11 @@ void confine_print(const struct config *config)
 	struct landlock_plan plan;
 	int version = landlock_version();
 	printf("The server process would run as %s, without capabilities%s.\n",
-	        config->user ? config->user : geteuid() == 0 ? "the user weir" : "this user",
-	        call_filter_available() ? ", with a filter of system calls" : "; seccomp is not built in");
+	        config->user     ? config->user
+	        : geteuid() == 0 ? "the user weir"
+	                         : "this user",
+	        call_filter_available() ? ", with a filter of system calls"
+	                                : "; seccomp is not built in");
 	if (version == 0) {
 		printf("This kernel has no Landlock: the process could open every file of its user.\n");
 		return;

@@ -1,5 +1,5 @@
 /*
- * What a server process may still do. The master forks it with the rights of `user`; it confines
+ * The rights of a server process. The master forks it with the rights of `user`; it confines
  * itself further once it has read its configuration, before its threads start.
  */
 #ifndef DAEMON_CONFINE_H
@@ -11,21 +11,21 @@ struct config;
 
 /*
  * Between fork and exec: becomes the configured user for good, without capabilities, and gives up
- * gaining rights by exec. `user` is NULL, or of this machine. Returns 0 or a negative errno, which was
- * reported.
+ * gaining rights by exec. `user` is NULL, or of this machine. Returns 0 or a negative errno, which
+ * was reported.
  */
 int confine_become(const char *user);
 
 /*
- * In the server: other processes of the user cannot read its memory from here on. The kernel ends it
- * when the process `master` ends.
+ * In the server: other processes of the user cannot read its memory from here on. The kernel ends
+ * it when the process `master` ends.
  */
 void confine_begin(int master);
 
 /*
  * Confines this process to what the configuration needs, by Landlock and seccomp. Call it before
- * threads start. What the kernel or this build does not have is left out, and reported. Returns 0 or
- * a negative errno, which was reported.
+ * threads start. A protection that the kernel or this build lacks is left out, and reported.
+ * Returns 0 or a negative errno, which was reported.
  */
 int confine_apply(const struct config *config);
 
@@ -33,8 +33,8 @@ int confine_apply(const struct config *config);
 bool confine_covers(const struct config *config);
 
 /*
- * Whether a directory was replaced by another of its name, to which this process has no right. Looks
- * at some of them in each call.
+ * Whether a directory was replaced by another of its name, to which this process has no right.
+ * Looks at some of them in each call.
  */
 bool confine_is_stale(void);
 

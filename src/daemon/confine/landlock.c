@@ -1,6 +1,6 @@
 /*
- * The system calls of Landlock, whose newer constants Debian 12's headers do not have. Everything that
- * the kernel can refuse is refused, except what a rule allows.
+ * The system calls of Landlock, whose newer constants Debian 12's headers do not have. Everything
+ * that the kernel can refuse is refused, except what a rule allows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,12 +47,13 @@ struct landlock_port_rule {
 
 int landlock_version(void)
 {
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long version =
+	        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	/* Without RIGHT_REFER no file could be moved to another directory. */
 	return version < 2 ? 0 : (int)version;
 }
 
-/* What this version of the kernel can refuse. */
+/* The rights that this version of the kernel can refuse. */
 static struct landlock_rules landlock_refused(int version, const struct landlock_plan *plan)
 {
 	struct landlock_rules rules = {.files = (1ull << 14) - 1};
@@ -84,7 +85,7 @@ static int landlock_allow_path(int set, uint64_t refused, const struct landlock_
 		error = -errno;
 	if (fd >= 0)
 		close(fd);
-	/* What is not there now is not there for the server either. */
+	/* A path that is missing now is missing for the server, too. */
 	return error == -ENOENT || error == -EACCES ? 0 : error;
 }
 
@@ -94,7 +95,8 @@ static int landlock_allow_port(int set, uint16_t port)
 	return syscall(SYS_landlock_add_rule, set, RULE_PORT, &rule, 0) < 0 ? -errno : 0;
 }
 
-static int landlock_fill(int set, const struct landlock_rules *rules, const struct landlock_plan *plan)
+static int landlock_fill(
+        int set, const struct landlock_rules *rules, const struct landlock_plan *plan)
 {
 	int error = 0;
 	for (size_t i = 0; i < plan->path_count && error == 0; i++)

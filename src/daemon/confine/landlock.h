@@ -1,6 +1,7 @@
 /*
- * Landlock: the kernel refuses this process, and everything that it starts, what no rule allows. The
- * rules are made from a configuration: its directories, and the ports of the servers that it asks.
+ * Landlock: the kernel refuses this process, and everything that it starts, what no rule allows.
+ * The rules are made from a configuration: its directories, and the ports of the servers that it
+ * asks.
  */
 #ifndef DAEMON_LANDLOCK_H
 #define DAEMON_LANDLOCK_H
@@ -18,13 +19,13 @@ enum {
 };
 
 struct landlock_path {
-	char *path; /* of a directory or a file */
-	bool write;       /* files in it may be written, made and removed */
-	dev_t device;     /* the identity of what was there */
+	char *path;   /* of a directory or a file */
+	bool write;   /* files in it may be written, made and removed */
+	dev_t device; /* the identity of what was there */
 	ino_t inode;
 };
 
-/* What a configuration needs. */
+/* The needs of a configuration. */
 struct landlock_plan {
 	struct landlock_path *paths;
 	size_t path_count;

@@ -1,4 +1,4 @@
-/* What a configuration needs of the machine, once its server process runs. */
+/* The needs of a configuration, once its server process runs. */
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,8 @@ static void landlock_add(struct landlock_plan *plan, const char *path, bool writ
 	if (!path || stat(path, &status) < 0)
 		return;
 	for (size_t i = 0; i < plan->path_count; i++)
-		if (plan->paths[i].device == status.st_dev && plan->paths[i].inode == status.st_ino) {
+		if (plan->paths[i].device == status.st_dev &&
+		        plan->paths[i].inode == status.st_ino) {
 			plan->paths[i].write |= write;
 			return;
 		}
@@ -58,7 +59,7 @@ static void landlock_add_ports(
 		landlock_add_port(plan, weir_address_port(&addresses[i]));
 }
 
-/* What libraries open, and what this process learns about itself. */
+/* Files that libraries open, and facts on this process. */
 static void landlock_add_system(struct landlock_plan *plan)
 {
 	landlock_add(plan, "/proc/self", false);
@@ -82,7 +83,7 @@ static void landlock_add_mail(struct landlock_plan *plan, const struct config *c
 	landlock_add(plan, "/etc/ssl/certs", false);
 	landlock_add(plan, "/usr/share/ca-certificates", false);
 	landlock_add(plan, "/usr/local/share/ca-certificates", false);
-	landlock_add_port(plan, relay->port                               ? (unsigned)relay->port
+	landlock_add_port(plan, relay->port ? (unsigned)relay->port
 	                        : relay->tls == WEIR_SMTP_CLIENT_TLS_IMPLICIT ? 465
 	                                                                      : 25);
 	landlock_add_port(plan, 53); /* the resolver of the machine, by TCP */
@@ -114,8 +115,8 @@ void landlock_plan(const struct config *config, struct landlock_plan *ret)
 	*ret = (struct landlock_plan){0};
 	landlock_add_system(ret);
 	for (size_t i = 0; i < config->sites.count; i++)
-		landlock_add(ret, config->sites.items[i].root,
-		        config->sites.items[i].uploads.present);
+		landlock_add(
+		        ret, config->sites.items[i].root, config->sites.items[i].uploads.present);
 	if (listeners_include(config, SERVICE_FTP)) {
 		landlock_add(ret, config_ftp_root(config),
 		        config->ftp.writable || config->ftp.anonymous_writes);
@@ -154,8 +155,8 @@ static bool landlock_covers_port(const struct landlock_plan *plan, uint16_t port
 
 bool landlock_covers(const struct landlock_plan *plan, const struct landlock_plan *other)
 {
-	bool covers = (plan->any_bind || !other->any_bind) &&
-	              (plan->any_connect || !other->any_connect);
+	bool covers =
+	        (plan->any_bind || !other->any_bind) && (plan->any_connect || !other->any_connect);
 	for (size_t i = 0; i < other->path_count && covers; i++)
 		covers = landlock_covers_path(plan, &other->paths[i]);
 	for (size_t i = 0; i < other->port_count && covers; i++)

@@ -1,6 +1,6 @@
 /*
- * Configurations in the master. Invariant: either the old configuration and its sockets are in effect
- * or the new ones, and what the other one alone needs is closed.
+ * Configurations in the master. Invariant: either the old configuration and its sockets are in
+ * effect or the new ones, and what the other one alone needs is closed.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -96,9 +96,10 @@ static struct config *change_read(struct master *master, struct grants *table)
 	return NULL;
 }
 
-static int change_open(struct master *master, struct config *config, struct grants *table, bool banner)
+static int change_open(
+        struct master *master, struct config *config, struct grants *table, bool banner)
 {
-	struct change *change = &master->change;
+	struct master_change *change = &master->change;
 	int error = change_choose_user(config);
 	if (error == 0)
 		error = change_make_directories(config);
@@ -134,7 +135,7 @@ struct grants *change_begin(struct master *master, bool banner)
 
 void change_commit(struct master *master)
 {
-	struct change *change = &master->change;
+	struct master_change *change = &master->change;
 	if (!change->active)
 		return;
 	notify_forget(&master->listening);
@@ -143,15 +144,15 @@ void change_commit(struct master *master)
 	master->listening = change->listening;
 	master->config = change->config;
 	notify_store(&master->listening);
-	*change = (struct change){.listening.admin = -1};
+	*change = (struct master_change){.listening.admin = -1};
 }
 
 void change_forget(struct master *master)
 {
-	struct change *change = &master->change;
+	struct master_change *change = &master->change;
 	if (!change->active)
 		return;
 	listening_close(&change->listening, &master->listening);
 	config_release(change->config);
-	*change = (struct change){.listening.admin = -1};
+	*change = (struct master_change){.listening.admin = -1};
 }

@@ -1,6 +1,6 @@
 /*
- * The table as a file: the serial number, then for each entry its kind, its key with a NUL, the size
- * of its value in four bytes, its value, and a NUL.
+ * The table as a file: the serial number, then for each entry its kind, its key with a NUL, the
+ * size of its value in four bytes, its value, and a NUL.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,8 @@ int grants_add(struct grants *grants, enum grant_kind kind, const char *key, con
 	if (size)
 		memcpy(text + key_size, value, size);
 	text[key_size + size] = 0;
-	grants->items[grants->count++] = (struct grant){(char)kind, fd, text, text + key_size, size};
+	grants->items[grants->count++] =
+	        (struct grant){(char)kind, fd, text, text + key_size, size};
 	return 0;
 }
 
@@ -83,7 +84,8 @@ int grants_seal(const struct grants *grants)
 	} else if (copy >= 0) {
 		close(copy);
 	}
-	if (error == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	if (error == 0 && fcntl(fd, F_ADD_SEALS,
+	                          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		error = -errno;
 	if (error == 0)
 		return fd;

@@ -1,8 +1,8 @@
 /*
  * The table of the things that a configuration names and a server process may have: listeners, the
- * admin socket, logs, files that are read. The master makes it while it reads the configuration, and
- * hands it over as a sealed memory file. The server asks for a thing by its index, so that the master
- * reads no text from it.
+ * admin socket, logs, files that are read. The master makes it while it reads the configuration,
+ * and hands it over as a sealed memory file. The server asks for a thing by its index, so that the
+ * master reads no text from it.
  *
  *   master:  grants_create ─ grants_add … ─ grants_seal ──▶ fd
  *   server:  grants_read(fd) ─ grants_find(kind, key) ──▶ index
@@ -30,7 +30,7 @@ enum grant_kind {
 	GRANT_BANNER = 'B',    /* the server prints the banner; the key is empty */
 	GRANT_SUCCESSOR = 'N', /* the process before this one still drains; the key is empty */
 	GRANT_REVOKED = '-',
-	GRANT_MATCH = 'M',     /* a name that a pattern has matched; each has an entry of its own */
+	GRANT_MATCH = 'M', /* a name that a pattern has matched; each has an entry of its own */
 };
 
 enum {
@@ -51,7 +51,7 @@ struct grants {
 	size_t count;
 	size_t capacity;
 	uint32_t serial;
-	char *bytes;             /* of a table that was read: all texts */
+	char *bytes;                 /* of a table that was read: all texts */
 	const struct grant **sorted; /* likewise: by kind, key and index */
 };
 

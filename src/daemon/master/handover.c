@@ -83,9 +83,9 @@ int handover_receive(int socket, struct handover *ret, int *ret_fd)
 	if (got < 0)
 		return -errno;
 	unsigned count = handover_take_descriptors(&head, fds);
-	int error = got == 0                                            ? -ECONNRESET
-	            : head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)         ? -EPROTO
-	                                                                : 0;
+	int error = got == 0                                    ? -ECONNRESET
+	            : head.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EPROTO
+	                                                        : 0;
 	if (error == 0)
 		error = handover_check(&message, (size_t)got, count);
 	for (unsigned i = 0; error < 0 && i < count; i++)

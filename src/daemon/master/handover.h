@@ -21,15 +21,15 @@
 enum handover_kind {
 	HANDOVER_OPEN = 1,
 	HANDOVER_OPENED,
-	HANDOVER_RELOAD,      /* with a sealed table */
-	HANDOVER_REOPEN,      /* the logs */
-	HANDOVER_DRAIN,       /* `index` is 1 if another process has the listeners */
-	HANDOVER_STOP,        /* at once */
-	HANDOVER_ANSWER,      /* to one of HANDOVER_ASK_… */
-	HANDOVER_READY,       /* everything is served */
-	HANDOVER_RELOADED,    /* the result of a RELOAD; -EXDEV: a new process could do it */
-	HANDOVER_ALIVE,       /* asks whether the main loop turns, and replies */
-	HANDOVER_ASK_RELOAD,  /* the console has asked for this, as for the next ones */
+	HANDOVER_RELOAD,     /* with a sealed table */
+	HANDOVER_REOPEN,     /* the logs */
+	HANDOVER_DRAIN,      /* `index` is 1 if another process has the listeners */
+	HANDOVER_STOP,       /* at once */
+	HANDOVER_ANSWER,     /* to one of HANDOVER_ASK_… */
+	HANDOVER_READY,      /* everything is served */
+	HANDOVER_RELOADED,   /* the result of a RELOAD; -EXDEV: a new process could do it */
+	HANDOVER_ALIVE,      /* asks whether the main loop turns, and replies */
+	HANDOVER_ASK_RELOAD, /* the console has asked for this, as for the next ones */
 	HANDOVER_ASK_DRAIN,
 	HANDOVER_ASK_UPGRADE,
 	HANDOVER_ASK_RENEW, /* the server is confined to a directory that was replaced */
@@ -41,8 +41,8 @@ enum {
 };
 
 struct handover {
-	uint32_t magic; /* HANDOVER_MAGIC */
-	uint32_t kind;  /* enum handover_kind */
+	uint32_t magic;  /* HANDOVER_MAGIC */
+	uint32_t kind;   /* enum handover_kind */
 	uint32_t serial; /* of the table */
 	uint32_t index;
 	int32_t result; /* 0 or a negative errno */

@@ -51,8 +51,8 @@ void link_lose_control(void)
 void link_send(enum handover_kind kind, int result)
 {
 	if (server_link.control >= 0)
-		handover_send(server_link.control,
-		        (struct handover){.kind = kind, .result = result}, -1);
+		handover_send(
+		        server_link.control, (struct handover){.kind = kind, .result = result}, -1);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */

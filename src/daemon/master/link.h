@@ -45,7 +45,8 @@ const struct grants *link_table(void);
 
 /*
  * Reads a table that replaces the one in effect, for a reload; closes the descriptor. The old one
- * comes back by link_settle(false), and is freed by link_settle(true). Returns 0 or a negative errno.
+ * comes back by link_settle(false), and is freed by link_settle(true). Returns 0 or a negative
+ * errno.
  */
 int link_offer(int table);
 void link_settle(bool commit);

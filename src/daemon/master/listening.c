@@ -1,6 +1,6 @@
 /*
- * Opens listeners. Each worker has a socket of its own at an address (SO_REUSEPORT). All of them live
- * in the master: closing one would drop the connections that wait in its queue.
+ * Opens listeners. Each worker has a socket of its own at an address (SO_REUSEPORT). All of them
+ * live in the master: closing one would drop the connections that wait in its queue.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,10 +47,10 @@ static int listening_bind(const struct weir_address *address, int type)
 		bool any = IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
 	}
-	int error = type == SOCK_STREAM &&
-	                            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
-	                    ? -errno
-	                    : 0;
+	int error =
+	        type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+	                ? -errno
+	                : 0;
 	if (error == 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
 	                          bind(fd, &address->any, weir_address_size(address)) < 0 ||
 	                          (type == SOCK_STREAM && listen(fd, WEIR_BACKLOG) < 0)))
@@ -62,8 +62,8 @@ static int listening_bind(const struct weir_address *address, int type)
 }
 
 /* The old socket of this address for a worker; workers share if there were fewer. */
-static int listening_find_old(const struct listening *old, const struct endpoint *endpoint,
-        unsigned worker, int type)
+static int listening_find_old(
+        const struct listening *old, const struct endpoint *endpoint, unsigned worker, int type)
 {
 	const struct endpoint *found =
 	        old && old->workers ? endpoint_find(&old->endpoints, endpoint) : NULL;
@@ -142,8 +142,7 @@ static void listening_remove_admin(const struct listening *listening)
 {
 	struct stat status;
 	if (lstat(listening->admin_path, &status) == 0 &&
-	        status.st_dev == listening->admin_device &&
-	        status.st_ino == listening->admin_inode)
+	        status.st_dev == listening->admin_device && status.st_ino == listening->admin_inode)
 		unlink(listening->admin_path);
 }
 

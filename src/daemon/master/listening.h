@@ -26,7 +26,8 @@ struct listening {
 };
 
 /* The socket of an endpoint for a worker. `type` is SOCK_STREAM or SOCK_DGRAM. */
-int *listening_socket(const struct listening *listening, size_t endpoint, unsigned worker, int type);
+int *listening_socket(
+        const struct listening *listening, size_t endpoint, unsigned worker, int type);
 
 /*
  * Opens the sockets of a configuration. Addresses that `old` has, too, keep its sockets; it may be
@@ -35,7 +36,9 @@ int *listening_socket(const struct listening *listening, size_t endpoint, unsign
 int listening_open(const struct config *config, const struct listening *old, unsigned workers,
         struct listening *ret);
 
-/* Adds the sockets to the table; the descriptors stay those of `listening`. Returns 0 or an errno. */
+/*
+ * Adds the sockets to the table; the descriptors stay those of `listening`. Returns 0 or an errno.
+ */
 int listening_grant(const struct listening *listening, struct grants *grants);
 
 /* Closes the sockets. Removes the file of the admin socket unless `heir` has the same. */

@@ -2,7 +2,7 @@
  * The events of the master: signals, messages and ends of server processes.
  *
  * Invariant: one change is tried at a time, be it a reload, the replacement of a server process, or
- * an upgrade. What is in effect stays so until the change has succeeded.
+ * an upgrade. The configuration in effect stays so until the change has succeeded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +33,8 @@ enum {
 
 /* -- processes --------------------------------------------------------------------------------- */
 
-int master_start_process(struct master *master, const char *user, struct grants *table,
-        struct process **ret)
+int master_start_process(
+        struct master *master, const char *user, struct grants *table, struct process **ret)
 {
 	struct process_options options = {
 	        .loop = master->loop,
@@ -242,8 +242,8 @@ static void master_end_if_alone(struct master *master)
 static void master_restart(struct weir_timer *timer)
 {
 	struct master *master = WEIR_CONTAINER(timer, struct master, restart);
-	if (master_start_process(master, master->restart_user, master->restart_table,
-	            &master->server) == 0)
+	if (master_start_process(
+	            master, master->restart_user, master->restart_table, &master->server) == 0)
 		master->restart_table = NULL;
 	else
 		weir_timer_start(master->loop, timer, RESTART_MOST_MS, master_restart);
@@ -484,7 +484,8 @@ int master_server(int count, char **arguments)
 {
 	struct options options;
 	int requests, control, table, parent;
-	if (count < 2 || sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
+	if (count < 2 ||
+	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
 		return EXIT_USAGE;
 	confine_begin(parent);
 	say_with_time();

@@ -9,23 +9,23 @@
  *   SIGTERM, SIGINT   finish the requests in flight and end; the second time, end at once
  *   others            as SIGTERM, where the default would end the process
  *
- * A server process that crashes is started again. At most two run: one serves, and one drains, or is
- * being started.
+ * A server process that crashes is started again. At most two run: one serves, and one drains, or
+ * is being started.
  */
 #ifndef DAEMON_MASTER_H
 #define DAEMON_MASTER_H
 
 struct options;
 
-/* Serves until it is told to end. `arguments` are those of `weir serve`. Returns an exit code. */
+/* Serves until a signal ends it. `arguments` are those of `weir serve`. Returns an exit code. */
 int master(const struct options *options, int count, char **arguments);
 
 /* The server process, which the master executes; `arguments` begin with its verb. */
 int master_server(int count, char **arguments);
 
 /*
- * The child process that tries this program for an upgrade: reads the configuration, and reports that
- * it can take over.
+ * The child process that tries this program for an upgrade: reads the configuration, and reports
+ * that it can take over.
  */
 int master_probe(int count, char **arguments);
 

@@ -1,6 +1,6 @@
 /*
- * The names of stored sockets are those of their keys (listening_key), with '_' for ':', which names
- * cannot have.
+ * The names of stored sockets are those of their keys (listening_key), with '_' for ':', which
+ * names cannot have.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +87,8 @@ void notify_reloading(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading\n",
-	        (unsigned long long)now.tv_sec * 1000000u + (unsigned long long)now.tv_nsec / 1000u);
+	        (unsigned long long)now.tv_sec * 1000000u +
+	                (unsigned long long)now.tv_nsec / 1000u);
 }
 
 void notify_stopping(void)
@@ -137,7 +138,8 @@ void notify_store(const struct listening *listening)
 	for (size_t i = 0; notify_active() && i < listening->endpoints.count; i++) {
 		notify_name(&listening->endpoints.items[i], name);
 		for (unsigned worker = 0; worker < listening->workers; worker++) {
-			notify_store_one(name, *listening_socket(listening, i, worker, SOCK_STREAM));
+			notify_store_one(
+			        name, *listening_socket(listening, i, worker, SOCK_STREAM));
 			notify_store_one(name, *listening_socket(listening, i, worker, SOCK_DGRAM));
 		}
 	}

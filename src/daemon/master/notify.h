@@ -1,6 +1,6 @@
 /*
- * The protocol of a service manager (sd_notify(3), sd_listen_fds(3)), without its library: states in
- * datagrams to the Unix socket in NOTIFY_SOCKET, and sockets that the manager has opened.
+ * The protocol of a service manager (sd_notify(3), sd_listen_fds(3)), without its library: states
+ * in datagrams to the Unix socket in NOTIFY_SOCKET, and sockets that the manager has opened.
  */
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
@@ -22,7 +22,7 @@ void notify_reloading(void);
 void notify_stopping(void);
 void notify_status(const char *status);
 
-/* The time within which the manager wants to be told that the daemon is alive; 0: it does not. */
+/* The time within which the manager expects a sign that the daemon is alive; 0: it does not. */
 uint64_t notify_watchdog_us(void);
 void notify_alive(void);
 
@@ -34,8 +34,8 @@ void notify_store(const struct listening *listening);
 void notify_forget(const struct listening *listening);
 
 /*
- * Takes the sockets that the manager has opened or stored (LISTEN_FDS), as listeners of the addresses
- * to which they are bound. Sockets of no such kind are closed. Returns 0 or -ENOMEM.
+ * Takes the sockets that the manager has opened or stored (LISTEN_FDS), as listeners of the
+ * addresses to which they are bound. Sockets of no such kind are closed. Returns 0 or -ENOMEM.
  */
 int notify_listeners(struct listening *ret);
 

@@ -1,6 +1,6 @@
 /*
- * Starts server processes, and opens for them what their tables have. A server may be in the hands of
- * an attacker: its messages are checked, and nothing here waits for it.
+ * Starts server processes, and opens for them what their tables have. A server may be in the hands
+ * of an attacker: its messages are checked, and nothing here waits for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,8 +39,8 @@ static int process_check_file(int fd)
 }
 
 /*
- * The user opens what the user may read. Root opens the rest, through no link that another user could
- * have made: a server in the hands of an attacker could replace a file of its own by one.
+ * The user opens what the user may read. Root opens the rest, through no link that another user
+ * could have made: a server in the hands of an attacker could replace a file of its own by one.
  */
 static int process_open_file(const char *user, const char *path)
 {
@@ -154,8 +154,8 @@ static void process_on_control(struct weir_watch *watch, unsigned events)
 void process_send(struct process *process, enum handover_kind kind, int result)
 {
 	if (process->control.fd >= 0)
-		handover_send(process->control.fd,
-		        (struct handover){.kind = kind, .result = result}, -1);
+		handover_send(
+		        process->control.fd, (struct handover){.kind = kind, .result = result}, -1);
 }
 
 int process_reload(struct process *process, struct grants *next)
@@ -243,7 +243,8 @@ static int process_make_ends(struct process *process, struct process_ends *ends)
 	*ends = (struct process_ends){-1, -1, -1};
 	int error = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0 ||
-	        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) < 0 ||
+	        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) <
+	                0 ||
 	        fcntl(requests[0], F_SETFL, O_NONBLOCK) < 0)
 		error = -errno;
 	process->requests.fd = requests[0];
@@ -258,8 +259,8 @@ static int process_watch(struct process *process)
 {
 	int requests = process->requests.fd, control = process->control.fd;
 	process->requests.fd = process->control.fd = -1;
-	int error = weir_watch_start(process->loop, &process->requests, requests, WEIR_READABLE,
-	        process_on_request);
+	int error = weir_watch_start(
+	        process->loop, &process->requests, requests, WEIR_READABLE, process_on_request);
 	if (error < 0)
 		close(requests);
 	else

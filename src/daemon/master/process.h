@@ -40,10 +40,10 @@ struct process {
 /* How a process is started. */
 struct process_options {
 	struct weir_loop *loop;
-	int program; /* a descriptor of the executable file */
+	int program;                  /* a descriptor of the executable file */
 	const char *const *arguments; /* of `weir serve`, from its first option on, up to NULL */
-	const char *user;    /* to become, or NULL */
-	struct grants *table; /* belongs to the process on success */
+	const char *user;             /* to become, or NULL */
+	struct grants *table;         /* belongs to the process on success */
 	void (*received)(void *context, struct process *process, const struct handover *message);
 	void *context;
 };
@@ -66,8 +66,8 @@ int process_reload(struct process *process, struct grants *next);
 void process_settle(struct process *process, bool commit);
 
 /*
- * Has it finish its requests, and kills it if it lasts longer than that. `succeeded`: another process
- * has its listeners.
+ * Has it finish its requests, and kills it if it lasts longer than that. `succeeded`: another
+ * process has its listeners.
  */
 void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
 

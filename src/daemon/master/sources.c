@@ -53,8 +53,8 @@ bool sources_text(const char *path, struct weir_buffer *buffer, int *ret_error)
 	if (!sources_from)
 		return false;
 	const struct grant *grant = grants_find(sources_from, GRANT_TEXT, path, 0);
-	*ret_error = grant ? weir_buffer_append(buffer, grant->value, grant->size, SIZE_MAX)
-	                   : -ENOENT;
+	*ret_error =
+	        grant ? weir_buffer_append(buffer, grant->value, grant->size, SIZE_MAX) : -ENOENT;
 	return true;
 }
 

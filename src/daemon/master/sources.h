@@ -1,5 +1,5 @@
 /*
- * What reading a configuration takes from the disk, in the two processes:
+ * The files and names that reading a configuration takes from the disk, in the two processes:
  *
  *   master:  sources_record ─ config_load ─ sources_end: texts, directories and matches go to the
  *            table. The files that the configuration names, such as keys, are added to it unread.

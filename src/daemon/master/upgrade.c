@@ -1,7 +1,7 @@
 /*
  * Upgrades: another version of the program takes over, without closing a listener.
  *
- *   1. The new program is tried in a child process (@probe): it starts, and reads the configuration.
+ *   1. The new program is tried in a child process: it starts, and reads the configuration.
  *   2. This process executes it: the process id, the sockets and the server process stay.
  *   3. The new master starts a server process. When that is ready, the old one drains.
  *
@@ -34,7 +34,7 @@ enum {
 /* The name of the variable with the descriptor of the state, and the first line of the state. */
 #define UPGRADE_VARIABLE "WEIR_MASTER_STATE"
 #define UPGRADE_STATE "weir master 1"
-/* What a new program says when it can take over from a master with such a state. */
+/* The text that a new program sends when it can take over from a master with such a state. */
 #define UPGRADE_CONSENT "weir probe 1\n"
 
 /* -- the trial --------------------------------------------------------------------------------- */
@@ -77,7 +77,8 @@ static void upgrade_on_probe(struct weir_watch *watch, unsigned events)
 	if (strcmp(text, UPGRADE_CONSENT) == 0)
 		upgrade_execute(master);
 	else
-		upgrade_refuse(master, "the new program does not accept the configuration, or is none");
+		upgrade_refuse(
+		        master, "the new program does not accept the configuration, or is none");
 }
 
 /* In the child. */
@@ -131,7 +132,8 @@ void upgrade_begin(struct master *master)
 	if (master->probe_pid || master->starting || master->change.active) {
 		upgrade_refuse(master, "another upgrade or reload is under way");
 	} else if (master->old) {
-		upgrade_refuse(master, "the server process of the one before still finishes its requests");
+		upgrade_refuse(
+		        master, "the server process of the one before still finishes its requests");
 	} else if (!master->server || master->server->phase != PROCESS_SERVING) {
 		upgrade_refuse(master, "the server process is being started");
 	} else {
@@ -263,7 +265,8 @@ static bool upgrade_read_endpoint(struct upgrade_reading *reading, const char *l
 	char type[32], wanted[WEIR_ADDRESS_TEXT_MAX], actual[WEIR_ADDRESS_TEXT_MAX];
 	struct endpoint endpoint = {.reserved = -1};
 	size_t count = listening->endpoints.count;
-	if (sscanf(line, "endpoint %31s %63s %u %63s", type, wanted, &endpoint.ordinal, actual) != 4)
+	if (sscanf(line, "endpoint %31s %63s %u %63s", type, wanted, &endpoint.ordinal, actual) !=
+	        4)
 		return false;
 	/* A type that this version does not have: its sockets are closed. */
 	endpoint.type = listener_type_find(type);
@@ -275,8 +278,8 @@ static bool upgrade_read_endpoint(struct upgrade_reading *reading, const char *l
 	struct endpoint *items = realloc(listening->endpoints.items, (count + 1) * sizeof *items);
 	if (items)
 		listening->endpoints.items = items;
-	int *sockets = realloc(
-	        listening->sockets, 2 * listening->workers * (count + 1) * sizeof *sockets);
+	int *sockets =
+	        realloc(listening->sockets, 2 * listening->workers * (count + 1) * sizeof *sockets);
 	if (sockets)
 		listening->sockets = sockets;
 	if (!items || !sockets)
@@ -381,7 +384,8 @@ int upgrade_resume(struct master *master)
 	bool good = from && upgrade_read_state(master, from);
 	if (from)
 		fclose(from);
-	int error = good ? process_adopt(master->server, master->loop, master_received, master) : -EPROTO;
+	int error = good ? process_adopt(master->server, master->loop, master_received, master)
+	                 : -EPROTO;
 	if (error < 0) {
 		say("cannot take over from the old master: %s", weir_error_text(error));
 		return error;

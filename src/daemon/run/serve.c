@@ -57,10 +57,10 @@ struct daemon {
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
 	struct admin_connections connection_commands;
-	struct weir_watch control; /* of the master */
+	struct weir_watch control;   /* of the master */
 	struct admin_request *asked; /* of the master; or NULL */
 	struct weir_timer look;      /* for directories that were replaced */
-	int stop_signals; /* how many have come */
+	int stop_signals;            /* how many have come */
 	bool failed;
 };
 
@@ -300,8 +300,8 @@ static void serve_on_retired(struct weir_timer *timer)
 }
 
 /*
- * Another process has the listeners. Connections that were accepted a moment ago would count as idle,
- * so they get some time to begin.
+ * Another process has the listeners. Connections that were accepted a moment ago would count as
+ * idle, so they get some time to begin.
  */
 static void serve_retire(struct daemon *daemon)
 {
@@ -375,8 +375,7 @@ static void serve_on_worker_ended(void *context)
 /* -- the admin socket -------------------------------------------------------------------------- */
 
 /* Has the master do something, whose answer ends the request. */
-static void serve_ask(
-        struct daemon *daemon, struct admin_request *request, enum handover_kind kind)
+static void serve_ask(struct daemon *daemon, struct admin_request *request, enum handover_kind kind)
 {
 	if (daemon->stop_signals) {
 		admin_error(request, "the daemon is draining already");
@@ -439,8 +438,8 @@ static int serve_create_admin(struct daemon *daemon)
 static int serve_create_workers(struct daemon *daemon, unsigned count)
 {
 	for (; daemon->worker_count < count; daemon->worker_count++) {
-		int error = worker_create(daemon->loop, daemon->worker_count,
-		        serve_on_worker_ended, daemon, &daemon->workers[daemon->worker_count]);
+		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended,
+		        daemon, &daemon->workers[daemon->worker_count]);
 		if (error < 0) {
 			say("cannot make a worker: %s", weir_error_text(error));
 			return error;

@@ -47,7 +47,10 @@ struct server_plan {
 	unsigned replace;
 };
 
-/* `index` is its number, from 0. Calls `ended` on `main_loop` before the worker's thread ends. Returns 0 or a negative errno. */
+/*
+ * `index` is its number, from 0. Calls `ended` on `main_loop` before the worker's thread ends.
+ * Returns 0 or a negative errno.
+ */
 int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(void *context),
         void *context, struct worker **ret);
 

@@ -364,8 +364,7 @@ int weir_mail_queue_take_over(
 	queue->merges = true;
 	pthread_mutex_unlock(&queue->lock);
 	/* Temporary files may be of deliveries to this process: they stay until the next start. */
-	int error = mail_queue_scan(
-	        queue->directory, ".env", mail_queue_open_read_entry, &opening);
+	int error = mail_queue_scan(queue->directory, ".env", mail_queue_open_read_entry, &opening);
 	return error ? error : opening.error;
 }
 
