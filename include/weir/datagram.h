@@ -67,8 +67,8 @@ struct weir_datagrams_options {
 WEIR_API void weir_datagrams_options_init(struct weir_datagrams_options *options);
 
 /*
- * Returns 0; -EINVAL if answer() is missing or receive_max is 0, for example because the options were
- * not initialised; or another negative errno.
+ * Returns 0; -EINVAL if answer() is missing or receive_max is 0, for example because the options
+ * were not initialised; or another negative errno.
  */
 WEIR_API int weir_datagrams_create(struct weir_loop *loop,
         const struct weir_datagrams_options *options, struct weir_datagrams **ret);

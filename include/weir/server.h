@@ -132,8 +132,8 @@ WEIR_API void weir_server_destroy(struct weir_server *server);
 /*
  * Connects. From its open() on, the channel belongs to the protocol; before that only
  * weir_channel_abort may be called. If the connection fails, close() gets the error (-ECONNREFUSED,
- * -ETIMEDOUT), without an open(). NULL for `bounds` stands for the defaults. Returns 0; -EINVAL if a
- * bound is 0 that must not be; or another negative errno. On failure no callback is called.
+ * -ETIMEDOUT), without an open(). NULL for `bounds` stands for the defaults. Returns 0; -EINVAL if
+ * a bound is 0 that must not be; or another negative errno. On failure no callback is called.
  */
 WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *address,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
