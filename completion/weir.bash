@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console upgrade --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -66,6 +66,10 @@ _weir() {
 		;;
 	serve:--workers)
 		mapfile -t COMPREPLY < <(compgen -W '1 2 4 8' -- "$word")
+		return
+		;;
+	serve:--user)
+		mapfile -t COMPREPLY < <(compgen -W '' -u -- "$word")
 		return
 		;;
 	serve:--admin)
@@ -136,9 +140,17 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	upgrade:--config | upgrade:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	upgrade:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	esac
 	case $verb:$word in
-	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
+	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --effective --help' -- "$word") ;;
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
@@ -149,7 +161,9 @@ _weir() {
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help connections close guard reload reopen drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help connections close guard reload reopen upgrade drain' -- "$word") ;;
+	upgrade:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
+	upgrade:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	esac
 }
 

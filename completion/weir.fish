@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue console
+set -l verbs serve check config passwd queue console upgrade
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -9,6 +9,7 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a config -d 'print
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user to a users file, or change a password'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a upgrade -d 'have the running daemon take the installed program and configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 
 complete -c weir -n '__fish_seen_subcommand_from serve' -a '(__fish_complete_directories)'
@@ -28,6 +29,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l dot -x -a '127.0.0.1:
 complete -c weir -n '__fish_seen_subcommand_from serve' -l cert -r -F -d 'A certificate with its chain, in PEM, instead of the configured ones; it needs --key'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l key -r -F -d 'The private key of the certificate, in PEM; the first key belongs to the first certificate'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 8' -d 'The number of threads, each with its own connections; auto is one for each processor'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l user -x -a '(__fish_complete_users)' -d 'The user of the process that serves, if the server is started as root'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -r -F -d 'The path of the admin socket, a Unix socket that weir console connects to'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve, instead of the configured sites'
@@ -63,7 +65,12 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help connections close guard reload reopen drain'
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help connections close guard reload reopen upgrade drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -a ''
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l admin -r -F -d 'The path of the socket itself'
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l help -s h -d 'Print this text'

@@ -16,6 +16,7 @@
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/channel.h>
+#include <weir/open_file.h>
 #include <weir/peers.h>
 
 WEIR_C_BEGIN
@@ -33,8 +34,9 @@ typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, 
 
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
-	struct weir_address address; /* port 0: any free port; see weir_server_address */
-	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	struct weir_address address;      /* port 0: any free port; see weir_server_address */
+	bool shared;                      /* SO_REUSEPORT: one server on each of several loops */
+	weir_open_socket_fn *open_socket; /* NULL: the server makes its own */
 	struct weir_bounds bounds;
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -52,7 +54,7 @@ struct weir_listener {
 
 	weir_accept_failed_fn *accept_failed; /* may be NULL */
 	weir_tls_failed_fn *tls_failed;       /* may be NULL */
-	void *context;                        /* of these two callbacks */
+	void *context;                        /* of these callbacks */
 };
 
 /* Sets default bounds, and everything else to 0, false or NULL. The address has no default. */
@@ -109,6 +111,12 @@ WEIR_API void weir_server_each(
 typedef void weir_drained_fn(void *context);
 
 /*
+ * Stops listening. Connections that wait in the kernel are left to another process that has the
+ * socket, or are reset if none has. Channels go on, and weir_channel_draining is true for them.
+ */
+WEIR_API void weir_server_retire(struct weir_server *server);
+
+/*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
  * passed, and are aborted then. Replies that only the program can end (event streams, a generator
  * that waits) take all of drain_ms unless the program ends them. `drained` may be NULL.
@@ -124,8 +132,8 @@ WEIR_API void weir_server_destroy(struct weir_server *server);
 /*
  * Connects. From its open() on, the channel belongs to the protocol; before that only
  * weir_channel_abort may be called. If the connection fails, close() gets the error (-ECONNREFUSED,
- * -ETIMEDOUT), without an open(). NULL for `bounds` stands for the defaults. Returns 0; -EINVAL if a
- * bound is 0 that must not be; or another negative errno. On failure no callback is called.
+ * -ETIMEDOUT), without an open(). NULL for `bounds` stands for the defaults. Returns 0; -EINVAL if
+ * a bound is 0 that must not be; or another negative errno. On failure no callback is called.
  */
 WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *address,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,

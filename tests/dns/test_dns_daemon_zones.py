@@ -205,7 +205,7 @@ def test_an_unchanged_file_is_not_read_again(served, tmp_path):
     wait_for(lambda: time.time() - (tmp_path / "example.org.zone").stat().st_ctime > 2.2)
     server.reload()  # now it is not new any more
     trace = tmp_path / "trace"
-    command = ["strace", "-f", "-e", "trace=openat", "-o", trace, "-p", str(server.server.pid)]
+    command = ["strace", "-f", "-e", "trace=openat", "-o", trace, "-p", str(server.server.server_pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         if "attached" not in tracer.stderr.readline():
             pytest.skip("strace may not attach")

@@ -116,7 +116,7 @@ class Host:
         return match[0]
 
     def peak_kb(self):
-        status = Path(f"/proc/{self.server.pid}/status").read_text()
+        status = Path(f"/proc/{self.server.server_pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+)", status, re.M)[1])
 
     def reload(self, times=1):

@@ -54,7 +54,8 @@ def test_what_is_missing_is_said(run, users_file, tmp_path, arguments, said):
     shutil.copy(users_file, tmp_path / "users")
     result = run("serve", *arguments)
     assert result.returncode == 1 and said in result.stderr, result.stderr
-    assert not (tmp_path / "m").exists() or "submissions" in said
+    # The master makes the directory; the server process reads the users.
+    assert not (tmp_path / "m").exists() or "submissions" in said or "none: " in said
 
 
 def test_mail_and_nothing_else(weir, users_file, tmp_path):
@@ -141,7 +142,7 @@ def test_a_good_one(run, users_file, tmp_path):
     (tmp_path / "weir.yaml").write_text(GOOD)
     result = run("check", "weir.yaml")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.endswith("2 listeners, 3 users of mail\n")
+    assert result.stdout.splitlines()[0].endswith("2 listeners, 3 users of mail")
     assert not (tmp_path / "mail").exists()
 
 
@@ -294,15 +295,14 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     text = host.config.read_text()
     host.config.write_text(text.replace("directory: mail", "directory: mail/other"))
     host.reload(2)
-    assert "settings of mail" in host.server.stderr
-    assert "change at the next start" in host.server.stderr
+    # Another server process has started, which is confined to this directory.
     host.send("alice")
-    assert len(host.fetch()) == 3
+    assert len(host.fetch()) == 1
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:
         assert path.stat().st_uid == nobody.pw_uid, path
-    status = open(f"/proc/{host.server.pid}/status").read()
+    status = open(f"/proc/{host.server.server_pid}/status").read()
     assert re.search(rf"^Uid:(\t{nobody.pw_uid}){{4}}$", status, re.M)
 
 

@@ -329,7 +329,7 @@ def network(weir, site, run):
     if waiting.stdout.readline() != "made\n":
         pytest.skip(f"cannot make a network: {waiting.communicate()[1].strip()}")
     enter = ["--user", "--preserve-credentials"] if user else []
-    inside = ["nsenter", f"--target={waiting.pid}", *enter, "--net"]
+    inside = ["nsenter", f"--target={waiting.server_pid}", *enter, "--net"]
 
     def start(*commands):
         subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)

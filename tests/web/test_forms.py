@@ -87,7 +87,7 @@ def test_a_client_that_goes_leaves_nothing(uploads, drop, cut, reset):
     else:
         raw.socket.close()
     uploads.get("/")
-    wait_for(lambda: not open_temporaries(uploads.pid, drop), what="the end of the form")
+    wait_for(lambda: not open_temporaries(uploads.server_pid, drop), what="the end of the form")
     assert names(drop) == []
 
 
@@ -150,7 +150,7 @@ def test_a_full_disk(full):
         assert raw.status() == 507
     assert names(root) == ["old"]
     assert (root / "old").read_text() == "old"
-    wait_for(lambda: not open_temporaries(server.pid, root), what="the end of the form")
+    wait_for(lambda: not open_temporaries(server.server_pid, root), what="the end of the form")
     assert post(server, part("old", b"new") + END).status == 201
     assert (root / "old").read_text() == "new"
 
@@ -159,14 +159,14 @@ def test_memory_is_constant(uploads, drop):
     block, blocks = os.urandom(1 << 20), 150
     first, second = part("one", b"")[:-2], b"\r\n" + part("two", b"")[:-2]
     size = len(first) + len(second) + 2 * blocks * len(block) + 2 + len(END)
-    before, most = resident(uploads.pid), 0
+    before, most = resident(uploads.server_pid), 0
     with Raw(uploads.port) as raw:
         raw.send(head(size))
         for begin in first, second:
             raw.send(begin)
             for _ in range(blocks):
                 raw.send(block)
-                most = max(most, resident(uploads.pid))
+                most = max(most, resident(uploads.server_pid))
         raw.send(b"\r\n" + END)
         assert raw.status() == 201
     assert most - before < (512 if is_sanitized(uploads) else 32) << 20

@@ -87,14 +87,14 @@ def test_a_client_that_goes_leaves_nothing(uploads, drop, sent, reset):
             raw.socket.close()
     assert uploads.get("/old").text == "old"
     assert names(drop) == ["old"]
-    wait_for(lambda: not open_temporaries(uploads.pid, drop), what="the end of the uploads")
+    wait_for(lambda: not open_temporaries(uploads.server_pid, drop), what="the end of the uploads")
 
 
 def test_a_killed_server_leaves_nothing(weir, configured, drop):
     server = configured("sites: [{root: drop, uploads: {put: true}}]\n")
     with Raw(server.port) as raw:
         raw.send(put_head("/new", 10_000_000) + bytes(2_000_000))
-        wait_for(lambda: open_temporaries(server.pid, drop), what="the upload")
+        wait_for(lambda: open_temporaries(server.server_pid, drop), what="the upload")
         server.process.kill()
         server.wait()
     assert [name for name in names(drop) if not name.startswith(".weir-")] == []
@@ -119,7 +119,7 @@ def test_a_full_disk(full):
         assert raw.status() == 507
     assert names(root) == ["old"]
     assert (root / "old").read_text() == "old"
-    wait_for(lambda: not open_temporaries(server.pid, root), what="the end of the upload")
+    wait_for(lambda: not open_temporaries(server.server_pid, root), what="the end of the upload")
     assert server.request("PUT", "/new", bytes(500_000)).status == 201
 
 
@@ -158,14 +158,14 @@ def test_only_one_makes_it(uploads, drop):
 
 def test_memory_is_constant(uploads, drop):
     size, block = 400 << 20, os.urandom(1 << 20)
-    before = resident(uploads.pid)
+    before = resident(uploads.server_pid)
     most, digest = 0, hashlib.sha256()
     with Raw(uploads.port) as raw:
         raw.send(put_head("/large", size))
         for _ in range(size >> 20):
             raw.send(block)
             digest.update(block)
-            most = max(most, resident(uploads.pid))
+            most = max(most, resident(uploads.server_pid))
         assert raw.status() == 201
     assert most - before < (512 if is_sanitized(uploads) else 32) << 20
     assert hashlib.sha256((drop / "large").read_bytes()).digest() == digest.digest()

@@ -20,6 +20,7 @@
 #include "cli.h"
 #include "config.h"
 #include "config_tls.h"
+#include "confine.h"
 #include "options.h"
 #include "resources.h"
 #include "say.h"
@@ -69,6 +70,13 @@ static void config_warn_secret(const char *path, const char *what)
 	        path);
 }
 
+/* Whether FTP has a users file that is not that of mail. */
+static bool config_warn_has_own_users(const struct config *config)
+{
+	const char *ftp = config->ftp.users_path, *mail = config->mail.users_path;
+	return ftp && (!mail || strcmp(ftp, mail) != 0);
+}
+
 static void config_warn_secrets(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
@@ -78,42 +86,11 @@ static void config_warn_secrets(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_secret(
 			        config->sites.items[i].auth.items[j].users_path, "users file");
-	if (config->mail.users)
+	if (config->mail.users_path)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
-	if (config->ftp.users && config->ftp.users != config->mail.users)
+	if (config_warn_has_own_users(config))
 		config_warn_secret(config->ftp.users_path, "users file");
-}
-
-/* -- what a reload reads again ----------------------------------------------------------------- */
-
-/* Root reads the file now, and the process is no longer root at a reload. */
-static void config_warn_unreadable(const struct config *config, const char *path)
-{
-	int error = path ? config_warn_access(config, path, R_OK) : 0;
-	if (error < 0)
-		say("a reload will fail: the user %s may not read %s (%s)", config->user, path,
-		        weir_error_text(error));
-}
-
-static void config_warn_reload(const struct config *config)
-{
-	const struct config_tls *tls = &config->tls;
-	if (geteuid() != 0 || !config->user)
-		return;
-	for (size_t i = 0; i < tls->certificates.count; i++) {
-		config_warn_unreadable(config, tls->certificates.items[i].chain);
-		config_warn_unreadable(config, tls->certificates.items[i].key);
-	}
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
-			config_warn_unreadable(
-			        config, config->sites.items[i].auth.items[j].users_path);
-	if (config->mail.users)
-		config_warn_unreadable(config, config->mail.users_path);
-	config_warn_unreadable(config, config->mail.relay.password_path);
-	if (config->ftp.users && config->ftp.users != config->mail.users)
-		config_warn_unreadable(config, config->ftp.users_path);
 }
 
 /* -- what is written --------------------------------------------------------------------------- */
@@ -162,7 +139,6 @@ void config_warn(const struct config *config)
 	config_tls_warn(config);
 	config_ftp_warn(config);
 	config_warn_secrets(config);
-	config_warn_reload(config);
 	config_warn_writing(config);
 	config_warn_admin(config);
 }
@@ -203,6 +179,7 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
+	confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
 	config_release(config);

@@ -104,6 +104,9 @@ int config_verb(int count, char **arguments);
 /* `weir console`: a client of the admin socket. */
 int console(int count, char **arguments);
 
+/* `weir upgrade`: sends the command of that name. */
+int console_upgrade(int count, char **arguments);
+
 /* `weir passwd`: adds a user to a users file, changes a password, removes a user. */
 int passwd(int count, char **arguments);
 

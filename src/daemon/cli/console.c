@@ -251,22 +251,50 @@ static int console_run_lines(const struct console *console)
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
 
+/*
+ * Parses the options of a verb, and finds the socket. Stores an exit code, and returns whether to
+ * go on.
+ */
+static bool console_begin(int count, char **arguments, struct console *console, int *ret_code)
+{
+	int error = console_parse(count, arguments, console);
+	*ret_code = error;
+	if (error)
+		return false;
+	if (console->help) {
+		*ret_code = help_print_verb(arguments[0]);
+		return false;
+	}
+	*ret_code = EXIT_FAILED;
+	if (!console->socket_path)
+		return console_read_config(console->config_path, console->path) >= 0;
+	if (snprintf(console->path, sizeof console->path, "%s", console->socket_path) <
+	        (int)sizeof console->path)
+		return true;
+	*ret_code = usage_error(arguments[0], "the path of the socket is too long%s", "");
+	return false;
+}
+
 int console(int count, char **arguments)
 {
 	struct console console = {0};
-	int result = console_parse(count, arguments, &console);
-	if (result)
-		return result;
-	if (console.help)
-		return help_print_verb("console");
-	if (!console.socket_path)
-		result = console_read_config(console.config_path, console.path);
-	else if (snprintf(console.path, sizeof console.path, "%s", console.socket_path) >=
-	         (int)sizeof console.path)
-		return usage_error("console", "the path of the socket is too long%s", "");
-	if (result < 0)
-		return EXIT_FAILED;
+	int code;
+	if (!console_begin(count, arguments, &console, &code))
+		return code;
 	if (optind < count)
 		return console_run_words(&console, count - optind, arguments + optind);
 	return console_run_lines(&console);
+}
+
+int console_upgrade(int count, char **arguments)
+{
+	static char command[] = "upgrade";
+	char *words[] = {command};
+	struct console console = {0};
+	int code;
+	if (!console_begin(count, arguments, &console, &code))
+		return code;
+	if (optind < count)
+		return usage_error("upgrade", "upgrade has no argument '%s'", arguments[optind]);
+	return console_run_words(&console, 1, words);
 }

@@ -5,8 +5,8 @@
 #include <weir/version.h>
 
 #include "cli.h"
+#include "master.h"
 #include "options.h"
-#include "serve.h"
 
 static int print_version(void)
 {
@@ -20,7 +20,7 @@ static int cli_run_serve(int count, char **arguments)
 	int error = options_parse_serve(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? help_print_verb("serve") : serve(&options);
+	return options.help ? help_print_verb("serve") : master(&options, count, arguments);
 }
 
 static int cli_run_check(int count, char **arguments)
@@ -42,6 +42,9 @@ static const struct {
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
+        {"upgrade", console_upgrade},
+        {"@server", master_server}, /* see master.h */
+        {"@probe", master_probe},
 };
 
 int main(int count, char **arguments)

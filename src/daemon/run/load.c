@@ -22,6 +22,7 @@
 #include "service.h"
 #include "service_ftp.h"
 #include "service_mail.h"
+#include "sources.h"
 
 static int load_serve_root(struct config *config, const char *root)
 {
@@ -210,6 +211,10 @@ struct config *config_load(const struct options *options, const struct config *p
 		config_release(config);
 		return NULL;
 	}
-	config_warn(config);
+	/* The master has warned of the rest. */
+	if (sources_replaying())
+		config_tls_warn(config);
+	else
+		config_warn(config);
 	return config;
 }

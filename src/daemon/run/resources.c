@@ -9,7 +9,6 @@
 #include <pwd.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include <weir/limits.h>
 
 #include "helper.h"
+#include "link.h"
 #include "resources.h"
 #include "say.h"
 
@@ -75,14 +75,14 @@ struct budget resources_budget(const struct config *config, size_t files, unsign
 	};
 }
 
-static int resources_refused(const char *user, const char *what)
+int resources_refused(const char *user, const char *what)
 {
 	int error = errno ? -errno : -EPERM;
 	say("cannot become the user %s: %s: %s", user, what, weir_error_text(error));
 	return error;
 }
 
-static int resources_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+int resources_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
 	const struct passwd *entry = getpwnam(user);
 	if (!entry) {
@@ -98,7 +98,7 @@ int resources_lend(const char *user)
 {
 	uid_t uid;
 	gid_t gid;
-	if (!user || geteuid() != 0)
+	if (!user || geteuid() != 0 || link_active())
 		return 0;
 	int error = resources_find_user(user, &uid, &gid);
 	errno = 0;
@@ -179,6 +179,8 @@ static int resources_open_log_as_root(const char *path, uid_t uid, gid_t gid)
 
 int resources_reopen_log(const char *path)
 {
+	if (link_active())
+		return link_open(GRANT_LOG, path);
 	int fd = resources_open_standard(path);
 	if (fd != -ENOENT)
 		return fd;
@@ -192,7 +194,7 @@ int resources_open_log(const char *user, const char *path)
 {
 	uid_t uid;
 	gid_t gid;
-	if (!user || geteuid() != 0)
+	if (!user || geteuid() != 0 || link_active())
 		return resources_reopen_log(path);
 	int error = resources_find_user(user, &uid, &gid);
 	if (error == 0)
@@ -204,45 +206,9 @@ int resources_open_log(const char *user, const char *path)
 	return fd == -EACCES ? resources_open_log_as_root(path, uid, gid) : fd;
 }
 
-static int resources_drop(const char *user)
-{
-	uid_t uid;
-	gid_t gid;
-	int error = resources_find_user(user, &uid, &gid);
-	if (error < 0)
-		return error;
-	errno = 0;
-	if (initgroups(user, gid) < 0)
-		return resources_refused(user, "initgroups");
-	if (setgid(gid) < 0)
-		return resources_refused(user, "setgid");
-	if (setuid(uid) < 0)
-		return resources_refused(user, "setuid");
-	/* Root must not be regained. */
-	errno = 0;
-	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || getuid() != uid || getgid() != gid))
-		return resources_refused(user, "root came back");
-	return 0;
-}
-
 void resources_warn_of_root(const struct config *config)
 {
 	if (geteuid() == 0 && (!config->user || strcmp(config->user, "root") == 0))
 		say("the parsers of clients' input run as root: add 'user: NAME' to the "
 		    "configuration, with a user of this machine that owns nothing else");
-}
-
-int resources_become(const struct config *config)
-{
-	const char *user = config->user;
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (!user)
-		return 0;
-	if (geteuid() == 0)
-		return resources_drop(user);
-	const struct passwd *entry = getpwnam(user);
-	if (entry && entry->pw_uid == geteuid())
-		return 0;
-	say("not root: the server cannot become the user %s, and stays as it is", user);
-	return 0;
 }

@@ -24,15 +24,15 @@ unsigned resources_processors(void);
 struct budget resources_budget(const struct config *config, size_t files, unsigned workers);
 
 /*
- * Between these two calls files are opened and created as the user that resources_become will
- * switch to. Nothing changes if that is this user. Call them before other threads run. The first
+ * Between these two calls files are opened and created as the user that server process
+ * has. Nothing changes if that is this user. Call them before other threads run. The first
  * returns 0 or a negative errno, which was reported.
  */
 int resources_lend(const char *user);
 void resources_return(void);
 
 /*
- * Creates a directory, for its owner alone, which is the user of resources_become. Returns 0, also
+ * Creates a directory, for its owner alone, which is the configured user. Returns 0, also
  * if the directory exists, or a negative errno.
  */
 int resources_make_directory(const struct config *config, const char *path);
@@ -50,11 +50,11 @@ int resources_reopen_log(const char *path);
 /* Warns if this process is root and the configuration has no user to become. */
 void resources_warn_of_root(const struct config *config);
 
-/*
- * Becomes the configured user for good, with its groups, if the process is root. In any case no
- * program that it executes gains rights. Returns 0 or a negative errno, which was reported.
- */
-int resources_become(const struct config *config);
+/* Finds a user of this machine. Returns 0, or -ENOENT, which was reported. */
+int resources_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid);
+
+/* Reports that this process cannot become the user: `what` failed. Returns the negative errno. */
+int resources_refused(const char *user, const char *what);
 
 /* -- paths of other users ---------------------------------------------------------------------- */
 

@@ -1,10 +1,6 @@
 /*
- * The daemon's main thread: it starts the workers, and then waits for signals.
- *
- *   SIGHUP            reloads the configuration and the certificates, and reopens the logs
- *   SIGUSR1           reopens the logs, and nothing else
- *   SIGTERM, SIGINT   finish the requests in flight and end; the second time, end at once
- *   others            as SIGTERM, where the default would end the process
+ * The main thread of a server process: it starts the workers, and then waits for the master (see
+ * master.h), which binds the addresses and handles the signals.
  *
  * Invariant: all workers serve one configuration. A change is prepared on all of them first, and is
  * committed only if none has failed (see worker.h). The servers of one worker are in serving.c.
@@ -26,14 +22,22 @@
 #include "admin_guard.h"
 #include "cli.h"
 #include "config_dns.h"
+#include "confine.h"
 #include "endpoint.h"
+#include "link.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "sources.h"
 #include "serve.h"
 #include "service_dns.h"
 #include "service_mail.h"
 #include "worker.h"
+
+enum {
+	LOOK_MS = 1000,
+	RETIRE_MS = 1000,
+};
 
 struct daemon {
 	const struct options *options;
@@ -45,7 +49,6 @@ struct daemon {
 	unsigned worker_count;
 	unsigned alive; /* worker threads that have not ended */
 	size_t files;   /* the limit of descriptors */
-	bool dropped;   /* the process has become another user: addresses cannot be opened again */
 	struct weir_guard *guard;
 	struct weir_permits *permits; /* for the connections of all workers */
 	struct mail_relay *relay;     /* or NULL */
@@ -54,7 +57,10 @@ struct daemon {
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
 	struct admin_connections connection_commands;
-	int stop_signals; /* how many have come */
+	struct weir_watch control;   /* of the master */
+	struct admin_request *asked; /* of the master; or NULL */
+	struct weir_timer look;      /* for directories that were replaced */
+	int stop_signals;            /* how many have come */
 	bool failed;
 };
 
@@ -139,7 +145,7 @@ static void serve_set_guard(struct daemon *daemon, const struct config_guard *co
 static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 {
 	struct endpoint_list endpoints = {0};
-	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	int error = endpoints_take(config, &endpoints);
 	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
 	config->guarded = daemon->guard;
 	if (error == 0)
@@ -163,8 +169,7 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 
 /*
  * Returns a bit for each service whose servers must be opened again; sessions of the others stay. A
- * server keeps the log and the bounds that it was opened with. After root was given up an address
- * cannot be opened a second time, so these change at the next start only.
+ * server keeps the log and the bounds that it was opened with.
  */
 static unsigned serve_changed_services(struct daemon *daemon, struct config *config)
 {
@@ -185,13 +190,7 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 		changed |= 1u << SERVICE_SMTP | 1u << SERVICE_POP3;
 	if (!same_dns)
 		changed |= 1u << SERVICE_DNS;
-	if (!changed || !daemon->dropped)
-		return changed;
-	say("limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
-	    "the next start, for addresses that are open already");
-	/* All servers of mail, and the reports of the relay, must have the same mailboxes. */
-	mail_shared_use(config, old);
-	return 0;
+	return changed;
 }
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -225,36 +224,138 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_shared_reopen_log(daemon->dns);
 }
 
-/*
- * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
- * used.
- */
-static bool serve_reload(struct daemon *daemon)
+/* Returns 0 or a negative errno, which was reported. */
+static int serve_use_config(struct daemon *daemon, struct config *config)
 {
-	serve_reopen_logs(daemon);
-	struct config *config = config_load(daemon->options, daemon->config);
-	const char *path = daemon->options->config_path;
-	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
-		mail_relay_update(daemon->relay, daemon->config);
-		dns_shared_update(daemon->dns, daemon->config, false);
-		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
-			say("the admin socket stays where it was");
-		say("reloaded%s%s", path ? " " : "", path ? path : "");
-		return true;
-	}
-	say("not reloaded: the previous configuration stays in effect");
-	return false;
+	int error = serve_config(daemon, config, serve_changed_services(daemon, config));
+	if (error < 0)
+		return error;
+	mail_relay_update(daemon->relay, daemon->config);
+	dns_shared_update(daemon->dns, daemon->config, false);
+	if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
+		say("the admin socket stays where it was");
+	return 0;
 }
 
+/* Reads the configuration out of the table in effect. Returns NULL; what is wrong was reported. */
+static struct config *serve_load(struct daemon *daemon)
+{
+	sources_replay(link_table());
+	struct config *config = config_load(daemon->options, daemon->config);
+	sources_end();
+	/* This process has become the user already. */
+	if (config)
+		config->user = NULL;
+	return config;
+}
+
+static int serve_reload(struct daemon *daemon, int table)
+{
+	const char *path = daemon->options->config_path;
+	int error = daemon->stop_signals ? -ESHUTDOWN : link_offer(table);
+	struct config *config = error == 0 ? serve_load(daemon) : NULL;
+	if (error == 0 && config && !confine_covers(config)) {
+		config_release(config);
+		link_settle(false);
+		return -EXDEV;
+	}
+	if (error == 0)
+		error = config ? serve_use_config(daemon, config) : -EINVAL;
+	link_settle(error == 0);
+	if (error == 0)
+		say("reloaded%s%s", path ? " " : "", path ? path : "");
+	else
+		say("not reloaded: the previous configuration stays in effect");
+	return error;
+}
+
+/* -- the master -------------------------------------------------------------------------------- */
+
+static void serve_answer(struct daemon *daemon, int result)
+{
+	struct admin_request *request = daemon->asked;
+	daemon->asked = NULL;
+	if (request && result == 0)
+		admin_ok(request);
+	else if (request)
+		admin_error(request,
+		        "the previous state stays in effect; the standard error of the daemon says "
+		        "why, and so does 'weir check'");
+}
+
+static void serve_on_control_lost(struct daemon *daemon)
+{
+	link_lose_control();
+	weir_watch_close(daemon->loop, &daemon->control);
+	daemon->failed = true;
+	if (daemon->stop_signals == 0)
+		serve_stop(daemon);
+}
+
+static void serve_on_retired(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals == 0)
+		serve_stop(daemon);
+}
+
+/*
+ * Another process has the listeners. Connections that were accepted a moment ago would count as
+ * idle, so they get some time to begin.
+ */
+static void serve_retire(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_retire(daemon->workers[i]);
+	weir_timer_start(daemon->loop, &daemon->look, RETIRE_MS, serve_on_retired);
+}
+
+static void serve_on_control(struct weir_watch *watch, unsigned events)
+{
+	struct daemon *daemon = WEIR_CONTAINER(watch, struct daemon, control);
+	struct handover message;
+	int fd;
+	(void)events;
+	if (handover_receive(watch->fd, &message, &fd) < 0) {
+		serve_on_control_lost(daemon);
+		return;
+	}
+	switch (message.kind) {
+	case HANDOVER_RELOAD:
+		link_send(HANDOVER_RELOADED, fd < 0 ? -EPROTO : serve_reload(daemon, fd));
+		return;
+	case HANDOVER_REOPEN:
+		serve_reopen_logs(daemon);
+		break;
+	case HANDOVER_DRAIN:
+		if (daemon->stop_signals == 0 && message.index)
+			serve_retire(daemon);
+		else if (daemon->stop_signals == 0)
+			serve_stop(daemon);
+		break;
+	case HANDOVER_STOP:
+		while (daemon->stop_signals < 2)
+			serve_stop(daemon);
+		break;
+	case HANDOVER_ALIVE:
+		link_send(HANDOVER_ALIVE, 0);
+		break;
+	case HANDOVER_ANSWER:
+		serve_answer(daemon, message.result);
+		break;
+	default:
+		break;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The master handles the other signals, some of which a terminal sends to both processes. */
 static void serve_on_signal(struct weir_signals *signals, int signal)
 {
 	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
-	if (signal == SIGUSR1)
-		serve_reopen_logs(daemon);
-	else if (signal != SIGHUP)
+	if (signal == SIGTERM)
 		serve_stop(daemon);
-	else if (daemon->stop_signals == 0)
-		serve_reload(daemon);
 }
 
 static void serve_on_worker_ended(void *context)
@@ -273,28 +374,32 @@ static void serve_on_worker_ended(void *context)
 
 /* -- the admin socket -------------------------------------------------------------------------- */
 
+/* Has the master do something, whose answer ends the request. */
+static void serve_ask(struct daemon *daemon, struct admin_request *request, enum handover_kind kind)
+{
+	if (daemon->stop_signals) {
+		admin_error(request, "the daemon is draining already");
+	} else if (daemon->asked) {
+		admin_error(request, "another reload, drain or upgrade is under way");
+	} else {
+		daemon->asked = request;
+		link_send(kind, 0);
+	}
+}
+
 static void serve_command_reload(void *context, struct admin_request *request)
 {
-	struct daemon *daemon = context;
-	if (daemon->stop_signals)
-		admin_error(request, "the daemon is draining");
-	else if (serve_reload(daemon))
-		admin_ok(request);
-	else
-		admin_error(request,
-		        "the previous configuration stays in effect; the standard error of the daemon "
-		        "says why, and so does 'weir check'");
+	serve_ask(context, request, HANDOVER_ASK_RELOAD);
 }
 
 static void serve_command_drain(void *context, struct admin_request *request)
 {
-	struct daemon *daemon = context;
-	if (daemon->stop_signals) {
-		admin_error(request, "the daemon is draining already");
-		return;
-	}
-	admin_ok(request);
-	serve_stop(daemon);
+	serve_ask(context, request, HANDOVER_ASK_DRAIN);
+}
+
+static void serve_command_upgrade(void *context, struct admin_request *request)
+{
+	serve_ask(context, request, HANDOVER_ASK_UPGRADE);
 }
 
 static void serve_command_reopen_logs(void *context, struct admin_request *request)
@@ -309,6 +414,8 @@ static int serve_create_admin(struct daemon *daemon)
 	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
 	                serve_command_reload},
 	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
+	        {"upgrade", "", "starts the program anew and drains this one, as SIGUSR2", 0, 0,
+	                serve_command_upgrade},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
 	                serve_command_drain},
 	        {0},
@@ -331,8 +438,8 @@ static int serve_create_admin(struct daemon *daemon)
 static int serve_create_workers(struct daemon *daemon, unsigned count)
 {
 	for (; daemon->worker_count < count; daemon->worker_count++) {
-		int error = worker_create(daemon->loop, serve_on_worker_ended, daemon,
-		        &daemon->workers[daemon->worker_count]);
+		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended,
+		        daemon, &daemon->workers[daemon->worker_count]);
 		if (error < 0) {
 			say("cannot make a worker: %s", weir_error_text(error));
 			return error;
@@ -362,17 +469,29 @@ static void serve_renew_zones(void *context)
 		worker_renew(daemon->workers[i]);
 }
 
-/* Everything that needs root comes before resources_become, and all threads start after it. */
+/* The master has opened a socket for each of as many. */
+static unsigned serve_count_workers(void)
+{
+	const char *text = link_value(GRANT_WORKERS, "");
+	unsigned count = text ? (unsigned)atoi(text) : 0;
+	return count < 1 || count > CONFIG_WORKERS_MAX ? 1 : count;
+}
+
+/* All threads start after the process is confined. */
 static int serve_start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
 	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
-	struct config *config = config_load(daemon->options, NULL);
+	struct config *config = serve_load(daemon);
 	if (!config)
 		return -EINVAL;
-	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
-	uid_t uid = geteuid();
-	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
+	unsigned count = serve_count_workers();
+	int error = confine_apply(config);
+	if (error < 0) {
+		config_release(config);
+		return error;
+	}
+	error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
 	if (error < 0) {
 		say("cannot listen to signals: %s", weir_error_text(error));
 		config_release(config);
@@ -392,8 +511,8 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = admin_listen(daemon->admin, daemon->config->user, daemon->config->admin);
 	if (error == 0)
-		error = resources_become(daemon->config);
-	daemon->dropped = geteuid() != uid;
+		error = weir_watch_start(daemon->loop, &daemon->control, link_control(),
+		        WEIR_READABLE, serve_on_control);
 	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
@@ -403,13 +522,30 @@ static int serve_start(struct daemon *daemon)
 	return error;
 }
 
+static void serve_look(struct weir_timer *timer)
+{
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	if (daemon->stop_signals)
+		return;
+	if (confine_is_stale())
+		link_send(HANDOVER_ASK_RENEW, 0);
+	weir_timer_start(daemon->loop, timer, LOOK_MS, serve_look);
+}
+
+/* The banner is for those who start the daemon, not for its later server processes. */
+static void serve_report_ready(struct daemon *daemon)
+{
+	if (link_value(GRANT_BANNER, ""))
+		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
+	link_send(HANDOVER_READY, 0);
+	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_look);
+}
+
 static int serve_run(struct daemon *daemon)
 {
 	int error = serve_start(daemon);
 	if (error == 0)
-		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
-	if (error == 0)
-		resources_warn_of_root(daemon->config);
+		serve_report_ready(daemon);
 	else if (daemon->alive)
 		serve_stop(daemon);
 	if (daemon->alive)
@@ -420,7 +556,8 @@ static int serve_run(struct daemon *daemon)
 int serve(const struct options *options)
 {
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
-	daemon.signals.watch.fd = -1;
+	daemon.signals.watch.fd = daemon.control.fd = -1;
+	weir_list_init(&daemon.look.link);
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0)
@@ -443,11 +580,16 @@ int serve(const struct options *options)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
+	serve_answer(&daemon, 0);
+	weir_timer_stop(&daemon.look);
+	confine_end();
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_shared_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
+	if (daemon.control.fd >= 0)
+		weir_watch_close(daemon.loop, &daemon.control);
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
 	weir_guard_destroy(daemon.guard);
