@@ -119,7 +119,7 @@ class Server:
 
     @property
     def server_pid(self):
-        """The process that serves, the newest child of the master, which is the one that was started."""
+        """With privilege separation: the newest child of the process that was started."""
         path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return int(wait_for(lambda: path.read_text().split(), what="a server process")[-1])
 
@@ -144,23 +144,23 @@ class Server:
         return self.request("GET", path, None, headers, port)
 
     def descriptors(self):
-        """How many the server process has open."""
-        return len(os.listdir(f"/proc/{self.server_pid}/fd"))
+        """How many it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def open_files(self):
         """(sockets and their like, files and directories) that it has open."""
         counts = [0, 0]
-        for fd in os.listdir(f"/proc/{self.server_pid}/fd"):
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
             try:
-                name = os.readlink(f"/proc/{self.server_pid}/fd/{fd}")
+                name = os.readlink(f"/proc/{self.pid}/fd/{fd}")
             except FileNotFoundError:
                 continue
             counts[name.startswith("/")] += 1
         return counts
 
     def memory_kb(self):
-        """Returns the resident memory of the server process."""
-        status = Path(f"/proc/{self.server_pid}/status").read_text()
+        """Returns its resident memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1])
 
     def send_signal(self, number):

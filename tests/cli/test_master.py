@@ -1,18 +1,17 @@
-"""The master and its server process: crashes, upgrades, confinement, the service manager."""
+"""Privilege separation, the master and its server process: crashes, reloads, rights, the service manager."""
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from conftest import let_others_enter, wait_for
 
+SEPARATED = "--privilege-separation"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 
 
@@ -26,7 +25,7 @@ def status_of(pid):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_server_process_that_is_killed_is_started_again(weir, site, number):
-    server = weir(site, "--workers", 2)
+    server = weir(site, SEPARATED, "--workers", 2)
     for count in (1, 2):
         before = server.server_pid
         os.kill(before, number)
@@ -38,7 +37,7 @@ def test_a_server_process_that_is_killed_is_started_again(weir, site, number):
 
 
 def test_the_pause_before_a_restart_grows(weir, site):
-    server = weir(site)
+    server = weir(site, SEPARATED)
     for _ in range(3):
         os.kill(server.server_pid, signal.SIGKILL)
         assert server.get("/").text == "hello"
@@ -47,14 +46,14 @@ def test_the_pause_before_a_restart_grows(weir, site):
 
 
 def test_a_restart_keeps_the_configuration_that_was_in_effect(configured, site, tmp_path):
-    server = configured(f"sites: [{{root: {site}}}]\n")
+    server = configured(f"sites: [{{root: {site}}}]\n", SEPARATED)
     (tmp_path / "weir.yaml").write_text("nonsense: 1\n")
     os.kill(server.server_pid, signal.SIGKILL)
     assert server.get("/").text == "hello"
 
 
 def test_a_server_process_ends_with_its_master(weir, site):
-    server = weir(site)
+    server = weir(site, SEPARATED)
     child = server.server_pid
     server.process.kill()
     server.process.wait()
@@ -75,7 +74,7 @@ def test_what_only_root_may_read_is_read_again(configured, site, tmp_path):
     text = (
         f"user: nobody\nsites:\n  - root: {site}\n    auth: [{{path: /x, realm: x, users: {users}}}]\n"
     )
-    server = configured(text)
+    server = configured(text, SEPARATED)
     assert server.get("/").text == "hello"
     assert server.get("/x").status == 401
     (tmp_path / "included.yaml").write_text("limits: {idle: 7s}\n")
@@ -93,7 +92,7 @@ def test_a_directory_that_a_reload_adds(configured, site, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "index.html").write_text("other")
-    server = configured(f"sites: [{{root: {site}}}]\n")
+    server = configured(f"sites: [{{root: {site}}}]\n", SEPARATED)
     before = server.server_pid
     config = tmp_path / "weir.yaml"
     config.write_text(config.read_text().replace(str(site), str(other)))
@@ -106,7 +105,7 @@ def test_a_directory_that_a_reload_adds(configured, site, tmp_path):
 @root_only
 def test_an_address_that_only_root_may_bind_comes_by_a_reload(configured, site, tmp_path):
     let_others_enter(tmp_path)
-    server = configured(f"user: nobody\nsites: [{{root: {site}}}]\n")
+    server = configured(f"user: nobody\nsites: [{{root: {site}}}]\n", SEPARATED)
     config = tmp_path / "weir.yaml"
     config.write_text(
         config.read_text().replace("'127.0.0.1:0'}", "'127.0.0.1:0'}, {http: '127.0.0.73:471'}")
@@ -124,7 +123,7 @@ def test_an_address_that_only_root_may_bind_comes_by_a_reload(configured, site, 
 @root_only
 def test_the_server_process_has_no_rights(configured, site, tmp_path):
     let_others_enter(tmp_path)
-    server = configured(f"user: nobody\nsites: [{{root: {site}}}]\n")
+    server = configured(f"user: nobody\nsites: [{{root: {site}}}]\n", SEPARATED)
     status = status_of(server.server_pid)
     assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split()
     for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -145,123 +144,12 @@ def test_root_is_no_user_by_default(weir_program, site):
 
 def test_check_says_what_confines_the_server(run, site, tmp_path):
     (tmp_path / "weir.yaml").write_text(
-        f"listen: [{{http: '127.0.0.1:0'}}]\nsites: [{{root: {site}}}]\n"
+        f"privilege-separation: yes\nlisten: [{{http: '127.0.0.1:0'}}]\nsites: [{{root: {site}}}]\n"
     )
     result = run("check", "weir.yaml")
     assert result.returncode == 0
     assert "without capabilities" in result.stdout
     assert f"reads {site}" in result.stdout or "no Landlock" in result.stdout
-
-
-# -- upgrades ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def upgraded(weir, weir_program, site, tmp_path):
-    """A server, and the path of its own copy of the program."""
-    program = tmp_path / "program"
-    shutil.copy(weir_program, program)
-    (site / "large").write_bytes(os.urandom(1 << 24))
-    config = tmp_path / "weir.yaml"
-    config.write_text(
-        f"listen: [{{http: '127.0.0.1:0'}}]\nadmin: admin.sock\nsites: [{{root: {site}}}]\n"
-    )
-    server = weir("-c", config, program=program)
-    return server, program
-
-
-def upgrade(server, count):
-    before = server.server_pid
-    server.send_signal(signal.SIGUSR2)
-    server.wait_stderr("another server process serves", count)
-    assert server.server_pid != before
-
-
-def test_an_upgrade_loses_no_connection(upgraded, site):
-    server, _ = upgraded
-    load = None
-    if shutil.which("wrk"):
-        command = ["wrk", "-t1", "-c8", "-d6", server.url]
-        load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
-        slow.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-        got = slow.recv(4096)
-        for count in (1, 2):
-            upgrade(server, count)
-            assert server.get("/").text == "hello"
-            while len(got) < (1 << 24) * count // 2:
-                got += slow.recv(1 << 16)
-            if count == 1:  # at most two server processes: the download ends before the next one
-                while more := slow.recv(1 << 16):
-                    got += more
-                children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
-                wait_for(lambda: len(children.read_text().split()) == 1, what="the end of the old")
-    assert got.split(b"\r\n\r\n", 1)[1] == (site / "large").read_bytes()
-    if load:
-        out = load.communicate(timeout=60)[0]
-        # An idle connection may be closed at the moment of its next request, as HTTP allows.
-        assert "Socket errors" not in out or re.search("connect 0, .* timeout 0", out), out
-        assert "Non-2xx" not in out
-
-
-def test_upgrade_by_the_console(upgraded, run, tmp_path):
-    server, _ = upgraded
-    before = server.server_pid
-    result = run("upgrade", "--admin", tmp_path / "admin.sock")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert server.server_pid != before
-    assert server.get("/").text == "hello"
-
-
-@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 1\n", "no program", ""])
-def test_an_upgrade_to_a_broken_program(upgraded, tmp_path, text):
-    server, program = upgraded
-    before = server.server_pid
-    (tmp_path / "broken").write_text(text)
-    (tmp_path / "broken").chmod(0o755)
-    (tmp_path / "broken").rename(program)
-    server.send_signal(signal.SIGUSR2)
-    server.wait_stderr("not upgraded")
-    wait_for(lambda: server.server_pid == before, what="the end of the trial")
-    assert server.get("/").text == "hello"
-
-
-def test_an_upgrade_to_a_broken_configuration(upgraded, run, tmp_path):
-    server, _ = upgraded
-    before = server.server_pid
-    config = tmp_path / "weir.yaml"
-    config.write_text(config.read_text() + "nonsense: 1\n")
-    assert run("upgrade", "--admin", tmp_path / "admin.sock").returncode == 1
-    server.wait_stderr("not upgraded")
-    assert "'nonsense'" in server.stderr
-    wait_for(lambda: server.server_pid == before, what="the end of the trial")
-    assert server.get("/").text == "hello"
-
-
-def test_an_upgrade_whose_server_process_fails(upgraded, tmp_path):
-    """The new master is in place, and the old server process goes on."""
-    server, _ = upgraded
-    before = server.server_pid
-    config = tmp_path / "weir.yaml"
-    good = config.read_text()
-    config.write_text(good + "tls: {certificates: [{chain: none.pem, key: none.pem}]}\n")
-    server.send_signal(signal.SIGUSR2)
-    server.wait_stderr("none.pem: cannot be read")
-    server.wait_stderr("not reloaded")
-    wait_for(lambda: server.server_pid == before, what="the end of the new one")
-    assert server.get("/").text == "hello"
-    config.write_text(good)
-    upgrade(server, 1)
-
-
-def test_two_upgrades_at_once(upgraded):
-    server, _ = upgraded
-    for _ in range(5):
-        server.send_signal(signal.SIGUSR2)
-        time.sleep(0.01)
-    server.wait_stderr("another server process serves")
-    assert server.get("/").text == "hello"
-    assert server.stop() == 0
 
 
 # -- the service manager -------------------------------------------------------------------------------
@@ -290,14 +178,14 @@ def manager(tmp_path, monkeypatch):
 
 
 def test_notifications(manager, configured, site):
-    server = configured(f"sites: [{{root: {site}}}]\n", "--workers", 2)
+    server = configured(f"sites: [{{root: {site}}}]\n", SEPARATED, "--workers", 2)
     stored = [manager("FDSTORE") for _ in range(2)]
     assert all(count == 1 and fields["FDNAME"] for fields, count in stored)
     fields, _ = manager("READY")
-    assert int(fields["MAINPID"]) == server.pid
+    assert fields["STATUS"] == "Serving"
     server.send_signal(signal.SIGHUP)
     assert int(manager("RELOADING")[0]["MONOTONIC_USEC"]) > 0
-    assert manager("READY")[0]["STATUS"] == "serving"
+    assert manager("READY")[0]["STATUS"] == "Serving"
     server.send_signal(signal.SIGTERM)
     manager("STOPPING")
     assert server.wait() == 0
@@ -305,7 +193,7 @@ def test_notifications(manager, configured, site):
 
 def test_the_watchdog_is_fed(manager, monkeypatch, weir, site):
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
-    server = weir(site)
+    server = weir(site, SEPARATED)
     manager("WATCHDOG")
     manager("WATCHDOG")
     assert server.get("/").text == "hello"
@@ -319,7 +207,7 @@ def test_socket_activation(weir, site):
         os.set_inheritable(listener.fileno(), True)
         script = f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
         server = weir(
-            site, "--http", f"127.0.0.1:{port}", "--workers", 2,
+            site, SEPARATED, "--http", f"127.0.0.1:{port}", "--workers", 2,
             prefix=("bash", "-c", script, "bash"), pass_fds=(listener.fileno(),),
         )
         assert server.port == port
