@@ -87,6 +87,6 @@ complete -c weir -n '__fish_seen_subcommand_from top' -l once -d 'Print one page
 complete -c weir -n '__fish_seen_subcommand_from top' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -a ''
-complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l help -s h -d 'Print this text'

@@ -68,6 +68,11 @@ def names_a_user(arguments, cwd="."):
     return False
 
 
+def as_root():
+    """The options with which `weir serve` stays root, if the tests run as root."""
+    return ["--user", "root"] if os.geteuid() == 0 else []
+
+
 class Reply:
     """A reply that was read to its end."""
 
@@ -202,9 +207,9 @@ def run(weir_program, tmp_path):
 
     def run_program(*arguments, cwd=None):
         arguments = [str(argument) for argument in arguments]
-        if arguments[:1] == ["serve"] and os.geteuid() == 0:
-            if not names_a_user(arguments, cwd or tmp_path) and "--help" not in arguments:
-                arguments[1:1] = ["--user", "root"]
+        if arguments[:1] == ["serve"]:
+            if not names_a_user(arguments, cwd or tmp_path):
+                arguments[1:1] = as_root()
         result = subprocess.run(
             [str(weir_program), *arguments],
             cwd=cwd or tmp_path,
@@ -228,8 +233,8 @@ def serving(weir_program, tmp_path_factory):
         arguments = [str(argument) for argument in arguments]
         if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
-        if os.geteuid() == 0 and not names_a_user(arguments, cwd or "."):
-            arguments += ["--user", "root"]
+        if not names_a_user(arguments, cwd or "."):
+            arguments += as_root()
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
         server = Server(command, directory, cwd or directory, pass_fds)

@@ -48,7 +48,7 @@ struct weir_listener {
 	 */
 	bool passive;
 	const char *name; /* for metrics; copied; NULL: the name of the protocol */
-	/* Opens its socket; called with the context of the callbacks. NULL: the server makes one. */
+	/* Opens its socket, with the context of the callbacks. NULL: the server makes one. */
 	weir_open_socket_fn *open_socket;
 	struct weir_bounds bounds;
 	/*

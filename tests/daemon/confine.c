@@ -1,5 +1,5 @@
 /*
- * The confinement, tried from inside: a child process is confined for a configuration, and then does
+ * The confinement, tried from inside: a child process is confined for a configuration, and does
  * what a server in the hands of an attacker would do.
  */
 #include <errno.h>
@@ -31,7 +31,7 @@
 #include "confine.h"
 #include "landlock.h"
 
-/* What the child exits with. */
+/* The exit codes of the child. */
 enum {
 	REFUSED,
 	ALLOWED,
@@ -277,8 +277,8 @@ static int try_executable_memory(void)
 {
 	if (!is_filtered())
 		return NO_FILTER;
-	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-	        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *memory = mmap(
+	        NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return ended(memory == MAP_FAILED ? -1 : 0, EPERM);
 }
 

@@ -38,8 +38,7 @@ struct fixture {
 	unsigned received;     /* control messages */
 };
 
-static void on_received(
-        void *context, struct process *process, const struct handover *message)
+static void on_received(void *context, struct process *process, const struct handover *message)
 {
 	(void)process;
 	(void)message;

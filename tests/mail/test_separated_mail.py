@@ -1,5 +1,5 @@
 """Privilege separation under load: crashes of the server process and upgrades, while clients send mail, which is stored
-and relayed, fetch pages, and ask names by UDP. What was acknowledged arrives."""
+and relayed, fetch pages, and ask names by UDP. Every message that was acknowledged arrives."""
 
 import os
 import signal

@@ -85,8 +85,8 @@ static const struct key top_options[] = {
 
 static const struct key upgrade_options[] = {
         {"config", &type_file, .option = "config", .option_letter = 'c',
-                .doc = "The configuration whose `admin` is the path of the socket; files that it "
-                       "includes are not read. Default: /etc/weir/weir.yaml."},
+                .doc = "The configuration whose `admin` is the path of the socket. Default: "
+                       "/etc/weir/weir.yaml."},
         {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
         HELP,
         {0},
@@ -214,7 +214,8 @@ const struct verb cli_verbs[] = {
                 .name = "upgrade",
                 .synopsis = "[-c FILE | --admin PATH]",
                 .summary = "have the running daemon take the installed program and configuration",
-                .text = "Has the running daemon execute its program anew, as SIGUSR2 does, and "
+                .text = "Has the running daemon, which needs `privilege-separation`, execute its "
+                        "program anew, as SIGUSR2 does, and "
                         "waits until the new one serves. No connection is refused meanwhile: the "
                         "new one has the listeners of the old one, which finishes its requests. "
                         "If the new program does not start or does not accept the "

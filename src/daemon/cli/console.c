@@ -294,8 +294,8 @@ static bool console_begin(int count, char **arguments, struct console *console, 
 	if (console->help)
 		*ret_code = help_print_verb(arguments[0]);
 	else
-		*ret_code = console_find(arguments[0], console->config_path, console->socket_path,
-		        console->path);
+		*ret_code = console_find(
+		        arguments[0], console->config_path, console->socket_path, console->path);
 	return !console->help && *ret_code == 0;
 }
 

@@ -1,6 +1,7 @@
 /*
- * The list was found by running all tests with a filter that kills (the build option confine-kill).
- * Calls that glibc falls back from fail with ENOSYS, so that it does.
+ * The system calls that the server process makes. A call that is missing here fails with EPERM. To
+ * find it, run the tests with a build whose filter kills (meson's option confine-kill): the core
+ * dump, or the audit log, names the call. Calls that glibc falls back from fail with ENOSYS.
  */
 #include <errno.h>
 

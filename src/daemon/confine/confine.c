@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,10 +154,14 @@ void confine_print(const struct config *config)
 {
 	struct landlock_plan plan;
 	int version = landlock_version();
+	bool root = geteuid() == 0 && !config->user;
+	if (root && !getpwnam(RESOURCES_USER))
+		printf("There is no user %s, so root would need 'user' to start the server.\n",
+		        RESOURCES_USER);
 	printf("The server process would run as %s, without capabilities%s.\n",
-	        config->user     ? config->user
-	        : geteuid() == 0 ? "the user weir"
-	                         : "this user",
+	        config->user ? config->user
+	        : root       ? "the user " RESOURCES_USER
+	                     : "this user",
 	        call_filter_available() ? ", with a filter of system calls"
 	                                : "; seccomp is not built in");
 	if (version == 0) {

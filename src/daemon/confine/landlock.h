@@ -32,9 +32,9 @@ struct landlock_plan {
 	uint16_t ports[LANDLOCK_PORTS_MAX]; /* to connect to by TCP */
 	size_t port_count;
 	uint16_t bind_port; /* of the admin address; 0: none */
-	bool any_connect; /* to any port: FTP's active mode */
-	bool any_bind;    /* FTP's passive ports */
-	bool incomplete;  /* a bound was reached, or there was no memory */
+	bool any_connect;   /* to any port: FTP's active mode */
+	bool any_bind;      /* FTP's passive ports */
+	bool incomplete;    /* a bound was reached, or there was no memory */
 };
 
 /* Makes the plan, which landlock_plan_finish frees. */

@@ -157,8 +157,10 @@ static bool landlock_covers_port(const struct landlock_plan *plan, uint16_t port
 
 bool landlock_covers(const struct landlock_plan *plan, const struct landlock_plan *other)
 {
-	bool covers =
-	        (plan->any_bind || (!other->any_bind && (!other->bind_port || other->bind_port == plan->bind_port))) && (plan->any_connect || !other->any_connect);
+	bool covers = (plan->any_bind ||
+	                      (!other->any_bind && (!other->bind_port ||
+	                                                   other->bind_port == plan->bind_port))) &&
+	              (plan->any_connect || !other->any_connect);
 	for (size_t i = 0; i < other->path_count && covers; i++)
 		covers = landlock_covers_path(plan, &other->paths[i]);
 	for (size_t i = 0; i < other->port_count && covers; i++)

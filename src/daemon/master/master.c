@@ -65,8 +65,10 @@ static void master_end_change(struct master *master, int result)
 	if (result < 0)
 		change_forget(master);
 	if (master->was_ready && master->stop_signals == 0)
-		notify_ready(result < 0 ? "Serving by the previous configuration: the last one was refused"
-		                        : "Serving");
+		notify_ready(
+		        result < 0
+		                ? "Serving by the previous configuration: the last one was refused"
+		                : "Serving");
 	if (master->asked && master->server)
 		process_send(master->server, HANDOVER_ANSWER, result);
 	master->asked = false;

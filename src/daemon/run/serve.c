@@ -263,7 +263,7 @@ static void serve_on_signal(struct weir_signals *signals, int signal)
 	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
 	if (link_active()) {
 		/* The master handles the others, some of which a terminal sends to both. */
-		if (signal == SIGTERM)
+		if (signal == SIGTERM && daemon->stop_signals == 0)
 			serve_stop(daemon);
 	} else if (signal == SIGUSR1) {
 		serve_reopen_logs(daemon);
@@ -403,8 +403,8 @@ static int serve_create_admin(struct daemon *daemon)
 static int serve_create_workers(struct daemon *daemon, unsigned count)
 {
 	for (; daemon->worker_count < count; daemon->worker_count++) {
-		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended, daemon,
-		        &daemon->workers[daemon->worker_count]);
+		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended,
+		        daemon, &daemon->workers[daemon->worker_count]);
 		if (error < 0) {
 			say("cannot make a worker: %s", weir_error_text(error));
 			return error;
@@ -439,8 +439,8 @@ static int serve_start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
 	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
-	struct config *config = link_active() ? serve_process_load(daemon)
-	                                      : config_load(daemon->options, NULL);
+	struct config *config =
+	        link_active() ? serve_process_load(daemon) : config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
 	log_set_format((enum weir_log_format)config->log_format);

@@ -1,7 +1,7 @@
 /*
- * What the main thread of a server process does beside serve.c: it takes the configuration, files
- * and listeners from the master (see master.h), gives up all other rights before threads start, and
- * then follows the master's messages.
+ * The main thread of a server process, where serve.c is not enough: it takes the configuration,
+ * files and listeners from the master (see master.h), gives up all other rights before threads
+ * start, and then follows the master's messages.
  */
 #include <errno.h>
 #include <stdlib.h>

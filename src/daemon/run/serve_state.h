@@ -1,4 +1,4 @@
-/* The state of the main thread, for serve.c and, in a server process of the master's, serve_process.c. */
+/* The state of the main thread, for serve.c and serve_process.c. */
 #ifndef DAEMON_SERVE_STATE_H
 #define DAEMON_SERVE_STATE_H
 
