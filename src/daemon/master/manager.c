@@ -73,7 +73,7 @@ static size_t manager_endpoint(struct listening *listening, const struct weir_ad
 {
 	struct endpoint_list *list = &listening->endpoints;
 	size_t at = 0;
-	while (at < list->count && !endpoint_same_address(&list->items[at].actual, address))
+	while (at < list->count && !weir_address_equal(&list->items[at].actual, address))
 		at++;
 	if (at == list->count)
 		list->items[list->count++] = (struct endpoint){.type = listener_type_find("http"),
