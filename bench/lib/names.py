@@ -162,9 +162,11 @@ def await_answers(port, most_s=60.0):
 class Weir(servers.Weir):
     def command(self, place, port, case):
         if case.upstream:
-            config = place.write("weir.yaml", f"workers: 1\n{servers.AS_ROOT}")
-            return [self.path(), "serve", "--config", config, "--dns", f"127.0.0.1:{port}",
-                    "--forward", f"127.0.0.1:{case.upstream}"]
+            return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
+listen: [{{ dns: "127.0.0.1:{port}" }}]
+workers: 1
+{servers.AS_ROOT}dns: {{ forward: ["127.0.0.1:{case.upstream}"] }}
+""")]
         return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
 listen: [{{ dns: "127.0.0.1:{port}" }}]
 workers: 1

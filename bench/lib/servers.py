@@ -74,12 +74,11 @@ class Weir(Server):
         address = ["--http", f"127.0.0.1:{port}"]
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
-        config = AS_ROOT
+        config = f"{AS_ROOT}sites: [{{root: {site.root}}}]\n"
         if not case.compressed_cache:
-            config += f"sites: [{{root: {site.root}}}]\nlimits: {{compressed-cache: 0}}\n"
-        config = ["-c", site.write("weir.yaml", config)] if config else []
-        return [self.path(), "serve", *config, *address, "--root", site.root, "--workers", "1",
-                "--access-log", "off"]
+            config += "limits: {compressed-cache: 0}\n"
+        return [self.path(), "serve", "-c", site.write("weir.yaml", config), *address, "--workers",
+                "1", "--access-log", "off"]
 
 
 class Endless(Weir):

@@ -117,6 +117,23 @@ def test_an_address_that_only_root_may_bind_comes_by_a_reload(configured, site, 
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_many_reloads_under_load(configured, site, tmp_path):
+    """Signals that come during a reload have another one follow, which ends with the last configuration."""
+    server = configured(f"sites: [{{root: {site}}}]\n", SEPARATED, "--workers", 2)
+    config = tmp_path / "weir.yaml"
+    text = config.read_text()
+    for count in range(60):
+        config.write_text(text + f"guard: {{threshold: {count + 1}}}\n")
+        server.send_signal(signal.SIGHUP)
+        assert server.get("/").text == "hello"
+    config.write_text(text + "nonsense: 1\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("weir: not reloaded")
+    assert server.get("/").text == "hello"
+    assert "malformed" not in server.stderr and "killed" not in server.stderr
+    assert server.stop() == 0
+
+
 # -- rights --------------------------------------------------------------------------------------------
 
 

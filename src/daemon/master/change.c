@@ -91,6 +91,8 @@ static int change_open(
 {
 	struct master_change *change = &master->change;
 	int error = change_choose_user(config);
+	if (!config->privilege_separation)
+		say("'privilege-separation' changes at the next start");
 	if (error == 0)
 		error = change_make_directories(config);
 	if (error < 0)
