@@ -203,13 +203,13 @@ struct asked {
 	int error;
 };
 
-static int all_done;
+static atomic_int all_done; /* several loops count */
 
 static void on_done(struct weir_check *check, int error)
 {
 	struct asked *asked = WEIR_CONTAINER(check, struct asked, check);
 	asked->done++;
-	asked->order = ++all_done;
+	asked->order = atomic_fetch_add(&all_done, 1) + 1;
 	asked->error = error;
 }
 
