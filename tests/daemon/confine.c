@@ -40,7 +40,8 @@ enum {
 	BROKEN,
 };
 
-static char directory[] = "/tmp/weir-confine.XXXXXX";
+static char directory[] = "/var/tmp/weir-confine.XXXXXX"; /* sanitizers write to /tmp */
+;
 static uint16_t open_port, forward_port; /* of listeners of this test */
 
 /* -- the fixture ------------------------------------------------------------------------------- */
