@@ -70,10 +70,11 @@ class Clients:
                 to = [f"alice@{DOMAIN}", "ok@elsewhere.example"]
                 assert client.sendmail(f"alice@{DOMAIN}", to, text) == {}
                 self.acknowledged.append(number)
+        except ConnectionRefusedError:
+            raise
         except smtplib.SMTPException:
             pass  # 421, or the end of the connection: a client sends such a message later
         except OSError:
-            # A refused connection is none of these errors.
             if not self.lenient:
                 raise
 
