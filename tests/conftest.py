@@ -86,6 +86,12 @@ class Reply:
         return self.body.decode()
 
 
+@pytest.fixture
+def segv_kills(monkeypatch):
+    """Has SIGSEGV kill the servers, where a sanitizer would report it as a fault of theirs."""
+    monkeypatch.setenv("ASAN_OPTIONS", f"{os.environ.get('ASAN_OPTIONS', '')}:handle_segv=0".lstrip(":"))
+
+
 class Server:
     """A running `weir serve`. `urls` are the addresses that it printed, `ports` their ports."""
 

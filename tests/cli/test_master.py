@@ -24,7 +24,7 @@ def status_of(pid):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_server_process_that_is_killed_is_started_again(weir, site, number):
+def test_a_server_process_that_is_killed_is_started_again(weir, site, segv_kills, number):
     server = weir(site, SEPARATED, "--workers", 2)
     for count in (1, 2):
         before = server.server_pid

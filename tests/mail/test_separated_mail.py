@@ -111,7 +111,7 @@ def sink():
 
 
 @pytest.fixture
-def separated(mailhost, sink, tmp_path):
+def separated(mailhost, sink, tmp_path, segv_kills):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("hello")
     (tmp_path / "zone").write_text(ZONE)
