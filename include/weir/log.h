@@ -48,6 +48,31 @@ WEIR_API void weir_log_on_failure(
 
 WEIR_API const char *weir_log_path(const struct weir_log *log);
 
+/* How grave a line is: the numbers of syslog (RFC 5424 6.2.1). */
+enum weir_log_level {
+	WEIR_LOG_ERROR = 3,
+	WEIR_LOG_WARNING = 4,
+	WEIR_LOG_INFO = 6,
+};
+
+/*
+ * Lines that are less grave are left out, of all logs of the process. WEIR_LOG_INFO at first. For
+ * any thread, at any time.
+ */
+WEIR_API void weir_log_set_level(enum weir_log_level level);
+WEIR_API enum weir_log_level weir_log_level(void);
+
+/*
+ * Sends a line, which has no line end, as a datagram or the like; on a thread of the pool. It may
+ * not wait for its peer. `path` and `fd` are those of the log. Returns 0 or a negative errno: the
+ * line is lost.
+ */
+typedef int weir_log_send_fn(
+        const char *path, int fd, enum weir_log_level level, struct weir_span line);
+
+/* Has lines sent one by one instead of written. Call it before the first line. */
+WEIR_API void weir_log_set_send(struct weir_log *log, weir_log_send_fn *send);
+
 /* The form of the lines. */
 enum weir_log_format {
 	WEIR_LOG_TEXT,   /* as each log has always had them */
@@ -70,10 +95,11 @@ WEIR_API void weir_log_destroy(struct weir_log *log);
 
 /*
  * Returns the buffer to which a line of at most `size` bytes is appended, its \n included, before
- * weir_log_end. The bound for weir_buffer_append is WEIR_LOG_QUEUE_MAX. Returns NULL if there is
- * no room: the line counts as dropped.
+ * weir_log_end. The bound for weir_buffer_append is WEIR_LOG_QUEUE_MAX. Returns NULL if the level
+ * leaves the line out, or if there is no room: then the line counts as dropped.
  */
-WEIR_API struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size);
+WEIR_API struct weir_buffer *weir_log_begin(
+        struct weir_log *log, enum weir_log_level level, size_t size);
 WEIR_API void weir_log_end(struct weir_log *log);
 
 /*

@@ -65,7 +65,7 @@ static void set_disk(rlim_t size)
 
 static void put_line(unsigned number)
 {
-	struct weir_buffer *line = weir_log_begin(log_of_test, 100);
+	struct weir_buffer *line = weir_log_begin(log_of_test, WEIR_LOG_INFO, 100);
 	assert_non_null(line);
 	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "line %06u of the log\n", number);
 	weir_log_end(log_of_test);

@@ -77,7 +77,8 @@ static void mail_log_relay(struct weir_log *log, struct weir_loop *loop,
 	struct log_line line;
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, "relay", mail_log_relay_names[outcome]);
+	log_line_begin(&line, log, loop,
+	        outcome == WEIR_RELAY_SENT ? WEIR_LOG_INFO : WEIR_LOG_WARNING, "relay", mail_log_relay_names[outcome]);
 	log_line_add(&line, " id=%s", queued->id);
 	log_line_add_known(&line, "message", queued->envelope.trace);
 	log_line_add_text(&line, "to", "<>", address);
@@ -247,7 +248,7 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
 	if (relay->log)
-		weir_log_set_format(relay->log, (enum weir_log_format)config->log_format);
+		log_use_format(relay->log, (enum weir_log_format)config->log_format);
 	int error = mail_relay_apply(relay, config);
 	if (error < 0)
 		say("the relay keeps its previous settings: %s", weir_error_text(error));

@@ -18,6 +18,16 @@ struct weir_loop;
  */
 void log_set_format(enum weir_log_format format);
 
+/* Sets the form of one log; that of the journal is always logfmt. */
+void log_use_format(struct weir_log *log, enum weir_log_format format);
+
+/* The levels by their names in the configuration, in the order of its words; NULL ends them. */
+struct log_level_name {
+	const char *name;
+	enum weir_log_level level;
+};
+extern const struct log_level_name log_levels[];
+
 /* A log file, which servers use. */
 struct log_file {
 	struct weir_list link;
@@ -57,9 +67,9 @@ struct log_line {
 	enum weir_log_format format;
 };
 
-/* `name` is the type of the listener, `what` the event. */
+/* `name` is the type of the listener, `what` the event. The level may leave the line out. */
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what);
+        enum weir_log_level level, const char *name, const char *what);
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 

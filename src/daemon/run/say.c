@@ -4,6 +4,7 @@
  *
  * Of complaints a period begins with the first one; at its end the number of the rest is reported.
  */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,6 +40,46 @@ void say_with_time(void)
 	say_time = !say_is_journal();
 }
 
+static _Atomic enum weir_log_format say_format;
+
+void say_in_format(enum weir_log_format format)
+{
+	say_format = format;
+}
+
+/* -- the last warnings ------------------------------------------------------------------------- */
+
+static pthread_mutex_t say_recent_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct say_recent say_recent_lines[SAY_RECENT_MAX];
+static unsigned say_recent_count; /* that were ever added */
+
+static void say_remember(enum weir_log_level level, const char *text)
+{
+	if (level > WEIR_LOG_WARNING)
+		return;
+	pthread_mutex_lock(&say_recent_lock);
+	struct say_recent *line = &say_recent_lines[say_recent_count++ % SAY_RECENT_MAX];
+	line->time_s = time(NULL);
+	line->level = level;
+	snprintf(line->text, sizeof line->text, "%s", text);
+	for (char *c = line->text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	pthread_mutex_unlock(&say_recent_lock);
+}
+
+unsigned say_recent(struct say_recent ret[SAY_RECENT_MAX])
+{
+	pthread_mutex_lock(&say_recent_lock);
+	unsigned count = say_recent_count < SAY_RECENT_MAX ? say_recent_count : SAY_RECENT_MAX;
+	for (unsigned i = 0; i < count; i++)
+		ret[i] = say_recent_lines[(say_recent_count - 1 - i) % SAY_RECENT_MAX];
+	pthread_mutex_unlock(&say_recent_lock);
+	return count;
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
 static size_t say_begin(char line[LINE_SIZE])
 {
 	time_t now = time(NULL);
@@ -50,20 +91,71 @@ static size_t say_begin(char line[LINE_SIZE])
 	return used + strlen("weir: ");
 }
 
-void say(const char *format, ...)
+static const char *say_level_name(enum weir_log_level level)
 {
-	char line[LINE_SIZE];
-	size_t used = say_begin(line);
-	va_list arguments;
-	va_start(arguments, format);
-	int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
-	va_end(arguments);
-	if (size < 0)
+	return level == WEIR_LOG_ERROR ? "error" : level == WEIR_LOG_WARNING ? "warning" : "info";
+}
+
+/* The line in logfmt or JSON. Returns its size, without its end. */
+static size_t say_compose_fields(
+        char line[LINE_SIZE], enum weir_log_level level, const char *text, enum weir_log_format format)
+{
+	bool json = format == WEIR_LOG_JSON;
+	time_t now = time(NULL);
+	char date[32];
+	struct tm tm;
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	size_t used = (size_t)snprintf(line, LINE_SIZE,
+	        json ? "{\"time\":\"%s\",\"kind\":\"weir\",\"level\":\"%s\",\"message\":\""
+	             : "time=\"%s\" kind=\"weir\" level=\"%s\" message=\"",
+	        date, say_level_name(level));
+	for (; *text && used < LINE_SIZE - 16; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+			line[used++] = (char)c;
+		else
+			used += (size_t)snprintf(line + used, 8, json ? "\\u%04X" : "\\x%02X", c);
+	}
+	strcpy(line + used, json ? "\"}" : "\"");
+	return used + strlen(line + used);
+}
+
+static void say_print(enum weir_log_level level, const char *format, va_list arguments)
+{
+	char text[LINE_SIZE - 64], line[LINE_SIZE];
+	enum weir_log_format form = say_format;
+	if (vsnprintf(text, sizeof text, format, arguments) < 0)
 		return;
-	used = strlen(line);
+	say_remember(level, text);
+	size_t used;
+	if (form == WEIR_LOG_TEXT) {
+		used = say_begin(line);
+		used += (size_t)snprintf(line + used, sizeof line - used - 1, "%s", text);
+	} else {
+		used = say_compose_fields(line, level, text, form);
+	}
 	line[used++] = '\n';
 	ssize_t put = write(STDERR_FILENO, line, used);
 	(void)put; /* a failure cannot be reported */
+}
+
+void say(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	say_print(WEIR_LOG_ERROR, format, arguments);
+	va_end(arguments);
+}
+
+void say_at(enum weir_log_level level, const char *format, ...)
+{
+	va_list arguments;
+	if (level > weir_log_level())
+		return;
+	va_start(arguments, format);
+	say_print(level, format, arguments);
+	va_end(arguments);
 }
 
 void say_root(const char *root, atomic_bool *lost, int error)
@@ -75,7 +167,7 @@ void say_root(const char *root, atomic_bool *lost, int error)
 		    "was opened last is still served, and one that replaces it is not noticed",
 		        root, weir_error_text(error));
 	else
-		say("the root %s can be reached again", root);
+		say_at(WEIR_LOG_INFO, "the root %s can be reached again", root);
 }
 
 /* -- complaints -------------------------------------------------------------------------------- */
@@ -83,7 +175,7 @@ void say_root(const char *root, atomic_bool *lost, int error)
 static void complaints_report_rest(struct complaints *complaints)
 {
 	if (complaints->suppressed)
-		say("%u more %s", complaints->suppressed, complaints->what);
+		say_at(WEIR_LOG_WARNING, "%u more %s", complaints->suppressed, complaints->what);
 	complaints->reported = complaints->suppressed = 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <weir/log.h>
 #include <weir/loop.h>
 
 /*
@@ -16,8 +17,31 @@
  */
 void say_with_time(void);
 
-/* Prints a line; its end is added. */
+/* Has lines be logfmt or JSON from here on. Any thread may print meanwhile. */
+void say_in_format(enum weir_log_format format);
+
+/* Prints a line, whatever the level of the log is; its end is added. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line of this level, unless weir_log_level leaves it out. */
+void say_at(enum weir_log_level level, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* -- the last warnings ------------------------------------------------------------------------- */
+
+enum {
+	SAY_RECENT_MAX = 20,   /* lines that are remembered */
+	SAY_RECENT_SIZE = 256, /* bytes of each; the rest is left out */
+};
+
+struct say_recent {
+	int64_t time_s;
+	enum weir_log_level level;
+	char text[SAY_RECENT_SIZE]; /* without control characters */
+};
+
+/* Copies the last warnings and errors, the newest first. Returns their number. Any thread. */
+unsigned say_recent(struct say_recent ret[SAY_RECENT_MAX]);
 
 /*
  * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it

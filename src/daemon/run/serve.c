@@ -228,7 +228,7 @@ static void serve_stop(struct daemon *daemon)
 	if (daemon->stop_signals > 2)
 		_exit(EXIT_FAILED);
 	if (daemon->stop_signals == 2) {
-		say("ending at once");
+		say_at(WEIR_LOG_INFO, "ending at once");
 		daemon->failed = true;
 	} else {
 		notify_stopping();
@@ -243,6 +243,13 @@ static void serve_stop(struct daemon *daemon)
 		else
 			worker_kill(daemon->workers[i]);
 	}
+}
+
+static void serve_set_logs(const struct config *config)
+{
+	log_set_format((enum weir_log_format)config->log_format);
+	say_in_format((enum weir_log_format)config->log_format);
+	weir_log_set_level(log_levels[config->log_level].level);
 }
 
 static void serve_reopen_logs(struct daemon *daemon)
@@ -273,13 +280,13 @@ static bool serve_reload(struct daemon *daemon)
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config)
-		log_set_format((enum weir_log_format)config->log_format);
+		serve_set_logs(config);
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_shared_update(daemon->dns, daemon->config, false);
 		if (serve_listen_admin(daemon) < 0)
 			say("the admin listener stays where it was");
-		say("reloaded%s%s", path ? " " : "", path ? path : "");
+		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 		notify_ready("Serving");
 		return true;
 	}
@@ -345,6 +352,28 @@ static void serve_command_reopen_logs(void *context, struct admin_request *reque
 	admin_ok(request);
 }
 
+static void serve_command_log_level(void *context, struct admin_request *request)
+{
+	(void)context;
+	unsigned level = 0;
+	if (request->count == 0) {
+		while (log_levels[level].level != weir_log_level())
+			level++;
+		admin_print(request, "%s", log_levels[level].name);
+		admin_ok(request);
+		return;
+	}
+	while (log_levels[level].name && strcmp(log_levels[level].name, request->arguments[0]) != 0)
+		level++;
+	if (!log_levels[level].name) {
+		admin_error(request, "'%.64s' is not a level: info, warning or error",
+		        request->arguments[0]);
+		return;
+	}
+	weir_log_set_level(log_levels[level].level);
+	admin_ok(request);
+}
+
 static int serve_create_admin_http(struct daemon *daemon)
 {
 	daemon->metrics = (struct daemon_metrics){
@@ -374,6 +403,9 @@ static int serve_create_admin(struct daemon *daemon)
 	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
 	                serve_command_reload},
 	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
+	        {"log level", "[info|warning|error]",
+	                "shows or changes the level of all logs, until the next reload", 0, 1,
+	                serve_command_log_level},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
 	                serve_command_drain},
 	        {0},
@@ -449,7 +481,7 @@ static int serve_start(struct daemon *daemon)
 	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
-	log_set_format((enum weir_log_format)config->log_format);
+	serve_set_logs(config);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
 	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);

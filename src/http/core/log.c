@@ -180,15 +180,16 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 }
 
 /* The fields that are known at the end. */
-static void http_log_write_fields(struct weir_log *log, const struct weir_http_exchange *exchange,
-        const struct weir_buffer *known, uint64_t size, char mark)
+static void http_log_write_fields(struct weir_log *log, enum weir_log_level level,
+        const struct weir_http_exchange *exchange, const struct weir_buffer *known, uint64_t size,
+        char mark)
 {
 	const struct weir_http_site *site = exchange->site;
 	enum weir_log_format format = exchange->log_format;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "");
 	struct weir_buffer *line =
-	        weir_log_begin(log, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
+	        weir_log_begin(log, level, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
 	if (!line)
 		return;
@@ -208,18 +209,27 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
-static void http_log_write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
+/* A server's fault is an error, a client's a warning. */
+static enum weir_log_level http_log_level(unsigned status)
+{
+	return status >= 400 && status != HTTP_LOG_CLIENT_LEFT
+	               ? status >= 500 ? WEIR_LOG_ERROR : WEIR_LOG_WARNING
+	               : WEIR_LOG_INFO;
+}
+
+static void http_log_write_line(struct weir_log *log, enum weir_log_level level, const struct weir_http_exchange *exchange,
         const struct weir_buffer *known, size_t split, uint64_t size, char mark)
 {
 	if (exchange->log_format != WEIR_LOG_TEXT) {
-		http_log_write_fields(log, exchange, known, size, mark);
+		http_log_write_fields(log, level, exchange, known, size, mark);
 		return;
 	}
 	const struct weir_http_site *site = exchange->site;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
 	/* An escaped byte takes four. */
-	struct weir_buffer *line = weir_log_begin(log, known->size + LINE_END_MAX + 4 * name.size);
+	struct weir_buffer *line =
+	        weir_log_begin(log, level, known->size + LINE_END_MAX + 4 * name.size);
 	if (!line)
 		return;
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
@@ -293,8 +303,8 @@ static __attribute__((noinline)) void http_log_write_finished(
         const struct weir_http_exchange *exchange, uint64_t size, enum weir_close_reason why)
 {
 	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
-	http_log_write_line(
-	        exchange->log, exchange, &exchange->log_line, exchange->log_split, size, mark);
+	http_log_write_line(exchange->log, http_log_level(exchange->status), exchange,
+	        &exchange->log_line, exchange->log_split, size, mark);
 }
 
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
@@ -316,6 +326,6 @@ void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 		return;
 	size_t split = http_log_compose_any(
 	        exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
-	http_log_write_line(log, exchange, &line, split, 0, '-');
+	http_log_write_line(log, http_log_level(status), exchange, &line, split, 0, '-');
 	weir_buffer_finish(&line);
 }

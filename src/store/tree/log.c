@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,9 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 #include <weir/metrics.h>
+
+/* The level of the process: lines above it are left out. */
+static atomic_int log_level = WEIR_LOG_INFO;
 
 /* A buffer is written when it has so many bytes, or after a moment. */
 enum {
@@ -62,6 +66,7 @@ struct weir_log {
 	struct weir_loop *loop;
 	char *path;
 	weir_log_open_fn *open;
+	weir_log_send_fn *send; /* NULL: lines are written */
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -70,6 +75,7 @@ struct weir_log {
 	struct log_written written; /* the pool's, while `busy` */
 	struct log_cells *cells;
 	enum weir_log_format format;
+	enum weir_log_level line_level; /* of the line that is added */
 	void (*failed)(void *context, int error); /* or NULL */
 	void *context;
 	uint64_t lost; /* lines dropped since the last report */
@@ -79,6 +85,11 @@ struct weir_log {
 	bool busy;
 	bool torn; /* the pool's: the file ends within a line */
 };
+
+static bool log_is_level(unsigned char c)
+{
+	return c >= WEIR_LOG_ERROR && c <= WEIR_LOG_INFO;
+}
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
@@ -148,9 +159,34 @@ static void log_write_all(struct weir_log *log)
 	log->writing.size = 0;
 }
 
+/* Sends the lines of `writing`, each of which ends with its level. The error is the last line's. */
+static void log_send_all(struct weir_log *log)
+{
+	struct weir_span line = {log->writing.data, 0};
+	log->written = (struct log_written){0};
+	for (size_t i = 0; i < log->writing.size; i++) {
+		unsigned char c = (unsigned char)log->writing.data[i];
+		if (!log_is_level(c)) {
+			line.size++;
+			continue;
+		}
+		log->written.error = log->send(log->path, log->fd, (enum weir_log_level)c, line);
+		if (log->written.error < 0)
+			log->written.lost++;
+		else
+			log->written.bytes += line.size;
+		line = (struct weir_span){log->writing.data + i + 1, 0};
+	}
+	log->writing.size = 0;
+}
+
 static void log_run_write(struct weir_work *work)
 {
-	log_write_all(WEIR_CONTAINER(work, struct weir_log, work));
+	struct weir_log *log = WEIR_CONTAINER(work, struct weir_log, work);
+	if (log->send)
+		log_send_all(log);
+	else
+		log_write_all(log);
 }
 
 /* A disk that is full at times is reported once in a while, and its end only after a report. */
@@ -246,12 +282,17 @@ static void log_report_lost(struct weir_log *log)
 	}
 	if (line->size > before)
 		log->lost = 0;
+	if (log->send && line->size > before)
+		line->data[line->size - 1] = WEIR_LOG_WARNING;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
-struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
+struct weir_buffer *weir_log_begin(struct weir_log *log, enum weir_log_level level, size_t size)
 {
+	if (level > weir_log_level())
+		return NULL;
+	log->line_level = level;
 	bool pending = log->lost && log->error == 0;
 	log_report_lost(log);
 	if ((pending && log->lost) ||
@@ -266,6 +307,9 @@ struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
 
 void weir_log_end(struct weir_log *log)
 {
+	/* Text has no control characters, so that the level can end a line that is sent. */
+	if (log->send && log->filling.size)
+		log->filling.data[log->filling.size - 1] = (char)log->line_level;
 	if (log->cells)
 		weir_metric_add(&log->cells->lines, 1);
 	if (log->filling.size >= WRITE_SIZE)
@@ -275,20 +319,22 @@ void weir_log_end(struct weir_log *log)
 		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
 }
 
-void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max)
+/* -- settings ---------------------------------------------------------------------------------- */
+
+void weir_log_set_level(enum weir_log_level level)
 {
-	for (size_t i = 0, plain = 0; i <= text.size; i++) {
-		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
-		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
-			continue;
-		weir_buffer_append(line, text.data + plain, i - plain, max);
-		if (i < text.size)
-			weir_buffer_format(line, max, "\\x%02X", c);
-		plain = i + 1;
-	}
+	atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
-/* -- formats ----------------------------------------------------------------------------------- */
+enum weir_log_level weir_log_level(void)
+{
+	return (enum weir_log_level)atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+void weir_log_set_send(struct weir_log *log, weir_log_send_fn *send)
+{
+	log->send = send;
+}
 
 void weir_log_set_format(struct weir_log *log, enum weir_log_format format)
 {
@@ -310,63 +356,6 @@ void weir_log_on_failure(
 {
 	log->failed = failed;
 	log->context = context;
-}
-
-void weir_log_open_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
-{
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_append(line, "{", 1, max);
-}
-
-void weir_log_close_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
-{
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_append(line, "}\n", 2, max);
-	else
-		weir_buffer_append(line, "\n", 1, max);
-}
-
-/* Writes the key, and before it what separates it from the field before. */
-static void log_add_key(
-        struct weir_buffer *line, enum weir_log_format format, const char *key, size_t max)
-{
-	char before = line->size ? line->data[line->size - 1] : '\n';
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_format(line, max, "%s\"%s\":", before == '{' ? "" : ",", key);
-	else
-		weir_buffer_format(line, max, "%s%s=", before == '\n' ? "" : " ", key);
-}
-
-static void log_escape_json(struct weir_buffer *line, struct weir_span text, size_t max)
-{
-	for (size_t i = 0, plain = 0; i <= text.size; i++) {
-		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
-		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
-			continue;
-		weir_buffer_append(line, text.data + plain, i - plain, max);
-		if (i < text.size)
-			weir_buffer_format(line, max, "\\u%04X", c);
-		plain = i + 1;
-	}
-}
-
-void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format, const char *key,
-        struct weir_span text, size_t max)
-{
-	log_add_key(line, format, key, max);
-	weir_buffer_append(line, "\"", 1, max);
-	if (format == WEIR_LOG_JSON)
-		log_escape_json(line, text, max);
-	else
-		weir_log_escape(line, text, max);
-	weir_buffer_append(line, "\"", 1, max);
-}
-
-void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format, const char *key,
-        uint64_t number, size_t max)
-{
-	log_add_key(line, format, key, max);
-	weir_buffer_format(line, max, "%llu", (unsigned long long)number);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
