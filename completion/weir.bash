@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top upgrade --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -66,6 +66,10 @@ _weir() {
 		;;
 	serve:--workers)
 		mapfile -t COMPREPLY < <(compgen -W '1 2 4 8' -- "$word")
+		return
+		;;
+	serve:--user)
+		mapfile -t COMPREPLY < <(compgen -W '' -u -- "$word")
 		return
 		;;
 	serve:--admin)
@@ -156,9 +160,17 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W 'quiet sent replies' -- "$word")
 		return
 		;;
+	upgrade:--config | upgrade:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	upgrade:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	esac
 	case $verb:$word in
-	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
+	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --privilege-separation --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --effective --help' -- "$word") ;;
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
@@ -169,11 +181,13 @@ _weir() {
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users zones cache reload reopen drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users zones cache reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;
 	status:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	top:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --sort --once --help' -- "$word") ;;
 	top:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	upgrade:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
+	upgrade:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	esac
 }
 

@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue console status top
+set -l verbs serve check config passwd queue console status top upgrade
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -11,6 +11,7 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, 
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a upgrade -d 'have the running daemon take the installed program and configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 
 complete -c weir -n '__fish_seen_subcommand_from serve' -a '(__fish_complete_directories)'
@@ -30,6 +31,8 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l dot -x -a '127.0.0.1:
 complete -c weir -n '__fish_seen_subcommand_from serve' -l cert -r -F -d 'A certificate with its chain, in PEM, instead of the configured ones; it needs --key'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l key -r -F -d 'The private key of the certificate, in PEM; the first key belongs to the first certificate'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 8' -d 'The number of threads, each with its own connections; auto is one for each processor'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l user -x -a '(__fish_complete_users)' -d 'The user to become once the addresses and logs are open, if the server is started as root'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l privilege-separation -d 'Serve in a process of its own, which has no rights but those that it needs'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -x -d 'The admin listener: the path of a Unix socket for weir console, weir status and /metrics, or an address for /metrics alone, or a list of both'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve, instead of the configured sites'
@@ -65,7 +68,7 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users zones cache reload reopen drain'
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users zones cache reload reopen upgrade drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'
@@ -82,3 +85,8 @@ complete -c weir -n '__fish_seen_subcommand_from top' -l admin -r -F -d 'The pat
 complete -c weir -n '__fish_seen_subcommand_from top' -l sort -x -a 'quiet sent replies' -d 'The first order: quiet, the time since the last byte; sent, bytes sent; or replies, those that are pending. Default: quiet'
 complete -c weir -n '__fish_seen_subcommand_from top' -l once -d 'Print one page and end'
 complete -c weir -n '__fish_seen_subcommand_from top' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -a ''
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l admin -r -F -d 'The path of the socket itself'
+complete -c weir -n '__fish_seen_subcommand_from upgrade' -l help -s h -d 'Print this text'

@@ -57,6 +57,22 @@ def let_others_enter(path):
             directory.chmod(0o755)
 
 
+def names_a_user(arguments, cwd="."):
+    """Whether the arguments of `weir serve`, or the configuration that they name, say which user to become."""
+    if "--user" in arguments:
+        return True
+    for option, value in zip(arguments, arguments[1:]):
+        path = Path(cwd, value)
+        if option in ("-c", "--config") and path.is_file():
+            return re.search(r"^user:", path.read_text(), re.M)
+    return False
+
+
+def as_root():
+    """The options with which `weir serve` stays root, if the tests run as root."""
+    return ["--user", "root"] if os.geteuid() == 0 else []
+
+
 class Reply:
     """A reply that was read to its end."""
 
@@ -73,7 +89,7 @@ class Reply:
 class Server:
     """A running `weir serve`. `urls` are the addresses that it printed, `ports` their ports."""
 
-    def __init__(self, arguments, directory, cwd):
+    def __init__(self, arguments, directory, cwd, pass_fds=()):
         # Freed memory that a sanitizer keeps would count as the program's own.
         options = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=8"
         self.out = directory / "stdout"
@@ -86,6 +102,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                pass_fds=pass_fds,
             )
         self.pid = self.process.pid
         wait_for(self.is_up, what="the start")
@@ -104,6 +121,12 @@ class Server:
     @property
     def stderr(self):
         return said_of(self.err.read_text())
+
+    @property
+    def server_pid(self):
+        """With privilege separation: the newest child of the process that was started."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return int(wait_for(lambda: path.read_text().split(), what="a server process")[-1])
 
     @property
     def port(self):
@@ -183,8 +206,12 @@ def run(weir_program, tmp_path):
     """run(argument, …) runs the program to its end, in tmp_path unless there is a `cwd`."""
 
     def run_program(*arguments, cwd=None):
+        arguments = [str(argument) for argument in arguments]
+        if arguments[:1] == ["serve"]:
+            if not names_a_user(arguments, cwd or tmp_path):
+                arguments[1:1] = as_root()
         result = subprocess.run(
-            [str(weir_program), *map(str, arguments)],
+            [str(weir_program), *arguments],
             cwd=cwd or tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -202,13 +229,15 @@ def serving(weir_program, tmp_path_factory):
     """The body of the two fixtures below."""
     servers = []
 
-    def start(*arguments, cwd=None, prefix=(), program=None):
+    def start(*arguments, cwd=None, prefix=(), program=None, pass_fds=()):
         arguments = [str(argument) for argument in arguments]
         if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
+        if not names_a_user(arguments, cwd or "."):
+            arguments += as_root()
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
-        server = Server(command, directory, cwd or directory)
+        server = Server(command, directory, cwd or directory, pass_fds)
         servers.append(server)
         return server
 

@@ -96,7 +96,7 @@ class Weir(servers.Weir):
         return surround(site, case, self.build, [self.path(), "serve", "-c", site.write("fair.yaml", f"""
 listen: [{listen}]
 workers: 1
-sites:
+{servers.AS_ROOT}sites:
   - root: {site.root}
     uploads: {{prefix: incoming, put: yes}}
     auth: [{{path: private, users: {write_users(site, self.build)}}}]

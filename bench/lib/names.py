@@ -162,12 +162,15 @@ def await_answers(port, most_s=60.0):
 class Weir(servers.Weir):
     def command(self, place, port, case):
         if case.upstream:
-            return [self.path(), "serve", "--dns", f"127.0.0.1:{port}", "--forward",
-                    f"127.0.0.1:{case.upstream}", "--workers", "1"]
+            return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
+listen: [{{ dns: "127.0.0.1:{port}" }}]
+workers: 1
+{servers.AS_ROOT}dns: {{ forward: ["127.0.0.1:{case.upstream}"] }}
+""")]
         return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
 listen: [{{ dns: "127.0.0.1:{port}" }}]
 workers: 1
-dns:
+{servers.AS_ROOT}dns:
   zones: [{{ name: {ZONE}, file: {place.path(case.zone)} }}]
   limits: {{ connections: 100000, idle: 1h }}
 """)]

@@ -18,6 +18,9 @@ CONNECTIONS_MAX = 18000
 
 FOREVER_S = 3600
 
+# A line of a configuration of weir: root has to insist.
+AS_ROOT = "user: root\n" if os.geteuid() == 0 else ""
+
 
 class Server:
     """One kind of server. Subclasses know the program, its version and its command line."""
@@ -71,11 +74,11 @@ class Weir(Server):
         address = ["--http", f"127.0.0.1:{port}"]
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
-        config = [] if case.compressed_cache else ["-c", site.write(
-            "weir.yaml",
-            f"sites: [{{root: {site.root}}}]\nlimits: {{compressed-cache: 0}}\n")]
-        return [self.path(), "serve", *config, *address, "--root", site.root, "--workers", "1",
-                "--access-log", "off"]
+        config = f"{AS_ROOT}sites: [{{root: {site.root}}}]\n"
+        if not case.compressed_cache:
+            config += "limits: {compressed-cache: 0}\n"
+        return [self.path(), "serve", "-c", site.write("weir.yaml", config), *address, "--workers",
+                "1", "--access-log", "off"]
 
 
 class Endless(Weir):

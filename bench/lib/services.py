@@ -146,7 +146,7 @@ ftp:
         return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
 listen: [{{ {case.protocol}: "127.0.0.1:{port}" }}]
 workers: 1
-limits: {{ idle: 24h }}
+{servers.AS_ROOT}limits: {{ idle: 24h }}
 {content(place, case)}
 """)]
 

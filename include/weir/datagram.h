@@ -19,6 +19,7 @@
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/limits.h>
+#include <weir/open_file.h>
 #include <weir/span.h>
 
 WEIR_C_BEGIN
@@ -52,10 +53,12 @@ typedef size_t weir_datagram_answer_fn(
 
 /* Begin with weir_datagrams_options_init. */
 struct weir_datagrams_options {
-	struct weir_address address; /* port 0: any; see weir_datagrams_address */
-	bool shared;                 /* SO_REUSEPORT: one socket on each of several loops */
-	size_t receive_max;          /* bytes of a received datagram; WEIR_DATAGRAM_MAX */
-	size_t reply_max;            /* bytes of a reply; WEIR_DATAGRAM_MAX; 0: none is sent */
+	struct weir_address address;      /* port 0: any; see weir_datagrams_address */
+	bool shared;                      /* SO_REUSEPORT: one socket on each of several loops */
+	weir_open_socket_fn *open_socket; /* of socket_context; NULL: a socket is made */
+	void *socket_context;
+	size_t receive_max; /* bytes of a received datagram; WEIR_DATAGRAM_MAX */
+	size_t reply_max;   /* bytes of a reply; WEIR_DATAGRAM_MAX; 0: none is sent */
 	weir_datagram_answer_fn *answer;
 	void *context;
 };

@@ -76,6 +76,12 @@ struct weir_mail_queue_options {
 	const char *path;      /* the directory; created (0700) if it does not exist */
 	uint64_t message_max;  /* bytes; WEIR_MAIL_MESSAGE_MAX */
 	unsigned messages_max; /* WEIR_QUEUE_MESSAGES_MAX */
+	/*
+	 * Opens a queue that another process still serves: the sink stores messages, which wait for
+	 * weir_mail_queue_take_over. No other process may store messages meanwhile, but the one
+	 * that serves.
+	 */
+	bool successor;
 };
 
 /* Sets every member to its default. The path has none. */
@@ -93,6 +99,15 @@ typedef void weir_mail_queue_report_fn(void *context, const char *name, const ch
  */
 WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
         weir_mail_queue_report_fn *report, void *context, struct weir_mail_queue **ret);
+
+/*
+ * Serves a queue that was opened by a successor: reads the envelopes that the process before it has
+ * left. Blocks. Returns 0, also if this process serves the queue already; -EBUSY if the other one
+ * still does; or another negative errno, as weir_mail_queue_open. Call it before
+ * weir_mail_queue_listen.
+ */
+WEIR_API int weir_mail_queue_take_over(
+        struct weir_mail_queue *queue, weir_mail_queue_report_fn *report, void *context);
 
 /*
  * Closes a queue. No delivery may be open, and no message claimed. Deliveries that were aborted may

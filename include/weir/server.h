@@ -16,6 +16,7 @@
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/channel.h>
+#include <weir/open_file.h>
 #include <weir/peers.h>
 
 WEIR_C_BEGIN
@@ -47,6 +48,8 @@ struct weir_listener {
 	 */
 	bool passive;
 	const char *name; /* for metrics; copied; NULL: the name of the protocol */
+	/* Opens its socket, with the context of the callbacks. NULL: the server makes one. */
+	weir_open_socket_fn *open_socket;
 	struct weir_bounds bounds;
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
@@ -135,6 +138,12 @@ WEIR_API void weir_server_each(
  * the server.
  */
 typedef void weir_drained_fn(void *context);
+
+/*
+ * Stops listening. Connections that wait in the kernel are left to another process that has the
+ * socket, or are reset if none has. Channels go on, and weir_channel_draining is true for them.
+ */
+WEIR_API void weir_server_retire(struct weir_server *server);
 
 /*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have

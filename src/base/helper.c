@@ -9,20 +9,31 @@
 #include <unistd.h>
 
 #include <weir/buffer.h>
+#include <weir/open_file.h>
 
 #include "helper.h"
 
-int file_read_whole(
-        int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret)
+/* Closes the file. */
+static int helper_read_whole(int fd, size_t limit, struct weir_buffer *ret)
 {
-	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
-	if (fd < 0)
-		return -errno;
 	int error = weir_buffer_read(ret, fd, limit);
 	close(fd);
 	if (error < 0)
 		weir_buffer_finish(ret);
 	return error;
+}
+
+int file_read_whole(
+        int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret)
+{
+	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+	return fd < 0 ? -errno : helper_read_whole(fd, limit, ret);
+}
+
+int file_read_path(const char *path, size_t limit, struct weir_buffer *ret)
+{
+	int fd = weir_open_file(path);
+	return fd < 0 ? fd : helper_read_whole(fd, limit, ret);
 }
 
 int extent_read(int fd, char *to, size_t size, off_t offset)

@@ -76,6 +76,9 @@ static inline bool secret_equal(const char *one, const char *other, size_t size)
 int file_read_whole(
         int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret);
 
+/* Reads the whole file `path`, which weir_open_file opens. Returns as file_read_whole. */
+int file_read_path(const char *path, size_t limit, struct weir_buffer *ret);
+
 /*
  * Reads all `size` bytes of a file from `offset` on. Returns 0, -EIO if the file ends before that,
  * or another errno of pread.

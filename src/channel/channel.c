@@ -485,7 +485,7 @@ unsigned weir_channel_replies(const struct weir_channel *channel)
 
 bool weir_channel_draining(const struct weir_channel *channel)
 {
-	return channel->group->draining;
+	return channel->group->draining || channel->group->retiring;
 }
 
 enum weir_activity weir_channel_activity(const struct weir_channel *channel)

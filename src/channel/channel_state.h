@@ -33,6 +33,7 @@ struct channel_group {
 	struct weir_list channels; /* in the order of their last activity, to the second */
 	unsigned count;
 	bool draining;
+	bool retiring;                 /* another process has the listener */
 	unsigned reserved;             /* channels that need no shared permit */
 	struct permits_member *member; /* or NULL: without permits */
 	struct weir_list member_link;

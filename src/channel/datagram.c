@@ -195,11 +195,13 @@ static int datagram_set_options(int fd, const struct weir_datagrams_options *opt
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof omit);
-	if (options->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+	bool own = !options->open_socket;
+	if (own && options->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
 		return -errno;
 	if (v6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &omit, sizeof omit);
-		if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on) < 0)
+		if (own &&
+		        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on) < 0)
 			return -errno;
 	}
 	if (any && setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
@@ -212,14 +214,16 @@ static int datagram_open_socket(
         const struct weir_datagrams_options *options, bool any, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
-	int fd = socket(
-	        options->address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = options->open_socket ? options->open_socket(options->socket_context, SOCK_DGRAM)
+	                              : socket(options->address.any.sa_family,
+	                                        SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return options->open_socket ? fd : -errno;
 	int error = datagram_set_options(fd, options, any);
-	if (error == 0 &&
-	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
-	                getsockname(fd, &ret_address->any, &size) < 0))
+	if (error == 0 && !options->open_socket &&
+	        bind(fd, &options->address.any, weir_address_size(&options->address)) < 0)
+		error = -errno;
+	if (error == 0 && getsockname(fd, &ret_address->any, &size) < 0)
 		error = -errno;
 	if (error == 0)
 		return fd;
@@ -313,6 +317,7 @@ void weir_datagrams_destroy(struct weir_datagrams *datagrams)
 {
 	if (!datagrams)
 		return;
-	weir_watch_close(datagrams->loop, &datagrams->watch);
+	/* See server_close_listener. */
+	close(weir_watch_cancel(datagrams->loop, &datagrams->watch));
 	free(datagrams);
 }

@@ -253,10 +253,30 @@ static int server_set_options(int fd, const struct weir_listener *listener)
 	return 0;
 }
 
+/* Takes a socket that listens already. */
+static int server_take_listener(
+        const struct weir_listener *listener, struct weir_address *ret_address)
+{
+	int on = 1, unsent = WEIR_UNSENT_LOW;
+	socklen_t size = sizeof *ret_address;
+	int fd = listener->open_socket(listener->context, SOCK_STREAM);
+	if (fd < 0)
+		return fd;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0 &&
+	        getsockname(fd, &ret_address->any, &size) == 0)
+		return fd;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
 static int server_open_listener(
         const struct weir_listener *listener, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
+	if (listener->open_socket)
+		return server_take_listener(listener, ret_address);
 	int fd = socket(
 	        listener->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -401,6 +421,19 @@ static void server_on_drain_end(struct weir_timer *timer)
 	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
 }
 
+/* Another process may have the same socket: closing a descriptor would not end the events. */
+static void server_close_listener(struct weir_server *server)
+{
+	close(weir_watch_cancel(server->group.loop, &server->watch));
+}
+
+void weir_server_retire(struct weir_server *server)
+{
+	if (server->watch.fd >= 0)
+		server_close_listener(server);
+	server->group.retiring = true;
+}
+
 void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, void *context)
 {
 	struct channel_group *group = &server->group;
@@ -410,7 +443,7 @@ void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, voi
 		/* Clients in the kernel's queue are connected, and are still served. */
 		while (permits_available(group) && server_accept_one(server) == 0)
 			;
-		weir_watch_close(group->loop, &server->watch);
+		server_close_listener(server);
 	}
 	group->draining = true;
 	weir_timer_start(group->loop, &server->timer, group->bounds.drain_ms, server_on_drain_end);
@@ -426,7 +459,7 @@ void weir_server_destroy(struct weir_server *server)
 		return;
 	server->group.draining = false;
 	if (server->watch.fd >= 0)
-		weir_watch_close(server->group.loop, &server->watch);
+		server_close_listener(server);
 	server_kill_all(server, -ECONNABORTED);
 	while (server->group.count)
 		channel_destroy(

@@ -4,7 +4,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +43,7 @@ static int tls_certificate_load_ocsp(
 {
 	struct weir_buffer text = {0};
 	char why[128];
-	int error = file_read_whole(AT_FDCWD, path, 0, WEIR_TLS_OCSP_MAX, &text);
+	int error = file_read_path(path, WEIR_TLS_OCSP_MAX, &text);
 	if (error == -ENOMEM)
 		return error;
 	if (error < 0 && error != WEIR_E_LIMIT) {
@@ -77,9 +76,9 @@ int tls_load_certificate(struct certificate *certificate, const struct weir_tls_
 {
 	SSL_CTX *context = certificate->context;
 	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);
-	if (SSL_CTX_use_certificate_chain_file(context, files->chain) != 1)
+	if (!tls_file_use_chain(context, files->chain))
 		return tls_complain(report, files->chain, "no certificate in PEM");
-	if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
+	if (!tls_file_use_key(context, files->key))
 		return tls_complain(report, files->key,
 		        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
 		                ? "this key does not belong to the certificate"

@@ -185,8 +185,8 @@ static int tls_context_set_clients(SSL_CTX *context, const struct weir_tls_optio
 	if (!options->clients_ca)
 		return tls_complain(report, "",
 		        "client certificates are verified, but there is no authority to verify them with");
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->clients_ca);
-	if (!names || SSL_CTX_load_verify_file(context, options->clients_ca) != 1) {
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	if (!names || !tls_file_trust(context, options->clients_ca, names)) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
 		return tls_complain(report, options->clients_ca, "no certificates of signers");
 	}
@@ -322,7 +322,7 @@ static int tls_context_set_trust(SSL_CTX *context, const struct weir_tls_client_
 	if (!options->verify)
 		return 0;
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_context_note_refusal);
-	int loaded = options->ca ? SSL_CTX_load_verify_file(context, options->ca)
+	int loaded = options->ca ? tls_file_trust(context, options->ca, NULL)
 	                         : SSL_CTX_set_default_verify_paths(context);
 	return loaded == 1 ? 0
 	                   : tls_complain(report, options->ca ? options->ca : "",

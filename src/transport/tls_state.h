@@ -58,6 +58,13 @@ void tls_note_expiry(struct weir_tls *tls);
 /* The certificate for a name in any case, or the first one if no certificate has the name. */
 const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name);
 
+/* -- tls_file.c -- */
+/* Read PEM files. Each returns false, and leaves the reason among OpenSSL's errors. */
+bool tls_file_use_chain(SSL_CTX *context, const char *path);
+bool tls_file_use_key(SSL_CTX *context, const char *path);
+/* Trusts the signers in the file, and adds their names to `names` if it is not NULL. */
+bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * names);
+
 /* -- tls_ticket.c -- */
 struct tickets *tls_tickets_create(void);
 struct tickets *tls_tickets_hold(struct tickets *tickets);

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import wait_for, said_of
+from conftest import as_root, wait_for, said_of
 
 
 def test_default_directory_is_made(weir, tmp_path):
@@ -135,7 +135,7 @@ def test_few_descriptors(weir_program, site, tmp_path):
     turns, and the log stays empty. The server is stopped until all have sent their request, because it
     may close a connection that is silent."""
     out, err = tmp_path / "out", tmp_path / "err"
-    command = f"ulimit -n 120; exec {weir_program} serve {site} --http 127.0.0.1:0 --workers 2"
+    command = f"ulimit -n 120; exec {weir_program} serve {site} --http 127.0.0.1:0 --workers 2 {' '.join(as_root())}"
     with open(out, "wb") as to, open(err, "wb") as to_err:
         process = subprocess.Popen(["sh", "-c", command], stdout=to, stderr=to_err)
     try:

@@ -269,7 +269,7 @@ def test_sigusr1_opens_the_logs_anew(weir, site, tmp_path):
     assert server.wait() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGQUIT, signal.SIGALRM, signal.SIGPWR])
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGALRM, signal.SIGPWR])
 def test_other_signals_drain(weir, large, number):
     server = weir(large)
     download = Download(server, "/large.bin")
@@ -277,6 +277,13 @@ def test_other_signals_drain(weir, large, number):
     wait_for(lambda: refuses(server), what="the end of listening")
     assert download.rest() == LARGE
     assert server.wait() == 0
+
+
+def test_an_upgrade_needs_privilege_separation(weir, site):
+    server = weir(site)
+    server.send_signal(signal.SIGUSR2)
+    server.wait_stderr("not upgraded: an upgrade needs 'privilege-separation: yes'")
+    assert server.get("/").text == "hello"
 
 
 def test_connections_of_one_address_are_bounded(weir, site, tmp_path):

@@ -23,6 +23,7 @@
 
 #include "admin.h"
 #include "admin_http.h"
+#include "link.h"
 #include "resources.h"
 #include "say.h"
 
@@ -330,8 +331,10 @@ static void admin_close(struct admin_socket *old)
 	if (!old)
 		return;
 	weir_timer_stop(&old->timer);
-	weir_watch_close(old->admin->loop, &old->watch);
-	if (lstat(old->path, &status) == 0 && status.st_dev == old->device &&
+	/* The master has the same socket: closing a descriptor would not end the events. */
+	close(weir_watch_cancel(old->admin->loop, &old->watch));
+	/* The master removes its own. */
+	if (!link_active() && lstat(old->path, &status) == 0 && status.st_dev == old->device &&
 	        status.st_ino == old->inode)
 		unlink(old->path);
 	free(old);
@@ -342,8 +345,8 @@ static int admin_watch(struct admin *admin, int fd, const char *path, struct adm
 {
 	size_t size = strlen(path) + 1;
 	struct admin_socket *made = calloc(1, sizeof *made + size);
-	struct stat status;
-	int error = !made ? -ENOMEM : lstat(path, &status) < 0 ? -errno : 0;
+	struct stat status = {0};
+	int error = !made ? -ENOMEM : !link_active() && lstat(path, &status) < 0 ? -errno : 0;
 	if (error == 0)
 		error = weir_watch_start(
 		        admin->loop, &made->watch, fd, WEIR_READABLE, admin_on_event);
@@ -361,8 +364,9 @@ static int admin_watch(struct admin *admin, int fd, const char *path, struct adm
 	return 0;
 }
 
-static int admin_open(
-        struct admin *admin, const char *user, const char *path, struct admin_socket **ret)
+static void admin_complain(const char *path, int error);
+
+int admin_bind_socket(const char *user, const char *path)
 {
 	struct sockaddr_un address;
 	if (!admin_address(path, &address))
@@ -372,6 +376,15 @@ static int admin_open(
 		return error;
 	int fd = admin_bind(&address);
 	resources_return();
+	if (fd < 0)
+		admin_complain(path, fd);
+	return fd;
+}
+
+static int admin_open(
+        struct admin *admin, const char *user, const char *path, struct admin_socket **ret)
+{
+	int fd = link_active() ? link_open(GRANT_ADMIN, path) : admin_bind_socket(user, path);
 	return fd < 0 ? fd : admin_watch(admin, fd, path, ret);
 }
 
@@ -395,10 +408,8 @@ int admin_listen(struct admin *admin, const char *user, const char *path)
 	if (path && admin->socket && strcmp(admin->socket->path, path) == 0)
 		return 0;
 	int error = path ? admin_open(admin, user, path, &next) : 0;
-	if (error < 0) {
-		admin_complain(path, error);
+	if (error < 0)
 		return error;
-	}
 	admin_close(admin->socket);
 	admin->socket = next;
 	return 0;

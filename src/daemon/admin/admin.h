@@ -39,6 +39,12 @@ void admin_stop_http(struct admin *admin);
 void admin_register(struct admin *admin, struct admin_table *table);
 
 /*
+ * Makes and binds an admin socket, as the user that the daemon becomes. Returns it, or a negative
+ * errno, which was reported.
+ */
+int admin_bind_socket(const char *user, const char *path);
+
+/*
  * Listens at `path` instead of where it listened; NULL: nowhere. The socket is made as `user` would
  * make it (NULL: as this process). A socket file that nobody listens on is replaced, any other file
  * is not. Returns 0 or a negative errno, which was logged; then nothing has changed.

@@ -23,6 +23,7 @@
 #include "daemon_metrics.h"
 #include "daemon_status.h"
 #include "helper.h"
+#include "link.h"
 #include "metrics_read.h"
 #include "say.h"
 #include "worker.h"
@@ -201,6 +202,8 @@ static int admin_http_open(struct admin_http *http, const struct weir_address *a
 	options.sites = sites;
 	if (address)
 		options.listener.address = *address;
+	/* With the process that takes over from this one. */
+	options.listener.shared = link_active();
 	return weir_http_create(http->options.loop, &options, ret);
 }
 

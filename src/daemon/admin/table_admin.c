@@ -5,14 +5,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/open_file.h>
 #include <weir/users.h>
 
 #include "admin.h"
 #include "config.h"
 #include "config_admin.h"
 #include "say.h"
+#include "sources.h"
 #include "types.h"
 
 /* -- the value --------------------------------------------------------------------------------- */
@@ -115,8 +118,11 @@ static void admin_read_token(struct reader *reader, const struct node *node, str
 {
 	char text[CONFIG_ADMIN_TOKEN_MAX + 3] = "";
 	const char *path = config->admin_token_path;
-	FILE *file = fopen(path, "re");
-	int error = file ? 0 : -errno;
+	int fd = weir_open_file(path);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int error = file ? 0 : fd < 0 ? fd : -errno;
+	if (!file && fd >= 0)
+		close(fd);
 	if (file && !fgets(text, sizeof text, file) && ferror(file))
 		error = -EIO;
 	if (file)
@@ -158,9 +164,9 @@ void table_admin_check(struct reader *reader, const struct node *top)
 	struct config_admin *admin = &config->admin;
 	struct admin_users_report report = {
 	        reader, node_find(top, "admin-users"), config->admin_users_path, false};
-	if (config->admin_token_path)
+	if (config->admin_token_path && !sources_leave(config->admin_token_path))
 		admin_read_token(reader, node_find(top, "admin-token"), config);
-	if (config->admin_users_path) {
+	if (config->admin_users_path && !sources_leave(config->admin_users_path)) {
 		int error = weir_users_load(
 		        config->admin_users_path, admin_report_users, &report, &admin->users);
 		if (error < 0 && !report.any)
@@ -177,7 +183,7 @@ void table_admin_check(struct reader *reader, const struct node *top)
 int config_admin_check(const struct config *config)
 {
 	const struct config_admin *admin = &config->admin;
-	if (!admin->listens || admin->token || admin->users)
+	if (!admin->listens || config->admin_token_path || config->admin_users_path)
 		return 0;
 	say("an admin address needs a configuration with 'admin-token' or 'admin-users'; a path is "
 	    "enough for 'weir console' and 'weir status'");

@@ -20,6 +20,7 @@
 #include "cli.h"
 #include "config.h"
 #include "config_tls.h"
+#include "confine.h"
 #include "options.h"
 #include "resources.h"
 #include "say.h"
@@ -69,6 +70,13 @@ static void config_warn_secret(const char *path, const char *what)
 	        path);
 }
 
+/* Whether FTP has a users file that is not that of mail. */
+static bool config_warn_has_own_users(const struct config *config)
+{
+	const char *ftp = config->ftp.users_path, *mail = config->mail.users_path;
+	return ftp && (!mail || strcmp(ftp, mail) != 0);
+}
+
 static void config_warn_secrets(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
@@ -78,13 +86,12 @@ static void config_warn_secrets(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_secret(
 			        config->sites.items[i].auth.items[j].users_path, "users file");
-	if (config->mail.users)
+	if (config->mail.users_path)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
 	config_warn_secret(config->admin_token_path, "token file");
-	if (config->admin.users)
-		config_warn_secret(config->admin_users_path, "users file");
-	if (config->ftp.users && config->ftp.users != config->mail.users)
+	config_warn_secret(config->admin_users_path, "users file");
+	if (config_warn_has_own_users(config))
 		config_warn_secret(config->ftp.users_path, "users file");
 }
 
@@ -102,7 +109,7 @@ static void config_warn_unreadable(const struct config *config, const char *path
 static void config_warn_reload(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
-	if (geteuid() != 0 || !config->user)
+	if (geteuid() != 0 || !config->user || config->privilege_separation)
 		return;
 	for (size_t i = 0; i < tls->certificates.count; i++) {
 		config_warn_unreadable(config, tls->certificates.items[i].chain);
@@ -208,6 +215,8 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
+	if (config->privilege_separation)
+		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
 	config_release(config);

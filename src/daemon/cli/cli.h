@@ -111,6 +111,8 @@ int status_verb(int count, char **arguments);
 
 /* `weir top`: shows the connections of the daemon, and asks again every two seconds. */
 int top_verb(int count, char **arguments);
+/* `weir upgrade`: sends the command of that name. */
+int console_upgrade(int count, char **arguments);
 
 /* `weir passwd`: adds a user to a users file, changes a password, removes a user. */
 int passwd(int count, char **arguments);

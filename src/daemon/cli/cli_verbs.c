@@ -83,6 +83,15 @@ static const struct key top_options[] = {
         {0},
 };
 
+static const struct key upgrade_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration whose `admin` is the path of the socket. Default: "
+                       "/etc/weir/weir.yaml."},
+        {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -92,7 +101,8 @@ const struct verb cli_verbs[] = {
                 .summary = "serve a directory, or a configuration",
                 .text = "Serves files, mail and DNS until SIGTERM or SIGINT (Ctrl-C), then "
                         "finishes the requests in flight. SIGHUP reloads the configuration, users "
-                        "and certificates, and reopens the logs. Without DIR and without sites in "
+                        "and certificates, and reopens the logs; SIGUSR1 only reopens the logs; "
+                        "SIGUSR2 upgrades, see `weir upgrade`. Without DIR and without sites in "
                         "a configuration it serves ./public, which is created if it is missing. "
                         "Options replace the keys of a configuration; --http and the other "
                         "listeners, --cert, --key, --domain, --zone and --forward may be "
@@ -172,7 +182,7 @@ const struct verb cli_verbs[] = {
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
                 .words = "help status connections top close guard queue users zones cache "
-                         "reload reopen drain",
+                         "reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"
                             "weir console --admin state/admin.sock connections smtp\n",
@@ -199,6 +209,22 @@ const struct verb cli_verbs[] = {
                 .options = top_options,
                 .examples = "weir top --sort sent\n"
                             "weir top --once | head\n",
+        },
+        {
+                .name = "upgrade",
+                .synopsis = "[-c FILE | --admin PATH]",
+                .summary = "have the running daemon take the installed program and configuration",
+                .text = "Has the running daemon, which needs `privilege-separation`, execute its "
+                        "program anew, as SIGUSR2 does, and "
+                        "waits until the new one serves. No connection is refused meanwhile: the "
+                        "new one has the listeners of the old one, which finishes its requests. "
+                        "If the new program does not start or does not accept the "
+                        "configuration, the old one goes on. Exits with 0 if the new one serves, "
+                        "and with 1 otherwise.",
+                .options = upgrade_options,
+                .words = "", /* no operand */
+                .examples = "weir upgrade\n"
+                            "weir upgrade --admin state/admin.sock\n",
         },
         {0},
 };

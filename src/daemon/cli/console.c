@@ -285,18 +285,38 @@ static int console_run_lines(const struct console *console)
 	return good ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* Parses the options, and finds the socket. Stores an exit code, and returns whether to go on. */
+static bool console_begin(int count, char **arguments, struct console *console, int *ret_code)
+{
+	*ret_code = console_parse(count, arguments, console);
+	if (*ret_code)
+		return false;
+	if (console->help)
+		*ret_code = help_print_verb(arguments[0]);
+	else
+		*ret_code = console_find(
+		        arguments[0], console->config_path, console->socket_path, console->path);
+	return !console->help && *ret_code == 0;
+}
+
 int console(int count, char **arguments)
 {
 	struct console console = {0};
-	int result = console_parse(count, arguments, &console);
-	if (result)
-		return result;
-	if (console.help)
-		return help_print_verb("console");
-	result = console_find("console", console.config_path, console.socket_path, console.path);
-	if (result)
-		return result;
+	int code;
+	if (!console_begin(count, arguments, &console, &code))
+		return code;
 	if (optind < count)
 		return console_run_words(&console, count - optind, arguments + optind);
 	return console_run_lines(&console);
+}
+
+int console_upgrade(int count, char **arguments)
+{
+	struct console console = {0};
+	int code;
+	if (!console_begin(count, arguments, &console, &code))
+		return code;
+	if (optind < count)
+		return usage_error("upgrade", "upgrade has no argument '%s'", arguments[optind]);
+	return console_command(console.path, "upgrade") ? EXIT_DONE : EXIT_FAILED;
 }

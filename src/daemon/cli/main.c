@@ -5,6 +5,7 @@
 #include <weir/version.h>
 
 #include "cli.h"
+#include "master.h"
 #include "options.h"
 #include "serve.h"
 
@@ -20,7 +21,11 @@ static int cli_run_serve(int count, char **arguments)
 	int error = options_parse_serve(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? help_print_verb("serve") : serve(&options);
+	if (options.help)
+		return help_print_verb("serve");
+	return master_is_resuming() || config_wants_master(&options)
+	               ? master(&options, count, arguments)
+	               : serve(&options);
 }
 
 static int cli_run_check(int count, char **arguments)
@@ -44,6 +49,9 @@ static const struct {
         {"console", console},
         {"status", status_verb},
         {"top", top_verb},
+        {"upgrade", console_upgrade},
+        {"@server", master_server}, /* see master.h */
+        {"@probe", master_probe},
 };
 
 int main(int count, char **arguments)

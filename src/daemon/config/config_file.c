@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "config_dns.h"
 #include "document.h"
 #include "say.h"
+#include "sources.h"
 #include "table.h"
 
 /* -- one file ---------------------------------------------------------------------------------- */
@@ -27,15 +27,24 @@
 static int config_file_read_all(
         const char *path, struct stat *ret_status, struct weir_buffer *buffer)
 {
+	static ino_t replayed;
+	int error;
+	/* The master has looked for files that are included twice. */
+	if (sources_text(path, buffer, &error)) {
+		ret_status->st_ino = ++replayed;
+		return error;
+	}
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	int error = weir_buffer_read(buffer, fd, CONFIG_FILE_MAX);
+	error = weir_buffer_read(buffer, fd, CONFIG_FILE_MAX);
 	if (error == WEIR_E_LIMIT)
 		error = -EFBIG;
 	if (error == 0 && fstat(fd, ret_status) < 0)
 		error = -errno;
 	close(fd);
+	if (error == 0)
+		sources_add_text(path, weir_buffer_span(buffer));
 	return error;
 }
 
@@ -79,7 +88,7 @@ static struct source *config_file_source(struct loading *loading, const char *pa
 {
 	struct source *source = memory_alloc(loading->memory, sizeof *source);
 	char *directory = config_file_directory(loading->memory, path);
-	char *absolute = directory ? realpath(directory, NULL) : NULL;
+	char *absolute = directory ? sources_real_path(directory) : NULL;
 	*ret_error = !source || !directory ? -ENOMEM : !absolute ? -errno : 0;
 	if (*ret_error == 0) {
 		source->path = memory_copy(loading->memory, path, strlen(path));
@@ -138,7 +147,7 @@ static void config_file_include_pattern(
 		snprintf(pattern, size, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory,
 		        value->text);
 	errno = 0;
-	int error = glob(pattern, GLOB_ERR, NULL, &found);
+	int error = sources_glob(pattern, &found);
 	if (error == GLOB_ABORTED && errno == ENOENT)
 		error = GLOB_NOMATCH;
 	if (error == GLOB_NOSPACE)

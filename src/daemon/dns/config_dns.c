@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <weir/base64.h>
 #include <weir/error.h>
+#include <weir/open_file.h>
 
 #include "config.h"
 #include "config_dns.h"
@@ -23,14 +25,29 @@ enum {
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
+/* Returns 0 or a negative errno. */
+static int config_dns_open(const char *path, FILE **ret)
+{
+	int fd = weir_open_file(path);
+	if (fd < 0)
+		return fd;
+	*ret = fdopen(fd, "r");
+	if (*ret)
+		return 0;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
 /* Reads the first line of a file. Returns 0 or a negative errno. */
 static int config_dns_read_line(const char *path, char text[SECRET_TEXT_MAX])
 {
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return -errno;
+	FILE *file;
+	int error = config_dns_open(path, &file);
+	if (error < 0)
+		return error;
 	*text = 0;
-	int error = !fgets(text, SECRET_TEXT_MAX, file) && ferror(file) ? -EIO : 0;
+	error = !fgets(text, SECRET_TEXT_MAX, file) && ferror(file) ? -EIO : 0;
 	fclose(file);
 	text[strcspn(text, "\r\n")] = 0;
 	return error;
@@ -140,8 +157,10 @@ int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *pre
         config_dns_report *report, void *context)
 {
 	if (dns->secrets_path) {
-		FILE *file = fopen(dns->secrets_path, "re");
-		int error = file ? config_dns_read_secrets(dns, file, report, context) : -errno;
+		FILE *file = NULL;
+		int error = config_dns_open(dns->secrets_path, &file);
+		if (error == 0)
+			error = config_dns_read_secrets(dns, file, report, context);
 		if (file)
 			fclose(file);
 		else

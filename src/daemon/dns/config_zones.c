@@ -18,6 +18,7 @@
 
 #include "config_dns.h"
 #include "say.h"
+#include "sources.h"
 
 /* The clocks of all file systems are finer. */
 #define RECENT_NS 2000000000
@@ -251,11 +252,24 @@ static int load_all(struct config_dns *dns, const struct config_dns *previous,
 	return first_error;
 }
 
+/* See sources_leave. */
+static bool config_zones_leave(const struct config_dns *dns)
+{
+	for (size_t i = 0; i < dns->keys.count; i++)
+		sources_leave(dns->keys.items[i].secret_path);
+	for (size_t i = 0; i < dns->zones.count; i++)
+		if (!dns->zones.items[i].primaries.count)
+			sources_leave(dns->zones.items[i].path);
+	return sources_leave(dns->secrets_path);
+}
+
 int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
         void *context)
 {
 	struct config_dns *dns = &config->dns;
 	const struct config_dns *old = previous ? &previous->dns : NULL;
+	if (config_zones_leave(dns))
+		return config_zones_sort(dns, report, context);
 	int keys = config_dns_load_keys(dns, report, context);
 	int secrets = config_dns_load_secrets(dns, old, report, context);
 	int zones = load_all(dns, old, report, context);

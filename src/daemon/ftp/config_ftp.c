@@ -18,6 +18,7 @@
 #include "service.h"
 #include "service_ftp.h"
 #include "service_mail.h"
+#include "sources.h"
 #include "table.h"
 #include "types.h"
 
@@ -61,7 +62,7 @@ int config_ftp_load(struct config *config,
 {
 	struct config_ftp *ftp = &config->ftp;
 	struct config_ftp_report to = {report, context, ftp->users_path, false};
-	if (!ftp->users_path || ftp->users)
+	if (!ftp->users_path || ftp->users || sources_leave(ftp->users_path))
 		return 0;
 	int error = weir_users_load(ftp->users_path, config_ftp_pass_on, &to, &ftp->users);
 	if (error < 0 && !to.any)
@@ -178,7 +179,7 @@ int load_ftp(struct config *config, const struct options *options)
 	if (error < 0)
 		return error;
 	ftp->writable |= options->ftp_writable;
-	if (ftp->writable && !ftp->users && !ftp->anonymous_writes) {
+	if (ftp->writable && !ftp->users_path && !ftp->anonymous_writes) {
 		say("--ftp-writable lets users write, and there are none: add --users FILE");
 		return -EINVAL;
 	}

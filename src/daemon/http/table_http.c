@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "service.h"
+#include "sources.h"
 #include "table.h"
 #include "types.h"
 
@@ -225,7 +226,7 @@ static void auth_check(struct reader *reader, struct node *node, void *target)
 	if (auth->realm && strpbrk(auth->realm, "\"\\"))
 		reader_problem_at(reader, node_find(node, "realm"),
 		        "'realm' must not contain quotes or backslashes");
-	if (!auth->users_path)
+	if (!auth->users_path || sources_leave(auth->users_path))
 		return;
 	int error = weir_users_load(auth->users_path, auth_report, &report, &auth->users);
 	if (error < 0 && !report.any)

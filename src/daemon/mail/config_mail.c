@@ -20,6 +20,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_mail.h"
+#include "sources.h"
 
 /* -- users and aliases ------------------------------------------------------------------------- */
 
@@ -79,6 +80,8 @@ int config_mail_load(struct config *config,
 {
 	struct config_mail *mail = &config->mail;
 	struct config_mail_report to = {.report = report, .context = context};
+	if (sources_leave(mail->users_path) && sources_leave(mail->aliases_path))
+		return 0;
 	int error = mail->users_path ? config_mail_load_users(mail, &to) : 0;
 	if (error == 0 && mail->domains.count)
 		error = config_mail_load_routes(mail, &to);

@@ -14,6 +14,7 @@
 #include <weir/smtp_relay.h>
 #include <weir/tls.h>
 
+#include "link.h"
 #include "log_file.h"
 #include "mail_relay.h"
 #include "resources.h"
@@ -28,6 +29,11 @@ struct mail_relay {
 	struct weir_smtp_relay *relay; /* NULL before the start */
 	struct weir_log *log;          /* or NULL */
 	bool drained;
+	struct weir_timer wait; /* for the queue */
+};
+
+enum {
+	TAKE_OVER_AGAIN_MS = 100
 };
 
 /* -- reports ----------------------------------------------------------------------------------- */
@@ -171,6 +177,7 @@ static int mail_relay_open_queue(struct mail_relay *relay, struct config *config
 	options.path = from->queue;
 	options.message_max = config_mail_stored_max(&config->mail);
 	options.messages_max = (unsigned)from->messages;
+	options.successor = link_active() && link_value(GRANT_SUCCESSOR, "");
 	int error = resources_make_directory(config, from->queue);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		error = weir_mail_queue_open(
@@ -206,6 +213,7 @@ int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_r
 	if (!relay)
 		return -ENOMEM;
 	relay->loop = loop;
+	weir_list_init(&relay->wait.link);
 	relay->config = config_hold(config);
 	int error = mail_relay_open_queue(relay, config);
 	if (error == 0)
@@ -217,9 +225,23 @@ int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_r
 	return error;
 }
 
+/* The server process before this one still drains: its relay has the queue. */
+static void mail_relay_on_wait(struct weir_timer *timer)
+{
+	mail_relay_start(WEIR_CONTAINER(timer, struct mail_relay, wait));
+}
+
 int mail_relay_start(struct mail_relay *relay)
 {
-	int error = relay ? mail_relay_apply(relay, relay->config) : 0;
+	int error = relay ? weir_mail_queue_take_over(relay->queue, mail_relay_report_unreadable,
+	                            &relay->config->mail.relay)
+	                  : 0;
+	if (error == -EBUSY) {
+		weir_timer_start(relay->loop, &relay->wait, TAKE_OVER_AGAIN_MS, mail_relay_on_wait);
+		return 0;
+	}
+	if (error == 0 && relay)
+		error = mail_relay_apply(relay, relay->config);
 	if (error < 0)
 		say("cannot start the relay: %s", weir_error_text(error));
 	return error;
@@ -249,7 +271,8 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 		mail_relay_open_log(relay, config);
 	if (relay->log)
 		log_use_format(relay->log, (enum weir_log_format)config->log_format);
-	int error = mail_relay_apply(relay, config);
+	/* Without its queue it has not started. */
+	int error = relay->relay ? mail_relay_apply(relay, config) : 0;
 	if (error < 0)
 		say("the relay keeps its previous settings: %s", weir_error_text(error));
 	config_release(relay->config);
@@ -281,6 +304,8 @@ static void mail_relay_on_drained(void *context)
 
 void mail_relay_drain(struct mail_relay *relay, uint32_t within_ms)
 {
+	if (relay)
+		weir_timer_stop(&relay->wait);
 	if (relay && relay->relay && !relay->drained)
 		weir_smtp_relay_drain(relay->relay, within_ms, mail_relay_on_drained, relay);
 }
@@ -289,6 +314,7 @@ void mail_relay_close(struct mail_relay *relay)
 {
 	if (!relay)
 		return;
+	weir_timer_stop(&relay->wait);
 	while (relay->relay && !relay->drained && weir_loop_turn(relay->loop, -1) >= 0)
 		;
 	weir_smtp_relay_destroy(relay->relay);

@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/open_file.h>
 #include <weir/smtp_client.h>
 
 #include "config.h"
 #include "service_mail.h"
+#include "sources.h"
 #include "table.h"
 #include "types.h"
 
@@ -51,8 +54,11 @@ static void relay_read_password(
         struct reader *reader, const struct node *node, struct config_relay *relay)
 {
 	char text[WEIR_PASSWORD_MAX + 2] = "";
-	FILE *file = fopen(relay->password_path, "re");
-	int error = file ? 0 : -errno;
+	int fd = weir_open_file(relay->password_path);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int error = file ? 0 : fd < 0 ? fd : -errno;
+	if (!file && fd >= 0)
+		close(fd);
 	if (file && !fgets(text, sizeof text, file))
 		error = ferror(file) ? -EIO : 0;
 	if (file)
@@ -84,7 +90,8 @@ static void relay_check(struct reader *reader, struct node *node, void *target)
 	        relay->tls != WEIR_SMTP_CLIENT_TLS_IMPLICIT)
 		reader_problem_at(reader, node_find(node, "ca"),
 		        "'ca' is not used: it needs 'tls: required' or 'implicit'");
-	if (relay->password_path)
+	sources_leave(relay->ca);
+	if (relay->password_path && !sources_leave(relay->password_path))
 		relay_read_password(reader, node_find(node, "password-file"), relay);
 }
 

@@ -13,6 +13,8 @@
 
 #include "endpoint.h"
 #include "network_policy.h"
+#include "link.h"
+#include "listening.h"
 #include "say.h"
 #include "service.h"
 
@@ -99,8 +101,7 @@ static const char *endpoint_hint(int error)
 	}
 }
 
-/* Finds the old endpoint whose port this one keeps. A port that is not 0 may change its type. */
-static const struct endpoint *endpoint_find(
+const struct endpoint *endpoint_find(
         const struct endpoint_list *list, const struct endpoint *wanted)
 {
 	bool named = weir_address_port(&wanted->wanted) != 0;
@@ -111,17 +112,24 @@ static const struct endpoint *endpoint_find(
 	return NULL;
 }
 
+/* Begins an endpoint behind those of the list. */
+static void endpoint_init(struct endpoint *endpoint, const struct endpoint_list *list,
+        const struct config_listener *listener)
+{
+	*endpoint = (struct endpoint){
+	        .type = listener->type, .wanted = listener->address, .reserved = -1};
+	for (size_t i = 0; i < list->count; i++)
+		endpoint->ordinal += list->items[i].type == endpoint->type &&
+		                     weir_address_equal(&list->items[i].wanted, &endpoint->wanted);
+}
+
 /* The list has `count` endpoints already. */
 static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *old,
         const struct config *config, const struct config_listener *listener)
 {
 	struct endpoint *endpoint = &list->items[list->count];
 	char text[WEIR_ADDRESS_TEXT_MAX];
-	*endpoint = (struct endpoint){
-	        .type = listener->type, .wanted = listener->address, .reserved = -1};
-	for (size_t i = 0; i < list->count; i++)
-		endpoint->ordinal += list->items[i].type == endpoint->type &&
-		                     weir_address_equal(&list->items[i].wanted, &endpoint->wanted);
+	endpoint_init(endpoint, list, listener);
 	list->count++;
 	int error = network_policy_create(config, listener, &endpoint->policy);
 	if (error < 0)
@@ -156,6 +164,34 @@ int endpoints_reserve(
 	else
 		*ret = list;
 	return first_error;
+}
+
+int endpoints_take(const struct config *config, struct endpoint_list *ret)
+{
+	struct endpoint_list list = {calloc(config->listeners.count, sizeof *list.items), 0};
+	if (!list.items)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		struct endpoint *endpoint = &list.items[list.count];
+		char key[LISTENING_KEY_SIZE];
+		endpoint_init(endpoint, &list, &config->listeners.items[i]);
+		list.count++;
+		listening_key(endpoint, 0, key);
+		const char *actual = link_value(GRANT_STREAM, key);
+		int error = network_policy_create(
+		        config, &config->listeners.items[i], &endpoint->policy);
+		if (error < 0) {
+			endpoints_free(&list);
+			return error;
+		}
+		if (!actual || weir_address_parse(weir_span_of(actual), &endpoint->actual) < 0) {
+			say("the master has no socket for the listener %s", key);
+			endpoints_free(&list);
+			return -ENOENT;
+		}
+	}
+	*ret = list;
+	return 0;
 }
 
 unsigned endpoints_port(const struct endpoint_list *list, const struct listener_type *type)

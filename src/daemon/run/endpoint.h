@@ -37,6 +37,16 @@ bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
 
+/* Finds the endpoint whose port this one keeps. A port that is not 0 may change its type. */
+const struct endpoint *endpoint_find(
+        const struct endpoint_list *list, const struct endpoint *wanted);
+
+/*
+ * In a server process: makes the endpoints of a configuration whose sockets the master has. Returns
+ * 0 or a negative errno.
+ */
+int endpoints_take(const struct config *config, struct endpoint_list *ret);
+
 /* Returns the port of the first listener of a type; 0 if there is none. */
 unsigned endpoints_port(const struct endpoint_list *list, const struct listener_type *type);
 

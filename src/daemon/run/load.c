@@ -18,11 +18,13 @@
 #include "config_admin.h"
 #include "config_dns.h"
 #include "config_tls.h"
+#include "grants.h"
 #include "say.h"
 #include "serve.h"
 #include "service.h"
 #include "service_ftp.h"
 #include "service_mail.h"
+#include "sources.h"
 
 static int load_serve_root(struct config *config, const char *root)
 {
@@ -194,6 +196,26 @@ static struct config *load_read_file(const char *path, const struct config *prev
 	return config;
 }
 
+bool config_wants_master(const struct options *options)
+{
+	struct problems problems = {.file = options->config_path};
+	for (size_t i = 0; i < options->value_count; i++)
+		if (strcmp(options->values[i].key->name, "privilege-separation") == 0)
+			return true;
+	struct grants *unread = options->config_path ? grants_create(0) : NULL;
+	if (!unread)
+		return false;
+	/* The files that it names are left alone: the process that serves reads them. */
+	sources_record(unread);
+	struct config *config = config_file_read(&problems, NULL);
+	sources_end();
+	bool wanted = config && config->privilege_separation;
+	config_release(config);
+	grants_destroy(unread);
+	problems_free(&problems);
+	return wanted;
+}
+
 struct config *config_load(const struct options *options, const struct config *previous)
 {
 	const char *path = options->config_path;
@@ -211,6 +233,10 @@ struct config *config_load(const struct options *options, const struct config *p
 		config_release(config);
 		return NULL;
 	}
-	config_warn(config);
+	/* The master has warned of the rest. */
+	if (sources_replaying())
+		config_tls_warn(config);
+	else
+		config_warn(config);
 	return config;
 }

@@ -18,8 +18,13 @@ enum {
 	NOTIFY_SIGNS = 3 /* in the time that is allowed for one */
 };
 
-static void notify_send(const char *text)
+/* `fd` is sent along, or -1. */
+static void notify_send_with(const char *text, int fd)
 {
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t size = path ? strlen(path) : 0;
@@ -28,14 +33,30 @@ static void notify_send(const char *text)
 	memcpy(address.sun_path, path, size);
 	if (*path == '@')
 		address.sun_path[0] = 0; /* an abstract name */
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	struct iovec piece = {(void *)(uintptr_t)text, strlen(text)};
+	struct msghdr message = {.msg_name = &address,
+	        .msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size),
+	        .msg_iov = &piece,
+	        .msg_iovlen = 1};
+	if (fd >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof control.bytes;
+	}
+	int to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (to < 0)
 		return;
-	ssize_t put =
-	        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-	                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size));
+	ssize_t put = sendmsg(to, &message, MSG_NOSIGNAL);
 	(void)put;
-	close(fd);
+	close(to);
+}
+
+static void notify_send(const char *text)
+{
+	notify_send_with(text, -1);
 }
 
 void notify_ready(const char *status)
@@ -61,10 +82,45 @@ void notify_stopping(void)
 	notify_send("STOPPING=1\nSTATUS=Finishing the requests in flight\n");
 }
 
+void notify_status(const char *status)
+{
+	char text[NOTIFY_TEXT_SIZE];
+	snprintf(text, sizeof text, "STATUS=%s\n", status);
+	notify_send(text);
+}
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+void notify_store(const char *name, int fd)
+{
+	char text[NOTIFY_TEXT_SIZE];
+	snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s\nFDPOLL=0\n", name);
+	notify_send_with(text, fd);
+}
+
+void notify_forget(const char *name)
+{
+	char text[NOTIFY_TEXT_SIZE];
+	snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
+	notify_send(text);
+}
+
+unsigned notify_listeners(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *text = getenv("LISTEN_FDS");
+	unsigned long count = text ? strtoul(text, NULL, 10) : 0;
+	if (!pid || atol(pid) != (long)getpid() || count > NOTIFY_LISTEN_MAX)
+		count = 0;
+	/* They are not for the processes that this one starts. */
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return (unsigned)count;
+}
+
 /* -- signs of life ----------------------------------------------------------------------------- */
 
-/* Returns 0 if none are expected of this process. */
-static int64_t notify_watchdog_ms(void)
+int64_t notify_watchdog_ms(void)
 {
 	const char *time_us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	if (!time_us || (pid && atol(pid) != (long)getpid()))
@@ -72,10 +128,15 @@ static int64_t notify_watchdog_ms(void)
 	return strtoll(time_us, NULL, 10) / 1000 / NOTIFY_SIGNS;
 }
 
+void notify_alive(void)
+{
+	notify_send("WATCHDOG=1\n");
+}
+
 static void notify_on_watchdog(struct weir_timer *timer)
 {
 	struct notify *notify = WEIR_CONTAINER(timer, struct notify, watchdog);
-	notify_send("WATCHDOG=1\n");
+	notify_alive();
 	weir_timer_start(notify->loop, timer, notify->period_ms, notify_on_watchdog);
 }
 

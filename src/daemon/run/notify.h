@@ -14,6 +14,11 @@ struct notify {
 	int64_t period_ms;
 };
 
+enum {
+	NOTIFY_LISTEN_FIRST = 3, /* the first descriptor of sd_listen_fds(3) */
+	NOTIFY_LISTEN_MAX = 4096,
+};
+
 /* Begins the signs of life, three in the time that WATCHDOG_USEC allows for one. */
 void notify_start(struct notify *notify, struct weir_loop *loop);
 void notify_stop(struct notify *notify);
@@ -22,5 +27,22 @@ void notify_stop(struct notify *notify);
 void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
+/* One line for people, while nothing else changes. */
+void notify_status(const char *status);
+
+/* The time between two signs of life; 0 if none are expected of this process. */
+int64_t notify_watchdog_ms(void);
+void notify_alive(void);
+
+/*
+ * Gives a descriptor to the manager, which returns it with notify_listeners if this process crashes
+ * and is started again; or has it close those of a name. A name has no ':' and no control
+ * characters.
+ */
+void notify_store(const char *name, int fd);
+void notify_forget(const char *name);
+
+/* How many sockets the manager has handed over at this start, from NOTIFY_LISTEN_FIRST on. */
+unsigned notify_listeners(void);
 
 #endif

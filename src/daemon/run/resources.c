@@ -18,6 +18,7 @@
 #include <weir/limits.h>
 
 #include "helper.h"
+#include "link.h"
 #include "resources.h"
 #include "say.h"
 
@@ -98,7 +99,7 @@ int resources_lend(const char *user)
 {
 	uid_t uid;
 	gid_t gid;
-	if (!user || geteuid() != 0)
+	if (!user || geteuid() != 0 || link_active())
 		return 0;
 	int error = resources_find_user(user, &uid, &gid);
 	errno = 0;
@@ -179,6 +180,8 @@ static int resources_open_log_as_root(const char *path, uid_t uid, gid_t gid)
 
 int resources_reopen_log(const char *path)
 {
+	if (link_active())
+		return link_open(GRANT_LOG, path);
 	int fd = resources_open_standard(path);
 	if (fd != -ENOENT)
 		return fd;
@@ -192,7 +195,7 @@ int resources_open_log(const char *user, const char *path)
 {
 	uid_t uid;
 	gid_t gid;
-	if (!user || geteuid() != 0)
+	if (!user || geteuid() != 0 || link_active())
 		return resources_reopen_log(path);
 	int error = resources_find_user(user, &uid, &gid);
 	if (error == 0)
@@ -204,7 +207,7 @@ int resources_open_log(const char *user, const char *path)
 	return fd == -EACCES ? resources_open_log_as_root(path, uid, gid) : fd;
 }
 
-static int resources_drop(const char *user)
+int resources_drop(const char *user)
 {
 	uid_t uid;
 	gid_t gid;
@@ -230,6 +233,19 @@ void resources_warn_of_root(const struct config *config)
 	if (geteuid() == 0 && (!config->user || strcmp(config->user, "root") == 0))
 		say("the parsers of clients' input run as root: add 'user: NAME' to the "
 		    "configuration, with a user of this machine that owns nothing else");
+}
+
+int resources_choose_user(struct config *config)
+{
+	if (geteuid() != 0 || config->user)
+		return 0;
+	if (getpwnam(RESOURCES_USER)) {
+		config->user = RESOURCES_USER;
+		return 0;
+	}
+	say("the server should not run as root: add 'user: NAME' to the configuration, or --user NAME, "
+	    "with a user of this machine that owns nothing else; 'user: root' insists");
+	return -EPERM;
 }
 
 int resources_become(const struct config *config)

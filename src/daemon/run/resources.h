@@ -50,6 +50,18 @@ int resources_reopen_log(const char *path);
 /* Warns if this process is root and the configuration has no user to become. */
 void resources_warn_of_root(const struct config *config);
 
+/* The user of the server if root starts it and no other one is configured; packages make it. */
+#define RESOURCES_USER "weir"
+
+/*
+ * Makes sure that root runs the server only if that is configured. Returns 0 or -EPERM, which was
+ * reported.
+ */
+int resources_choose_user(struct config *config);
+
+/* Becomes a user for good, with its groups. Returns 0 or a negative errno, which was reported. */
+int resources_drop(const char *user);
+
 /*
  * Becomes the configured user for good, with its groups, if the process is root. In any case no
  * program that it executes gains rights. Returns 0 or a negative errno, which was reported.

@@ -4,7 +4,6 @@
  *
  * Of complaints a period begins with the first one; at its end the number of the rest is reported.
  */
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,37 +44,6 @@ static _Atomic enum weir_log_format say_format;
 void say_in_format(enum weir_log_format format)
 {
 	say_format = format;
-}
-
-/* -- the last warnings ------------------------------------------------------------------------- */
-
-static pthread_mutex_t say_recent_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct say_recent say_recent_lines[SAY_RECENT_MAX];
-static unsigned say_recent_count; /* that were ever added */
-
-static void say_remember(enum weir_log_level level, const char *text)
-{
-	if (level > WEIR_LOG_WARNING)
-		return;
-	pthread_mutex_lock(&say_recent_lock);
-	struct say_recent *line = &say_recent_lines[say_recent_count++ % SAY_RECENT_MAX];
-	line->time_s = time(NULL);
-	line->level = level;
-	snprintf(line->text, sizeof line->text, "%s", text);
-	for (char *c = line->text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	pthread_mutex_unlock(&say_recent_lock);
-}
-
-unsigned say_recent(struct say_recent ret[SAY_RECENT_MAX])
-{
-	pthread_mutex_lock(&say_recent_lock);
-	unsigned count = say_recent_count < SAY_RECENT_MAX ? say_recent_count : SAY_RECENT_MAX;
-	for (unsigned i = 0; i < count; i++)
-		ret[i] = say_recent_lines[(say_recent_count - 1 - i) % SAY_RECENT_MAX];
-	pthread_mutex_unlock(&say_recent_lock);
-	return count;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -123,11 +91,10 @@ static size_t say_compose_fields(
 
 static void say_print(enum weir_log_level level, const char *format, va_list arguments)
 {
-	char text[LINE_SIZE - 64], line[LINE_SIZE];
+	char text[LINE_SIZE - 256], line[LINE_SIZE];
 	enum weir_log_format form = say_format;
 	if (vsnprintf(text, sizeof text, format, arguments) < 0)
 		return;
-	say_remember(level, text);
 	size_t used;
 	if (form == WEIR_LOG_TEXT) {
 		used = say_begin(line);

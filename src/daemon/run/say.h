@@ -27,22 +27,6 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_at(enum weir_log_level level, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* -- the last warnings ------------------------------------------------------------------------- */
-
-enum {
-	SAY_RECENT_MAX = 20,   /* lines that are remembered */
-	SAY_RECENT_SIZE = 256, /* bytes of each; the rest is left out */
-};
-
-struct say_recent {
-	int64_t time_s;
-	enum weir_log_level level;
-	char text[SAY_RECENT_SIZE]; /* without control characters */
-};
-
-/* Copies the last warnings and errors, the newest first. Returns their number. Any thread. */
-unsigned say_recent(struct say_recent ret[SAY_RECENT_MAX]);
-
 /*
  * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it
  * for all, which `*lost` remembers.

@@ -23,61 +23,18 @@
 #include <weir/rates.h>
 #include <weir/sasl_guard.h>
 
-#include "admin.h"
-#include "admin_bans.h"
-#include "admin_connections.h"
-#include "admin_dns.h"
-#include "admin_guard.h"
-#include "admin_http.h"
-#include "admin_mail.h"
-#include "admin_show.h"
-#include "admin_top.h"
 #include "cli.h"
 #include "config_dns.h"
-#include "daemon_metrics.h"
-#include "endpoint.h"
+#include "link.h"
 #include "log_file.h"
 #include "mail_relay.h"
-#include "notify.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
+#include "serve_state.h"
 #include "service_dns.h"
 #include "service_mail.h"
 #include "worker.h"
-
-struct daemon {
-	const struct options *options;
-	struct weir_loop *loop;
-	struct weir_signals signals;
-	struct config *config;
-	struct endpoint_list endpoints;
-	struct worker *workers[CONFIG_WORKERS_MAX];
-	unsigned worker_count;
-	unsigned alive; /* worker threads that have not ended */
-	size_t files;   /* the limit of descriptors */
-	bool dropped;   /* the process has become another user: addresses cannot be opened again */
-	struct weir_guard *guard;
-	struct weir_rates *rates;
-	struct weir_bans *bans;
-	struct weir_permits *permits; /* for the connections of all workers */
-	struct mail_relay *relay;     /* or NULL */
-	struct dns_shared *dns;
-	struct admin *admin;
-	struct admin_table commands; /* of this file, for the admin socket */
-	struct admin_guard guard_commands;
-	struct admin_bans ban_commands;
-	struct admin_connections connection_commands;
-	struct daemon_metrics metrics;
-	struct admin_http *admin_http;
-	struct admin_show show_commands;
-	struct admin_top top_commands;
-	struct admin_mail mail_commands;
-	struct admin_dns dns_commands;
-	struct notify notify;
-	int stop_signals; /* how many have come */
-	bool failed;
-};
 
 /* -- serving a configuration ------------------------------------------------------------------- */
 
@@ -165,7 +122,8 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 	struct endpoint_list endpoints = {0};
 	config->rates = daemon->rates;
 	config->bans = daemon->bans;
-	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	int error = link_active() ? endpoints_take(config, &endpoints)
+	                          : endpoints_reserve(config, &daemon->endpoints, &endpoints);
 	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
 	config->guarded = daemon->guard;
 	if (error == 0)
@@ -220,9 +178,12 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	return 0;
 }
 
+/* Why there is no upgrade. */
+#define SERVE_NO_MASTER "an upgrade needs 'privilege-separation: yes', see weir.yaml(5)"
+
 /* -- signals ----------------------------------------------------------------------------------- */
 
-static void serve_stop(struct daemon *daemon)
+void serve_stop(struct daemon *daemon)
 {
 	daemon->stop_signals++;
 	if (daemon->stop_signals > 2)
@@ -230,7 +191,7 @@ static void serve_stop(struct daemon *daemon)
 	if (daemon->stop_signals == 2) {
 		say_at(WEIR_LOG_INFO, "ending at once");
 		daemon->failed = true;
-	} else {
+	} else if (!link_active()) {
 		notify_stopping();
 	}
 	uint64_t drain_ms = daemon->config->limits.drain_ms;
@@ -245,14 +206,7 @@ static void serve_stop(struct daemon *daemon)
 	}
 }
 
-static void serve_set_logs(const struct config *config)
-{
-	log_set_format((enum weir_log_format)config->log_format);
-	say_in_format((enum weir_log_format)config->log_format);
-	weir_log_set_level(log_levels[config->log_level].level);
-}
-
-static void serve_reopen_logs(struct daemon *daemon)
+void serve_reopen_logs(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
@@ -269,6 +223,19 @@ static int serve_listen_admin(struct daemon *daemon)
 	return error < 0 ? error : http_error;
 }
 
+int serve_use_config(struct daemon *daemon, struct config *config)
+{
+	log_configure(config);
+	int error = serve_config(daemon, config, serve_changed_services(daemon, config));
+	if (error < 0)
+		return error;
+	mail_relay_update(daemon->relay, daemon->config);
+	dns_shared_update(daemon->dns, daemon->config, false);
+	if (serve_listen_admin(daemon) < 0)
+		say("the admin listener stays where it was");
+	return 0;
+}
+
 /*
  * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
  * used.
@@ -279,13 +246,9 @@ static bool serve_reload(struct daemon *daemon)
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
-	if (config)
-		serve_set_logs(config);
-	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
-		mail_relay_update(daemon->relay, daemon->config);
-		dns_shared_update(daemon->dns, daemon->config, false);
-		if (serve_listen_admin(daemon) < 0)
-			say("the admin listener stays where it was");
+	if (config && config->privilege_separation)
+		say("'privilege-separation' changes at the next start");
+	if (config && serve_use_config(daemon, config) == 0) {
 		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 		notify_ready("Serving");
 		return true;
@@ -298,12 +261,19 @@ static bool serve_reload(struct daemon *daemon)
 static void serve_on_signal(struct weir_signals *signals, int signal)
 {
 	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
-	if (signal == SIGUSR1)
+	if (link_active()) {
+		/* The master handles the others, some of which a terminal sends to both. */
+		if (signal == SIGTERM && daemon->stop_signals == 0)
+			serve_stop(daemon);
+	} else if (signal == SIGUSR1) {
 		serve_reopen_logs(daemon);
-	else if (signal != SIGHUP)
+	} else if (signal == SIGUSR2) {
+		say("not upgraded: %s", SERVE_NO_MASTER);
+	} else if (signal != SIGHUP) {
 		serve_stop(daemon);
-	else if (daemon->stop_signals == 0)
+	} else if (daemon->stop_signals == 0) {
 		serve_reload(daemon);
+	}
 }
 
 static void serve_on_worker_ended(void *context)
@@ -325,7 +295,9 @@ static void serve_on_worker_ended(void *context)
 static void serve_command_reload(void *context, struct admin_request *request)
 {
 	struct daemon *daemon = context;
-	if (daemon->stop_signals)
+	if (link_active())
+		serve_process_ask(daemon, request, HANDOVER_ASK_RELOAD);
+	else if (daemon->stop_signals)
 		admin_error(request, "the daemon is draining");
 	else if (serve_reload(daemon))
 		admin_ok(request);
@@ -338,12 +310,24 @@ static void serve_command_reload(void *context, struct admin_request *request)
 static void serve_command_drain(void *context, struct admin_request *request)
 {
 	struct daemon *daemon = context;
+	if (link_active()) {
+		serve_process_ask(daemon, request, HANDOVER_ASK_DRAIN);
+		return;
+	}
 	if (daemon->stop_signals) {
 		admin_error(request, "the daemon is draining already");
 		return;
 	}
 	admin_ok(request);
 	serve_stop(daemon);
+}
+
+static void serve_command_upgrade(void *context, struct admin_request *request)
+{
+	if (link_active())
+		serve_process_ask(context, request, HANDOVER_ASK_UPGRADE);
+	else
+		admin_error(request, SERVE_NO_MASTER);
 }
 
 static void serve_command_reopen_logs(void *context, struct admin_request *request)
@@ -406,6 +390,8 @@ static int serve_create_admin(struct daemon *daemon)
 	        {"log level", "[info|warning|error]",
 	                "shows or changes the level of all logs, until the next reload", 0, 1,
 	                serve_command_log_level},
+	        {"upgrade", "", "starts the program anew, and drains this one, as SIGUSR2", 0, 0,
+	                serve_command_upgrade},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
 	                serve_command_drain},
 	        {0},
@@ -442,8 +428,8 @@ static int serve_create_admin(struct daemon *daemon)
 static int serve_create_workers(struct daemon *daemon, unsigned count)
 {
 	for (; daemon->worker_count < count; daemon->worker_count++) {
-		int error = worker_create(daemon->loop, serve_on_worker_ended, daemon,
-		        &daemon->workers[daemon->worker_count]);
+		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended,
+		        daemon, &daemon->workers[daemon->worker_count]);
 		if (error < 0) {
 			say("cannot make a worker: %s", weir_error_text(error));
 			return error;
@@ -478,13 +464,20 @@ static int serve_start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
 	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
-	struct config *config = config_load(daemon->options, NULL);
+	struct config *config =
+	        link_active() ? serve_process_load(daemon) : config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
-	serve_set_logs(config);
+	log_configure(config);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
-	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
+	int error = link_active() ? serve_process_confine(config, &count)
+	                          : resources_choose_user(config);
+	if (error < 0) {
+		config_release(config);
+		return error;
+	}
+	error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
 	if (error < 0) {
 		say("cannot listen to signals: %s", weir_error_text(error));
 		config_release(config);
@@ -504,7 +497,8 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = serve_listen_admin(daemon);
 	if (error == 0)
-		error = resources_become(daemon->config);
+		error = link_active() ? serve_process_start(daemon)
+		                      : resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
 		error = serve_start_workers(daemon);
@@ -518,7 +512,9 @@ static int serve_start(struct daemon *daemon)
 static int serve_run(struct daemon *daemon)
 {
 	int error = serve_start(daemon);
-	if (error == 0) {
+	if (error == 0 && link_active()) {
+		serve_process_report_ready(daemon);
+	} else if (error == 0) {
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
 		resources_warn_of_root(daemon->config);
 		notify_ready("Serving");
@@ -535,7 +531,8 @@ static int serve_run(struct daemon *daemon)
 int serve(const struct options *options)
 {
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
-	daemon.signals.watch.fd = -1;
+	daemon.signals.watch.fd = daemon.control.fd = -1;
+	weir_list_init(&daemon.look.link);
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0)
@@ -567,6 +564,7 @@ int serve(const struct options *options)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
+	serve_process_finish(&daemon);
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_shared_destroy(daemon.dns);

@@ -2,11 +2,19 @@
 #ifndef DAEMON_SERVE_H
 #define DAEMON_SERVE_H
 
+#include <stdbool.h>
+
 #include "config.h"
 #include "options.h"
 
 /* Returns the exit code. */
 int serve(const struct options *options);
+
+/*
+ * Whether the command line or the file asks for privilege separation. A file with mistakes does
+ * not.
+ */
+bool config_wants_master(const struct options *options);
 
 /*
  * Makes the configuration in effect out of the command line, the file and the defaults; blocks on

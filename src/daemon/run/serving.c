@@ -13,6 +13,8 @@
 #include <weir/policy.h>
 #include <weir/server.h>
 
+#include "link.h"
+#include "listening.h"
 #include "say.h"
 #include "worker_state.h"
 
@@ -96,6 +98,14 @@ static int serving_open_log(struct worker *worker, const struct server_plan *pla
 	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);
 }
 
+static int serving_open_socket(void *context, int type)
+{
+	const struct serving_server *server = context;
+	char key[LISTENING_KEY_SIZE];
+	listening_key(&server->endpoint, server->worker->index, key);
+	return link_open(type == SOCK_DGRAM ? GRANT_DATAGRAM : GRANT_STREAM, key);
+}
+
 static int serving_open_server(struct worker *worker, const struct server_plan *plan,
         const struct endpoint *endpoint, struct log_file *log)
 {
@@ -115,6 +125,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	                        .address = endpoint->actual,
 	                        .shared = true,
 	                        .name = endpoint->type->name,
+	                        .open_socket = link_active() ? serving_open_socket : NULL,
 	                        .bounds = plan->bounds,
 	                        .tls = serving_tls_of(&plan->states, endpoint->type),
 	                        .tls_upgrade = !endpoint->type->secure,
@@ -305,6 +316,14 @@ void serving_each_channel(struct worker *worker,
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
+
+void serving_retire(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
+		if (!server->draining)
+			weir_server_retire(serving_service_of(server)->listener(server->server));
+}
 
 void serving_drain(struct worker *worker)
 {

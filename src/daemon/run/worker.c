@@ -107,6 +107,11 @@ static void worker_call_renew(struct call *call)
 	serving_renew(call->worker);
 }
 
+static void worker_call_retire(struct call *call)
+{
+	serving_retire(call->worker);
+}
+
 static void worker_call_reopen_logs(struct call *call)
 {
 	serving_reopen_logs(call->worker);
@@ -130,6 +135,11 @@ void worker_forget(struct worker *worker)
 void worker_renew(struct worker *worker)
 {
 	worker_make_call(worker, NULL, worker_call_renew);
+}
+
+void worker_retire(struct worker *worker)
+{
+	worker_make_call(worker, NULL, worker_call_retire);
 }
 
 void worker_reopen_logs(struct worker *worker)
@@ -173,8 +183,8 @@ void worker_each_channel(struct worker *worker,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), void *context,
-        struct worker **ret)
+int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(void *context),
+        void *context, struct worker **ret)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker)
@@ -185,6 +195,7 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
 		return error;
 	}
 	worker->main_loop = main_loop;
+	worker->index = index;
 	worker->ended = ended;
 	worker->context = context;
 	worker->stop_task.run = worker_run_stop;

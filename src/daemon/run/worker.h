@@ -47,9 +47,12 @@ struct server_plan {
 	unsigned replace;
 };
 
-/* Calls `ended` on `main_loop` before the worker's thread ends. Returns 0 or a negative errno. */
-int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), void *context,
-        struct worker **ret);
+/*
+ * `index` is its number, from 0. Calls `ended` on `main_loop` before the worker's thread ends.
+ * Returns 0 or a negative errno.
+ */
+int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(void *context),
+        void *context, struct worker **ret);
 
 /*
  * Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has
@@ -65,6 +68,9 @@ void worker_forget(struct worker *worker);
 
 /* Has its servers serve the new zones of DNS. */
 void worker_renew(struct worker *worker);
+
+/* Stops listening: another process has the listeners. Connections go on. */
+void worker_retire(struct worker *worker);
 
 /* Reopens the logs, after they were renamed. */
 void worker_reopen_logs(struct worker *worker);

@@ -40,6 +40,7 @@ struct serving {
 struct worker {
 	struct weir_loop *loop;
 	struct weir_loop *main_loop;
+	unsigned index; /* from 0 */
 	struct serving serving;
 	pthread_t thread;
 	int64_t quiet_until_ms; /* failures of accept are not reported before */
@@ -61,6 +62,8 @@ void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
 void serving_renew(struct worker *worker);
 void serving_reopen_logs(struct worker *worker);
+/* Stops listening; see weir_server_retire. */
+void serving_retire(struct worker *worker);
 void serving_drain(struct worker *worker);
 /* See worker_each_channel. */
 void serving_each_channel(struct worker *worker,

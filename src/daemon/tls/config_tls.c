@@ -14,6 +14,7 @@
 #include "config_tls.h"
 #include "say.h"
 #include "service.h"
+#include "sources.h"
 #include "table.h"
 #include "types.h"
 
@@ -35,10 +36,23 @@ static void config_tls_pass_on(void *context, const char *path, const char *text
 	to->report(to->context, path, text);
 }
 
+/* See sources_leave. */
+static bool config_tls_leave(const struct config_tls *tls)
+{
+	for (size_t i = 0; i < tls->certificates.count; i++) {
+		sources_leave(tls->certificates.items[i].chain);
+		sources_leave(tls->certificates.items[i].key);
+		sources_leave(tls->certificates.items[i].ocsp);
+	}
+	return sources_leave(tls->clients_ca);
+}
+
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context)
 {
 	struct config_tls *tls = &config->tls;
+	if (config_tls_leave(tls))
+		return 0;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		if (!listeners_include(config, i))
 			continue;

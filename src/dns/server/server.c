@@ -37,6 +37,8 @@ static int dns_server_open_datagrams(
 	weir_datagrams_options_init(&datagrams);
 	datagrams.address = options->listener.address;
 	datagrams.shared = options->listener.shared;
+	datagrams.open_socket = options->listener.open_socket;
+	datagrams.socket_context = options->listener.context;
 	datagrams.receive_max = WEIR_DNS_UDP_QUERY_MAX;
 	datagrams.reply_max = options->responder.udp_size;
 	datagrams.answer = dns_answer_datagram;

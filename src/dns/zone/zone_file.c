@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <ldns/ldns.h>
 
 #include <weir/error.h>
+#include <weir/open_file.h>
 
 #include "dns_codec.h"
 #include "helper.h"
@@ -353,9 +355,12 @@ int dns_file_read(struct zone_file *file)
 	file->text = malloc(WEIR_DNS_LINE_MAX);
 	if (!file->text)
 		return -ENOMEM;
-	file->stream = fopen(file->path, "re");
+	int fd = weir_open_file(file->path);
+	file->stream = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!file->stream) {
-		error = -errno;
+		error = fd < 0 ? fd : -errno;
+		if (fd >= 0)
+			close(fd);
 		free(file->text);
 		return error;
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/open_file.h>
 
 #include "resolver_state.h"
 
@@ -76,7 +77,7 @@ static char *resolver_files_read_file(struct resolver_file *file, size_t *ret_si
 {
 	struct identity identity = {0};
 	struct stat status;
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = weir_open_file(file->path);
 	char *text = NULL;
 	*ret_size = 0;
 	file->read = false;

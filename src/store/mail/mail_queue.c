@@ -136,10 +136,15 @@ void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
 	pthread_mutex_lock(&queue->lock);
 	queue->reserved--;
-	mail_queue_heap(queue, entry);
-	if (strcmp(entry->id, queue->oldest) < 0)
-		memcpy(queue->oldest, entry->id, sizeof queue->oldest);
-	mail_queue_wake(queue);
+	/* The directory was read between the writing of its files and now. */
+	if (queue->merges && mail_queue_find(queue, entry->id)) {
+		mail_queue_free_entry(queue, entry);
+	} else {
+		mail_queue_heap(queue, entry);
+		if (strcmp(entry->id, queue->oldest) < 0)
+			memcpy(queue->oldest, entry->id, sizeof queue->oldest);
+		mail_queue_wake(queue);
+	}
 	pthread_mutex_unlock(&queue->lock);
 }
 

@@ -217,6 +217,16 @@ struct mail_queue_opening {
 	int error;
 };
 
+static bool mail_queue_knows(struct weir_mail_queue *queue, const char *id)
+{
+	if (!queue->merges)
+		return false;
+	pthread_mutex_lock(&queue->lock);
+	bool known = mail_queue_find(queue, id);
+	pthread_mutex_unlock(&queue->lock);
+	return known;
+}
+
 static bool mail_queue_open_read_entry(void *context, const char *id)
 {
 	struct mail_queue_opening *opening = context;
@@ -230,6 +240,11 @@ static bool mail_queue_open_read_entry(void *context, const char *id)
 			opening->report(opening->context, name, weir_error_text(error));
 		opening->error = error == -ENOMEM ? error : 0;
 		return error != -ENOMEM;
+	}
+	/* This process has stored it itself, before it took the queue over. */
+	if (mail_queue_knows(queue, id)) {
+		mail_queued_free(queued);
+		return true;
 	}
 	struct queue_entry *entry = calloc(1, sizeof *entry);
 	opening->error = entry ? mail_queue_reserve(queue) : -ENOMEM;
@@ -324,13 +339,33 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 		        mail_queue_open_make_directory(queue->directory, "control", O_NOFOLLOW);
 	if (error >= 0)
 		error = queue->lock_fd = mail_queue_lock(queue->directory);
-	if (error >= 0)
+	if (error == -EBUSY && options->successor)
+		error = 0;
+	else if (error >= 0)
 		error = mail_queue_open_fill(&opening);
 	if (error < 0)
 		weir_mail_queue_close(queue);
 	else
 		*ret = queue;
 	return error < 0 ? error : 0;
+}
+
+int weir_mail_queue_take_over(
+        struct weir_mail_queue *queue, weir_mail_queue_report_fn *report, void *context)
+{
+	struct mail_queue_opening opening = {queue, report, context, 0};
+	if (queue->lock_fd >= 0)
+		return 0;
+	int lock = mail_queue_lock(queue->directory);
+	if (lock < 0)
+		return lock;
+	queue->lock_fd = lock;
+	pthread_mutex_lock(&queue->lock);
+	queue->merges = true;
+	pthread_mutex_unlock(&queue->lock);
+	/* Temporary files may be of deliveries to this process: they stay until the next start. */
+	int error = mail_queue_scan(queue->directory, ".env", mail_queue_open_read_entry, &opening);
+	return error ? error : opening.error;
 }
 
 void mail_queue_hold(struct weir_mail_queue *queue)

@@ -82,6 +82,7 @@ struct weir_mail_queue {
 	int directory;
 	int control;
 	int lock_fd;
+	bool merges; /* it was taken over: entries may be found twice */
 	uint64_t message_max;
 	unsigned messages_max;
 

@@ -4,11 +4,9 @@
  * defined below its use.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/users.h>
@@ -251,9 +249,7 @@ int weir_mail_routes_load(const char *path, const struct weir_mail_routes_option
         weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret)
 {
 	struct weir_buffer text = {0};
-	int error = 0;
-	if (path)
-		error = file_read_whole(AT_FDCWD, path, 0, WEIR_ALIASES_FILE_MAX, &text);
+	int error = path ? file_read_path(path, WEIR_ALIASES_FILE_MAX, &text) : 0;
 	if (error == 0)
 		return mail_routes_file_make(&text, options, report, context, ret);
 	if (report)

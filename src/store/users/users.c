@@ -6,7 +6,6 @@
  */
 #include <crypt.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,7 +238,7 @@ int weir_users_load(
         const char *path, weir_users_report_fn *report, void *context, struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
-	int error = file_read_whole(AT_FDCWD, path, 0, WEIR_USERS_FILE_MAX, &text);
+	int error = file_read_path(path, WEIR_USERS_FILE_MAX, &text);
 	if (error == 0)
 		return users_make(&text, report, context, ret);
 	if (report)

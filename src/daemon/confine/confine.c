@@ -1,0 +1,175 @@
+/*
+ * Users and rights of the server process. Invariant: what is given up here cannot be regained, not
+ * even by exec.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "call_filter.h"
+#include "config.h"
+#include "confine.h"
+#include "landlock.h"
+#include "resources.h"
+#include "say.h"
+
+/*
+ * Root without capabilities is a user that owns much. Another user loses them at exec, once none is
+ * ambient, and a service manager may have refused this call to it.
+ */
+static int confine_drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &head, none) == 0 || geteuid() != 0)
+		return 0;
+	int error = -errno;
+	say("cannot give up capabilities: %s", weir_error_text(error));
+	return error;
+}
+
+int confine_become(const char *user)
+{
+	for (int i = 0; i <= CAP_LAST_CAP; i++)
+		prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* needs CAP_SETPCAP, which not all have */
+	int error = user && geteuid() == 0 ? resources_drop(user) : 0;
+	if (error == 0)
+		error = confine_drop_capabilities();
+	if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		error = -errno;
+	return error;
+}
+
+void confine_begin(int master)
+{
+#ifndef WEIR_SANITIZED /* the leak sanitizer attaches to the process */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != master)
+		raise(SIGKILL);
+}
+
+/* -- the server process ------------------------------------------------------------------------ */
+
+static struct landlock_plan confine_plan; /* in effect, if `confine_landlocked` */
+static bool confine_landlocked;
+
+enum {
+	STALE_PATHS = 64 /* that one call looks at */
+};
+
+static int confine_by_landlock(const struct config *config)
+{
+	struct landlock_plan plan;
+	landlock_plan(config, &plan);
+	int error = plan.incomplete ? -E2BIG : landlock_apply(&plan);
+	if (error == 0) {
+		confine_plan = plan;
+		confine_landlocked = true;
+		return 0;
+	}
+	landlock_plan_finish(&plan);
+	if (error == -ENOSYS || error == -EOPNOTSUPP) {
+		say("this kernel has no Landlock, so the server may open every file of its user");
+		return 0;
+	}
+	say("cannot confine the server by Landlock: %s", weir_error_text(error));
+	return error;
+}
+
+int confine_apply(const struct config *config)
+{
+	tzset(); /* reads its file now */
+	int error = confine_by_landlock(config);
+#ifndef WEIR_SANITIZED
+	if (error == 0 && call_filter_available()) {
+		error = call_filter_apply();
+		if (error < 0)
+			say("cannot confine the server by seccomp: %s", weir_error_text(error));
+	}
+#endif
+	return error;
+}
+
+bool confine_covers(const struct config *config)
+{
+	struct landlock_plan plan;
+	if (!confine_landlocked)
+		return true;
+	landlock_plan(config, &plan);
+	bool covers = !plan.incomplete && landlock_covers(&confine_plan, &plan);
+	landlock_plan_finish(&plan);
+	return covers;
+}
+
+bool confine_is_stale(void)
+{
+	static size_t next;
+	struct stat status;
+	for (size_t i = 0; i < STALE_PATHS && i < confine_plan.path_count; i++) {
+		const struct landlock_path *path =
+		        &confine_plan.paths[next++ % confine_plan.path_count];
+		/* The kernel may number the entries of /proc anew. */
+		if (strncmp(path->path, "/proc", 5) != 0 && stat(path->path, &status) == 0 &&
+		        (status.st_dev != path->device || status.st_ino != path->inode))
+			return true;
+	}
+	return false;
+}
+
+void confine_end(void)
+{
+	landlock_plan_finish(&confine_plan);
+	confine_landlocked = false;
+}
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+static void confine_print_plan(const struct landlock_plan *plan)
+{
+	for (size_t i = 0; i < plan->path_count; i++)
+		printf("  %s %s\n", plan->paths[i].write ? "reads and writes" : "reads",
+		        plan->paths[i].path);
+	if (plan->any_connect)
+		printf("  connects to any port, for FTP\n");
+	for (size_t i = 0; i < plan->port_count && !plan->any_connect; i++)
+		printf("  connects to port %u\n", plan->ports[i]);
+	if (!plan->any_connect && plan->port_count == 0)
+		printf("  connects to nothing by TCP\n");
+}
+
+void confine_print(const struct config *config)
+{
+	struct landlock_plan plan;
+	int version = landlock_version();
+	bool root = geteuid() == 0 && !config->user;
+	if (root && !getpwnam(RESOURCES_USER))
+		printf("There is no user %s, so root would need 'user' to start the server.\n",
+		        RESOURCES_USER);
+	printf("The server process would run as %s, without capabilities%s.\n",
+	        config->user ? config->user
+	        : root       ? "the user " RESOURCES_USER
+	                     : "this user",
+	        call_filter_available() ? ", with a filter of system calls"
+	                                : "; seccomp is not built in");
+	if (version == 0) {
+		printf("This kernel has no Landlock: the process could open every file of its user.\n");
+		return;
+	}
+	printf("By Landlock (version %d) it\n", version);
+	landlock_plan(config, &plan);
+	confine_print_plan(&plan);
+	landlock_plan_finish(&plan);
+}

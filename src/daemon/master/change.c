@@ -1,0 +1,152 @@
+/*
+ * Configurations in the master. Invariant: either the old configuration and its sockets are in
+ * effect or the new ones, and what the other one alone needs is closed.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "manager.h"
+#include "master_state.h"
+#include "resources.h"
+#include "say.h"
+#include "serve.h"
+#include "service.h"
+#include "sources.h"
+
+/* Returns 0 or -EPERM, which was reported. */
+static int change_choose_user(struct config *config)
+{
+	const struct passwd *entry = config->user ? getpwnam(config->user) : NULL;
+	if (geteuid() == 0)
+		return resources_choose_user(config);
+	if (config->user && (!entry || entry->pw_uid != geteuid()))
+		say("not root: the server cannot become the user %s, and stays as it is",
+		        config->user);
+	return 0;
+}
+
+static int change_make_directory(const struct config *config, const char *path, const char *what)
+{
+	int error = path ? resources_make_directory(config, path) : 0;
+	if (error < 0)
+		say("cannot %s %s: %s", what, path, weir_error_text(error));
+	return error;
+}
+
+static int change_make_directories(const struct config *config)
+{
+	bool smtp = listeners_include(config, SERVICE_SMTP);
+	int error = 0;
+	if (smtp || listeners_include(config, SERVICE_POP3))
+		error = change_make_directory(config, config->mail.directory, "keep mail in");
+	if (error == 0 && smtp && config->mail.relay.host)
+		error = change_make_directory(config, config->mail.relay.queue, "open the queue");
+	if (error == 0 && listeners_include(config, SERVICE_DNS))
+		error = change_make_directory(config, config->dns.directory, "keep zones in");
+	return error;
+}
+
+/* Files that are read at any time, and by their path. */
+static const char *const change_system_files[] = {"/etc/hosts", "/etc/resolv.conf"};
+
+static int change_fill(struct master *master, struct grants *table, const struct config *config,
+        const struct listening *listening, bool banner)
+{
+	char workers[16];
+	size_t count = sizeof change_system_files / sizeof *change_system_files;
+	snprintf(workers, sizeof workers, "%u", master->workers);
+	int error = listening_grant(listening, table);
+	if (error == 0)
+		error = grants_add(table, GRANT_WORKERS, "", workers, strlen(workers), -1);
+	if (error == 0 && banner)
+		error = grants_add(table, GRANT_BANNER, "", NULL, 0, -1);
+	for (size_t i = 0; i < count && error == 0; i++)
+		error = grants_add(table, GRANT_FILE, change_system_files[i], NULL, 0, -1);
+	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++)
+		if (config->logs[i] && !log_socket_is(config->logs[i]))
+			error = grants_add(table, GRANT_LOG, config->logs[i], NULL, 0, -1);
+	return error;
+}
+
+/* Reads the configuration, and its sources into the table. */
+static struct config *change_read(struct master *master, struct grants *table)
+{
+	sources_record(table);
+	struct config *config = config_load(master->options, NULL);
+	int error = sources_end();
+	if (config && error == 0) {
+		log_configure(config);
+		return config;
+	}
+	if (config)
+		say("the configuration cannot be handed over: %s", weir_error_text(error));
+	config_release(config);
+	return NULL;
+}
+
+static int change_open(
+        struct master *master, struct config *config, struct grants *table, bool banner)
+{
+	struct master_change *change = &master->change;
+	int error = change_choose_user(config);
+	if (!config->privilege_separation)
+		say("'privilege-separation' changes at the next start");
+	if (error == 0)
+		error = change_make_directories(config);
+	if (error < 0)
+		return error;
+	if (master->workers == 0)
+		master->workers =
+		        config->workers ? (unsigned)config->workers : resources_processors();
+	error = listening_open(config, &master->listening, master->workers, &change->listening);
+	if (error < 0)
+		return error;
+	error = change_fill(master, table, config, &change->listening, banner);
+	if (error == 0)
+		return 0;
+	say("the configuration cannot be handed over: %s", weir_error_text(error));
+	listening_close(&change->listening, &master->listening);
+	return error;
+}
+
+struct grants *change_begin(struct master *master, bool banner)
+{
+	struct grants *table = grants_create(++master->serial);
+	struct config *config = table ? change_read(master, table) : NULL;
+	if (!config || change_open(master, config, table, banner) < 0) {
+		config_release(config);
+		grants_destroy(table);
+		return NULL;
+	}
+	master->change.config = config;
+	master->change.active = true;
+	return table;
+}
+
+void change_commit(struct master *master)
+{
+	struct master_change *change = &master->change;
+	if (!change->active)
+		return;
+	manager_forget(&master->listening);
+	listening_close(&master->listening, &change->listening);
+	config_release(master->config);
+	master->listening = change->listening;
+	master->config = change->config;
+	manager_store(&master->listening);
+	*change = (struct master_change){.listening.admin = -1};
+}
+
+void change_forget(struct master *master)
+{
+	struct master_change *change = &master->change;
+	if (!change->active)
+		return;
+	listening_close(&change->listening, &master->listening);
+	config_release(change->config);
+	*change = (struct master_change){.listening.admin = -1};
+}

@@ -1,0 +1,507 @@
+/*
+ * The events of the master: signals, messages and ends of server processes.
+ *
+ * Invariant: one change is tried at a time, be it a reload, the replacement of a server process, or
+ * an upgrade. The configuration in effect stays so until the change has succeeded.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "confine.h"
+#include "link.h"
+#include "manager.h"
+#include "master.h"
+#include "master_state.h"
+#include "notify.h"
+#include "resources.h"
+#include "say.h"
+#include "serve.h"
+
+enum {
+	RESTART_FIRST_MS = 100, /* the pause before the second restart; it doubles from there */
+	RESTART_MOST_MS = 10 * 1000,
+	RAN_LONG_MS = 60 * 1000,    /* a crash after that counts as the first */
+	DRAIN_MARGIN_MS = 5 * 1000, /* beyond the server's own limit */
+};
+
+/* -- processes --------------------------------------------------------------------------------- */
+
+int master_start_process(
+        struct master *master, const char *user, struct grants *table, struct process **ret)
+{
+	struct process_options options = {
+	        .loop = master->loop,
+	        .program = master->program,
+	        .arguments = master->arguments,
+	        .user = user,
+	        .table = table,
+	        .received = master_received,
+	        .context = master,
+	};
+	return process_start(&options, ret);
+}
+
+static uint32_t master_drain_ms(const struct master *master)
+{
+	uint64_t drain_ms = master->config ? master->config->limits.drain_ms : 0;
+	return (uint32_t)(drain_ms ? drain_ms : WEIR_DRAIN_MS) + DRAIN_MARGIN_MS;
+}
+
+/* -- changes ----------------------------------------------------------------------------------- */
+
+static void master_reload(struct master *master);
+
+/* Ends what was tried. `result` is 0 or a negative errno, which was reported. */
+static void master_end_change(struct master *master, int result)
+{
+	if (result < 0)
+		change_forget(master);
+	if (master->was_ready && master->stop_signals == 0)
+		notify_ready(
+		        result < 0
+		                ? "Serving by the previous configuration: the last one was refused"
+		                : "Serving");
+	if (master->asked && master->server)
+		process_send(master->server, HANDOVER_ANSWER, result);
+	master->asked = false;
+	if (master->reload_again && master->stop_signals == 0) {
+		master->reload_again = false;
+		master_reload(master);
+	}
+}
+
+static void master_refuse_change(struct master *master)
+{
+	say("not reloaded: the previous configuration stays in effect");
+	master_end_change(master, -EINVAL);
+}
+
+static void master_reload(struct master *master)
+{
+	if (master->change.active || master->starting || !master->server ||
+	        master->server->phase == PROCESS_STARTING) {
+		master->reload_again = true;
+		return;
+	}
+	notify_reloading();
+	/* Logs come first: they are reopened even if the configuration is refused. */
+	process_send(master->server, HANDOVER_REOPEN, 0);
+	struct grants *table = change_begin(master, false);
+	int error = table ? process_reload(master->server, table) : -EINVAL;
+	if (error == 0)
+		return;
+	grants_destroy(table);
+	master_refuse_change(master);
+}
+
+int master_start_successor(struct master *master, struct grants *table)
+{
+	int error = grants_add(table, GRANT_SUCCESSOR, "", NULL, 0, -1);
+	if (error == 0)
+		error = master_start_process(
+		        master, master->change.config->user, table, &master->starting);
+	return error;
+}
+
+/* The reload needs more than the server is confined to: another process takes over. */
+static void master_replace(struct master *master, struct process *process)
+{
+	struct grants *table = process->next;
+	process->next = NULL;
+	int error = master->old ? -EBUSY : master_start_successor(master, table);
+	if (error == 0)
+		return;
+	if (error == -EBUSY)
+		say("the configuration needs another server process, and the one before still drains");
+	grants_destroy(table);
+	master_refuse_change(master);
+}
+
+/* A directory was replaced by another of its name, to which the server has no right. */
+static void master_renew(struct master *master)
+{
+	if (master->change.active || master->starting || master->old || master->stop_signals ||
+	        master->server->phase != PROCESS_SERVING)
+		return;
+	struct grants *table = change_begin(master, false);
+	if (table && master_start_successor(master, table) == 0)
+		return;
+	grants_destroy(table);
+	master_refuse_change(master);
+}
+
+static void master_on_reloaded(struct master *master, struct process *process, int result)
+{
+	if (process != master->server || !master->change.active)
+		return;
+	if (result == -EXDEV) {
+		master_replace(master, process);
+		return;
+	}
+	process_settle(process, result == 0);
+	if (result == 0)
+		change_commit(master);
+	master_end_change(master, result);
+}
+
+/* -- messages ---------------------------------------------------------------------------------- */
+
+static void master_hand_over(struct master *master)
+{
+	const char *path = master->options->config_path;
+	if (master->old->phase == PROCESS_DRAINING)
+		return;
+	say("reloaded%s%s: another server process serves; the one before finishes its requests",
+	        path ? " " : "", path ? path : "");
+	process_drain(master->old, master_drain_ms(master), true);
+}
+
+static void master_on_ready(struct master *master, struct process *process)
+{
+	process->phase = PROCESS_SERVING;
+	master->was_ready = true;
+	weir_timer_stop(&process->limit);
+	if (process == master->starting) {
+		master->old = master->server;
+		master->server = process;
+		master->starting = NULL;
+	}
+	/* The console of the old process waits. */
+	if (master->asked && master->old)
+		process_send(master->old, HANDOVER_ANSWER, 0);
+	master->asked = master->asked && !master->old;
+	change_commit(master);
+	if (master->old)
+		master_hand_over(master);
+	master_end_change(master, 0);
+}
+
+static void master_stop(struct master *master);
+
+/* A server that hangs does not reply, so that the manager restarts the daemon. */
+static void master_on_watchdog(struct weir_timer *timer)
+{
+	struct master *master = WEIR_CONTAINER(timer, struct master, watchdog);
+	if (master->server && master->server->phase == PROCESS_SERVING)
+		process_send(master->server, HANDOVER_ALIVE, 0);
+	else
+		notify_alive(); /* this process is what there is */
+	weir_timer_start(master->loop, timer, master->watchdog_ms, master_on_watchdog);
+}
+
+void master_received(void *context, struct process *process, const struct handover *message)
+{
+	struct master *master = context;
+	switch (message->kind) {
+	case HANDOVER_READY:
+		if (process->phase == PROCESS_STARTING && master->stop_signals == 0)
+			master_on_ready(master, process);
+		break;
+	case HANDOVER_RELOADED:
+		master_on_reloaded(master, process, message->result);
+		break;
+	case HANDOVER_ALIVE:
+		if (process == master->server)
+			notify_alive();
+		break;
+	case HANDOVER_ASK_RELOAD:
+		master->asked = true;
+		master_reload(master);
+		break;
+	case HANDOVER_ASK_RENEW:
+		if (process == master->server)
+			master_renew(master);
+		break;
+	case HANDOVER_ASK_UPGRADE:
+		master->asked = true;
+		upgrade_begin(master);
+		break;
+	case HANDOVER_ASK_DRAIN:
+		process_send(process, HANDOVER_ANSWER, 0);
+		if (master->stop_signals == 0)
+			master_stop(master);
+		break;
+	default:
+		break;
+	}
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+static void master_end_if_alone(struct master *master)
+{
+	if (!master->server && !master->old && !master->starting)
+		weir_loop_stop(master->loop);
+}
+
+/* With the same configuration, even if its files are wrong by now. */
+static void master_restart(struct weir_timer *timer)
+{
+	struct master *master = WEIR_CONTAINER(timer, struct master, restart);
+	if (master_start_process(
+	            master, master->restart_user, master->restart_table, &master->server) == 0)
+		master->restart_table = NULL;
+	else
+		weir_timer_start(master->loop, timer, RESTART_MOST_MS, master_restart);
+}
+
+static uint32_t master_restart_delay(struct master *master, const struct process *process)
+{
+	if (weir_loop_now_ms(master->loop) - process->started_ms > RAN_LONG_MS)
+		master->crashes = 0;
+	unsigned crashes = master->crashes++;
+	if (crashes == 0)
+		return 0;
+	if (crashes > 7)
+		return RESTART_MOST_MS;
+	uint32_t delay_ms = (uint32_t)RESTART_FIRST_MS << (crashes - 1);
+	return delay_ms < RESTART_MOST_MS ? delay_ms : RESTART_MOST_MS;
+}
+
+static void master_say_ended(const struct process *process, int status, uint32_t delay_ms)
+{
+	char how[64];
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status),
+		        strsignal(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof how, "has ended with status %d", WEXITSTATUS(status));
+	say("the server process %d %s; another one starts in %u ms", (int)process->pid, how,
+	        delay_ms);
+}
+
+static void master_on_server_ended(struct master *master, struct process *process, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+	bool unserved = master->stop_signals && process->phase == PROCESS_STARTING;
+	master->server = NULL;
+	if (unserved)
+		code = EXIT_DONE;
+	if (master->stop_signals || !master->was_ready) {
+		master->code = code ? code : master->code;
+		if (!master->stop_signals && WIFSIGNALED(status))
+			say("the server process %d was killed by signal %d (%s) at the start",
+			        (int)process->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+		master->stop_signals += master->stop_signals == 0;
+		master_end_if_alone(master);
+	} else {
+		uint32_t delay_ms = master_restart_delay(master, process);
+		master_say_ended(process, status, delay_ms);
+		notify_status("The server process has ended, and is started again");
+		change_forget(master);
+		master->asked = false;
+		master->restart_table = process->table;
+		process->table = NULL;
+		free(master->restart_user);
+		master->restart_user = process->user;
+		process->user = NULL;
+		grants_revoke(master->restart_table, GRANT_BANNER);
+		if (!master->old)
+			grants_revoke(master->restart_table, GRANT_SUCCESSOR);
+		weir_timer_start(master->loop, &master->restart, delay_ms, master_restart);
+	}
+}
+
+static void master_on_child_ended(struct master *master, pid_t pid, int status)
+{
+	struct process *process = NULL;
+	if (master->server && master->server->pid == pid) {
+		process = master->server;
+		master_on_server_ended(master, process, status);
+	} else if (master->old && master->old->pid == pid) {
+		process = master->old;
+		master->old = NULL;
+		master_end_if_alone(master);
+	} else if (master->starting && master->starting->pid == pid) {
+		process = master->starting;
+		master->starting = NULL;
+		if (master->stop_signals)
+			master_end_if_alone(master);
+		else
+			master_refuse_change(master);
+	}
+	process_destroy(process);
+}
+
+static void master_reap(struct master *master)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		master_on_child_ended(master, pid, status);
+}
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void master_kill(struct master *master, int signal)
+{
+	struct process *const all[] = {master->server, master->starting, master->old};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i])
+			kill(all[i]->pid, signal);
+}
+
+static void master_begin_stop(struct master *master)
+{
+	weir_timer_stop(&master->restart);
+	notify_stopping();
+	if (master->starting)
+		kill(master->starting->pid, SIGKILL);
+	change_forget(master);
+	/* The kernel refuses new connections from here on. */
+	listening_close(&master->listening, NULL);
+	/* One that does not serve yet has nothing to finish. */
+	if (master->server && master->server->phase == PROCESS_STARTING)
+		kill(master->server->pid, SIGKILL);
+	else if (master->server)
+		process_drain(master->server, master_drain_ms(master), false);
+	master_end_if_alone(master);
+}
+
+static void master_stop(struct master *master)
+{
+	master->stop_signals++;
+	if (master->stop_signals == 1) {
+		master_begin_stop(master);
+	} else if (master->stop_signals == 2) {
+		master->code = EXIT_FAILED;
+		if (master->server)
+			process_send(master->server, HANDOVER_STOP, 0);
+		if (master->old)
+			process_send(master->old, HANDOVER_STOP, 0);
+	} else {
+		master_kill(master, SIGKILL);
+		_exit(EXIT_FAILED);
+	}
+}
+
+static void master_on_signal(struct weir_signals *signals, int signal)
+{
+	struct master *master = WEIR_CONTAINER(signals, struct master, signals);
+	if (signal == SIGCHLD) {
+		master_reap(master);
+	} else if (signal == SIGUSR1) {
+		if (master->server)
+			process_send(master->server, HANDOVER_REOPEN, 0);
+	} else if (signal == SIGHUP) {
+		if (master->stop_signals == 0)
+			master_reload(master);
+	} else if (signal == SIGUSR2) {
+		if (master->stop_signals == 0)
+			upgrade_begin(master);
+	} else {
+		master_stop(master);
+	}
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void master_start_watchdog(struct master *master)
+{
+	master->watchdog_ms = (uint32_t)notify_watchdog_ms();
+	if (master->watchdog_ms)
+		weir_timer_start(
+		        master->loop, &master->watchdog, master->watchdog_ms, master_on_watchdog);
+}
+
+static int master_start(struct master *master)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
+	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, SIGCHLD, 0};
+	master->program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int error = master->program < 0 ? -errno : 0;
+	if (error == 0)
+		error = weir_signals_start(
+		        master->loop, &master->signals, signals, master_on_signal);
+	if (error < 0) {
+		say("cannot start: %s", weir_error_text(error));
+		return error;
+	}
+	ssize_t size = readlink("/proc/self/exe", master->path, sizeof master->path - 1);
+	master->path[size < 0 ? 0 : size] = 0;
+	if (master_is_resuming()) {
+		master_start_watchdog(master);
+		error = upgrade_resume(master);
+		master_reap(master);
+		return error;
+	}
+	error = manager_adopt(&master->listening);
+	master_start_watchdog(master);
+	struct grants *table = error == 0 ? change_begin(master, true) : NULL;
+	if (!table)
+		return -EINVAL;
+	resources_warn_of_root(master->change.config);
+	error = master_start_process(master, master->change.config->user, table, &master->server);
+	if (error < 0)
+		grants_destroy(table);
+	return error;
+}
+
+int master(const struct options *options, int count, char **arguments)
+{
+	struct master master = {.options = options,
+	        .arguments = (const char *const *)arguments + 1,
+	        .signals.watch.fd = -1,
+	        .listening.admin = -1,
+	        .change.listening.admin = -1,
+	        .probe.fd = -1,
+	        .program = -1};
+	(void)count;
+	say_with_time();
+	resources_raise_files();
+	weir_list_init(&master.restart.link);
+	weir_list_init(&master.probe_timer.link);
+	weir_list_init(&master.watchdog.link);
+	int error = weir_loop_create(&master.loop);
+	if (error < 0) {
+		say("cannot make an event loop: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	error = master_start(&master);
+	if (error == 0)
+		weir_loop_run(master.loop);
+	else
+		master.code = EXIT_FAILED;
+	change_forget(&master);
+	grants_destroy(master.restart_table);
+	free(master.restart_user);
+	listening_close(&master.listening, NULL);
+	config_release(master.config);
+	if (master.signals.watch.fd >= 0)
+		weir_signals_stop(&master.signals);
+	if (master.program >= 0)
+		close(master.program);
+	weir_loop_destroy(master.loop);
+	return master.code;
+}
+
+int master_server(int count, char **arguments)
+{
+	struct options options;
+	int requests, control, table, parent;
+	if (count < 2 ||
+	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
+		return EXIT_USAGE;
+	confine_begin(parent);
+	say_with_time();
+	int error = link_start(requests, control, table);
+	if (error < 0) {
+		say("cannot read the table of the master: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	static char verb[] = "serve";
+	arguments[1] = verb;
+	int code = options_parse_serve(count - 1, arguments + 1, &options);
+	if (code == EXIT_DONE)
+		code = serve(&options);
+	link_end();
+	return code;
+}

@@ -1,0 +1,72 @@
+/* The state of the master, for master.c (events), change.c (configurations), upgrade.c. */
+#ifndef DAEMON_MASTER_STATE_H
+#define DAEMON_MASTER_STATE_H
+
+#include <weir/loop.h>
+
+#include "listening.h"
+#include "options.h"
+#include "process.h"
+
+/* A configuration that is tried: of the start, of a reload or of an upgrade. */
+struct master_change {
+	bool active;
+	struct config *config;
+	struct listening listening;
+};
+
+struct master {
+	const struct options *options;
+	const char *const *arguments; /* of `weir serve`, without the verb */
+	struct weir_loop *loop;
+	struct weir_signals signals;
+	struct config *config; /* in effect; the files that it names are not loaded */
+	struct listening listening;
+	struct master_change change;
+	struct process *server;   /* serves, or will; NULL between a crash and the restart */
+	struct process *starting; /* replaces the server when it is ready; or NULL */
+	struct process *old;      /* drains; or NULL */
+	struct weir_timer restart;
+	struct grants *restart_table; /* of the process that has crashed; or NULL */
+	char *restart_user;           /* of that process */
+	unsigned crashes;             /* since a server process has last run for long */
+	unsigned workers;
+	uint32_t serial; /* of the last table */
+	int program;     /* the executable file of this process */
+	char path[4096]; /* of it, for an upgrade */
+	pid_t probe_pid; /* of the trial of a new program; or 0 */
+	struct weir_watch probe;
+	struct weir_timer probe_timer;
+	struct weir_timer watchdog; /* of the service manager */
+	uint32_t watchdog_ms;       /* 0: it has none */
+	int stop_signals;
+	int code;          /* to exit with */
+	bool reload_again; /* a signal came while a change was tried */
+	bool asked;        /* the server's console waits for the result of the change */
+	bool was_ready;    /* a server process has been */
+};
+
+/* -- change.c -- */
+/*
+ * Reads the configuration, opens what it needs beside what is open, and makes the table. Returns
+ * NULL; what is wrong was reported, and nothing has changed.
+ */
+struct grants *change_begin(struct master *master, bool banner);
+/* The configuration that was tried is in effect, or is dropped. */
+void change_commit(struct master *master);
+void change_forget(struct master *master);
+
+/* -- upgrade.c -- */
+void upgrade_begin(struct master *master);
+/* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
+int upgrade_resume(struct master *master);
+
+/* -- master.c -- */
+void master_received(void *context, struct process *process, const struct handover *message);
+/* Starts the process that takes over from the server; the table is the caller's on failure. */
+int master_start_successor(struct master *master, struct grants *table);
+/* Starts a process with a table, which belongs to it from now on. */
+int master_start_process(
+        struct master *master, const char *user, struct grants *table, struct process **ret);
+
+#endif

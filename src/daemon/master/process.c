@@ -1,0 +1,352 @@
+/*
+ * Starts server processes, and opens for them what their tables have. A server may be in the hands
+ * of an attacker: its messages are checked, and nothing here waits for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "confine.h"
+#include "process.h"
+#include "resources.h"
+#include "say.h"
+
+enum {
+	REQUESTS_PER_TURN = 64,
+	ARGUMENTS_MAX = 4096,
+};
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int process_check_file(int fd)
+{
+	struct stat status;
+	if (fd < 0)
+		return fd;
+	int error = fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -EINVAL;
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
+}
+
+/*
+ * The user opens what the user may read. Root opens the rest, through no link that another user
+ * could have made: a server in the hands of an attacker could replace a file of its own by one.
+ */
+static int process_open_file(const char *user, const char *path)
+{
+	int error = resources_lend(user);
+	if (error < 0)
+		return error;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = fd < 0 ? -errno : fd;
+	resources_return();
+	if (fd == -EACCES && user && geteuid() == 0)
+		fd = process_check_file(root_path_open(path, O_RDONLY | O_NONBLOCK, 0));
+	return fd;
+}
+
+/* Returns a descriptor that the caller closes, or a negative errno. */
+static int process_open_grant(const struct process *process, const struct grant *grant)
+{
+	int fd;
+	switch ((enum grant_kind)grant->kind) {
+	case GRANT_FILE:
+		return process_open_file(process->user, grant->key);
+	case GRANT_LOG:
+		return resources_open_log(process->user, grant->key);
+	case GRANT_STREAM:
+	case GRANT_DATAGRAM:
+	case GRANT_ADMIN:
+		if (process->phase == PROCESS_DRAINING || grant->fd < 0)
+			return -ESHUTDOWN;
+		fd = fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	default:
+		return -EPERM;
+	}
+}
+
+static const struct grant *process_find(
+        const struct process *process, const struct handover *message)
+{
+	const struct grants *tables[] = {process->next, process->table};
+	for (size_t i = 0; i < 2; i++)
+		if (tables[i] && tables[i]->serial == message->serial &&
+		        message->index < tables[i]->count)
+			return &tables[i]->items[message->index];
+	return NULL;
+}
+
+/* Whether another message may be there. */
+static bool process_answer(struct process *process)
+{
+	struct handover message;
+	int fd = -1;
+	int error = handover_receive(process->requests.fd, &message, &fd);
+	if (error == -EAGAIN)
+		return false;
+	if (fd >= 0)
+		close(fd);
+	if (error == 0 && message.kind != HANDOVER_OPEN)
+		error = -EPROTO;
+	if (error < 0) {
+		if (error == -EPROTO)
+			say("the server process %d has sent a malformed request, and is ended",
+			        (int)process->pid);
+		if (error == -EPROTO)
+			kill(process->pid, SIGKILL);
+		weir_watch_close(process->loop, &process->requests);
+		return false;
+	}
+	const struct grant *grant = process_find(process, &message);
+	fd = grant ? process_open_grant(process, grant) : -EPERM;
+	handover_send(process->requests.fd,
+	        (struct handover){.kind = HANDOVER_OPENED, .result = fd < 0 ? fd : 0},
+	        fd < 0 ? -1 : fd);
+	if (fd >= 0)
+		close(fd);
+	return true;
+}
+
+static void process_on_request(struct weir_watch *watch, unsigned events)
+{
+	struct process *process = WEIR_CONTAINER(watch, struct process, requests);
+	(void)events;
+	for (unsigned i = 0; i < REQUESTS_PER_TURN && process_answer(process); i++)
+		;
+}
+
+/* -- control ----------------------------------------------------------------------------------- */
+
+static void process_on_control(struct weir_watch *watch, unsigned events)
+{
+	struct process *process = WEIR_CONTAINER(watch, struct process, control);
+	struct handover message;
+	int fd = -1;
+	(void)events;
+	int error = handover_receive(watch->fd, &message, &fd);
+	if (error == -EAGAIN)
+		return;
+	if (fd >= 0)
+		close(fd);
+	if (error == 0) {
+		process->received(process->context, process, &message);
+		return;
+	}
+	if (error == -EPROTO) {
+		say("the server process %d has sent a malformed message, and is ended",
+		        (int)process->pid);
+		kill(process->pid, SIGKILL);
+	}
+	weir_watch_close(process->loop, &process->control);
+}
+
+void process_send(struct process *process, enum handover_kind kind, int result)
+{
+	if (process->control.fd >= 0)
+		handover_send(
+		        process->control.fd, (struct handover){.kind = kind, .result = result}, -1);
+}
+
+int process_reload(struct process *process, struct grants *next)
+{
+	int fd = process->control.fd < 0 ? -EPIPE : grants_seal(next);
+	int error = fd < 0 ? fd
+	                   : handover_send(process->control.fd,
+	                             (struct handover){.kind = HANDOVER_RELOAD}, fd);
+	if (fd >= 0)
+		close(fd);
+	if (error == 0)
+		process->next = next;
+	return error;
+}
+
+void process_settle(struct process *process, bool commit)
+{
+	struct grants *unused = commit && process->next ? process->table : process->next;
+	if (commit && process->next)
+		process->table = process->next;
+	process->next = NULL;
+	grants_destroy(unused);
+}
+
+static void process_kill(struct weir_timer *timer)
+{
+	struct process *process = WEIR_CONTAINER(timer, struct process, limit);
+	say("the server process %d did not end in time, and is killed", (int)process->pid);
+	kill(process->pid, SIGKILL);
+}
+
+void process_drain(struct process *process, uint32_t limit_ms, bool succeeded)
+{
+	process->phase = PROCESS_DRAINING;
+	if (process->control.fd >= 0)
+		handover_send(process->control.fd,
+		        (struct handover){.kind = HANDOVER_DRAIN, .index = succeeded}, -1);
+	weir_timer_start(process->loop, &process->limit, limit_ms, process_kill);
+}
+
+/* -- start ------------------------------------------------------------------------------------- */
+
+/* The ends of the server, and its table. */
+struct process_ends {
+	int requests;
+	int control;
+	int table;
+};
+
+static void process_close_ends(const struct process_ends *ends)
+{
+	const int fds[] = {ends->requests, ends->control, ends->table};
+	for (size_t i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* In the child. */
+static void process_exec(const struct process_options *options, const struct process_ends *ends)
+{
+	char numbers[64];
+	const char *arguments[ARGUMENTS_MAX + 4] = {"weir", "@server", numbers};
+	sigset_t none;
+	size_t count = 3;
+	fcntl(ends->requests, F_SETFD, 0);
+	fcntl(ends->control, F_SETFD, 0);
+	fcntl(ends->table, F_SETFD, 0);
+	snprintf(numbers, sizeof numbers, "%d,%d,%d,%d", ends->requests, ends->control, ends->table,
+	        (int)getppid());
+	for (size_t i = 0; options->arguments[i] && i < ARGUMENTS_MAX; i++)
+		arguments[count++] = options->arguments[i];
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (confine_become(options->user) < 0)
+		_exit(EXIT_FAILURE);
+	fexecve(options->program, (char *const *)(uintptr_t)arguments, environ);
+	say("cannot execute the server process: %s", weir_error_text(-errno));
+	_exit(EXIT_FAILURE);
+}
+
+/* Stores the master's ends in the watches, which are not started. */
+static int process_make_ends(struct process *process, struct process_ends *ends)
+{
+	int requests[2] = {-1, -1}, control[2] = {-1, -1};
+	*ends = (struct process_ends){-1, -1, -1};
+	int error = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0 ||
+	        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, control) <
+	                0 ||
+	        fcntl(requests[0], F_SETFL, O_NONBLOCK) < 0)
+		error = -errno;
+	process->requests.fd = requests[0];
+	process->control.fd = control[0];
+	ends->requests = requests[1];
+	ends->control = control[1];
+	ends->table = error == 0 ? grants_seal(process->table) : -1;
+	return error == 0 && ends->table < 0 ? ends->table : error;
+}
+
+static int process_watch(struct process *process)
+{
+	int requests = process->requests.fd, control = process->control.fd;
+	process->requests.fd = process->control.fd = -1;
+	int error = weir_watch_start(
+	        process->loop, &process->requests, requests, WEIR_READABLE, process_on_request);
+	if (error < 0)
+		close(requests);
+	else
+		error = weir_watch_start(process->loop, &process->control, control, WEIR_READABLE,
+		        process_on_control);
+	if (error < 0)
+		close(control);
+	return error;
+}
+
+static int process_fork(struct process *process, const struct process_options *options)
+{
+	struct process_ends ends;
+	int error = process_make_ends(process, &ends);
+	if (error == 0) {
+		process->pid = fork();
+		if (process->pid == 0)
+			process_exec(options, &ends);
+		error = process->pid < 0 ? -errno : 0;
+	}
+	process_close_ends(&ends);
+	if (error == 0)
+		return process_watch(process);
+	if (process->requests.fd >= 0)
+		close(process->requests.fd);
+	if (process->control.fd >= 0)
+		close(process->control.fd);
+	process->requests.fd = process->control.fd = -1;
+	return error;
+}
+
+int process_start(const struct process_options *options, struct process **ret)
+{
+	struct process *process = calloc(1, sizeof *process);
+	int error = process ? 0 : -ENOMEM;
+	if (error == 0) {
+		process->loop = options->loop;
+		process->table = options->table;
+		if (options->user && !(process->user = strdup(options->user)))
+			error = -ENOMEM;
+		process->received = options->received;
+		process->context = options->context;
+		process->requests.fd = process->control.fd = -1;
+		process->started_ms = weir_loop_now_ms(options->loop);
+		weir_list_init(&process->limit.link);
+		if (error == 0)
+			error = process_fork(process, options);
+	}
+	if (error == 0) {
+		*ret = process;
+		return 0;
+	}
+	say("cannot start a server process: %s", weir_error_text(error));
+	if (process && process->pid > 0)
+		kill(process->pid, SIGKILL);
+	if (process) {
+		process->table = NULL;
+		process_destroy(process);
+	}
+	return error;
+}
+
+int process_adopt(struct process *process, struct weir_loop *loop,
+        void (*received)(void *context, struct process *process, const struct handover *message),
+        void *context)
+{
+	process->loop = loop;
+	process->phase = PROCESS_SERVING;
+	process->received = received;
+	process->context = context;
+	process->started_ms = weir_loop_now_ms(loop);
+	weir_list_init(&process->limit.link);
+	return process_watch(process);
+}
+
+void process_destroy(struct process *process)
+{
+	if (!process)
+		return;
+	weir_timer_stop(&process->limit);
+	if (process->requests.fd >= 0)
+		weir_watch_close(process->loop, &process->requests);
+	if (process->control.fd >= 0)
+		weir_watch_close(process->loop, &process->control);
+	grants_destroy(process->table);
+	grants_destroy(process->next);
+	free(process->user);
+	free(process);
+}

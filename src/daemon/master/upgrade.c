@@ -1,0 +1,404 @@
+/*
+ * Upgrades: another version of the program takes over, without closing a listener.
+ *
+ *   1. The new program is tried in a child process: it starts, and reads the configuration.
+ *   2. This process executes it: the process id, the sockets and the server process stay.
+ *   3. The new master starts a server process. When that is ready, the old one drains.
+ *
+ * Whatever fails, the server process goes on: in 1 with the old master, in 3 with the new one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "master.h"
+#include "master_state.h"
+#include "say.h"
+#include "serve.h"
+#include "service.h"
+#include "sources.h"
+
+enum {
+	PROBE_MS = 60 * 1000,
+	STATE_LINE_MAX = 8192,
+};
+
+/* The name of the variable with the descriptor of the state, and the first line of the state. */
+#define UPGRADE_VARIABLE "WEIR_MASTER_STATE"
+#define UPGRADE_STATE "weir master 1"
+/* The text that a new program sends when it can take over from a master with such a state. */
+#define UPGRADE_CONSENT "weir probe 1\n"
+
+/* -- the trial --------------------------------------------------------------------------------- */
+
+static void upgrade_refuse(struct master *master, const char *why)
+{
+	say("not upgraded: %s", why);
+	if (master->asked && master->server)
+		process_send(master->server, HANDOVER_ANSWER, -EINVAL);
+	master->asked = false;
+}
+
+static void upgrade_end_probe(struct master *master)
+{
+	weir_timer_stop(&master->probe_timer);
+	if (master->probe.fd >= 0)
+		weir_watch_close(master->loop, &master->probe);
+	master->probe_pid = 0;
+}
+
+static void upgrade_on_probe_late(struct weir_timer *timer)
+{
+	struct master *master = WEIR_CONTAINER(timer, struct master, probe_timer);
+	kill(master->probe_pid, SIGKILL);
+	upgrade_end_probe(master);
+	upgrade_refuse(master, "the new program does not start");
+}
+
+static void upgrade_execute(struct master *master);
+
+static void upgrade_on_probe(struct weir_watch *watch, unsigned events)
+{
+	struct master *master = WEIR_CONTAINER(watch, struct master, probe);
+	char text[sizeof UPGRADE_CONSENT] = "";
+	(void)events;
+	ssize_t got = read(watch->fd, text, sizeof text - 1);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	upgrade_end_probe(master);
+	if (strcmp(text, UPGRADE_CONSENT) == 0)
+		upgrade_execute(master);
+	else
+		upgrade_refuse(
+		        master, "the new program does not accept the configuration, or is none");
+}
+
+/* In the child. */
+static void upgrade_exec_probe(const struct master *master, int to)
+{
+	sigset_t none;
+	char number[16];
+	size_t count = 0;
+	while (master->arguments[count])
+		count++;
+	const char **arguments = calloc(count + 4, sizeof *arguments);
+	if (!arguments)
+		_exit(EXIT_FAILURE);
+	snprintf(number, sizeof number, "%d", to);
+	arguments[0] = "weir";
+	arguments[1] = "@probe";
+	arguments[2] = number;
+	memcpy(arguments + 3, master->arguments, count * sizeof *arguments);
+	fcntl(to, F_SETFD, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(master->path, (char *const *)(uintptr_t)arguments);
+	say("cannot execute %s: %s", master->path, weir_error_text(-errno));
+	_exit(EXIT_FAILURE);
+}
+
+static int upgrade_start_probe(struct master *master)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	master->probe_pid = fork();
+	if (master->probe_pid == 0)
+		upgrade_exec_probe(master, ends[1]);
+	int error = master->probe_pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (error == 0)
+		error = weir_watch_start(
+		        master->loop, &master->probe, ends[0], WEIR_READABLE, upgrade_on_probe);
+	if (error < 0) {
+		close(ends[0]);
+		master->probe_pid = 0;
+		return error;
+	}
+	weir_timer_start(master->loop, &master->probe_timer, PROBE_MS, upgrade_on_probe_late);
+	return 0;
+}
+
+void upgrade_begin(struct master *master)
+{
+	if (master->probe_pid || master->starting || master->change.active) {
+		upgrade_refuse(master, "another upgrade or reload is under way");
+	} else if (master->old) {
+		upgrade_refuse(
+		        master, "the server process of the one before still finishes its requests");
+	} else if (!master->server || master->server->phase != PROCESS_SERVING) {
+		upgrade_refuse(master, "the server process is being started");
+	} else {
+		int error = upgrade_start_probe(master);
+		if (error < 0)
+			upgrade_refuse(master, weir_error_text(error));
+	}
+}
+
+int master_probe(int count, char **arguments)
+{
+	struct options options;
+	static char verb[] = "serve";
+	int to = count > 1 ? atoi(arguments[1]) : -1;
+	if (to <= STDERR_FILENO)
+		return EXIT_USAGE;
+	say_with_time();
+	arguments[1] = verb;
+	if (options_parse_serve(count - 1, arguments + 1, &options) != EXIT_DONE)
+		return EXIT_FAILED;
+	/* The files that it names are left to the server process. */
+	struct grants *table = grants_create(0);
+	sources_record(table);
+	struct config *config = table ? config_load(&options, NULL) : NULL;
+	int error = sources_end();
+	bool good = config && error == 0;
+	config_release(config);
+	grants_destroy(table);
+	if (!good)
+		return EXIT_FAILED;
+	size_t size = sizeof UPGRADE_CONSENT - 1;
+	return write(to, UPGRADE_CONSENT, size) == (ssize_t)size ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* -- the state --------------------------------------------------------------------------------- */
+
+static void upgrade_write_listening(const struct listening *listening, FILE *to)
+{
+	fprintf(to, "workers %u\n", listening->workers);
+	for (size_t i = 0; i < listening->endpoints.count; i++) {
+		const struct endpoint *endpoint = &listening->endpoints.items[i];
+		char wanted[WEIR_ADDRESS_TEXT_MAX], actual[WEIR_ADDRESS_TEXT_MAX];
+		weir_address_format(&endpoint->wanted, wanted);
+		weir_address_format(&endpoint->actual, actual);
+		fprintf(to, "endpoint %s %s %u %s\n", endpoint->type->name, wanted,
+		        endpoint->ordinal, actual);
+		for (unsigned worker = 0; worker < listening->workers; worker++)
+			fprintf(to, "sockets %d %d\n",
+			        *listening_socket(listening, i, worker, SOCK_STREAM),
+			        *listening_socket(listening, i, worker, SOCK_DGRAM));
+	}
+	if (listening->admin >= 0)
+		fprintf(to, "admin %d %llu %llu %s\n", listening->admin,
+		        (unsigned long long)listening->admin_device,
+		        (unsigned long long)listening->admin_inode, listening->admin_path);
+}
+
+/* Descriptors stay open over exec, or do not. */
+static void upgrade_keep_open(const struct master *master, int state, int table, bool keep)
+{
+	const struct listening *listening = &master->listening;
+	int flags = keep ? 0 : FD_CLOEXEC;
+	const int fds[] = {state, table, master->server->control.fd, master->server->requests.fd,
+	        listening->admin};
+	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+		if (fds[i] >= 0)
+			fcntl(fds[i], F_SETFD, flags);
+	for (size_t i = 0; i < 2 * listening->workers * listening->endpoints.count; i++)
+		if (listening->sockets[i] >= 0)
+			fcntl(listening->sockets[i], F_SETFD, flags);
+}
+
+static int upgrade_write_state(const struct master *master, int table)
+{
+	int fd = memfd_create("weir-master", MFD_CLOEXEC);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
+	if (!to)
+		return -errno;
+	fprintf(to, "%s\n", UPGRADE_STATE);
+	fprintf(to, "server %d %d %d %d %u %d\n", (int)master->server->pid,
+	        master->server->control.fd, master->server->requests.fd, table, master->serial,
+	        master->asked);
+	fprintf(to, "user %s\n", master->server->user ? master->server->user : "");
+	upgrade_write_listening(&master->listening, to);
+	bool good = !ferror(to);
+	good = fclose(to) == 0 && good;
+	if (good)
+		return fd;
+	close(fd);
+	return -ENOSPC;
+}
+
+static void upgrade_execute(struct master *master)
+{
+	char number[16];
+	if (!master->server || master->server->phase != PROCESS_SERVING || master->change.active) {
+		upgrade_refuse(master, "the server process is being changed");
+		return;
+	}
+	int table = grants_seal(master->server->table);
+	int state = table < 0 ? table : upgrade_write_state(master, table);
+	if (state >= 0) {
+		snprintf(number, sizeof number, "%d", state);
+		setenv(UPGRADE_VARIABLE, number, 1);
+		upgrade_keep_open(master, state, table, true);
+		execv(master->path, (char *const *)(uintptr_t)(master->arguments - 2));
+		state = -errno;
+		upgrade_keep_open(master, -1, table, false);
+		unsetenv(UPGRADE_VARIABLE);
+		close(atoi(number));
+	}
+	if (table >= 0)
+		close(table);
+	upgrade_refuse(master, weir_error_text(state));
+}
+
+/* -- the new master ---------------------------------------------------------------------------- */
+
+struct upgrade_reading {
+	struct master *master;
+	size_t capacity; /* of the endpoints */
+	unsigned worker; /* of the next sockets */
+};
+
+static bool upgrade_read_endpoint(struct upgrade_reading *reading, const char *line)
+{
+	struct listening *listening = &reading->master->listening;
+	char type[32], wanted[WEIR_ADDRESS_TEXT_MAX], actual[WEIR_ADDRESS_TEXT_MAX];
+	struct endpoint endpoint = {.reserved = -1};
+	size_t count = listening->endpoints.count;
+	if (sscanf(line, "endpoint %31s %63s %u %63s", type, wanted, &endpoint.ordinal, actual) !=
+	        4)
+		return false;
+	/* A type that this version does not have: its sockets are closed. */
+	endpoint.type = listener_type_find(type);
+	if (!endpoint.type)
+		endpoint.type = listener_type_find("http");
+	if (weir_address_parse(weir_span_of(wanted), &endpoint.wanted) < 0 ||
+	        weir_address_parse(weir_span_of(actual), &endpoint.actual) < 0)
+		return false;
+	struct endpoint *items = realloc(listening->endpoints.items, (count + 1) * sizeof *items);
+	if (items)
+		listening->endpoints.items = items;
+	int *sockets =
+	        realloc(listening->sockets, 2 * listening->workers * (count + 1) * sizeof *sockets);
+	if (sockets)
+		listening->sockets = sockets;
+	if (!items || !sockets)
+		return false;
+	items[count] = endpoint;
+	for (size_t i = 0; i < 2 * listening->workers; i++)
+		sockets[2 * listening->workers * count + i] = -1;
+	listening->endpoints.count++;
+	reading->worker = 0;
+	return true;
+}
+
+static bool upgrade_read_sockets(struct upgrade_reading *reading, const char *line)
+{
+	struct listening *listening = &reading->master->listening;
+	int stream, datagram;
+	if (sscanf(line, "sockets %d %d", &stream, &datagram) != 2 ||
+	        listening->endpoints.count == 0 || reading->worker >= listening->workers)
+		return false;
+	size_t last = listening->endpoints.count - 1;
+	*listening_socket(listening, last, reading->worker, SOCK_STREAM) = stream;
+	*listening_socket(listening, last, reading->worker, SOCK_DGRAM) = datagram;
+	reading->worker++;
+	return true;
+}
+
+static bool upgrade_read_admin(struct listening *listening, const char *line)
+{
+	unsigned long long device, inode;
+	int start = 0;
+	if (sscanf(line, "admin %d %llu %llu %n", &listening->admin, &device, &inode, &start) != 3)
+		return false;
+	listening->admin_device = (dev_t)device;
+	listening->admin_inode = (ino_t)inode;
+	listening->admin_path = strdup(line + start);
+	return listening->admin_path;
+}
+
+static bool upgrade_read_server(struct master *master, const char *line)
+{
+	struct process *process = calloc(1, sizeof *process);
+	int pid, control, requests, table, asked;
+	if (!process || sscanf(line, "server %d %d %d %d %u %d", &pid, &control, &requests, &table,
+	                        &master->serial, &asked) != 6) {
+		free(process);
+		return false;
+	}
+	master->asked = asked;
+	process->pid = pid;
+	process->control.fd = control;
+	process->requests.fd = requests;
+	master->server = process;
+	int error = grants_read(table, &process->table);
+	close(table);
+	return error == 0;
+}
+
+static bool upgrade_read_line(struct upgrade_reading *reading, const char *line)
+{
+	struct master *master = reading->master;
+	if (strncmp(line, "server ", 7) == 0)
+		return upgrade_read_server(master, line);
+	if (strncmp(line, "user ", 5) == 0 && master->server)
+		return line[5] == 0 || (master->server->user = strdup(line + 5));
+	if (strncmp(line, "endpoint ", 9) == 0)
+		return upgrade_read_endpoint(reading, line);
+	if (strncmp(line, "sockets ", 8) == 0)
+		return upgrade_read_sockets(reading, line);
+	if (strncmp(line, "admin ", 6) == 0)
+		return upgrade_read_admin(&master->listening, line);
+	if (sscanf(line, "workers %u", &master->listening.workers) != 1)
+		return false;
+	master->workers = master->listening.workers;
+	return master->workers > 0 && master->workers <= CONFIG_WORKERS_MAX;
+}
+
+static bool upgrade_read_state(struct master *master, FILE *from)
+{
+	struct upgrade_reading reading = {.master = master};
+	char line[STATE_LINE_MAX];
+	if (!fgets(line, sizeof line, from) || strcmp(line, UPGRADE_STATE "\n") != 0)
+		return false;
+	while (fgets(line, sizeof line, from)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!upgrade_read_line(&reading, line))
+			return false;
+	}
+	return master->server && master->workers;
+}
+
+bool master_is_resuming(void)
+{
+	return getenv(UPGRADE_VARIABLE);
+}
+
+int upgrade_resume(struct master *master)
+{
+	int fd = atoi(getenv(UPGRADE_VARIABLE));
+	unsetenv(UPGRADE_VARIABLE);
+	lseek(fd, 0, SEEK_SET);
+	FILE *from = fdopen(fd, "r");
+	bool good = from && upgrade_read_state(master, from);
+	if (from)
+		fclose(from);
+	int error = good ? process_adopt(master->server, master->loop, master_received, master)
+	                 : -EPROTO;
+	if (error < 0) {
+		say("cannot take over from the old master: %s", weir_error_text(error));
+		return error;
+	}
+	upgrade_keep_open(master, -1, -1, false);
+	master->was_ready = true;
+	struct grants *table = change_begin(master, false);
+	if (table)
+		error = master_start_successor(master, table);
+	if (!table || error < 0) {
+		grants_destroy(table);
+		change_forget(master);
+		upgrade_refuse(master, "the server process goes on");
+	}
+	return 0;
+}
