@@ -7,6 +7,7 @@
 #define WEIR_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -38,6 +39,9 @@ WEIR_API size_t weir_address_format(const struct weir_address *, char text[WEIR_
 WEIR_API size_t weir_address_host(const struct weir_address *, char text[WEIR_ADDRESS_TEXT_MAX]);
 
 WEIR_API socklen_t weir_address_size(const struct weir_address *address);
+/* Returns true if host and port are equal. An IPv4 address equals its form mapped into IPv6. */
+WEIR_API bool weir_address_equal(const struct weir_address *one, const struct weir_address *other);
+
 WEIR_API uint16_t weir_address_port(const struct weir_address *address);
 
 WEIR_C_END

@@ -8,7 +8,7 @@
  * So a request always lies in one stretch, each byte is new to a terminator only once, and a cutter
  * between requests owns no memory.
  *
- * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. A callback must
+ * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_finish. A callback must
  * not free its cutter.
  */
 #ifndef WEIR_CUTTER_H

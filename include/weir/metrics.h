@@ -4,7 +4,7 @@
  *
  *   table (data)  ──weir_metrics_set(loop, table, labels)──▶  set: cells of one loop, one label set
  *   weir_metric_add(cell, 1)                                  the loop's thread, relaxed stores
- *   weir_metrics_first, weir_metrics_next                     any thread reads, without a lock
+ *   weir_metrics_first, weir_metric_read                      any thread reads, without a lock
  *
  * A set lives as long as its loop, so that a counter never goes back when a configuration changes.
  * Sets of several loops with one table and equal labels are one series: readers add them up. See

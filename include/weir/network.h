@@ -33,6 +33,24 @@ WEIR_API int weir_network_parse(struct weir_span text, struct weir_network *ret)
 WEIR_API bool weir_networks_contain(
         const struct weir_network *networks, size_t count, const struct weir_address *address);
 
+/* Returns true if the two have an address in common: one of them contains the other. */
+WEIR_API bool weir_networks_overlap(
+        const struct weir_network *one, const struct weir_network *other);
+
+/*
+ * The network of an address: the first `v4_bits` (up to 32) of an IPv4 address, mapped or not, and
+ * the first `v6_bits` (up to 128) of another.
+ */
+WEIR_API void weir_network_of(const struct weir_address *address, unsigned v4_bits,
+        unsigned v6_bits, struct weir_network *ret);
+
+/* Room for the longest text of a network, its NUL included. */
+#define WEIR_NETWORK_TEXT_MAX 64
+
+/* Writes what weir_network_parse reads, and returns its length. */
+WEIR_API size_t weir_network_format(
+        const struct weir_network *network, char text[WEIR_NETWORK_TEXT_MAX]);
+
 /* The address as 16 bytes, IPv4 mapped into IPv6. */
 WEIR_API void weir_address_bytes(const struct weir_address *address, uint8_t ret[16]);
 

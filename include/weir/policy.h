@@ -2,10 +2,12 @@
  * The network policy of listeners: the real addresses of peers, which of them are served, and how
  * much of each.
  *
- *   struct weir_policy *policy;
- *   weir_policy_create(&(struct weir_policy_options){
- *           .proxies = networks, .proxy_count = count }, &policy);
- *   options.listener.policy = policy;
+ *   struct weir_policy_options options;
+ *   weir_policy_options_init(&options);
+ *   options.proxies = networks;
+ *   options.proxy_count = count;
+ *   weir_policy_create(&options, &policy);
+ *   listener.policy = policy;
  *
  * A policy does not change once it was made, and listeners of any protocol and loop may share it.
  * weir_server_set_policy replaces the policy of a listener.
@@ -63,6 +65,9 @@ struct weir_policy_options {
 	struct weir_rates *rates;
 	struct weir_rate rate[WEIR_RATE_KINDS];
 };
+
+/* Sets every member to its default: everybody is served, without bounds. */
+WEIR_API void weir_policy_options_init(struct weir_policy_options *options);
 
 /* Copies the options. The caller gets one reference. Returns 0 or -ENOMEM. */
 WEIR_API int weir_policy_create(

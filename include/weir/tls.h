@@ -6,7 +6,7 @@
  *   weir_tls_options_init(&options);
  *   options.certificates = &mine;
  *   options.count = 1;
- *   weir_tls_server_create(&options, report, context, &server_options.listener.tls);
+ *   weir_tls_server_create(&options, report, context, &listener.tls);
  *
  * A weir_tls is immutable and reference counted. A reload makes a new one and sets it instead of
  * the old one; open connections keep the old one. Any thread may hold and release.

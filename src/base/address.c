@@ -105,6 +105,15 @@ void weir_address_bytes(const struct weir_address *address, uint8_t ret[16])
 	memcpy(ret + sizeof mapped, &address->v4.sin_addr, 4);
 }
 
+bool weir_address_equal(const struct weir_address *one, const struct weir_address *other)
+{
+	uint8_t bytes[16], others[16];
+	weir_address_bytes(one, bytes);
+	weir_address_bytes(other, others);
+	return weir_address_port(one) == weir_address_port(other) &&
+	       memcmp(bytes, others, sizeof bytes) == 0;
+}
+
 /* The first `bits` bits are alike. */
 static bool network_shares_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
@@ -151,4 +160,39 @@ bool weir_networks_contain(
 		if (network_shares_prefix(networks[i].address, bytes, networks[i].bits))
 			return true;
 	return false;
+}
+
+bool weir_networks_overlap(const struct weir_network *one, const struct weir_network *other)
+{
+	unsigned bits = one->bits < other->bits ? one->bits : other->bits;
+	return network_shares_prefix(one->address, other->address, bits);
+}
+
+static bool network_is_v4(const struct weir_network *network)
+{
+	return network->bits >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
+}
+
+void weir_network_of(const struct weir_address *address, unsigned v4_bits, unsigned v6_bits,
+        struct weir_network *ret)
+{
+	weir_address_bytes(address, ret->address);
+	ret->bits = 128;
+	ret->bits = (uint8_t)(network_is_v4(ret) ? 96 + v4_bits : v6_bits);
+	unsigned whole = ret->bits / 8;
+	if (ret->bits % 8)
+		ret->address[whole++] &= (uint8_t)(0xff00 >> ret->bits % 8);
+	memset(ret->address + whole, 0, sizeof ret->address - whole);
+}
+
+size_t weir_network_format(const struct weir_network *network, char text[WEIR_NETWORK_TEXT_MAX])
+{
+	bool v4 = network_is_v4(network);
+	inet_ntop(v4 ? AF_INET : AF_INET6, network->address + (v4 ? sizeof mapped : 0), text,
+	        WEIR_NETWORK_TEXT_MAX);
+	size_t size = strlen(text);
+	if (network->bits < 128)
+		size += (size_t)snprintf(text + size, WEIR_NETWORK_TEXT_MAX - size, "/%u",
+		        network->bits - (v4 ? 96u : 0u));
+	return size;
 }

@@ -56,6 +56,15 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* Compares secrets of one size, in a time that does not depend on where they differ. */
+static inline bool secret_equal(const char *one, const char *other, size_t size)
+{
+	unsigned char difference = 0;
+	for (size_t i = 0; i < size; i++)
+		difference |= (unsigned char)(one[i] ^ other[i]);
+	return difference == 0;
+}
+
 /* -- files ------------------------------------------------------------------------------------- */
 
 /*

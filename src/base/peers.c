@@ -40,13 +40,10 @@ struct weir_peers {
 
 static struct peer peers_key_of(const struct weir_address *address)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct weir_network network;
 	struct peer peer = {0};
-	uint8_t bytes[16];
-	weir_address_bytes(address, bytes);
-	if (memcmp(bytes, mapped, sizeof mapped) != 0)
-		memset(bytes + 8, 0, 8);
-	memcpy(peer.key, bytes, sizeof bytes);
+	weir_network_of(address, 32, 64, &network);
+	memcpy(peer.key, network.address, sizeof peer.key);
 	return peer;
 }
 

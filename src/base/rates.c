@@ -75,13 +75,11 @@ void weir_rates_release(struct weir_rates *rates)
 static uint64_t rates_key(
         const struct weir_rates *rates, enum weir_rate_kind kind, const struct weir_address *peer)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	bool network = kind >= WEIR_RATE_NETWORK_CONNECTIONS;
+	bool of_network = kind >= WEIR_RATE_NETWORK_CONNECTIONS;
+	struct weir_network network;
+	weir_network_of(peer, of_network ? 24 : 32, of_network ? 56 : 64, &network);
 	uint8_t bytes[17] = {[16] = (uint8_t)kind};
-	weir_address_bytes(peer, bytes);
-	bool v4 = memcmp(bytes, mapped, sizeof mapped) == 0;
-	size_t size = v4 ? (network ? 15 : 16) : (network ? 7 : 8);
-	memset(bytes + size, 0, 16 - size);
+	memcpy(bytes, network.address, sizeof network.address);
 	return siphash_13(&rates->seed, bytes, sizeof bytes);
 }
 

@@ -127,6 +127,7 @@ void channel_destroy(struct weir_channel *channel)
 	if (group->protocol->close && (channel->opened || !group->listener))
 		group->protocol->close(channel, channel->error);
 	if (channel->counted)
+		/* NOLINTNEXTLINE: only channels of a listener are counted */
 		weir_peers_leave(group->listener->peers, &channel->peer);
 	if (channel->reset)
 		channel_set_reset(channel->watch.fd);
@@ -401,11 +402,10 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 	weir_list_init(&channel->timer.link);
 	*ret_error = 0;
-	if (channel_proxy_expected(channel)) {
+	if (channel_proxy_expected(channel))
 		channel->phase = CHANNEL_PROXIED;
-	} else {
+	else
 		*ret_error = channel_secure_begin(channel);
-	}
 	if (*ret_error == 0)
 		*ret_error = weir_watch_start(
 		        group->loop, &channel->watch, fd, channel->events, channel_on_event);

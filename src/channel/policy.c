@@ -25,6 +25,11 @@ static void policy_copy_list(
 	*to += count;
 }
 
+void weir_policy_options_init(struct weir_policy_options *options)
+{
+	memset(options, 0, sizeof *options);
+}
+
 int weir_policy_create(const struct weir_policy_options *options, struct weir_policy **ret)
 {
 	size_t count = options->proxy_count + options->allow_count + options->deny_count;

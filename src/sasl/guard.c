@@ -36,15 +36,15 @@ struct guard_count {
 };
 
 struct guard_network {
-	uint8_t bytes[16]; /* IPv4 mapped, or the first 64 bits of IPv6 */
+	struct weir_network network; /* an IPv4 address, or the first 64 bits of IPv6 */
 	struct guard_count wrong;
 };
 
 /* A user who has logged in from a network. */
 struct guard_known {
-	uint8_t bytes[16]; /* the network */
-	uint64_t user[2];  /* a keyed hash of the name */
-	int64_t login_ms;  /* of the last login; 0: the entry is free */
+	struct weir_network network;
+	uint64_t user[2]; /* a keyed hash of the name */
+	int64_t login_ms; /* of the last login; 0: the entry is free */
 	struct guard_count wrong;
 };
 
@@ -56,8 +56,6 @@ struct weir_guard {
 	struct guard_network networks[BUCKETS][ENTRIES];
 	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
 };
-
-static const uint8_t guard_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 /* -- life -------------------------------------------------------------------------------------- */
 
@@ -135,17 +133,9 @@ void weir_guard_destroy(struct weir_guard *guard)
 
 /* -- counts ------------------------------------------------------------------------------------ */
 
-static bool guard_is_v4(const uint8_t bytes[16])
+static bool guard_same(const struct weir_network *one, const struct weir_network *other)
 {
-	return memcmp(bytes, guard_mapped, sizeof guard_mapped) == 0;
-}
-
-/* An IPv4 address, mapped or not, is its own network. Of an IPv6 address the first half counts. */
-static void guard_network_of(const struct weir_address *address, uint8_t ret[16])
-{
-	weir_address_bytes(address, ret);
-	if (!guard_is_v4(ret))
-		memset(ret + 8, 0, 8);
+	return memcmp(one, other, sizeof *one) == 0;
 }
 
 static void guard_decay(const struct weir_guard *guard, struct guard_count *wrong, int64_t now_ms)
@@ -181,14 +171,14 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
  * least important one.
  */
 static struct guard_count *guard_find(
-        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool claim)
+        struct weir_guard *guard, const struct weir_network *network, int64_t now_ms, bool claim)
 {
-	uint64_t hash = siphash_13(&guard->key, bytes, 16);
+	uint64_t hash = siphash_13(&guard->key, network->address, sizeof network->address);
 	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
 	for (int i = 0; i < ENTRIES; i++) {
 		const struct guard_count *wrong = &entries[i].wrong;
 		guard_decay(guard, &entries[i].wrong, now_ms);
-		if (wrong->count && memcmp(entries[i].bytes, bytes, 16) == 0)
+		if (wrong->count && guard_same(&entries[i].network, network))
 			return &entries[i].wrong;
 		if (wrong->count < least->wrong.count ||
 		        (wrong->count == least->wrong.count &&
@@ -197,24 +187,23 @@ static struct guard_count *guard_find(
 	}
 	if (!claim)
 		return NULL;
-	*least = (struct guard_network){.wrong = {.since_ms = now_ms}};
-	memcpy(least->bytes, bytes, 16);
+	*least = (struct guard_network){*network, {.since_ms = now_ms}};
 	return &least->wrong;
 }
 
 /* Finds or makes the entry of a user who has logged in from the network. */
-static struct guard_known *guard_find_known(struct weir_guard *guard, const uint8_t bytes[16],
-        struct weir_span user, int64_t now_ms, bool claim)
+static struct guard_known *guard_find_known(struct weir_guard *guard,
+        const struct weir_network *network, struct weir_span user, int64_t now_ms, bool claim)
 {
 	uint64_t name[2];
 	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
-	uint64_t at = name[0] ^ siphash_13(&guard->key, bytes, 16);
+	uint64_t at = name[0] ^ siphash_13(&guard->key, network->address, sizeof network->address);
 	struct guard_known *entries = guard->known[at & (KNOWN_BUCKETS - 1)], *oldest = entries;
 	for (int i = 0; i < ENTRIES; i++) {
 		if (entries[i].login_ms && now_ms - entries[i].login_ms > WEIR_GUARD_KNOWN_MS)
 			entries[i].login_ms = 0;
 		if (entries[i].login_ms && memcmp(entries[i].user, name, sizeof name) == 0 &&
-		        memcmp(entries[i].bytes, bytes, 16) == 0) {
+		        guard_same(&entries[i].network, network)) {
 			guard_decay(guard, &entries[i].wrong, now_ms);
 			return &entries[i];
 		}
@@ -223,8 +212,7 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
 	}
 	if (!claim)
 		return NULL;
-	*oldest = (struct guard_known){.user = {name[0], name[1]}, .wrong = {.since_ms = now_ms}};
-	memcpy(oldest->bytes, bytes, 16);
+	*oldest = (struct guard_known){*network, {name[0], name[1]}, .wrong = {.since_ms = now_ms}};
 	return oldest;
 }
 
@@ -232,37 +220,35 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
 
 /* Locks; returns whether the address is counted at all. */
 static bool guard_enter(
-        struct weir_guard *guard, const struct weir_address *address, uint8_t ret[16])
+        struct weir_guard *guard, const struct weir_address *address, struct weir_network *ret)
 {
 	const struct weir_guard_options *options = &guard->options;
 	pthread_mutex_lock(&guard->lock);
 	if (!options->enabled || (options->exempt_count && weir_networks_contain(options->exempt,
 	                                                           options->exempt_count, address)))
 		return false;
-	guard_network_of(address, ret);
+	weir_network_of(address, 32, 64, ret);
 	return true;
 }
 
 /* A list that is full bans no further network; the delay stays. */
-static void guard_ban(struct weir_guard *guard, const uint8_t bytes[16],
+static void guard_ban(struct weir_guard *guard, const struct weir_network *network,
         const struct guard_count *wrong, int64_t now_ms)
 {
 	const struct weir_guard_options *options = &guard->options;
-	struct weir_network network = {.bits = guard_is_v4(bytes) ? 128 : 64};
 	if (!options->bans || !options->ban_after || wrong->count < options->ban_after)
 		return;
-	memcpy(network.address, bytes, sizeof network.address);
-	weir_bans_add(options->bans, &network, now_ms + options->ban_ms, now_ms);
+	weir_bans_add(options->bans, network, now_ms + options->ban_ms, now_ms);
 }
 
 bool weir_guard_suspects(struct weir_guard *guard, const struct weir_address *address,
         struct weir_span user, int64_t now_ms)
 {
-	uint8_t bytes[16];
+	struct weir_network network;
 	bool suspect = false;
-	if (guard_enter(guard, address, bytes) && guard_find(guard, bytes, now_ms, false)) {
+	if (guard_enter(guard, address, &network) && guard_find(guard, &network, now_ms, false)) {
 		const struct guard_known *known =
-		        guard_find_known(guard, bytes, user, now_ms, false);
+		        guard_find_known(guard, &network, user, now_ms, false);
 		suspect = !known || known->wrong.count;
 	}
 	pthread_mutex_unlock(&guard->lock);
@@ -272,12 +258,13 @@ bool weir_guard_suspects(struct weir_guard *guard, const struct weir_address *ad
 uint32_t weir_guard_passed(struct weir_guard *guard, const struct weir_address *address,
         struct weir_span user, int64_t now_ms)
 {
-	uint8_t bytes[16];
+	struct weir_network network;
 	uint32_t delay_ms = 0;
-	if (guard_enter(guard, address, bytes)) {
-		struct guard_known *known = guard_find_known(guard, bytes, user, now_ms, true);
-		delay_ms = guard_delay(guard,
-		        known->login_ms ? &known->wrong : guard_find(guard, bytes, now_ms, false));
+	if (guard_enter(guard, address, &network)) {
+		struct guard_known *known = guard_find_known(guard, &network, user, now_ms, true);
+		delay_ms = guard_delay(guard, known->login_ms
+		                                      ? &known->wrong
+		                                      : guard_find(guard, &network, now_ms, false));
 		known->login_ms = now_ms ? now_ms : 1;
 	}
 	guard->counters.passed++;
@@ -289,15 +276,15 @@ uint32_t weir_guard_passed(struct weir_guard *guard, const struct weir_address *
 uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *address,
         struct weir_span user, int64_t now_ms)
 {
-	uint8_t bytes[16];
+	struct weir_network network;
 	uint32_t delay_ms = 0;
-	if (guard_enter(guard, address, bytes)) {
-		struct guard_count *wrong = guard_find(guard, bytes, now_ms, true);
-		struct guard_known *known = guard_find_known(guard, bytes, user, now_ms, false);
+	if (guard_enter(guard, address, &network)) {
+		struct guard_count *wrong = guard_find(guard, &network, now_ms, true);
+		struct guard_known *known = guard_find_known(guard, &network, user, now_ms, false);
 		guard_add(guard, wrong, now_ms);
 		if (known)
 			guard_add(guard, &known->wrong, now_ms);
-		guard_ban(guard, bytes, wrong, now_ms);
+		guard_ban(guard, &network, wrong, now_ms);
 		delay_ms = guard_delay(guard, wrong);
 	}
 	guard->counters.failed++;
@@ -327,29 +314,14 @@ void weir_guard_each(
 			guard_decay(guard, &from->wrong, now_ms);
 			if (!from->wrong.count)
 				continue;
-			found[count] = (struct weir_guard_entry){.count = from->wrong.count,
-			        .delay_ms = guard_delay(guard, &from->wrong)};
-			memcpy(found[count].network.address, from->bytes, 16);
-			found[count++].network.bits = guard_is_v4(from->bytes) ? 128 : 64;
+			found[count] = (struct weir_guard_entry){
+			        from->network, from->wrong.count, guard_delay(guard, &from->wrong)};
+			count++;
 		}
 		pthread_mutex_unlock(&guard->lock);
 		for (int i = 0; i < count; i++)
 			show(context, &found[i]);
 	}
-}
-
-/* Whether the two networks overlap. */
-static bool guard_touches(const struct weir_network *network, const uint8_t bytes[16])
-{
-	unsigned bits = guard_is_v4(bytes) ? 128 : 64;
-	if (!network)
-		return true;
-	if (network->bits < bits)
-		bits = network->bits;
-	unsigned rest = bits % 8;
-	if (memcmp(network->address, bytes, bits / 8) != 0)
-		return false;
-	return !rest || (network->address[bits / 8] ^ bytes[bits / 8]) >> (8 - rest) == 0;
 }
 
 size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *network)
@@ -359,13 +331,14 @@ size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *net
 	size_t cleared = 0;
 	pthread_mutex_lock(&guard->lock);
 	for (size_t i = 0; i < (size_t)BUCKETS * ENTRIES; i++) {
-		if (!networks[i].wrong.count || !guard_touches(network, networks[i].bytes))
+		if (!networks[i].wrong.count ||
+		        (network && !weir_networks_overlap(network, &networks[i].network)))
 			continue;
 		networks[i].wrong.count = 0;
 		cleared++;
 	}
 	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++)
-		if (guard_touches(network, known[i].bytes))
+		if (!network || weir_networks_overlap(network, &known[i].network))
 			known[i].wrong.count = 0;
 	pthread_mutex_unlock(&guard->lock);
 	return cleared;

@@ -68,6 +68,73 @@ static void no_networks(void **state)
 	}
 }
 
+static void the_text_of_a_network(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0", "::/0", "::1",
+	        "2001:db8::/32", "2001:db8:1:2:3:4:5:0/112"};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_network network;
+		char text[WEIR_NETWORK_TEXT_MAX];
+		assert_int_equal(weir_network_parse(weir_span_of(cases[i]), &network), 0);
+		assert_int_equal(weir_network_format(&network, text), strlen(cases[i]));
+		assert_string_equal(text, cases[i]);
+	}
+}
+
+static void the_network_of_an_address(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		unsigned v4_bits, v6_bits;
+		const char *network;
+	} cases[] = {
+	        {"192.0.2.255", 32, 64, "192.0.2.255"},
+	        {"192.0.2.255", 24, 56, "192.0.2.0/24"},
+	        {"192.0.2.255", 25, 56, "192.0.2.128/25"},
+	        {"192.0.2.255", 0, 56, "0.0.0.0/0"},
+	        {"::ffff:192.0.2.255", 31, 0, "192.0.2.254/31"},
+	        {"2001:db8:ffff:ffff:1::", 32, 64, "2001:db8:ffff:ffff::/64"},
+	        {"2001:db8:ffff:ffff:1::", 24, 56, "2001:db8:ffff:ff00::/56"},
+	        {"2001:db8:ffff:ffff:1::", 24, 49, "2001:db8:ffff:8000::/49"},
+	        {"2001:db8:ffff:ffff:1::", 24, 128, "2001:db8:ffff:ffff:1::"},
+	        {"2001:db8:ffff:ffff:1::", 24, 0, "::/0"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_address host = address(cases[i].host);
+		struct weir_network network;
+		char text[WEIR_NETWORK_TEXT_MAX];
+		weir_network_of(&host, cases[i].v4_bits, cases[i].v6_bits, &network);
+		weir_network_format(&network, text);
+		assert_string_equal(text, cases[i].network);
+		assert_true(weir_networks_contain(&network, 1, &host));
+	}
+}
+
+static void networks_overlap(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *one, *other;
+		bool overlap;
+	} cases[] = {
+	        {"10.0.0.0/8", "10.1.2.3", true},
+	        {"10.0.0.0/8", "11.0.0.0/8", false},
+	        {"10.0.0.0/9", "10.128.0.0/9", false},
+	        {"10.0.0.0/8", "10.128.0.0/9", true},
+	        {"::/0", "10.0.0.0/8", true},
+	        {"2001:db8::/32", "10.0.0.0/8", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_network one, other;
+		assert_int_equal(weir_network_parse(weir_span_of(cases[i].one), &one), 0);
+		assert_int_equal(weir_network_parse(weir_span_of(cases[i].other), &other), 0);
+		assert_int_equal(weir_networks_overlap(&one, &other), cases[i].overlap);
+		assert_int_equal(weir_networks_overlap(&other, &one), cases[i].overlap);
+	}
+}
+
 static void peers_are_counted(void **state)
 {
 	(void)state;
@@ -150,6 +217,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(networks_contain),
 	        cmocka_unit_test(no_networks),
+	        cmocka_unit_test(the_text_of_a_network),
+	        cmocka_unit_test(the_network_of_an_address),
+	        cmocka_unit_test(networks_overlap),
 	        cmocka_unit_test(peers_are_counted),
 	        cmocka_unit_test(peers_against_a_model),
 	        cmocka_unit_test(peers_without_memory),

@@ -72,7 +72,8 @@ static struct weir_policy *policy_of(const char *proxies, const char *allow, con
 {
 	struct weir_network lists[3];
 	struct weir_policy *policy;
-	struct weir_policy_options options = {0};
+	struct weir_policy_options options;
+	weir_policy_options_init(&options);
 	if (proxies) {
 		lists[0] = network(proxies);
 		options.proxies = &lists[0];
@@ -325,8 +326,11 @@ static void a_policy_needs_memory(void **state)
 {
 	(void)state;
 	struct weir_network any = network("0.0.0.0/0");
-	struct weir_policy_options options = {.deny = &any, .deny_count = 1};
+	struct weir_policy_options options;
 	struct weir_policy *policy = NULL;
+	weir_policy_options_init(&options);
+	options.deny = &any;
+	options.deny_count = 1;
 	fail_allocation_after(0, false);
 	assert_int_equal(weir_policy_create(&options, &policy), -ENOMEM);
 	assert_true(stop_failing_allocations());

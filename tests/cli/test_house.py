@@ -16,3 +16,15 @@ def test_figures_hold(tool, needs):
         pytest.skip(f"no {' or '.join(['git', *needs])}")
     result = subprocess.run([TOP / "tools" / tool, "--list"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_what_is_installed_needs_no_tests(weir_program):
+    """./dev serve compiles what is installed, and neither tests nor benchmarks."""
+    build = weir_program.parent
+    if not (build / "build.ninja").exists():
+        pytest.skip("the program was not compiled here")
+    inputs = subprocess.run(
+        ["ninja", "-C", build, "-t", "inputs", "product"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "src/daemon/weir" in inputs
+    assert not [path for path in inputs if path.startswith(("tests/", "fuzz/", "bench/"))]

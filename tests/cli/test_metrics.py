@@ -95,16 +95,37 @@ def ask(port, *fields, target="/metrics"):
 # -- what is counted -----------------------------------------------------------------------------------
 
 
+def until(measure, expected):
+    """Returns the samples once they have the `expected` values: a reply is counted after it is sent."""
+    values = {}
+
+    def reached():
+        values.clear()
+        values.update(measure())
+        return all(values.get(key) == value for key, value in expected.items())
+
+    try:
+        wait_for(reached)
+    except pytest.fail.Exception:
+        assert {key: values.get(key) for key in expected} == expected
+    return values
+
+
 def test_requests_are_counted_by_method_and_result(measured):
     server = measured()
     for _ in range(3):
         server.get("/")
     server.get("/nothing")
     server.request("DELETE", "/nothing")
-    values = server.metrics()
     key = "weir_http_requests_total"
-    assert values[key, 'site="-",method="GET",result="2xx"'] == 3
-    assert values[key, 'site="-",method="DELETE",result="4xx"'] == 1
+    values = until(
+        server.metrics,
+        {
+            (key, 'site="-",method="GET",result="2xx"'): 3,
+            (key, 'site="-",method="GET",result="4xx"'): 1,
+            (key, 'site="-",method="DELETE",result="4xx"'): 1,
+        },
+    )
     assert values["weir_http_request_duration_seconds_count", 'site="-"'] >= 5
     assert values["weir_http_sent_bytes_total", 'site="-"'] > 0
     listeners = {k[1]: v for k, v in values.items() if k[0] == "weir_listener_requests_total"}
@@ -136,11 +157,11 @@ def test_names_of_the_wire_never_become_labels(measured, tmp_path):
                 f"VERB{i} /p{i} HTTP/1.1\r\nHost: host{i}.example.org\r\n\r\n".encode()
             )
             client.recv(4096)
+    key = ("weir_http_requests_total", 'site="-",method="other",result="4xx"')
+    wait_for(lambda: server.metrics().get(key, 0) >= 30, what="all requests to be counted")
     status, _, text = http(tmp_path / "admin.sock", "/metrics")
     assert status == 200 and "host1" not in text and "VERB" not in text and "/p1" not in text
     assert len(samples(text)[0]) <= before + 8
-    values = samples(text)[0]
-    assert values["weir_http_requests_total", 'site="-",method="other",result="4xx"'] >= 30
 
 
 def test_counters_survive_a_reload(measured, console):  # noqa: F811
@@ -148,8 +169,9 @@ def test_counters_survive_a_reload(measured, console):  # noqa: F811
     server.get("/")
     assert console("reload") == []
     server.get("/")
-    values = server.metrics()
-    assert values["weir_http_requests_total", 'site="-",method="GET",result="2xx"'] == 2
+    until(
+        server.metrics, {("weir_http_requests_total", 'site="-",method="GET",result="2xx"'): 2}
+    )
 
 
 def test_wrong_passwords_are_counted(measured):
@@ -157,8 +179,7 @@ def test_wrong_passwords_are_counted(measured):
 
     server = measured()
     assert ask_private(server, "alice", "wrong") == 401
-    values = server.metrics()
-    assert values["weir_guard_failed_total", ""] == 1
+    values = until(server.metrics, {("weir_guard_failed_total", ""): 1})
     assert values["weir_work_tasks_total", 'lane="password"'] >= 1
 
 
@@ -191,9 +212,17 @@ def test_every_protocol_is_counted(weir, tmp_path, site):
         query = b"\0\7\0\0\0\1\0\0\0\0\0\0\7example\3org\0\0\6\0\1"
         client.sendto(query, ("127.0.0.1", dns))
         client.recv(512)
-    values = samples(http(tmp_path / "admin.sock", "/metrics")[2])[0]
-    commands = "command=\"{}\",result=\"{}\""
-    for protocol, name, result in [
+    expected = {
+        ("weir_smtp_replies_total", 'listener="smtp",code="5xx"'): 1,
+        ("weir_dns_queries_total", 'listener="dns",type="SOA",rcode="NOERROR"'): 1,
+        ("weir_zone_serial", 'zone="example.org."'): 77,
+        ("weir_zone_available", 'zone="example.org."'): 1,
+        (
+            "weir_listener_connections_total",
+            f'listener="submission",address="127.0.0.1:{submission}"',
+        ): 0,
+    }
+    for protocol, command, result in [
         ("smtp", "EHLO", "accepted"),
         ("smtp", "unknown", "refused"),
         ("pop3", "CAPA", "accepted"),
@@ -201,14 +230,9 @@ def test_every_protocol_is_counted(weir, tmp_path, site):
         ("ftp", "FEAT", "accepted"),
         ("ftp", "LIST", "refused"),
     ]:
-        labels = f'listener="{protocol}",' + commands.format(name, result)
-        assert values[f"weir_{protocol}_commands_total", labels] == 1, (protocol, name)
-    assert values["weir_smtp_replies_total", 'listener="smtp",code="5xx"'] == 1
-    assert values["weir_dns_queries_total", 'listener="dns",type="SOA",rcode="NOERROR"'] == 1
-    assert values["weir_zone_serial", 'zone="example.org."'] == 77
-    labels = f'listener="submission",address="127.0.0.1:{submission}"'
-    assert values["weir_listener_connections_total", labels] == 0
-    assert values["weir_zone_available", 'zone="example.org."'] == 1
+        labels = f'listener="{protocol}",command="{command}",result="{result}"'
+        expected[f"weir_{protocol}_commands_total", labels] = 1
+    until(lambda: samples(http(tmp_path / "admin.sock", "/metrics")[2])[0], expected)
 
 
 # -- the formats ---------------------------------------------------------------------------------------
@@ -429,7 +453,12 @@ def verb(weir_program, tmp_path, *words, code=0):
 def test_status_as_text_and_json(measured, weir_program, tmp_path):
     server = measured()
     server.get("/")
-    text = verb(weir_program, tmp_path, "status", "-c", "weir.yaml")
+
+    def status():
+        return verb(weir_program, tmp_path, "status", "-c", "weir.yaml")
+
+    wait_for(lambda: re.search(r"^  2xx +1$", status(), re.M), what="the request to be counted")
+    text = status()
     assert re.search(r"^process\n  version +\d", text, re.M)
     assert re.search(r"^  listener http, address 127.0.0.1:\d+, open \d+, accepted 1, requests 1", text, re.M)
     assert re.search(r"^  2xx +1$", text, re.M)

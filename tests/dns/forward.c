@@ -611,5 +611,6 @@ int main(void)
 	        TEST(asked_again_by_another),
 	        TEST(no_room_for_everything),
 	};
+	clock_hold();
 	return cmocka_run_group_tests_name("dns/forward", tests, NULL, NULL);
 }

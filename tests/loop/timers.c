@@ -25,6 +25,7 @@ struct timed {
 static int set_up(void **state)
 {
 	(void)state;
+	clock_hold();
 	return weir_loop_create(&loop);
 }
 
@@ -32,6 +33,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	weir_loop_destroy(loop);
+	clock_go_on();
 	return 0;
 }
 
@@ -151,6 +153,7 @@ static void the_wait_ends_with_the_first_timer(void **state)
 {
 	(void)state;
 	struct timed timed = {0};
+	clock_go_on(); /* the kernel's wait is a real one */
 	weir_loop_turn(loop, 0);
 	start(&timed, 30);
 	for (int turns = 0; turns < 20 && !timed.count; turns++)

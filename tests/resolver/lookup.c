@@ -694,5 +694,6 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_part_and_what_is_old, set_up_few, tear_down),
 	        TEST(by_dice),
 	};
+	clock_hold();
 	return cmocka_run_group_tests_name("resolver/lookup", tests, NULL, NULL);
 }

@@ -133,7 +133,7 @@ static void expect_line(struct peer *peer, const char *start, size_t size)
 {
 	const char *end = NULL;
 	while (!(end = peer->got.size ? memchr(peer->got.data, '\n', peer->got.size) : NULL))
-		if (!peer_read(peer, peer->got.size + 1))
+		if (!peer_read_more(peer))
 			fail_msg("wanted \"%.*s\", and nothing came (eof %d, error %d)", (int)size,
 			        start, peer->eof, peer->error);
 	size_t length = (size_t)(end - peer->got.data) + 1;

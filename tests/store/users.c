@@ -19,9 +19,14 @@ static char hash[128];
 /* crypt fails as yescrypt does without memory. */
 static atomic_bool crypt_fails;
 
+/* No password is computed while a test holds it. */
+static pthread_mutex_t crypt_gate = PTHREAD_MUTEX_INITIALIZER;
+
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 {
 	typedef char *crypt_function(const char *, const char *, struct crypt_data *);
+	pthread_mutex_lock(&crypt_gate);
+	pthread_mutex_unlock(&crypt_gate);
 	if (!crypt_fails)
 		return ((crypt_function *)dlsym(RTLD_NEXT, "crypt_r"))(phrase, setting, data);
 	strcpy(data->output, "*0");
@@ -194,13 +199,17 @@ static void as_many_users_as_allowed(void **state)
 struct asked {
 	struct weir_check check;
 	int done;
+	int order; /* among all that are done */
 	int error;
 };
+
+static atomic_int all_done; /* several loops count */
 
 static void on_done(struct weir_check *check, int error)
 {
 	struct asked *asked = WEIR_CONTAINER(check, struct asked, check);
 	asked->done++;
+	asked->order = atomic_fetch_add(&all_done, 1) + 1;
 	asked->error = error;
 }
 
@@ -316,6 +325,15 @@ static void turn_until_all(struct asked *asked, int count)
 			weir_loop_turn(loop, -1);
 }
 
+/* Returns how many of `asked` were done before the one that is number `order` of all. */
+static int done_before(const struct asked *asked, int count, int order)
+{
+	int before = 0;
+	for (int i = 0; i < count; i++)
+		before += asked[i].order < order;
+	return before;
+}
+
 static void a_network_has_its_share_of_checks(void **state)
 {
 	(void)state;
@@ -343,17 +361,16 @@ static void networks_take_turns_in_the_gate(void **state)
 	static struct asked asked[WEIR_CHECKS_NETWORK_MAX + 1];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
+	pthread_mutex_lock(&crypt_gate);
 	for (int i = 0; i < WEIR_CHECKS_NETWORK_MAX; i++)
 		ask_for(users, &asked[i], "192.0.2.1:1", false);
 	struct asked *last = &asked[WEIR_CHECKS_NETWORK_MAX];
 	ask_for(users, last, "192.0.2.2:1", false);
-	turn_until(&last->done, 1);
-	int before = 0;
-	for (int i = 0; i < WEIR_CHECKS_NETWORK_MAX; i++)
-		before += asked[i].done;
+	pthread_mutex_unlock(&crypt_gate);
+	turn_until_all(asked, WEIR_CHECKS_NETWORK_MAX + 1);
 	/* In the order of arrival nearly all of the first network would have been before it. */
+	int before = done_before(asked, WEIR_CHECKS_NETWORK_MAX, last->order);
 	assert_true(before + 2 < WEIR_CHECKS_NETWORK_MAX);
-	turn_until_all(asked, WEIR_CHECKS_NETWORK_MAX);
 	weir_users_release(users);
 }
 
@@ -366,24 +383,19 @@ static void suspects_wait_for_all_others(void **state)
 	static struct asked asked[2 * EACH];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
+	pthread_mutex_lock(&crypt_gate);
 	for (int i = 0; i < 2 * EACH; i++) {
 		char address[32];
 		snprintf(address, sizeof address, "192.0.2.%d:1", i);
 		ask_for(users, &asked[i], address, i < EACH);
 	}
-	int before = 0, others = 0;
-	while (others < EACH - 1) {
-		weir_loop_turn(loop, -1);
-		before = others = 0;
-		for (int i = 0; i < EACH; i++) {
-			before += asked[i].done;
-			others += asked[EACH + i].done;
-		}
-	}
+	pthread_mutex_unlock(&crypt_gate);
+	turn_until_all(asked, 2 * EACH);
+	int last = 0;
+	for (int i = EACH; i < 2 * EACH; i++)
+		last = asked[i].order > last ? asked[i].order : last;
 	/* Only those that were running when the others came. */
-	assert_true(before < EACH - 1);
-	turn_until_all(asked + EACH, EACH);
-	turn_until_all(asked, EACH);
+	assert_true(done_before(asked, EACH, last) < EACH - 1);
 	weir_users_release(users);
 }
 
@@ -393,6 +405,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 	static struct asked asked[WEIR_CHECKS_MAX + 2];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
+	pthread_mutex_lock(&crypt_gate);
 	for (int i = 0; i < WEIR_CHECKS_MAX; i++) {
 		char address[32];
 		snprintf(address, sizeof address, "192.0.2.%d:1", i / WEIR_CHECKS_NETWORK_MAX);
@@ -401,6 +414,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 	ask_for(users, &asked[WEIR_CHECKS_MAX], "198.51.100.1:1", false);
 	/* A suspect takes no slot, except from a suspect that has more. */
 	ask_for(users, &asked[WEIR_CHECKS_MAX + 1], "198.51.100.2:1", true);
+	pthread_mutex_unlock(&crypt_gate);
 	turn_until_all(asked, WEIR_CHECKS_MAX + 2);
 	int displaced[4] = {0};
 	for (int i = 0; i < WEIR_CHECKS_MAX; i++)

@@ -1,5 +1,6 @@
 /* Replaces the C library's clock_gettime, so that the code under test needs no hook. */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,10 +9,27 @@
 
 static _Atomic int64_t ahead_ms;
 
+/* While the clock is held: what the monotonic and the wall clock showed at that moment. */
+static atomic_bool held;
+static struct timespec held_monotonic, held_wall;
+
+static bool clock_held(clockid_t id, struct timespec *ret)
+{
+	if (!atomic_load(&held))
+		return false;
+	if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE || id == CLOCK_BOOTTIME)
+		*ret = held_monotonic;
+	else if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+		*ret = held_wall;
+	else
+		return false;
+	return true;
+}
+
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
 	int64_t ahead = atomic_load(&ahead_ms);
-	long result = syscall(SYS_clock_gettime, id, ret);
+	long result = clock_held(id, ret) ? 0 : syscall(SYS_clock_gettime, id, ret);
 	ret->tv_sec += ahead / 1000;
 	ret->tv_nsec += ahead % 1000 * 1000000;
 	if (ret->tv_nsec >= 1000000000) {
@@ -24,6 +42,18 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 void clock_advance(int64_t ms)
 {
 	atomic_fetch_add(&ahead_ms, ms);
+}
+
+void clock_hold(void)
+{
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &held_monotonic);
+	syscall(SYS_clock_gettime, CLOCK_REALTIME, &held_wall);
+	atomic_store(&held, true);
+}
+
+void clock_go_on(void)
+{
+	atomic_store(&held, false);
 }
 
 void clock_set_monotonic(int64_t ms)

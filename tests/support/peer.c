@@ -81,17 +81,27 @@ static bool read_some(struct peer *peer, size_t most)
 	return got > 0;
 }
 
-bool peer_read(struct peer *peer, size_t size)
+/* Reads at most so many bytes, after a wait if there are none. */
+static bool read_soon(struct peer *peer, size_t most)
 {
-	for (int patience = 0; peer->got.size < size && !ended(peer) && patience < PATIENCE;) {
-		if (read_some(peer, size - peer->got.size)) {
-			patience = 0;
-			continue;
-		}
-		patience++;
+	for (int patience = 0; !ended(peer) && patience < PATIENCE; patience++) {
+		if (read_some(peer, most))
+			return true;
 		weir_loop_turn(peer->loop, 1);
 	}
+	return false;
+}
+
+bool peer_read(struct peer *peer, size_t size)
+{
+	while (peer->got.size < size && read_soon(peer, size - peer->got.size))
+		;
 	return peer->got.size >= size;
+}
+
+bool peer_read_more(struct peer *peer)
+{
+	return read_soon(peer, SIZE_MAX);
 }
 
 bool peer_read_end(struct peer *peer)

@@ -42,6 +42,12 @@ void peer_finish(struct peer *peer);
  */
 bool peer_read(struct peer *peer, size_t size);
 
+/*
+ * Reads what has come, after a wait if that is nothing. Returns false if the input ended, or if
+ * nothing came for a long time.
+ */
+bool peer_read_more(struct peer *peer);
+
 /* Reads up to the end of the input. Returns false if the end did not come. */
 bool peer_read_end(struct peer *peer);
 

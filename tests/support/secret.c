@@ -55,7 +55,7 @@ static bool push(struct secret *secret)
 static bool pull(struct secret *secret)
 {
 	struct weir_buffer *got = &secret->peer->got;
-	if (!peer_read(secret->peer, 1))
+	if (!peer_read_more(secret->peer))
 		return false;
 	BIO_write(SSL_get_rbio(secret->ssl), got->data, (int)got->size);
 	got->size = 0;

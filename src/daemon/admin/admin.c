@@ -439,6 +439,7 @@ void admin_destroy(struct admin *admin)
 		return;
 	admin_close(admin->socket);
 	while (!weir_list_empty(&admin->guests))
+		/* NOLINTNEXTLINE: a freed guest is in no list */
 		admin_guest_close(WEIR_CONTAINER(admin->guests.next, struct admin_guest, link));
 	for (struct weir_list *link = admin->sessions.next; link != &admin->sessions;
 	        link = link->next)

@@ -2,7 +2,6 @@
  * ban list, ban add, ban clear. The list of bans is shared by all loops and has a lock of its own,
  * so that the main thread may use it.
  */
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,19 +14,6 @@
 
 /* The longest ban, which the key `ban-time` has, too. */
 #define BAN_MAX_S (30 * 24 * 60 * 60)
-
-/* "192.0.2.0/24", and an address without the length of its prefix. */
-static void admin_bans_format(const struct weir_network *network, char *text, size_t size)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	char host[INET6_ADDRSTRLEN] = "?";
-	bool v4 = network->bits >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
-	inet_ntop(v4 ? AF_INET : AF_INET6, network->address + (v4 ? 12 : 0), host, sizeof host);
-	if (network->bits == 128)
-		snprintf(text, size, "%s", host);
-	else
-		snprintf(text, size, "%s/%u", host, network->bits - (v4 ? 96u : 0u));
-}
 
 static void admin_bans_list(void *context, struct admin_request *request)
 {
@@ -42,8 +28,8 @@ static void admin_bans_list(void *context, struct admin_request *request)
 	if (count)
 		admin_print(request, "%-43s  %10s", "NETWORK", "ENDS IN");
 	for (size_t i = 0; i < count; i++) {
-		char network[INET6_ADDRSTRLEN + 4];
-		admin_bans_format(&bans[i].network, network, sizeof network);
+		char network[WEIR_NETWORK_TEXT_MAX];
+		weir_network_format(&bans[i].network, network);
 		admin_print(request, "%-43s  %8" PRId64 " s", network,
 		        (bans[i].until_ms - now_ms + 999) / 1000);
 	}

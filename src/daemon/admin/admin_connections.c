@@ -116,7 +116,10 @@ static int admin_connection_compare(const void *a, const void *b)
 		return one->type < other->type ? -1 : 1;
 	if (ports[0] != ports[1])
 		return ports[0] < ports[1] ? -1 : 1;
-	int order = memcmp(&one->listener, &other->listener, sizeof one->listener);
+	uint8_t hosts[2][16];
+	weir_address_bytes(&one->listener, hosts[0]);
+	weir_address_bytes(&other->listener, hosts[1]);
+	int order = memcmp(hosts[0], hosts[1], sizeof hosts[0]);
 	if (order)
 		return order;
 	if (one->id.worker != other->id.worker)

@@ -2,7 +2,6 @@
  * guard list, guard clear. The guard is shared by all loops and has a lock of its own, so that the
  * main thread may ask it.
  */
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,19 +35,6 @@ static int admin_guard_compare(const void *a, const void *b)
 	return memcmp(one->network.address, other->network.address, sizeof one->network.address);
 }
 
-/* "192.0.2.7", or "2001:db8::/64". */
-static void admin_guard_format(const struct weir_network *network, char *text, size_t size)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	char host[INET6_ADDRSTRLEN] = "?";
-	bool v4 = memcmp(network->address, mapped, sizeof mapped) == 0;
-	inet_ntop(v4 ? AF_INET : AF_INET6, network->address + (v4 ? 12 : 0), host, sizeof host);
-	if (network->bits == 128)
-		snprintf(text, size, "%s", host);
-	else
-		snprintf(text, size, "%s/%u", host, network->bits - (v4 ? 96u : 0u));
-}
-
 static void admin_guard_list(void *context, struct admin_request *request)
 {
 	const struct admin_guard *commands = context;
@@ -64,9 +50,9 @@ static void admin_guard_list(void *context, struct admin_request *request)
 	if (listing.count)
 		admin_print(request, "%-43s  %5s  %9s", "NETWORK", "WRONG", "DELAY");
 	for (size_t i = 0; i < listing.count; i++) {
-		char network[INET6_ADDRSTRLEN + 4];
+		char network[WEIR_NETWORK_TEXT_MAX];
 		const struct weir_guard_entry *entry = &listing.items[i];
-		admin_guard_format(&entry->network, network, sizeof network);
+		weir_network_format(&entry->network, network);
 		admin_print(request, "%-43s  %5u  %6" PRIu32 " ms", network, entry->count,
 		        entry->delay_ms);
 	}

@@ -22,6 +22,7 @@
 #include "config.h"
 #include "daemon_metrics.h"
 #include "daemon_status.h"
+#include "helper.h"
 #include "metrics_read.h"
 #include "say.h"
 #include "worker.h"
@@ -114,14 +115,6 @@ struct admin_check {
 	char token[];
 };
 
-static bool admin_check_same(const char *a, const char *b, size_t size)
-{
-	unsigned char difference = 0;
-	for (size_t i = 0; i < size; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
-	return difference == 0;
-}
-
 /* "Bearer TOKEN", RFC 6750 2.1. */
 static bool admin_check_token(
         const struct admin_check *check, const struct weir_http_exchange *exchange)
@@ -133,7 +126,7 @@ static bool admin_check_token(
 	        !weir_span_equal_nocase(scheme, WEIR_SPAN("Bearer")))
 		return false;
 	value = weir_span_trim(value);
-	return value.size == check->size && admin_check_same(value.data, check->token, value.size);
+	return value.size == check->size && secret_equal(value.data, check->token, value.size);
 }
 
 static void admin_check_handle(
@@ -217,11 +210,6 @@ int admin_http_adopt(struct admin_http *http, int fd)
 	return weir_server_adopt(weir_http_listener(http->local), fd, &nobody);
 }
 
-static bool admin_http_same_address(const struct weir_address *a, const struct weir_address *b)
-{
-	return memcmp(a, b, sizeof *a) == 0;
-}
-
 /* The address has not changed: its server goes on with the new token and users. */
 static int admin_http_replace(struct admin_http *http, const struct config_admin *config)
 {
@@ -236,8 +224,7 @@ int admin_http_listen(struct admin_http *http, const struct config_admin *config
 {
 	struct weir_http_server *next = NULL;
 	int error = 0;
-	if (config->listens && http->remote &&
-	        admin_http_same_address(&config->address, &http->address))
+	if (config->listens && http->remote && weir_address_equal(&config->address, &http->address))
 		error = admin_http_replace(http, config);
 	else if (config->listens)
 		error = admin_http_open(

@@ -167,7 +167,7 @@ static bool addresses_clash(const struct weir_address *a, const struct weir_addr
 {
 	if (weir_address_port(a) == 0 || weir_address_port(a) != weir_address_port(b))
 		return false;
-	if (endpoint_same_address(a, b))
+	if (weir_address_equal(a, b))
 		return true;
 	if (a->any.sa_family == b->any.sa_family)
 		return address_is_any(a) || address_is_any(b);

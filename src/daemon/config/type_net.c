@@ -110,19 +110,9 @@ static bool network_parse(
 
 static void network_print(FILE *to, const struct key *key, const void *value)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	const struct weir_network *network = value;
-	bool v4 = network->bits >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
-	char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
-	unsigned bits = network->bits - (v4 ? 96u : 0), all = v4 ? 32 : 128;
+	char text[WEIR_NETWORK_TEXT_MAX];
 	(void)key;
-	if (!inet_ntop(
-	            v4 ? AF_INET : AF_INET6, network->address + (v4 ? 12 : 0), host, sizeof host))
-		return;
-	if (bits == all)
-		snprintf(text, sizeof text, "%s", host);
-	else
-		snprintf(text, sizeof text, "%s/%u", host, bits);
+	weir_network_format(value, text);
 	yaml_print_text(to, text);
 }
 

@@ -16,6 +16,7 @@
 #include <weir/version.h>
 
 #include "config.h"
+#include "config_tls.h"
 #include "daemon_metrics.h"
 #include "mail_relay.h"
 #include "service_dns.h"
@@ -165,7 +166,7 @@ static int process_sample(
 
 /* -- the work pool ----------------------------------------------------------------------------- */
 
-static const char *const lane_names[WEIR_LANES] = {
+const char *const daemon_metrics_lanes[WEIR_LANES] = {
         [WEIR_LANE_GENERAL] = "general",
         [WEIR_LANE_WRITE] = "write",
         [WEIR_LANE_MAIL] = "mail",
@@ -194,7 +195,7 @@ static int lane_sample(
 	weir_work_info((enum weir_lane)index, &info);
 	const double values[] = {info.queued, info.threads, info.threads - info.idle,
 	        (double)info.submitted, (double)info.refused};
-	ret->labels[0] = lane_names[index];
+	ret->labels[0] = daemon_metrics_lanes[index];
 	ret->value = values[metric];
 	return 1;
 }
@@ -214,9 +215,7 @@ static int certificate_sample(
 {
 	const struct daemon_metrics *metrics = snapshot;
 	const struct config *config = *metrics->config;
-	const struct weir_tls *tls = NULL;
-	for (unsigned i = 0; config && i < SERVICE_COUNT && !tls; i++)
-		tls = config->tls.of[i];
+	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
 	if (!tls || index >= config->tls.certificates.count)
 		return -1;
 	int64_t expires_s = weir_tls_certificate_expires_s(tls, index);

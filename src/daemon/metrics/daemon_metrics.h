@@ -8,12 +8,12 @@
 #define DAEMON_METRICS_H
 
 #include <weir/exposition.h>
+#include <weir/loop.h>
 
 struct config;
 struct dns_shared;
 struct mail_relay;
 struct weir_guard;
-struct weir_loop;
 struct weir_permits;
 
 /* Pointers to pointers: a reload replaces what they point to; NULL there is allowed. */
@@ -33,6 +33,9 @@ struct daemon_metrics {
 	struct weir_metric_source certificates;
 	struct weir_metric_source zones;
 };
+
+/* The lanes of the work pool by name. */
+extern const char *const daemon_metrics_lanes[WEIR_LANES];
 
 /* Completes the struct, whose first members are set. It must not move afterwards. */
 void daemon_metrics_init(struct daemon_metrics *metrics);

@@ -16,6 +16,7 @@
 #include <weir/version.h>
 
 #include "config.h"
+#include "config_tls.h"
 #include "daemon_metrics.h"
 #include "daemon_status.h"
 #include "mail_relay.h"
@@ -319,9 +320,7 @@ static void status_write_guard(struct status_writer *writer)
 static void status_write_certificates(struct status_writer *writer)
 {
 	const struct config *config = *writer->metrics->config;
-	const struct weir_tls *tls = NULL;
-	for (unsigned i = 0; config && i < SERVICE_COUNT && !tls; i++)
-		tls = config->tls.of[i];
+	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
 	status_list(writer, "certificates");
 	for (size_t i = 0; tls && i < config->tls.certificates.count; i++) {
 		int64_t left_s = weir_tls_certificate_expires_s(tls, i) -
@@ -336,8 +335,6 @@ static void status_write_certificates(struct status_writer *writer)
 
 static void status_write_lanes(struct status_writer *writer)
 {
-	static const char *const names[WEIR_LANES] = {
-	        "general", "write", "mail", "mailbox", "password", "names", "log"};
 	status_list(writer, "work_pool");
 	for (unsigned i = 0; i < WEIR_LANES; i++) {
 		struct weir_lane_info info;
@@ -345,7 +342,7 @@ static void status_write_lanes(struct status_writer *writer)
 		if (!info.submitted)
 			continue;
 		status_item(writer);
-		status_text(writer, "lane", names[i]);
+		status_text(writer, "lane", daemon_metrics_lanes[i]);
 		status_number(writer, "queued", info.queued);
 		status_number(writer, "busy", info.threads - info.idle);
 		status_number(writer, "threads", info.threads);

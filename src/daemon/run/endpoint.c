@@ -21,18 +21,10 @@ enum {
 	PORT_TRIES = 16
 };
 
-bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b)
-{
-	char text_a[WEIR_ADDRESS_TEXT_MAX], text_b[WEIR_ADDRESS_TEXT_MAX];
-	weir_address_format(a, text_a);
-	weir_address_format(b, text_b);
-	return a->any.sa_family == b->any.sa_family && strcmp(text_a, text_b) == 0;
-}
-
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 {
 	return a->type == b->type && a->ordinal == b->ordinal &&
-	       endpoint_same_address(&a->wanted, &b->wanted);
+	       weir_address_equal(&a->wanted, &b->wanted);
 }
 
 /* Sets the socket up as the library does, but without sharing. */
@@ -114,7 +106,7 @@ static const struct endpoint *endpoint_find(
 	bool named = weir_address_port(&wanted->wanted) != 0;
 	for (size_t i = 0; list && i < list->count; i++)
 		if (endpoint_same(&list->items[i], wanted) ||
-		        (named && endpoint_same_address(&list->items[i].wanted, &wanted->wanted)))
+		        (named && weir_address_equal(&list->items[i].wanted, &wanted->wanted)))
 			return &list->items[i];
 	return NULL;
 }
@@ -128,9 +120,8 @@ static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *
 	*endpoint = (struct endpoint){
 	        .type = listener->type, .wanted = listener->address, .reserved = -1};
 	for (size_t i = 0; i < list->count; i++)
-		endpoint->ordinal +=
-		        list->items[i].type == endpoint->type &&
-		        endpoint_same_address(&list->items[i].wanted, &endpoint->wanted);
+		endpoint->ordinal += list->items[i].type == endpoint->type &&
+		                     weir_address_equal(&list->items[i].wanted, &endpoint->wanted);
 	list->count++;
 	int error = network_policy_create(config, listener, &endpoint->policy);
 	if (error < 0)

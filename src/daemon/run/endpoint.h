@@ -26,8 +26,6 @@ struct endpoint_list {
 	size_t count;
 };
 
-bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b);
-
 /* Whether a server of one endpoint can go on as that of the other, from another configuration. */
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 

@@ -39,12 +39,12 @@ int network_policy_create(const struct config *config, const struct config_liste
         struct weir_policy **ret)
 {
 	const struct config_policy *common = &config->policy;
-	struct weir_policy_options options = {
-	        .proxies = listener->proxies.items,
-	        .proxy_count = listener->proxies.count,
-	        .allow = listener->allow.count ? listener->allow.items : common->allow.items,
-	        .allow_count = listener->allow.count ? listener->allow.count : common->allow.count,
-	};
+	struct weir_policy_options options;
+	weir_policy_options_init(&options);
+	options.proxies = listener->proxies.items;
+	options.proxy_count = listener->proxies.count;
+	options.allow = listener->allow.count ? listener->allow.items : common->allow.items;
+	options.allow_count = listener->allow.count ? listener->allow.count : common->allow.count;
 	network_policy_set_rates(common, &options);
 	options.rates = config->rates;
 	options.bans = config->bans;

@@ -1,3 +1,7 @@
+/*
+ * Datagrams to the service manager's socket (sd_notify(3)). A message that cannot be sent is lost,
+ * as the manager expects it.
+ */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -65,6 +65,14 @@ int config_tls_load(struct config *config, const struct config *previous,
 	return 0;
 }
 
+const struct weir_tls *config_tls_any(const struct config *config)
+{
+	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+		if (config->tls.of[i])
+			return config->tls.of[i];
+	return NULL;
+}
+
 void config_tls_warn(const struct config *config)
 {
 	const struct weir_tls *tls = NULL;

@@ -13,6 +13,9 @@
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context);
 
+/* The context of some service that has one: all of them have the same certificates. Or NULL. */
+const struct weir_tls *config_tls_any(const struct config *config);
+
 /* Warns of a certificate that has expired, or will soon. */
 void config_tls_warn(const struct config *config);
 

@@ -54,15 +54,6 @@ static void notify_end(struct notice *notice, enum weir_dns_event_kind kind)
 	notify_drop(notice);
 }
 
-static bool notify_same_address(const struct weir_address *a, const struct weir_address *b)
-{
-	uint8_t left[16], right[16];
-	weir_address_bytes(a, left);
-	weir_address_bytes(b, right);
-	return weir_address_port(a) == weir_address_port(b) &&
-	       memcmp(left, right, sizeof left) == 0;
-}
-
 /* Any rcode acknowledges the message, but only NOERROR counts as success. */
 static size_t notify_on_answer(
         void *context, const struct weir_datagram *datagram, void *reply, size_t room)
@@ -73,7 +64,7 @@ static size_t notify_on_answer(
 	if (!weir_dns_header_read(datagram->bytes, &header) || !(header.flags & WEIR_DNS_QR))
 		return 0;
 	WEIR_LIST_EACH (struct notice, notice, &notifier->notices, link) {
-		if (notice->id != header.id || !notify_same_address(&notice->peer, datagram->peer))
+		if (notice->id != header.id || !weir_address_equal(&notice->peer, datagram->peer))
 			continue;
 		notify_end(notice, header.flags & WEIR_DNS_RCODE_MASK ? WEIR_DNS_NOTIFY_FAILED
 		                                                      : WEIR_DNS_NOTIFIED);

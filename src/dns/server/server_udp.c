@@ -58,16 +58,6 @@ void dns_rrl_destroy(struct dns_rrl *rrl)
 }
 
 /* The network of the address: 24 bits, or 56 of IPv6. */
-static void rrl_network_of(const struct weir_address *peer, uint8_t ret[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	weir_address_bytes(peer, ret);
-	if (memcmp(ret, mapped, sizeof mapped) == 0)
-		ret[15] = 0;
-	else
-		memset(ret + 7, 0, 9);
-}
-
 static void rrl_refill(const struct dns_rrl *rrl, struct bucket *bucket, uint32_t now_ms)
 {
 	uint32_t most = rrl->rate * 1000;
@@ -80,7 +70,9 @@ enum dns_rrl_verdict dns_rrl_check(
         struct dns_rrl *rrl, const struct weir_address *peer, uint64_t kind, int64_t now_ms)
 {
 	uint8_t input[16 + sizeof kind];
-	rrl_network_of(peer, input);
+	struct weir_network network;
+	weir_network_of(peer, 24, 56, &network);
+	memcpy(input, network.address, sizeof network.address);
 	memcpy(input + 16, &kind, sizeof kind);
 	uint64_t hash = siphash_13(&rrl->key, input, sizeof input);
 	struct bucket *bucket = &rrl->buckets[hash % WEIR_DNS_RRL_BUCKETS];

@@ -94,7 +94,7 @@ bool fields_read_loc(struct fields *fields)
 {
 	const uint64_t below_cm = 10000000, most_cm = UINT32_MAX - below_cm;
 	uint8_t sizes[4] = {0, 0x12, 0x16, 0x13};
-	uint32_t latitude, longitude;
+	uint32_t latitude = 0, longitude = 0;
 	uint64_t altitude;
 	if (!zone_fields_special_loc_angle(fields, 90, "NSns", &latitude) ||
 	        !zone_fields_special_loc_angle(fields, 180, "EWew", &longitude) ||

@@ -186,9 +186,9 @@ bool dns_base32_decode(const uint8_t *wire, uint8_t ret[DNS_HASH_SIZE]);
 
 /* -- zone_walk.c: the records one after the other ---------------------------------------------- */
 
-/* A walk through the records of a zone, for transfers, differences and the saved file. */
+/* A walk through the records of a zone serves transfers, differences and the saved file. */
 
-/* Valid until the next step of the same walk. */
+/* A record. Valid until the next step of the same walk. */
 struct zone_entry {
 	const uint8_t *owner; /* in lower case */
 	uint16_t type;
@@ -213,8 +213,9 @@ struct dns_walk {
 
 void dns_walk_init(struct dns_walk *walk, const struct weir_dns_zone *zone);
 
-/* The current record. Returns false at the end. Only dns_walk_next moves on. */
+/* Gives the current record, which stays the current one. Returns false at the end. */
 bool dns_walk_peek(struct dns_walk *walk, struct zone_entry *ret);
+/* Goes on to the next record. */
 void dns_walk_step(struct dns_walk *walk);
 
 /* The SOA record of a zone that is not a placeholder. */

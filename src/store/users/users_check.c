@@ -21,6 +21,7 @@
 #include <weir/loop.h>
 #include <weir/network.h>
 
+#include "helper.h"
 #include "users_state.h"
 
 enum check_state {
@@ -38,7 +39,7 @@ struct weir_check_job {
 	bool running;        /* counted in `running` of the gate */
 	bool without_client; /* no client was given, so that no share of a network applies */
 	bool suspect;
-	uint8_t network[16]; /* IPv4 mapped into IPv6, or 64 bits of IPv6 */
+	struct weir_network network; /* of the client: an IPv4 address, or 64 bits of IPv6 */
 	struct weir_loop *loop;
 	struct weir_users *users;
 	struct weir_check *check; /* NULL: cancelled; belongs to its loop */
@@ -116,12 +117,7 @@ static void users_check_remember(struct weir_users *users, const uint64_t digest
 static bool users_check_same_hash(const char *a, const char *b)
 {
 	size_t size = strlen(a);
-	unsigned difference = 0;
-	if (size != strlen(b))
-		return false;
-	for (size_t i = 0; i < size; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
-	return difference == 0;
+	return size == strlen(b) && secret_equal(a, b, size);
 }
 
 static int users_check_judge(struct weir_check_job *job)
@@ -147,18 +143,19 @@ static int users_check_judge(struct weir_check_job *job)
 /* -- the gate: all of it with the lock --------------------------------------------------------- */
 
 static unsigned users_check_gate_count(
-        struct weir_list *list, const uint8_t network[16], bool running)
+        struct weir_list *list, const struct weir_network *network, bool running)
 {
 	unsigned count = 0;
 	WEIR_LIST_EACH (const struct weir_check_job, job, list, link)
-		count += memcmp(job->network, network, 16) == 0 && job->running >= running;
+		count += memcmp(&job->network, network, sizeof *network) == 0 &&
+		         job->running >= running;
 	return count;
 }
 
 static unsigned users_check_gate_share(const struct weir_check_job *job)
 {
-	return users_check_gate_count(&gate.waiting, job->network, false) +
-	       users_check_gate_count(&gate.started, job->network, false);
+	return users_check_gate_count(&gate.waiting, &job->network, false) +
+	       users_check_gate_count(&gate.started, &job->network, false);
 }
 
 /* The lock keeps the loop alive: once the job is cancelled, its loop may be destroyed. */
@@ -178,7 +175,7 @@ static struct weir_check_job *users_check_gate_next(void)
 	struct weir_check_job *best = NULL;
 	unsigned least = 0;
 	WEIR_LIST_EACH (struct weir_check_job, job, &gate.waiting, link) {
-		unsigned running = users_check_gate_count(&gate.started, job->network, true);
+		unsigned running = users_check_gate_count(&gate.started, &job->network, true);
 		if (best && (job->suspect > best->suspect ||
 		                    (job->suspect == best->suspect && running >= least)))
 			continue;
@@ -310,14 +307,11 @@ static const char *users_check_hash_of_another(
 static void users_check_set_client(
         struct weir_check_job *job, const struct weir_check_client *client)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	job->without_client = !client;
 	if (!client)
 		return;
 	job->suspect = client->suspect;
-	weir_address_bytes(client->address, job->network);
-	if (memcmp(job->network, mapped, sizeof mapped) != 0)
-		memset(job->network + 8, 0, 8);
+	weir_network_of(client->address, 32, 64, &job->network);
 }
 
 static struct weir_check_job *users_check_make_job(struct weir_users *users, struct weir_loop *loop,
