@@ -98,7 +98,8 @@ def test_a_directory_that_a_reload_adds(configured, site, tmp_path):
     config.write_text(config.read_text().replace(str(site), str(other)))
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("weir: reloaded")
-    assert server.get("/").text == "other"
+    # The process before may still accept for a moment.
+    wait_for(lambda: server.get("/").text == "other", what="the other site")
     assert "Landlock" in server.stderr or server.server_pid != before
 
 
