@@ -22,7 +22,10 @@ typedef int weir_open_file_fn(const char *path);
  */
 WEIR_API void weir_set_file_opener(weir_open_file_fn *open_file);
 
-/* Opens a file for reading in this way. Returns a descriptor or a negative errno. */
+/*
+ * Opens a file for reading in this way, without a wait for the writer of a FIFO. Returns a
+ * descriptor or a negative errno.
+ */
 WEIR_API int weir_open_file(const char *path);
 
 /*

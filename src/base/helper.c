@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <weir/buffer.h>
@@ -34,6 +35,57 @@ int file_read_path(const char *path, size_t limit, struct weir_buffer *ret)
 {
 	int fd = weir_open_file(path);
 	return fd < 0 ? fd : helper_read_whole(fd, limit, ret);
+}
+
+int file_open_stream(const char *path, FILE **ret)
+{
+	int fd = weir_open_file(path);
+	if (fd < 0)
+		return fd;
+	*ret = fdopen(fd, "r");
+	if (*ret)
+		return 0;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
+int file_read_line(const char *path, char *text, size_t size)
+{
+	FILE *file;
+	*text = 0;
+	int error = file_open_stream(path, &file);
+	if (error < 0)
+		return error;
+	error = !fgets(text, (int)size, file) && ferror(file) ? -EIO : 0;
+	fclose(file);
+	text[error < 0 ? 0 : strcspn(text, "\r\n")] = 0;
+	return error;
+}
+
+int memory_file_create(const char *name, unsigned flags, FILE **ret)
+{
+	int fd = memfd_create(name, flags | MFD_CLOEXEC);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	*ret = copy < 0 ? NULL : fdopen(copy, "w");
+	if (*ret)
+		return fd;
+	int error = -errno;
+	if (copy >= 0)
+		close(copy);
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+int memory_file_finish(int fd, FILE *stream)
+{
+	bool good = !ferror(stream);
+	good = fclose(stream) == 0 && good;
+	if (good)
+		return fd;
+	close(fd);
+	return -ENOSPC;
 }
 
 int extent_read(int fd, char *to, size_t size, off_t offset)

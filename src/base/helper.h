@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -78,6 +79,23 @@ int file_read_whole(
 
 /* Reads the whole file `path`, which weir_open_file opens. Returns as file_read_whole. */
 int file_read_path(const char *path, size_t limit, struct weir_buffer *ret);
+
+/* Opens a stream to read the file, by weir_open_file. Returns 0 or a negative errno. */
+int file_open_stream(const char *path, FILE **ret);
+
+/*
+ * Reads the first line of the file, up to `size` - 1 bytes and without its end, by weir_open_file.
+ * Returns 0 or a negative errno; the text is empty then, and if the file is.
+ */
+int file_read_line(const char *path, char *text, size_t size);
+
+/*
+ * Makes a file in memory, with these flags of memfd_create, and a stream to write it. Returns the
+ * descriptor or a negative errno. memory_file_finish closes the stream: it returns the descriptor,
+ * or closes it and returns -ENOSPC if not all could be written.
+ */
+int memory_file_create(const char *name, unsigned flags, FILE **ret);
+int memory_file_finish(int fd, FILE *stream);
 
 /*
  * Reads all `size` bytes of a file from `offset` on. Returns 0, -EIO if the file ends before that,

@@ -3,25 +3,21 @@
  * OpenSSL's own functions open paths.
  */
 #include <stdio.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <weir/open_file.h>
-
+#include "helper.h"
 #include "tls_state.h"
 
 /* Returns NULL, and leaves the reason among OpenSSL's errors. */
 static BIO *tls_file_open(const char *path)
 {
-	int fd = weir_open_file(path);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	BIO *bio = file ? BIO_new_fp(file, BIO_CLOSE) : NULL;
-	if (fd < 0)
-		ERR_raise_data(ERR_LIB_SYS, -fd, "open %s", path);
-	else if (!file)
-		close(fd);
+	FILE *file;
+	int error = file_open_stream(path, &file);
+	BIO *bio = error == 0 ? BIO_new_fp(file, BIO_CLOSE) : NULL;
+	if (error < 0)
+		ERR_raise_data(ERR_LIB_SYS, -error, "open %s", path);
 	else if (!bio)
 		fclose(file);
 	return bio;
@@ -43,7 +39,8 @@ static bool tls_file_at_end(void)
 static bool tls_file_add_issuers(SSL_CTX *context, BIO *bio)
 {
 	SSL_CTX_clear_chain_certs(context);
-	for (X509 *next; (next = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+	pem_password_cb *password = SSL_CTX_get_default_passwd_cb(context);
+	for (X509 *next; (next = PEM_read_bio_X509(bio, NULL, password, NULL));)
 		if (SSL_CTX_add0_chain_cert(context, next) != 1) {
 			X509_free(next);
 			return false;
@@ -54,7 +51,8 @@ static bool tls_file_add_issuers(SSL_CTX *context, BIO *bio)
 bool tls_file_use_chain(SSL_CTX *context, const char *path)
 {
 	BIO *bio = tls_file_open(path);
-	X509 *first = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+	pem_password_cb *password = SSL_CTX_get_default_passwd_cb(context);
+	X509 *first = bio ? PEM_read_bio_X509_AUX(bio, NULL, password, NULL) : NULL;
 	bool good = first && SSL_CTX_use_certificate(context, first) == 1 &&
 	            tls_file_add_issuers(context, bio);
 	X509_free(first);

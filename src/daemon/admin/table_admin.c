@@ -5,15 +5,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <weir/error.h>
-#include <weir/open_file.h>
 #include <weir/users.h>
 
 #include "admin.h"
 #include "config.h"
 #include "config_admin.h"
+#include "helper.h"
 #include "say.h"
 #include "sources.h"
 #include "types.h"
@@ -118,16 +117,7 @@ static void admin_read_token(struct reader *reader, const struct node *node, str
 {
 	char text[CONFIG_ADMIN_TOKEN_MAX + 3] = "";
 	const char *path = config->admin_token_path;
-	int fd = weir_open_file(path);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int error = file ? 0 : fd < 0 ? fd : -errno;
-	if (!file && fd >= 0)
-		close(fd);
-	if (file && !fgets(text, sizeof text, file) && ferror(file))
-		error = -EIO;
-	if (file)
-		fclose(file);
-	text[strcspn(text, "\r\n")] = 0;
+	int error = file_read_line(path, text, sizeof text);
 	if (error < 0)
 		reader_problem_at(reader, node, "%s: %s", path, weir_error_text(error));
 	else if (!admin_is_token(text))

@@ -23,9 +23,8 @@ static int cli_run_serve(int count, char **arguments)
 		return error;
 	if (options.help)
 		return help_print_verb("serve");
-	return master_is_resuming() || config_wants_master(&options)
-	               ? master(&options, count, arguments)
-	               : serve(&options);
+	return master_is_resuming() || config_wants_master(&options) ? master(&options, arguments)
+	                                                             : serve(&options);
 }
 
 static int cli_run_check(int count, char **arguments)

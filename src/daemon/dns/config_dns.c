@@ -7,14 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <weir/base64.h>
 #include <weir/error.h>
-#include <weir/open_file.h>
 
 #include "config.h"
 #include "config_dns.h"
+#include "helper.h"
 #include "options.h"
 #include "say.h"
 #include "service.h"
@@ -25,40 +24,12 @@ enum {
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* Returns 0 or a negative errno. */
-static int config_dns_open(const char *path, FILE **ret)
-{
-	int fd = weir_open_file(path);
-	if (fd < 0)
-		return fd;
-	*ret = fdopen(fd, "r");
-	if (*ret)
-		return 0;
-	int error = -errno;
-	close(fd);
-	return error;
-}
-
-/* Reads the first line of a file. Returns 0 or a negative errno. */
-static int config_dns_read_line(const char *path, char text[SECRET_TEXT_MAX])
-{
-	FILE *file;
-	int error = config_dns_open(path, &file);
-	if (error < 0)
-		return error;
-	*text = 0;
-	error = !fgets(text, SECRET_TEXT_MAX, file) && ferror(file) ? -EIO : 0;
-	fclose(file);
-	text[strcspn(text, "\r\n")] = 0;
-	return error;
-}
-
 static int config_dns_read_key(struct config_dns_key *key, config_dns_report *report, void *context)
 {
 	char text[SECRET_TEXT_MAX] = "";
 	const char *path = key->secret_path ? key->secret_path : "";
 	size_t size = 0;
-	int error = key->secret_path ? config_dns_read_line(path, text) : 0;
+	int error = key->secret_path ? file_read_line(path, text, sizeof text) : 0;
 	if (error < 0) {
 		report(context, key, path, 0, weir_error_text(error));
 		return error;
@@ -158,7 +129,7 @@ int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *pre
 {
 	if (dns->secrets_path) {
 		FILE *file = NULL;
-		int error = config_dns_open(dns->secrets_path, &file);
+		int error = file_open_stream(dns->secrets_path, &file);
 		if (error == 0)
 			error = config_dns_read_secrets(dns, file, report, context);
 		if (file)

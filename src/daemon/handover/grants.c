@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "grants.h"
+#include "helper.h"
 
 struct grants *grants_create(uint32_t serial)
 {
@@ -72,25 +73,17 @@ static void grants_write(const struct grants *grants, FILE *to)
 
 int grants_seal(const struct grants *grants)
 {
-	int fd = memfd_create("weir-grants", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
-	int error = to ? 0 : -errno;
-	if (to) {
-		grants_write(grants, to);
-		bool good = !ferror(to);
-		good = fclose(to) == 0 && good;
-		error = good ? 0 : -ENOSPC;
-	} else if (copy >= 0) {
-		close(copy);
-	}
-	if (error == 0 && fcntl(fd, F_ADD_SEALS,
-	                          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		error = -errno;
-	if (error == 0)
+	FILE *to;
+	int fd = memory_file_create("weir-grants", MFD_ALLOW_SEALING, &to);
+	if (fd < 0)
 		return fd;
-	if (fd >= 0)
-		close(fd);
+	grants_write(grants, to);
+	fd = memory_file_finish(fd, to);
+	if (fd < 0 || fcntl(fd, F_ADD_SEALS,
+	                      F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+		return fd;
+	int error = -errno;
+	close(fd);
 	return error;
 }
 

@@ -93,6 +93,9 @@ int handover_receive(int socket, struct handover *ret, int *ret_fd)
 	if (error < 0)
 		return error;
 	*ret = message;
-	*ret_fd = count ? fds[0] : -1;
+	if (ret_fd)
+		*ret_fd = count ? fds[0] : -1;
+	else if (count)
+		close(fds[0]);
 	return 0;
 }

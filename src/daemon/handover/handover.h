@@ -52,7 +52,8 @@ struct handover {
 int handover_send(int socket, struct handover message, int fd);
 
 /*
- * Receives a message. Stores the descriptor, which the caller closes, or -1. Returns 0;
+ * Receives a message. Stores the descriptor, which the caller closes, or -1. With a NULL `ret_fd`
+ * the descriptor is closed. Returns 0;
  * -ECONNRESET if the peer has closed its end; -EPROTO if the message is malformed, or carries a
  * descriptor that its kind does not have; or another errno of recvmsg.
  */

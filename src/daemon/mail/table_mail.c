@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
-#include <weir/open_file.h>
 #include <weir/smtp_client.h>
 
 #include "config.h"
+#include "helper.h"
 #include "service_mail.h"
 #include "sources.h"
 #include "table.h"
@@ -54,16 +53,7 @@ static void relay_read_password(
         struct reader *reader, const struct node *node, struct config_relay *relay)
 {
 	char text[WEIR_PASSWORD_MAX + 2] = "";
-	int fd = weir_open_file(relay->password_path);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	int error = file ? 0 : fd < 0 ? fd : -errno;
-	if (!file && fd >= 0)
-		close(fd);
-	if (file && !fgets(text, sizeof text, file))
-		error = ferror(file) ? -EIO : 0;
-	if (file)
-		fclose(file);
-	text[strcspn(text, "\r\n")] = 0;
+	int error = file_read_line(relay->password_path, text, sizeof text);
 	if (error < 0)
 		reader_problem_at(
 		        reader, node, "%s: %s", relay->password_path, weir_error_text(error));

@@ -91,10 +91,10 @@ static bool manager_take(struct listening *listening, int fd)
 		return false;
 	size_t at = manager_endpoint(listening, &address);
 	for (unsigned worker = 0; worker < listening->workers; worker++) {
-		int *place = listening_socket(listening, at, worker, type);
-		if (*place >= 0)
+		int *socket = listening_socket(listening, at, worker, type);
+		if (*socket >= 0)
 			continue;
-		*place = fd;
+		*socket = fd;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 		return true;
@@ -108,16 +108,16 @@ int manager_adopt(struct listening *ret)
 	if (count == 0)
 		return 0;
 	/* At most one address for each socket, or one socket for each worker. */
-	size_t places = 2 * (size_t)count * CONFIG_WORKERS_MAX;
+	size_t sockets = 2 * (size_t)count * CONFIG_WORKERS_MAX;
 	struct listening listening = {.admin = -1, .workers = CONFIG_WORKERS_MAX};
 	listening.endpoints.items = calloc(count, sizeof *listening.endpoints.items);
-	listening.sockets = calloc(places, sizeof *listening.sockets);
+	listening.sockets = calloc(sockets, sizeof *listening.sockets);
 	if (!listening.endpoints.items || !listening.sockets) {
 		free(listening.endpoints.items);
 		free(listening.sockets);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < places; i++)
+	for (size_t i = 0; i < sockets; i++)
 		listening.sockets[i] = -1;
 	for (unsigned i = 0; i < count; i++)
 		if (!manager_take(&listening, NOTIFY_LISTEN_FIRST + (int)i))

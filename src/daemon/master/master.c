@@ -16,6 +16,7 @@
 #include <weir/limits.h>
 
 #include "confine.h"
+#include "helper.h"
 #include "link.h"
 #include "manager.h"
 #include "master.h"
@@ -260,10 +261,8 @@ static uint32_t master_restart_delay(struct master *master, const struct process
 	unsigned crashes = master->crashes++;
 	if (crashes == 0)
 		return 0;
-	if (crashes > 7)
-		return RESTART_MOST_MS;
-	uint32_t delay_ms = (uint32_t)RESTART_FIRST_MS << (crashes - 1);
-	return delay_ms < RESTART_MOST_MS ? delay_ms : RESTART_MOST_MS;
+	uint32_t delay_ms = (uint32_t)RESTART_FIRST_MS << min_of(crashes - 1, 7u);
+	return min_of(delay_ms, (uint32_t)RESTART_MOST_MS);
 }
 
 static void master_say_ended(const struct process *process, int status, uint32_t delay_ms)
@@ -445,7 +444,7 @@ static int master_start(struct master *master)
 	return error;
 }
 
-int master(const struct options *options, int count, char **arguments)
+int master(const struct options *options, char **arguments)
 {
 	struct master master = {.options = options,
 	        .arguments = (const char *const *)arguments + 1,
@@ -454,7 +453,6 @@ int master(const struct options *options, int count, char **arguments)
 	        .change.listening.admin = -1,
 	        .probe.fd = -1,
 	        .program = -1};
-	(void)count;
 	say_with_time();
 	resources_raise_files();
 	weir_list_init(&master.restart.link);

@@ -20,7 +20,7 @@
 struct options;
 
 /* Serves until a signal ends it. `arguments` are those of `weir serve`. Returns an exit code. */
-int master(const struct options *options, int count, char **arguments);
+int master(const struct options *options, char **arguments);
 
 /* Whether this process was executed by the master of another version, for an upgrade. */
 bool master_is_resuming(void);

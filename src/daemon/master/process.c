@@ -87,29 +87,33 @@ static const struct grant *process_find(
 	return NULL;
 }
 
+/* Ends a watch whose peer has gone, or has sent what no server sends and is ended, too. */
+static void process_lose(
+        struct process *process, struct weir_watch *watch, int error, const char *what)
+{
+	if (error == -EPROTO) {
+		say("the server process %d has sent a malformed %s, and is ended",
+		        (int)process->pid, what);
+		kill(process->pid, SIGKILL);
+	}
+	weir_watch_close(process->loop, watch);
+}
+
 /* Whether another message may be there. */
 static bool process_answer(struct process *process)
 {
 	struct handover message;
-	int fd = -1;
-	int error = handover_receive(process->requests.fd, &message, &fd);
+	int error = handover_receive(process->requests.fd, &message, NULL);
 	if (error == -EAGAIN)
 		return false;
-	if (fd >= 0)
-		close(fd);
 	if (error == 0 && message.kind != HANDOVER_OPEN)
 		error = -EPROTO;
 	if (error < 0) {
-		if (error == -EPROTO)
-			say("the server process %d has sent a malformed request, and is ended",
-			        (int)process->pid);
-		if (error == -EPROTO)
-			kill(process->pid, SIGKILL);
-		weir_watch_close(process->loop, &process->requests);
+		process_lose(process, &process->requests, error, "request");
 		return false;
 	}
 	const struct grant *grant = process_find(process, &message);
-	fd = grant ? process_open_grant(process, grant) : -EPERM;
+	int fd = grant ? process_open_grant(process, grant) : -EPERM;
 	handover_send(process->requests.fd,
 	        (struct handover){.kind = HANDOVER_OPENED, .result = fd < 0 ? fd : 0},
 	        fd < 0 ? -1 : fd);
@@ -132,23 +136,12 @@ static void process_on_control(struct weir_watch *watch, unsigned events)
 {
 	struct process *process = WEIR_CONTAINER(watch, struct process, control);
 	struct handover message;
-	int fd = -1;
 	(void)events;
-	int error = handover_receive(watch->fd, &message, &fd);
-	if (error == -EAGAIN)
-		return;
-	if (fd >= 0)
-		close(fd);
-	if (error == 0) {
+	int error = handover_receive(watch->fd, &message, NULL);
+	if (error == 0)
 		process->received(process->context, process, &message);
-		return;
-	}
-	if (error == -EPROTO) {
-		say("the server process %d has sent a malformed message, and is ended",
-		        (int)process->pid);
-		kill(process->pid, SIGKILL);
-	}
-	weir_watch_close(process->loop, &process->control);
+	else if (error != -EAGAIN)
+		process_lose(process, &process->control, error, "message");
 }
 
 void process_send(struct process *process, enum handover_kind kind, int result)

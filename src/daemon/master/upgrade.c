@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "master.h"
 #include "master_state.h"
 #include "say.h"
@@ -208,23 +208,17 @@ static void upgrade_keep_open(const struct master *master, int state, int table,
 
 static int upgrade_write_state(const struct master *master, int table)
 {
-	int fd = memfd_create("weir-master", MFD_CLOEXEC);
-	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
-	if (!to)
-		return -errno;
+	FILE *to;
+	int fd = memory_file_create("weir-master", 0, &to);
+	if (fd < 0)
+		return fd;
 	fprintf(to, "%s\n", UPGRADE_STATE);
 	fprintf(to, "server %d %d %d %d %u %d\n", (int)master->server->pid,
 	        master->server->control.fd, master->server->requests.fd, table, master->serial,
 	        master->asked);
 	fprintf(to, "user %s\n", master->server->user ? master->server->user : "");
 	upgrade_write_listening(&master->listening, to);
-	bool good = !ferror(to);
-	good = fclose(to) == 0 && good;
-	if (good)
-		return fd;
-	close(fd);
-	return -ENOSPC;
+	return memory_file_finish(fd, to);
 }
 
 static void upgrade_execute(struct master *master)
@@ -235,20 +229,20 @@ static void upgrade_execute(struct master *master)
 		return;
 	}
 	int table = grants_seal(master->server->table);
-	int state = table < 0 ? table : upgrade_write_state(master, table);
+	int state = table < 0 ? table : upgrade_write_state(master, table), error = state;
 	if (state >= 0) {
 		snprintf(number, sizeof number, "%d", state);
 		setenv(UPGRADE_VARIABLE, number, 1);
 		upgrade_keep_open(master, state, table, true);
 		execv(master->path, (char *const *)(uintptr_t)(master->arguments - 2));
-		state = -errno;
+		error = -errno;
 		upgrade_keep_open(master, -1, table, false);
 		unsetenv(UPGRADE_VARIABLE);
-		close(atoi(number));
+		close(state);
 	}
 	if (table >= 0)
 		close(table);
-	upgrade_refuse(master, weir_error_text(state));
+	upgrade_refuse(master, weir_error_text(error));
 }
 
 /* -- the new master ---------------------------------------------------------------------------- */

@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <ldns/ldns.h>
 
 #include <weir/error.h>
-#include <weir/open_file.h>
 
 #include "dns_codec.h"
 #include "helper.h"
@@ -355,12 +353,8 @@ int dns_file_read(struct zone_file *file)
 	file->text = malloc(WEIR_DNS_LINE_MAX);
 	if (!file->text)
 		return -ENOMEM;
-	int fd = weir_open_file(file->path);
-	file->stream = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!file->stream) {
-		error = fd < 0 ? fd : -errno;
-		if (fd >= 0)
-			close(fd);
+	error = file_open_stream(file->path, &file->stream);
+	if (error < 0) {
 		free(file->text);
 		return error;
 	}
