@@ -123,7 +123,7 @@ def test_the_form_changes_with_a_reload(configured, tmp_path, site):
     text = (tmp_path / "weir.yaml").read_text()
     (tmp_path / "weir.yaml").write_text(text + "log-format: json\n")
     server.send_signal(1)
-    server.wait_stderr("weir: reloaded")
+    server.wait_stderr("reloaded")
     server.get("/")
     first, second = lines_of(tmp_path / "log", 2)
     assert not first.startswith("{") and json.loads(second)["status"] == 200

@@ -12,11 +12,23 @@
 struct weir_buffer;
 struct weir_loop;
 
+struct config;
+
 /*
- * Sets the form of lines, for all logs that are opened from here on. On the main thread, while no
- * worker opens a log.
+ * Sets the level of all lines, the form of those that are printed, and the form of logs that are
+ * opened from here on. Call it on the main thread while no worker opens a log.
  */
-void log_set_format(enum weir_log_format format);
+void log_configure(const struct config *config);
+
+/* Sets the form of one log; that of the journal is always logfmt. */
+void log_use_format(struct weir_log *log, enum weir_log_format format);
+
+/* The levels by their names in the configuration, in the order of its words; NULL ends them. */
+struct log_level_name {
+	const char *name;
+	enum weir_log_level level;
+};
+extern const struct log_level_name log_levels[];
 
 /* A log file, which servers use. */
 struct log_file {
@@ -57,9 +69,9 @@ struct log_line {
 	enum weir_log_format format;
 };
 
-/* `name` is the type of the listener, `what` the event. */
+/* `name` is the type of the listener, `what` the event. The level may leave the line out. */
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what);
+        enum weir_log_level level, const char *name, const char *what);
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 

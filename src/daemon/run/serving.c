@@ -67,7 +67,7 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 		return;
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
-	say("the TLS handshake of %s with %s failed: %s", from, to, why);
+	say_at(WEIR_LOG_WARNING, "the TLS handshake of %s with %s failed: %s", from, to, why);
 }
 
 static void serving_proxy_failed(void *context, const struct weir_address *peer, int error)
@@ -78,7 +78,8 @@ static void serving_proxy_failed(void *context, const struct weir_address *peer,
 		return;
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
-	say("the proxy %s sent no PROXY header to %s: %s", from, to, weir_error_text(error));
+	say_at(WEIR_LOG_WARNING, "the proxy %s sent no PROXY header to %s: %s", from, to,
+	        weir_error_text(error));
 }
 
 /* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
