@@ -56,6 +56,12 @@ static int change_make_directories(const struct config *config)
 /* Files that are read at any time, and by their path. */
 static const char *const change_system_files[] = {"/etc/hosts", "/etc/resolv.conf"};
 
+static int change_grant_log(struct grants *table, const char *path)
+{
+	bool is_file = path && *path && !log_socket_is(path);
+	return is_file ? grants_add(table, GRANT_LOG, path, NULL, 0, -1) : 0;
+}
+
 static int change_fill(struct master *master, struct grants *table, const struct config *config,
         const struct listening *listening, bool banner)
 {
@@ -70,8 +76,9 @@ static int change_fill(struct master *master, struct grants *table, const struct
 	for (size_t i = 0; i < count && error == 0; i++)
 		error = grants_add(table, GRANT_FILE, change_system_files[i], NULL, 0, -1);
 	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++)
-		if (config->logs[i] && !log_socket_is(config->logs[i]))
-			error = grants_add(table, GRANT_LOG, config->logs[i], NULL, 0, -1);
+		error = change_grant_log(table, config->logs[i]);
+	for (size_t i = 0; i < config->sites.count && error == 0; i++)
+		error = change_grant_log(table, config->sites.items[i].access_log);
 	return error;
 }
 

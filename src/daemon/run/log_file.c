@@ -93,6 +93,25 @@ int log_create(struct weir_loop *loop, const char *user, const char *path, struc
 	return 0;
 }
 
+static void log_file_free(struct log_file *file)
+{
+	free(file->path);
+	free(file);
+}
+
+struct log_file *log_file_hold(struct log_file *file)
+{
+	if (file)
+		file->users++;
+	return file;
+}
+
+void log_file_release(struct log_file *file)
+{
+	if (file && --file->users == 0 && !file->log)
+		log_file_free(file);
+}
+
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
         const char *path, struct log_file **ret)
 {
@@ -109,8 +128,7 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 	}
 	int error = log_create(loop, user, path, &file->log);
 	if (error < 0) {
-		free(file->path);
-		free(file);
+		log_file_free(file);
 		return error;
 	}
 	weir_list_append(logs, &file->link);
@@ -135,8 +153,9 @@ void log_files_close(struct weir_list *logs, bool all)
 			continue;
 		weir_list_remove(&file->link);
 		weir_log_destroy(file->log);
-		free(file->path);
-		free(file);
+		file->log = NULL;
+		if (!file->users)
+			log_file_free(file);
 	}
 }
 

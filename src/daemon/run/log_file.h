@@ -30,13 +30,20 @@ struct log_level_name {
 };
 extern const struct log_level_name log_levels[];
 
-/* A log file, which servers use. */
+/*
+ * A log file, which servers and sites use. The list closes it between two turns of the loop, once
+ * it has no users, or at the end of the worker, when sites may still hold it.
+ */
 struct log_file {
 	struct weir_list link;
-	struct weir_log *log;
+	struct weir_log *log; /* NULL: closed */
 	char *path;
-	unsigned users; /* servers */
+	unsigned users; /* servers, and sets of sites */
 };
+
+/* Adds a user, and returns the file; and takes one away. NULL is allowed. */
+struct log_file *log_file_hold(struct log_file *file);
+void log_file_release(struct log_file *file);
 
 /*
  * Opens a log as the configured user (NULL: as this process), by the rules of resources_open_log.

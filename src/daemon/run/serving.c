@@ -116,7 +116,6 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	server->worker = worker;
 	server->endpoint = *endpoint;
 	server->endpoint.policy = NULL; /* the plan's */
-	server->log = log;
 	server->has_tls = serving_tls_of(&plan->states, endpoint->type);
 	struct service_options options = {
 	        .loop = worker->loop,
@@ -150,8 +149,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 		return error;
 	}
 	server->fresh = server->wanted = true;
-	if (log)
-		log->users++;
+	server->log = log_file_hold(log);
 	weir_list_append(&worker->serving.servers, &server->link);
 	return 0;
 }
@@ -161,8 +159,7 @@ static void serving_close_server(struct serving_server *server)
 	weir_list_remove(&server->link);
 	serving_service_of(server)->close(server->server);
 	weir_policy_release(server->policy);
-	if (server->log)
-		server->log->users--;
+	log_file_release(server->log);
 	free(server);
 }
 
@@ -225,6 +222,16 @@ static int serving_prepare_servers(struct worker *worker, const struct server_pl
 	return 0;
 }
 
+static int serving_open_state_logs(struct worker *worker, const struct server_plan *plan)
+{
+	int error = 0;
+	for (unsigned i = 0; i < SERVICE_COUNT && error == 0; i++)
+		if (plan->states.of[i] && services[i]->open_logs)
+			error = services[i]->open_logs(plan->states.of[i], &worker->serving.logs,
+			        worker->loop, plan->user);
+	return error;
+}
+
 int serving_prepare(struct worker *worker, const struct server_plan *plan)
 {
 	struct serving *serving = &worker->serving;
@@ -232,7 +239,9 @@ int serving_prepare(struct worker *worker, const struct server_plan *plan)
 		server->wanted = server->fresh = false;
 	serving->next = plan->states;
 	serving->prepared = true;
-	int error = serving_prepare_servers(worker, plan);
+	int error = serving_open_state_logs(worker, plan);
+	if (error == 0)
+		error = serving_prepare_servers(worker, plan);
 	if (error < 0)
 		serving_forget(worker);
 	return error;

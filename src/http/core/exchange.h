@@ -57,7 +57,8 @@ struct weir_http_server {
 	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_log *log; /* NULL: none, or the server was destroyed */
+	struct weir_log *log; /* NULL: none */
+	bool destroyed;       /* no line is written from here on */
 	struct weir_loop *loop;
 	struct http_loop *loop_state;
 	struct http_cells *cells; /* for requests without a site */

@@ -243,6 +243,16 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	weir_log_end(log);
 }
 
+/* Returns NULL if no line is written. */
+static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_server *server = exchange->server;
+	const struct weir_http_site *site = exchange->site;
+	if (server->destroyed)
+		return NULL;
+	return site && site->own_log ? site->log : server->log;
+}
+
 static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
 {
 	return exchange->site ? exchange->site->cells : exchange->server->cells;
@@ -278,7 +288,7 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
 	if (exchange->loop_state->fault)
 		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
-	exchange->log = exchange->server->log;
+	exchange->log = http_log_of(exchange);
 	if (exchange->log)
 		http_log_compose_line(exchange);
 }
@@ -325,7 +335,7 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 /* After the reply the request is valid only if it was copied. */
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 {
-	struct weir_log *log = exchange->server->log;
+	struct weir_log *log = http_log_of(exchange);
 	struct weir_buffer line = {0};
 	if (!log)
 		return;
