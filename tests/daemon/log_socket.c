@@ -1,4 +1,4 @@
-/* Datagrams for syslog and the journal, byte by byte, from lines that a client has tried to forge. */
+/* Datagrams for syslog and the journal, byte by byte, from lines that a client tried to forge. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -19,9 +19,9 @@ enum {
 };
 
 /*
- * Appends the words that begin with the last word of `typed`, which is empty after a space, and may
- * stand there: a line each, in the order of `help`, none twice. Returns 0, or -ENOMEM or
- * WEIR_E_LIMIT if some are missing.
+ * Appends the words that may take the place of the last word of `typed`, and begin with it. After a
+ * space it is empty. Each is a line; they have the order of `help`, and none is there twice.
+ * Returns 0, or -ENOMEM or WEIR_E_LIMIT if some are missing.
  */
 int console_complete(struct weir_span help, struct weir_span typed, struct weir_buffer *ret);
 

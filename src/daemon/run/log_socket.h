@@ -27,7 +27,7 @@
  */
 const char *log_socket_parse(const char *text, const char **ret_path);
 
-/* Returns why datagrams cannot be sent to this path, or NULL. No socket needs to be there yet. */
+/* Returns why datagrams cannot be sent to this path, or NULL. There may be no socket yet. */
 const char *log_socket_path_fault(const char *path);
 
 /* Whether the name of a log has one of the schemes; and whether it has the journal's. */
