@@ -38,8 +38,9 @@ bool log_socket_is_journal(const char *name);
 int log_socket_open(const char *name);
 
 /*
- * Is a weir_log_send_fn. Sends a line to the socket of the name. The journal's is one of WEIR_LOG_LOGFMT; each field
- * becomes one of the journal, WEIR_STATUS and the like, and the request's ID is REQUEST_ID.
+ * Is a weir_log_send_fn. Sends a line to the socket of the name. The journal's line is one of
+ * WEIR_LOG_LOGFMT; each field becomes one of the journal, WEIR_STATUS and the like, and the ID of
+ * the request is REQUEST_ID.
  */
 int log_socket_send(
         const char *name, int fd, enum weir_log_level level, struct weir_span line, bool may_wait);
