@@ -82,8 +82,7 @@ static void the_request(void **state)
 	        o.field_count = 3);
 	struct peer peer = origin_accept(&origin);
 	origin_expect(&origin, &peer,
-	        "GET /a%20b?q=1 HTTP/1.1\r\nHost: example.org\r\n"
-	        TRAILERS
+	        "GET /a%20b?q=1 HTTP/1.1\r\nHost: example.org\r\n" TRAILERS
 	        "Accept: text/html\r\nX-Empty: \r\nAuthorization: Basic YTpi\r\n\r\n");
 	peer_send(&peer, OK);
 	heard_expect(&heard, loop, "200 OK|ok.");
@@ -193,8 +192,8 @@ static void bounds_of_the_pool(void **state)
 	CALL(&heard, client, &origin, "/");
 	CALL(&others[0], client, &origin, "/");
 	/* Two wait; the third is one too many. */
-	assert_int_equal(heard_start(&others[1], client, &origin, "/",
-	                         OPTIONS(weir_http_call_options)),
+	assert_int_equal(
+	        heard_start(&others[1], client, &origin, "/", OPTIONS(weir_http_call_options)),
 	        WEIR_E_LIMIT);
 	struct peer first = origin_accept(&origin), other = origin_accept(&origin);
 	CALL(&others[1], client, &second, "/");

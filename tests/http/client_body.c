@@ -97,8 +97,8 @@ static void bodies_of_requests(void **state)
 
 	CALL(&heard, client, &origin, "/", o.method = "POST", o.fields = &type, o.field_count = 1,
 	        o.body = weir_produce_copied("hello", 5));
-	origin_expect(&origin, &peer,
-	        POST "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello");
+	origin_expect(
+	        &origin, &peer, POST "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello");
 	peer_send(&peer, OK);
 	heard_expect(&heard, loop, "200 OK|ok.");
 

@@ -320,8 +320,7 @@ static void the_next_address_is_tried(void **state)
 
 static void a_literal_of_ipv6(void **state)
 {
-	struct sockaddr_in6 address = {
-	        .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	socklen_t size = sizeof address;
 	struct origin six = {.loop = loop};
 	(void)state;
@@ -434,9 +433,8 @@ static void each_allocation_fails(void **state)
 		int error = weir_http_client_create(loop, &mine, &client);
 		if (error == 0) {
 			error = heard_start(&heard, client, &origin, "/",
-			        OPTIONS(weir_http_call_options, o.method = "PUT",
-			                o.fields = &field, o.field_count = 1,
-			                o.make_body = make_hello,
+			        OPTIONS(weir_http_call_options, o.method = "PUT", o.fields = &field,
+			                o.field_count = 1, o.make_body = make_hello,
 			                o.host = "example.org", o.redirects_max = 1));
 			for (int i = 0; i < 5000 && error == 0 && !heard.ends; i++) {
 				weir_loop_turn(loop, 1);

@@ -56,8 +56,8 @@ static void methods_and_bodies(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char request[256];
 		bodies = 0;
-		CALL(&heard, client, &origin, "/a", o.method = cases[i].method,
-		        o.redirects_max = 1, o.fields = &type, o.field_count = 1, MAKES_HELLO);
+		CALL(&heard, client, &origin, "/a", o.method = cases[i].method, o.redirects_max = 1,
+		        o.fields = &type, o.field_count = 1, MAKES_HELLO);
 		if (peer.fd < 0)
 			peer = origin_accept(&origin);
 		snprintf(request, sizeof request,
@@ -255,8 +255,8 @@ static void retries(void **state)
 	bodies = 0;
 	LOSE_KEPT(ENDS, "", o.method = "PUT", MAKES_HELLO);
 	struct peer peer = origin_accept(&origin);
-	origin_expect(&origin, &peer,
-	        "PUT / HTTP/1.1\r\nHost: $\r\nContent-Length: 5\r\n\r\nhello");
+	origin_expect(
+	        &origin, &peer, "PUT / HTTP/1.1\r\nHost: $\r\nContent-Length: 5\r\n\r\nhello");
 	peer_send(&peer, OK);
 	heard_expect(&heard, loop, "200 OK|ok.");
 	assert_int_equal(bodies, 2);

@@ -69,8 +69,8 @@ void origin_await(struct peer *peer, const char *text)
 	size_t size = strlen(text);
 	while (!peer->got.size || !memmem(peer->got.data, peer->got.size, text, size))
 		if (!peer_read_more(peer))
-			fail_msg("waited for \"%s\", and got \"%.*s\"", text,
-			        (int)peer->got.size, peer->got.size ? peer->got.data : "");
+			fail_msg("waited for \"%s\", and got \"%.*s\"", text, (int)peer->got.size,
+			        peer->got.size ? peer->got.data : "");
 }
 
 void origin_expect(struct origin *origin, struct peer *peer, const char *text)
@@ -79,8 +79,8 @@ void origin_expect(struct origin *origin, struct peer *peer, const char *text)
 	for (; *text; text++) {
 		bool dollar = *text == '$';
 		const char *part = dollar ? origin->authority : text;
-		assert_int_equal(weir_buffer_append(&all, part, dollar ? strlen(part) : 1, SIZE_MAX),
-		        0);
+		assert_int_equal(
+		        weir_buffer_append(&all, part, dollar ? strlen(part) : 1, SIZE_MAX), 0);
 	}
 	peer_read(peer, all.size);
 	if (peer->got.size != all.size || memcmp(peer->got.data, all.data, all.size) != 0)
@@ -166,8 +166,8 @@ static void heard_on_end(void *context, const struct weir_http_call_end *end)
 int heard_start(struct heard *heard, struct weir_http_client *client, struct origin *origin,
         const char *path, struct weir_http_call_options options)
 {
-	static const struct weir_http_call_events with_trailers = {heard_on_interim, heard_on_head,
-	        heard_on_piece, heard_on_trailer, heard_on_end};
+	static const struct weir_http_call_events with_trailers = {
+	        heard_on_interim, heard_on_head, heard_on_piece, heard_on_trailer, heard_on_end};
 	static const struct weir_http_call_events without = {
 	        heard_on_interim, heard_on_head, heard_on_piece, NULL, heard_on_end};
 	char url[512];

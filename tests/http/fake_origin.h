@@ -1,6 +1,6 @@
 /*
  * A server for tests of the client: the test sees each byte of a request, and sends each byte of a
- * reply. What a call reports is collected as text:
+ * reply. The reports of a call are collected as text:
  *
  *   (103)200 OK|the body|Name=value.
  *    │     │     │       │         └ end() without an error
@@ -76,7 +76,7 @@ struct heard {
 int heard_start(struct heard *heard, struct weir_http_client *client, struct origin *origin,
         const char *path, struct weir_http_call_options options);
 
-/* The same, with options by name; it must start. */
+/* Does that with options by name; the call must start. */
 #define CALL(heard, client, origin, path, ...)                                                     \
 	assert_int_equal(heard_start(heard, client, origin, path,                                  \
 	                         OPTIONS(weir_http_call_options, __VA_ARGS__)),                    \

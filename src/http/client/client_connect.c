@@ -71,8 +71,8 @@ static void client_connect_on_resolved(void *context, const struct weir_resolved
 	int error = resolved->error;
 	connection->resolving = NULL;
 	if (error == 0) {
-		connection->address_count = (unsigned)min_of(
-		        resolved->count, (size_t)WEIR_HTTP_CLIENT_ADDRESSES_MAX);
+		connection->address_count =
+		        (unsigned)min_of(resolved->count, (size_t)WEIR_HTTP_CLIENT_ADDRESSES_MAX);
 		memcpy(connection->addresses, resolved->addresses,
 		        connection->address_count * sizeof *resolved->addresses);
 		error = http_client_connect_next(connection, -ENOENT);
