@@ -302,7 +302,7 @@ static void fetch_on_piece(void *context, struct weir_span bytes)
 		weir_http_call_resume(fetch->call);
 }
 
-/* What the user can do about it. */
+/* Returns a hint for the user, or "". */
 static const char *fetch_advice(const struct fetch *fetch, int error, const char *text)
 {
 	bool distrusted = strstr(text, "certificate") || strstr(text, "mismatch");

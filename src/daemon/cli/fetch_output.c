@@ -1,6 +1,6 @@
 /*
  * The output of `weir fetch`. Invariant: a file that was begun is renamed, or removed, also when a
- * signal ends the program. What is no regular file, such as /dev/null, is written in place.
+ * signal ends the program. Another kind of file, such as /dev/null, is written in place.
  */
 #include <errno.h>
 #include <fcntl.h>

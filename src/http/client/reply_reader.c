@@ -37,12 +37,16 @@ static enum weir_scan http_reader_scan_head(struct weir_terminator *terminator,
 	/* A server has no reason to send empty lines before a reply. */
 	if (data.data[0] != 'H')
 		return http_reader_refuse(terminator, WEIR_E_HTTP_STATUS);
+	/* Bytes behind the bound are not looked at, so that the fault does not depend on cuts. */
+	bool too_large = data.size > reader->head_max;
+	if (too_large)
+		data.size = reader->head_max;
 	memcpy(&scan, &terminator->state, sizeof scan);
 	enum http_scan result = http_head_scan(&scan, weir_span_skip(data, seen), &used);
 	memcpy(&terminator->state, &scan, sizeof scan);
 	if (result == WEIR_HTTP_SCAN_MALFORMED)
 		return http_reader_refuse(terminator, WEIR_E_HTTP_LINE_END);
-	if (seen + used > reader->head_max)
+	if (result == WEIR_HTTP_SCAN_MORE && too_large)
 		return http_reader_refuse(terminator, WEIR_E_HTTP_HEAD_SIZE);
 	if (result == WEIR_HTTP_SCAN_MORE)
 		return WEIR_SCAN_MORE;
