@@ -34,7 +34,7 @@ enum {
 	STATUS_ERRORS = 400, /* the first status that is an error */
 };
 
-struct fetch {
+struct fetch_verb {
 	const char *url;
 	const char *method;
 	const char *path; /* of the output, or NULL */
@@ -61,7 +61,7 @@ struct fetch {
 
 /* -- the command line -------------------------------------------------------------------------- */
 
-static int fetch_add_field(struct fetch *fetch, const char *text)
+static int fetch_add_field(struct fetch_verb *fetch, const char *text)
 {
 	struct weir_span value = weir_span_of(text), name;
 	if (!weir_span_cut(&value, ':', &name) || name.size == 0)
@@ -73,7 +73,7 @@ static int fetch_add_field(struct fetch *fetch, const char *text)
 	return 0;
 }
 
-static int fetch_set_timeout(struct fetch *fetch, const char *text)
+static int fetch_set_timeout(struct fetch_verb *fetch, const char *text)
 {
 	const struct key *key = verb_find("fetch")->options;
 	while (strcmp(key->name, "timeout") != 0)
@@ -81,7 +81,7 @@ static int fetch_set_timeout(struct fetch *fetch, const char *text)
 	return options_parse_value("fetch", key, text, &fetch->timeout_ms);
 }
 
-static int fetch_take_option(struct fetch *fetch, int letter)
+static int fetch_take_option(struct fetch_verb *fetch, int letter)
 {
 	switch (letter) {
 	case 'o':
@@ -122,7 +122,7 @@ static int fetch_take_option(struct fetch *fetch, int letter)
 	return 0;
 }
 
-static int fetch_parse(int count, char **arguments, struct fetch *fetch)
+static int fetch_parse(int count, char **arguments, struct fetch_verb *fetch)
 {
 	static const struct option known[] = {
 	        {"output", required_argument, NULL, 'o'},
@@ -167,7 +167,7 @@ static int fetch_parse(int count, char **arguments, struct fetch *fetch)
 
 /* -- the request ------------------------------------------------------------------------------- */
 
-static bool fetch_has_field(const struct fetch *fetch, struct weir_span name)
+static bool fetch_has_field(const struct fetch_verb *fetch, struct weir_span name)
 {
 	for (unsigned i = 0; i < fetch->field_count; i++)
 		if (weir_span_equal_nocase(fetch->fields[i].name, name))
@@ -176,7 +176,7 @@ static bool fetch_has_field(const struct fetch *fetch, struct weir_span name)
 }
 
 /* The field Host is an option of the library. Returns its text, or NULL. */
-static char *fetch_take_host(struct fetch *fetch)
+static char *fetch_take_host(struct fetch_verb *fetch)
 {
 	for (unsigned i = 0; i < fetch->field_count; i++) {
 		struct weir_http_field *field = &fetch->fields[i];
@@ -189,7 +189,7 @@ static char *fetch_take_host(struct fetch *fetch)
 	return NULL;
 }
 
-static void fetch_add_defaults(struct fetch *fetch)
+static void fetch_add_defaults(struct fetch_verb *fetch)
 {
 	static const struct weir_http_field defaults[] = {
 	        {WEIR_SPAN("User-Agent"), WEIR_SPAN("weir/" WEIR_VERSION)},
@@ -201,7 +201,8 @@ static void fetch_add_defaults(struct fetch *fetch)
 }
 
 /* A file is sent with its length, and again after a redirect; a pipe is sent once, chunked. */
-static struct weir_producer *fetch_read_file(const struct fetch *fetch, const char *path, int fd)
+static struct weir_producer *fetch_read_file(
+        const struct fetch_verb *fetch, const char *path, int fd)
 {
 	struct stat status;
 	if (fd < 0 || fstat(fd, &status) < 0) {
@@ -220,7 +221,7 @@ static struct weir_producer *fetch_read_file(const struct fetch *fetch, const ch
 
 static struct weir_producer *fetch_make_body(void *context)
 {
-	const struct fetch *fetch = context;
+	const struct fetch_verb *fetch = context;
 	if (*fetch->data != '@')
 		return weir_produce_borrowed(fetch->data, strlen(fetch->data));
 	const char *path = fetch->data + 1;
@@ -230,7 +231,7 @@ static struct weir_producer *fetch_make_body(void *context)
 }
 
 /* Returns 0 or an exit code. */
-static int fetch_set_body(struct fetch *fetch, struct weir_http_call_options *options)
+static int fetch_set_body(struct fetch_verb *fetch, struct weir_http_call_options *options)
 {
 	if (!fetch->data)
 		return 0;
@@ -245,7 +246,7 @@ static int fetch_set_body(struct fetch *fetch, struct weir_http_call_options *op
 
 /* -- the reply --------------------------------------------------------------------------------- */
 
-static int fetch_print_head(struct fetch *fetch, const struct weir_http_reply_head *head)
+static int fetch_print_head(struct fetch_verb *fetch, const struct weir_http_reply_head *head)
 {
 	struct weir_buffer text = {0};
 	int error = weir_buffer_format(&text, SIZE_MAX, "HTTP/1.%u %u %.*s\n", head->minor,
@@ -262,7 +263,7 @@ static int fetch_print_head(struct fetch *fetch, const struct weir_http_reply_he
 	return error;
 }
 
-static void fetch_give_up(struct fetch *fetch)
+static void fetch_give_up(struct fetch_verb *fetch)
 {
 	fetch->code = EXIT_FAILED;
 	weir_http_call_cancel(fetch->call);
@@ -272,7 +273,7 @@ static void fetch_give_up(struct fetch *fetch)
 /* An error page is not what the file is for. */
 static void fetch_on_head(void *context, const struct weir_http_reply_head *head)
 {
-	struct fetch *fetch = context;
+	struct fetch_verb *fetch = context;
 	fetch->status = head->status;
 	fetch->wants_body = head->status < STATUS_ERRORS || !fetch->path;
 	snprintf(fetch->final_url, sizeof fetch->final_url, "%s", head->url);
@@ -292,7 +293,7 @@ static void fetch_on_head(void *context, const struct weir_http_reply_head *head
 
 static void fetch_on_piece(void *context, struct weir_span bytes)
 {
-	struct fetch *fetch = context;
+	struct fetch_verb *fetch = context;
 	if (!fetch->wants_body)
 		return;
 	weir_http_call_pause(fetch->call);
@@ -303,7 +304,7 @@ static void fetch_on_piece(void *context, struct weir_span bytes)
 }
 
 /* Returns a hint for the user, or "". */
-static const char *fetch_advice(const struct fetch *fetch, int error, const char *text)
+static const char *fetch_advice(const struct fetch_verb *fetch, int error, const char *text)
 {
 	bool distrusted = strstr(text, "certificate") || strstr(text, "mismatch");
 	if (error == WEIR_E_TLS && !fetch->insecure && distrusted)
@@ -321,7 +322,7 @@ static const char *fetch_advice(const struct fetch *fetch, int error, const char
 
 static void fetch_on_end(void *context, const struct weir_http_call_end *end)
 {
-	struct fetch *fetch = context;
+	struct fetch_verb *fetch = context;
 	const char *url = *fetch->final_url ? fetch->final_url : fetch->url;
 	bool complete = end->error == 0 && fetch->status < STATUS_ERRORS;
 	if (fetch_output_end(&fetch->output, complete) < 0)
@@ -336,7 +337,7 @@ static void fetch_on_end(void *context, const struct weir_http_call_end *end)
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
-static int fetch_refused(const struct fetch *fetch, int error)
+static int fetch_refused(const struct fetch_verb *fetch, int error)
 {
 	if (error == WEIR_E_SYNTAX)
 		return usage_error("fetch",
@@ -352,7 +353,7 @@ static int fetch_refused(const struct fetch *fetch, int error)
 	return EXIT_FAILED;
 }
 
-static int fetch_call(struct fetch *fetch)
+static int fetch_call(struct fetch_verb *fetch)
 {
 	static const struct weir_http_call_events events = {
 	        .head = fetch_on_head, .piece = fetch_on_piece, .end = fetch_on_end};
@@ -388,7 +389,7 @@ static void fetch_on_tls_mistake(void *context, const char *path, const char *te
 }
 
 /* The certificates of the system take longer to read than many a reply, so only if needed. */
-static int fetch_make_tls(const struct fetch *fetch, struct weir_tls **ret)
+static int fetch_make_tls(const struct fetch_verb *fetch, struct weir_tls **ret)
 {
 	struct weir_tls_client_options options;
 	if (!fetch->follow && strncasecmp(fetch->url, "https:", 6) != 0)
@@ -400,7 +401,7 @@ static int fetch_make_tls(const struct fetch *fetch, struct weir_tls **ret)
 }
 
 /* Creates the loop and the client. Returns 0 or a negative errno. */
-static int fetch_prepare(struct fetch *fetch)
+static int fetch_prepare(struct fetch_verb *fetch)
 {
 	struct weir_http_client_options options;
 	weir_http_client_options_init(&options);
@@ -418,7 +419,7 @@ static int fetch_prepare(struct fetch *fetch)
 
 int fetch(int count, char **arguments)
 {
-	struct fetch *fetch = calloc(1, sizeof *fetch);
+	struct fetch_verb *fetch = calloc(1, sizeof *fetch);
 	int code = fetch ? fetch_parse(count, arguments, fetch) : EXIT_FAILED;
 	if (!code && fetch->help) {
 		code = help_print_verb("fetch");
