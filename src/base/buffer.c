@@ -7,6 +7,8 @@
 #include <weir/buffer.h>
 #include <weir/error.h>
 
+#include "helper.h"
+
 enum {
 	SMALLEST = 64,
 	READ_SIZE = 4096
@@ -29,6 +31,7 @@ int weir_buffer_reserve(struct weir_buffer *buffer, size_t extra, size_t limit)
 	char *data = realloc(buffer->data, capacity);
 	if (!data)
 		return -ENOMEM;
+	memory_prefer_huge_pages(data, capacity);
 	buffer->data = data;
 	buffer->capacity = capacity;
 	return 0;

@@ -66,6 +66,18 @@ static inline bool secret_equal(const char *one, const char *other, size_t size)
 	return difference == 0;
 }
 
+/* -- memory ------------------------------------------------------------------------------------ */
+
+/*
+ * Asks the kernel for huge pages within an allocation of `size` bytes, or NULL. What is written
+ * after that costs fewer page faults, and searching it fewer TLB misses. Changes nothing for less
+ * than HUGE_PAGES_MIN bytes, or where the kernel has no huge pages.
+ */
+enum {
+	HUGE_PAGES_MIN = 4 << 20
+};
+void memory_prefer_huge_pages(void *data, size_t size);
+
 /* -- files ------------------------------------------------------------------------------------- */
 
 /*

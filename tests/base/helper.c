@@ -1,6 +1,7 @@
 /* The private helpers: reference counts, defaults, bounded copies, lists, whole files. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -115,6 +116,43 @@ static void a_list_is_iterated_in_order(void **state)
 	assert_true(weir_list_empty(&list));
 }
 
+/* Whether the kernel was asked for huge pages at the address: the flag "hg" of its mapping. */
+static bool huge_pages_asked_at(const void *data)
+{
+	uintptr_t first, end, at = (uintptr_t)data;
+	bool inside = false, asked = false;
+	char line[512];
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &first, &end) == 2)
+			inside = at >= first && at < end;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			asked = strstr(line, " hg") != NULL;
+	}
+	fclose(maps);
+	return asked;
+}
+
+static void a_large_allocation_prefers_huge_pages(void **state)
+{
+	size_t small = 64 << 10, large = 2 * HUGE_PAGES_MIN;
+	(void)state;
+	if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) < 0)
+		skip();
+	char *few = malloc(small), *many = calloc(1, large);
+	assert_true(few && many);
+	many[large - 1] = 7;
+	memory_prefer_huge_pages(NULL, large);
+	memory_prefer_huge_pages(few, small);
+	memory_prefer_huge_pages(many, large);
+	assert_false(huge_pages_asked_at(few));
+	assert_true(huge_pages_asked_at(many + large / 2));
+	assert_true(many[0] == 0 && many[large - 1] == 7);
+	free(few);
+	free(many);
+}
+
 static void a_whole_file_is_read_up_to_its_bound(void **state)
 {
 	char path[] = "/tmp/weir-helper-XXXXXX";
@@ -145,6 +183,7 @@ int main(void)
 	        cmocka_unit_test(arguments_are_evaluated_once),
 	        cmocka_unit_test(what_does_not_fit_is_cut_off),
 	        cmocka_unit_test(a_list_is_iterated_in_order),
+	        cmocka_unit_test(a_large_allocation_prefers_huge_pages),
 	        cmocka_unit_test(a_whole_file_is_read_up_to_its_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,7 @@ static int zone_builder_grow_table(struct dns_builder *builder)
 	struct dns_raw_slot *table = calloc(capacity, sizeof *table);
 	if (!table)
 		return -ENOMEM;
+	memory_prefer_huge_pages(table, capacity * sizeof *table);
 	free(builder->table);
 	builder->table = table;
 	builder->mask = (uint32_t)(capacity - 1);

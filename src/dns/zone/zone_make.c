@@ -91,6 +91,8 @@ static int zone_make_put_in_order(struct making *making)
 	making->numbers = malloc((count + 1) * sizeof *making->numbers);
 	if (!making->order || !making->numbers)
 		return -ENOMEM;
+	memory_prefer_huge_pages(making->order, count * sizeof *making->order);
+	memory_prefer_huge_pages(making->numbers, count * sizeof *making->numbers);
 	for (uint32_t i = 0; i < count; i++)
 		nodes += !dns_builder_names(builder)[i].hashed;
 	making->nodes = nodes;
@@ -260,6 +262,7 @@ static int zone_make_take_block(struct making *making)
 	struct weir_dns_zone *zone = calloc(1, data + making->size);
 	if (!zone)
 		return -ENOMEM;
+	memory_prefer_huge_pages(zone, data + making->size);
 	char *block = (char *)zone;
 	refcount_init(&zone->references);
 	zone->made_s = time(NULL);
