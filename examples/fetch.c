@@ -53,15 +53,15 @@ int main(int count, char **arguments)
 {
 	struct weir_http_client_options client_options;
 	struct weir_http_client *client;
-	struct get *gets = calloc((size_t)count, sizeof *gets);
-	weir_http_client_options_init(&client_options);
 	if (count < 2) {
 		fputs("fetch URL…\n", stderr);
 		return 2;
 	}
+	struct get *gets = calloc((size_t)count, sizeof *gets);
+	weir_http_client_options_init(&client_options);
 	if (!gets || weir_loop_create(&loop) < 0 ||
 	        weir_http_client_create(loop, &client_options, &client) < 0)
-		return 1;
+		abort();
 	for (int i = 1; i < count; i++) {
 		struct weir_http_call_options options;
 		struct weir_http_call *call; /* to cancel it by, which nobody does here */

@@ -2,8 +2,8 @@
  * A connection of the pool: TLS, one reply after the other, and its time limits, which count from
  * the last progress.
  *
- * Invariants: `call` is set exactly while the call has this connection. Once there is a channel,
- * the connection is freed in its on_close and nowhere else. No callback of a call is the cause of a
+ * Invariants: `call` is set exactly while the call has this connection. A connection with a channel
+ * is freed after the channel's close() and not before. No callback of a call is the cause of a
  * later access to the call: each is the last thing that is done with it.
  */
 #include <errno.h>
@@ -91,8 +91,9 @@ static bool client_connection_was_closed_unused(
 	if (!closed || !connection->call || !connection->reused ||
 	        connection->state != HTTP_CONNECTION_BUSY || connection->reader.begun)
 		return false;
-	return weir_channel_sent(connection->channel) == connection->sent_before ||
-	       http_call_is_idempotent(connection->call);
+	uint64_t sent = connection->channel ? weir_channel_sent(connection->channel)
+	                                    : connection->sent_at_close;
+	return sent == connection->sent_before || http_call_is_idempotent(connection->call);
 }
 
 void http_client_connection_fail(struct http_client_connection *connection, int error)
@@ -408,23 +409,22 @@ static void client_connection_on_eof(struct weir_channel *channel)
 static void client_connection_on_close(struct weir_channel *channel, int error)
 {
 	struct http_client_connection *connection = weir_channel_context(channel);
-	(void)channel;
+	connection->sent_at_close = weir_channel_sent(channel);
+	connection->channel = NULL;
 	if (connection->insecure)
 		error = WEIR_E_TLS;
 	else if (error == 0)
 		error = WEIR_E_HTTP_SHORT;
 	/* A server that does not prove its name is not left for another of that name. */
 	if (connection->state == HTTP_CONNECTION_CONNECTING && !connection->insecure) {
-		connection->channel = NULL;
 		error = http_client_connect_next(connection, error);
 		if (error == 0)
 			return;
-		http_client_connection_fail(connection, error);
-		return;
 	}
-	if (connection->state != HTTP_CONNECTION_CLOSING)
+	if (connection->state == HTTP_CONNECTION_CLOSING)
+		http_client_connection_free(connection);
+	else
 		http_client_connection_fail(connection, error);
-	http_client_connection_free(connection);
 }
 
 const struct weir_protocol http_client_protocol = {

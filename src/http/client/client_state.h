@@ -77,8 +77,8 @@ struct http_client_connection {
 	struct weir_list link;           /* in client->connections */
 	struct weir_list idle_link;      /* in origin->idle */
 	enum http_connection_state state;
-	struct weir_http_call *call; /* NULL: idle, or the call has ended */
-	struct weir_channel *channel;
+	struct weir_http_call *call;  /* NULL: idle, or the call has ended */
+	struct weir_channel *channel; /* NULL: not open yet, or closed */
 	struct http_reader reader;
 	struct weir_timer timer; /* of the state */
 	struct weir_resolving *resolving;
@@ -89,6 +89,7 @@ struct http_client_connection {
 	bool sent;                  /* all of the request was taken */
 	bool paused;                /* the reply's body was, since the timer began */
 	bool insecure;              /* the TLS handshake failed, see `why` */
+	uint64_t sent_at_close;     /* bytes, once the channel is closed */
 	uint64_t sent_before;       /* bytes, when the request began */
 	uint64_t head_size;         /* bytes of the request's head */
 	struct weir_producer *body; /* of the request, as it is sent; NULL: none, or it has left */
