@@ -15,6 +15,7 @@
 
 #include <weir/error.h>
 
+#include "recent_lines.h"
 #include "say.h"
 
 enum {
@@ -53,7 +54,7 @@ static size_t say_begin(char line[LINE_SIZE])
 void say(const char *format, ...)
 {
 	char line[LINE_SIZE];
-	size_t used = say_begin(line);
+	size_t used = say_begin(line), begin = used;
 	va_list arguments;
 	va_start(arguments, format);
 	int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
@@ -61,6 +62,7 @@ void say(const char *format, ...)
 	if (size < 0)
 		return;
 	used = strlen(line);
+	recent_lines_add(line + begin, used - begin);
 	line[used++] = '\n';
 	ssize_t put = write(STDERR_FILENO, line, used);
 	(void)put; /* a failure cannot be reported */
