@@ -44,6 +44,12 @@ WEIR_API struct weir_http_events *weir_http_events_open(struct weir_http_exchang
 WEIR_API int weir_http_events_send(struct weir_http_events *events, struct weir_span name,
         struct weir_span id, struct weir_span data);
 
+/*
+ * Returns the bytes of events that the client has not taken yet: 0 if all are in the kernel. A
+ * program that sends a state, and not a history, leaves out an event while there are some.
+ */
+WEIR_API size_t weir_http_events_queued(const struct weir_http_events *events);
+
 /* Ends the stream once all queued events have been sent. */
 WEIR_API void weir_http_events_end(struct weir_http_events *events);
 

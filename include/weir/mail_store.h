@@ -207,11 +207,30 @@ struct weir_mail_store_counters {
 	uint64_t file_syncs;      /* fsyncs of files */
 	uint64_t directory_syncs; /* fsyncs of directories */
 	uint64_t counts;          /* mailboxes whose size was counted */
+	uint64_t over_quota;      /* times that a mailbox had no room for a message */
 };
 
 /* Gets the counters of a store of Maildirs. Any thread. */
 WEIR_API void weir_maildir_counters(
         struct weir_mail_store *store, struct weir_mail_store_counters *ret);
+
+/* The size of a mailbox. `user` is valid during the call. */
+struct weir_mailbox_usage {
+	const char *user;
+	uint64_t octets; /* as they are stored */
+	uint64_t messages;
+};
+
+/* Gets the size of a mailbox. It must not call the store. */
+typedef void weir_maildir_usage_fn(void *context, const struct weir_mailbox_usage *usage);
+
+/*
+ * Calls `show` for each mailbox whose size is in memory: of a store of Maildirs with a quota, those
+ * that are in use, and of the others the WEIR_MAILBOXES_KEPT with the latest mail. The size is that
+ * after the last delivery. A mailbox that is being written to is left out. Any thread.
+ */
+WEIR_API void weir_maildir_each_usage(
+        struct weir_mail_store *store, weir_maildir_usage_fn *show, void *context);
 
 WEIR_C_END
 

@@ -132,6 +132,17 @@ def test_requests_are_counted_by_method_and_result(measured):
     assert sum(v for k, v in listeners.items() if 'listener="http"' in k) == 5
 
 
+def test_scrapes_count_apart_from_requests(measured):
+    server = measured()
+    server.get("/")
+    for _ in range(3):
+        server.metrics()
+    values = until(
+        server.metrics, {("weir_http_requests_total", 'site="-",method="GET",result="2xx"'): 1}
+    )
+    assert values["weir_http_requests_total", 'site="admin",method="GET",result="2xx"'] >= 3
+
+
 def test_a_client_that_leaves_is_counted_as_gone(measured, site):
     with open(site / "large", "wb") as file:
         file.truncate(200 * 1024 * 1024)

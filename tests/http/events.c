@@ -102,6 +102,7 @@ static void each_leaves_at_once(void **state)
 	const char *head = web_read(&stream.web, stream.fd, "\r\n\r\n");
 	assert_contains(head, "Content-Type: text/event-stream\r\n");
 	for (int i = 0; i < 5; i++) {
+		assert_int_equal(weir_http_events_queued(stream.events), 0);
 		assert_int_equal(say(&stream, "hello"), 0);
 		web_read(&stream.web, stream.fd, "data: hello\n\n\r\n");
 	}
@@ -129,6 +130,7 @@ static void what_waits_is_bounded(void **state)
 	assert_int_equal(error, WEIR_E_LIMIT);
 	assert_true(sent <= WEIR_HTTP_EVENTS_QUEUE_MAX / 1000);
 	assert_true(sent >= WEIR_HTTP_EVENTS_QUEUE_MAX / 1100);
+	assert_int_equal(weir_http_events_queued(stream.events), sent * 1008);
 	weir_http_events_end(stream.events);
 	assert_int_equal(say(&stream, "late"), WEIR_E_CLOSED);
 	assert_int_equal(strlen(web_read(&stream.web, stream.fd, NULL)), sent * 1008);

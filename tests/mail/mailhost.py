@@ -119,6 +119,14 @@ class Host:
         status = Path(f"/proc/{self.server.pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+)", status, re.M)[1])
 
+    def metrics(self):
+        """The text of /metrics; with `admin: admin.sock` in the configuration."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(SECONDS)
+            client.connect(str(self.directory / "admin.sock"))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            return client.makefile().read()
+
     def reload(self, times=1):
         self.server.send_signal(1)
         self.server.wait_stderr("weir: reloaded", times)

@@ -1,5 +1,6 @@
 """Relaying: through a second weir, to a sink that refuses, with a queue that survives."""
 
+import json
 import os
 import re
 import shutil
@@ -166,6 +167,26 @@ def test_reports(mailhost, sink):
     assert len(host.mailbox()) == 1
     wait_for(lambda: host.log.count(" relay failed ") == 2, what="the log")
     assert host.log.count(" relay reported ") == 1
+
+
+def test_outcomes_are_counted(mailhost, sink, run):
+    host = relaying(mailhost, sink.port, more=", tls: off", top="admin: admin.sock")
+    send(host, "ok", "never", "later")
+
+    def counted():
+        mail = json.loads(run("status", "-c", host.config, "--json").stdout)["mail"]
+        return mail["relay_sent"] == 1 and mail["relay_failed"] == 1 and mail["relay_deferred"] >= 1
+
+    wait_for(counted, what="the outcomes")
+
+    def scraped():
+        text = host.metrics()
+        return all(
+            f'weir_relay_outcomes_total{{outcome="{outcome}"}} 1\n' in text
+            for outcome in ("sent", "failed", "reported")
+        )
+
+    wait_for(scraped, what="the report in the metrics")
 
 
 def test_success_is_reported_to_who_asks(mailhost, sink):

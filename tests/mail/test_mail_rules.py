@@ -1,6 +1,7 @@
 """The rules of SMTP: relaying, submission, TLS and passwords, line ends, limits."""
 
 import base64
+import re
 import smtplib
 import socket
 
@@ -262,6 +263,28 @@ def test_mailbox_quota(mailhost):
         host.send("carol", b"Subject: a\r\n\r\n" + b"x\r\n" * 50000)
     host.send("carol")
     assert not host.leftovers()
+
+
+def test_sizes_of_mailboxes_are_in_the_metrics(mailhost):
+    host = mailhost("smtp", mail="limits: {mailbox-size: 100K}", top="admin: admin.sock")
+    assert "weir_mailbox_quota_bytes 102400\n" in host.metrics()
+    assert "weir_mailbox_over_quota_total 0\n" in host.metrics()
+    assert "weir_mailbox_bytes{" not in host.metrics()
+    for _ in range(2):
+        host.send("alice")
+    host.send("bob")
+
+    def known():
+        text = host.metrics()
+        counts = dict(re.findall(r'^weir_mailbox_messages\{mailbox="(\w+)"\} (\d+)$', text, re.M))
+        return text if counts == {"alice": "2", "bob": "1"} else None
+
+    text = wait_for(known, what="the sizes")
+    sizes = dict(re.findall(r'^weir_mailbox_bytes\{mailbox="(\w+)"\} (\d+)$', text, re.M))
+    assert int(sizes["alice"]) > int(sizes["bob"]) > len(HELLO)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        host.send("carol", b"Subject: a\r\n\r\n" + b"x\r\n" * 50000)
+    wait_for(lambda: "weir_mailbox_over_quota_total 0\n" not in host.metrics(), what="the refusal")
 
 
 def test_one_mailbox_that_cannot_be_used_keeps_nobody_else_from_a_message(mailhost):

@@ -423,6 +423,46 @@ static void a_quota_counts_once_and_notices_others(void **state)
 	assert_int_equal(mail_send("alice", "0123456789"), 0);
 }
 
+struct usages {
+	unsigned count;
+	uint64_t octets, messages; /* of alice */
+};
+
+static void note_usage(void *context, const struct weir_mailbox_usage *usage)
+{
+	struct usages *usages = context;
+	usages->count++;
+	if (strcmp(usage->user, "alice") == 0) {
+		usages->octets = usage->octets;
+		usages->messages = usage->messages;
+	}
+}
+
+static struct usages usages(void)
+{
+	struct usages usages = {0};
+	weir_maildir_each_usage(store, note_usage, &usages);
+	return usages;
+}
+
+static void the_sizes_of_mailboxes_are_known_after_a_delivery(void **state)
+{
+	(void)state;
+	assert_int_equal(mail_send("alice", "0123456789"), 0);
+	assert_int_equal(usages().count, 0); /* without a quota nothing is counted */
+	bound(OPTIONS(weir_mail_store_options, o.mailbox_max = 30));
+	assert_int_equal(usages().count, 0);
+	assert_int_equal(mail_send("alice", "0123456789"), 0);
+	assert_int_equal(mail_send("bob", "x"), 0);
+	assert_int_equal(usages().count, 2);
+	assert_int_equal(usages().octets, 20);
+	assert_int_equal(usages().messages, 2);
+	assert_int_equal(counters().over_quota, 0);
+	assert_int_equal(mail_send("alice", "0123456789x"), -EDQUOT);
+	assert_true(counters().over_quota > 0);
+	assert_int_equal(usages().octets, 20);
+}
+
 /* -- before a message comes -------------------------------------------------------------------- */
 
 /* `new` is a link to nowhere that may be followed, since modes do not stop root. */
@@ -581,6 +621,7 @@ int main(void)
 	        MAILDIR_TEST(names_in_tmp_where_it_must_be),
 	        MAILDIR_TEST(what_was_left_in_tmp_goes),
 	        MAILDIR_TEST(a_quota_counts_once_and_notices_others),
+	        MAILDIR_TEST(the_sizes_of_mailboxes_are_known_after_a_delivery),
 	        MAILDIR_TEST(a_mailbox_that_cannot_be_used_is_known_after_one_message),
 	        MAILDIR_TEST(a_check_that_is_cancelled),
 	        MAILDIR_TEST(one_file_for_all_recipients),

@@ -26,6 +26,7 @@
 #include "link.h"
 #include "metrics_read.h"
 #include "say.h"
+#include "status_page.h"
 #include "worker.h"
 
 struct admin_http {
@@ -33,6 +34,7 @@ struct admin_http {
 	struct weir_http_server *local;  /* of the Unix socket */
 	struct weir_http_server *remote; /* of the address, or NULL */
 	struct weir_address address;     /* of the latter */
+	struct status_page *page;
 };
 
 /* -- pages ------------------------------------------------------------------------------------- */
@@ -41,11 +43,8 @@ struct admin_http {
 static size_t admin_http_loops(
         const struct admin_http *http, struct weir_loop *ret[CONFIG_WORKERS_MAX + 1])
 {
-	unsigned count = *http->options.worker_count;
-	for (unsigned i = 0; i < count; i++)
-		ret[i] = worker_loop(http->options.workers[i]);
-	ret[count] = http->options.loop;
-	return count + 1;
+	const struct admin_http_options *options = &http->options;
+	return worker_loops(options->workers, *options->worker_count, options->loop, ret);
 }
 
 static void admin_http_show_metrics(void *context, struct weir_http_exchange *exchange)
@@ -102,8 +101,9 @@ static const struct weir_http_route admin_http_routes[] = {
 
 static struct weir_http_handler *admin_http_pages(struct admin_http *http)
 {
-	return weir_http_routes_create(
-	        admin_http_routes, sizeof admin_http_routes / sizeof *admin_http_routes, http);
+	return weir_http_chain(weir_http_routes_create(admin_http_routes,
+	                               sizeof admin_http_routes / sizeof *admin_http_routes, http),
+	        status_page_handler(http->page));
 }
 
 /* -- the check --------------------------------------------------------------------------------- */
@@ -185,10 +185,20 @@ static struct weir_http_handler *admin_http_checked(
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
+/* All hosts are served; the name is for the metrics, where scrapes have a series of their own. */
+static struct weir_http_sites *admin_http_sites(struct weir_http_handler *handlers)
+{
+	static const char *const names[] = {"admin", NULL};
+	struct weir_http_sites *sites = weir_http_sites_create(handlers);
+	if (sites)
+		sites->first->names = names;
+	return sites;
+}
+
 static int admin_http_open(struct admin_http *http, const struct weir_address *address,
         struct weir_http_handler *handlers, struct weir_http_server **ret)
 {
-	struct weir_http_sites *sites = weir_http_sites_create(handlers);
+	struct weir_http_sites *sites = admin_http_sites(handlers);
 	if (!sites)
 		return -ENOMEM;
 	struct weir_http_options options;
@@ -216,7 +226,7 @@ int admin_http_adopt(struct admin_http *http, int fd)
 /* The address has not changed: its server goes on with the new token and users. */
 static int admin_http_replace(struct admin_http *http, const struct config_admin *config)
 {
-	struct weir_http_sites *sites = weir_http_sites_create(admin_http_checked(http, config));
+	struct weir_http_sites *sites = admin_http_sites(admin_http_checked(http, config));
 	if (!sites)
 		return -ENOMEM;
 	weir_http_set_sites(http->remote, sites);
@@ -238,6 +248,7 @@ int admin_http_listen(struct admin_http *http, const struct config_admin *config
 		say("cannot listen on the admin address %s: %s", text, weir_error_text(error));
 		return error;
 	}
+	status_page_end_streams(http->page);
 	if (next || !config->listens) {
 		weir_http_destroy(http->remote);
 		http->remote = next;
@@ -252,12 +263,16 @@ int admin_http_create(const struct admin_http_options *options, struct admin_htt
 	if (!http)
 		return -ENOMEM;
 	http->options = *options;
-	int error = admin_http_open(http, NULL, admin_http_pages(http), &http->local);
-	if (error < 0)
+	int error = status_page_create(options, &http->page);
+	if (error == 0)
+		error = admin_http_open(http, NULL, admin_http_pages(http), &http->local);
+	if (error < 0) {
+		status_page_destroy(http->page);
 		free(http);
-	else
-		*ret = http;
-	return error;
+		return error;
+	}
+	*ret = http;
+	return 0;
 }
 
 void admin_http_destroy(struct admin_http *http)
@@ -266,5 +281,6 @@ void admin_http_destroy(struct admin_http *http)
 		return;
 	weir_http_destroy(http->remote);
 	weir_http_destroy(http->local);
+	status_page_destroy(http->page);
 	free(http);
 }

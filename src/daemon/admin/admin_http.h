@@ -1,5 +1,6 @@
 /*
- * HTTP on the admin listener: /metrics for monitoring systems, /status for people and programs.
+ * HTTP on the admin listener: /metrics for monitoring systems, /status for people and programs, and
+ * a page for browsers (status_page.h).
  *
  *   Unix socket ─ admin.c checks the peer ─ admin_http_adopt ─┐
  *                                                             ├─▶ the handlers
@@ -44,7 +45,8 @@ int admin_http_adopt(struct admin_http *http, int fd);
 
 /*
  * Listens at the address of the configuration instead of where it listened, or nowhere. Returns 0
- * or a negative errno, which was reported; then nothing has changed.
+ * or a negative errno, which was reported; then nothing has changed. Streams of the page end, so
+ * that their clients have to prove again that they may read.
  */
 int admin_http_listen(struct admin_http *http, const struct config_admin *config);
 

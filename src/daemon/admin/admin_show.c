@@ -29,9 +29,8 @@ static void admin_show_status(void *context, struct admin_request *request)
 		        request->arguments[0]);
 		return;
 	}
-	for (unsigned i = 0; i < *commands->metrics->workers; i++)
-		loops[reader.count++] = worker_loop(commands->workers[i]);
-	loops[reader.count++] = commands->metrics->loop;
+	reader.count = worker_loops(
+	        commands->workers, *commands->metrics->workers, commands->metrics->loop, loops);
 	int error =
 	        status_write(commands->metrics, &reader, json ? STATUS_JSON : STATUS_TEXT, &text);
 	if (error == 0) {

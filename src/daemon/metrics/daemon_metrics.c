@@ -3,8 +3,10 @@
  * zones. Labels are names of the configuration, and words of this file.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include <weir/buffer.h>
 #include <weir/dns_lookup.h>
 #include <weir/dns_zone.h>
 #include <weir/loop.h>
@@ -36,6 +38,8 @@ enum process_metric {
 	PROCESS_QUEUE_AGE,
 	PROCESS_MAILBOX_DELIVERIES,
 	PROCESS_MAILBOX_SYNCS,
+	PROCESS_MAILBOX_OVER_QUOTA,
+	PROCESS_MAILBOX_QUOTA,
 	PROCESS_CACHE_ENTRIES,
 	PROCESS_CACHE_BYTES,
 	PROCESS_CACHE_EVICTED,
@@ -63,6 +67,10 @@ static const struct weir_metric process_rows[PROCESS_METRICS + 1] = {
                 "Messages put into mailboxes", WEIR_METRIC_COUNTER},
         [PROCESS_MAILBOX_SYNCS] = {"weir_mailbox_syncs_total",
                 "Times that mailboxes waited for the disk", WEIR_METRIC_COUNTER},
+        [PROCESS_MAILBOX_OVER_QUOTA] = {"weir_mailbox_over_quota_total",
+                "Times that a mailbox had no room for a message", WEIR_METRIC_COUNTER},
+        [PROCESS_MAILBOX_QUOTA] = {"weir_mailbox_quota_bytes",
+                "The size at which mail for a mailbox is refused", WEIR_METRIC_GAUGE},
         [PROCESS_CACHE_ENTRIES] = {"weir_dns_cache_entries", "Answers in the cache",
                 WEIR_METRIC_GAUGE},
         [PROCESS_CACHE_BYTES] = {"weir_dns_cache_bytes", "Memory of these answers",
@@ -105,11 +113,14 @@ static bool process_sample_mailboxes(
 	struct weir_mail_store_counters counters;
 	if (!config || !config->mail.shared)
 		return false;
+	uint64_t quota = config->mail.limits.mailbox_size;
 	weir_maildir_counters(config->mail.shared->store, &counters);
-	*ret_value = (double)(metric == PROCESS_MAILBOX_DELIVERIES
-	                              ? counters.messages
+	*ret_value = (double)(metric == PROCESS_MAILBOX_DELIVERIES   ? counters.messages
+	                      : metric == PROCESS_MAILBOX_OVER_QUOTA ? counters.over_quota
+	                      : metric == PROCESS_MAILBOX_QUOTA
+	                              ? quota
 	                              : counters.file_syncs + counters.directory_syncs);
-	return true;
+	return metric != PROCESS_MAILBOX_QUOTA || quota;
 }
 
 static bool process_sample_cache(
@@ -156,12 +167,89 @@ static int process_sample(
 		break;
 	case PROCESS_MAILBOX_DELIVERIES:
 	case PROCESS_MAILBOX_SYNCS:
+	case PROCESS_MAILBOX_OVER_QUOTA:
+	case PROCESS_MAILBOX_QUOTA:
 		there = process_sample_mailboxes(metrics, metric, &ret->value);
 		break;
 	default:
 		there = process_sample_cache(metrics, metric, &ret->value);
 	}
 	return there;
+}
+
+/* -- mailboxes --------------------------------------------------------------------------------- */
+
+enum mailbox_metric {
+	MAILBOX_BYTES,
+	MAILBOX_MESSAGES,
+};
+
+static const struct weir_metric mailbox_rows[] = {
+        [MAILBOX_BYTES] = {"weir_mailbox_bytes",
+                "Size of the mailbox after its last message, if there is a quota",
+                WEIR_METRIC_GAUGE},
+        [MAILBOX_MESSAGES] = {"weir_mailbox_messages", "Messages of the mailbox then",
+                WEIR_METRIC_GAUGE},
+        {0},
+};
+
+struct mailbox_size {
+	size_t name; /* where the user's name begins in `names` */
+	uint64_t values[MAILBOX_MESSAGES + 1];
+};
+
+/* The sizes that were known when the text began. */
+struct mailbox_snapshot {
+	struct weir_buffer sizes; /* an array of struct mailbox_size */
+	struct weir_buffer names; /* each ends with NUL */
+	int error;
+};
+
+static void mailbox_add(void *context, const struct weir_mailbox_usage *usage)
+{
+	struct mailbox_snapshot *snapshot = context;
+	const struct mailbox_size size = {snapshot->names.size, {usage->octets, usage->messages}};
+	if (snapshot->error == 0)
+		snapshot->error =
+		        weir_buffer_append(&snapshot->sizes, &size, sizeof size, SIZE_MAX);
+	if (snapshot->error == 0)
+		snapshot->error = weir_buffer_append(
+		        &snapshot->names, usage->user, strlen(usage->user) + 1, SIZE_MAX);
+}
+
+static void mailbox_close(void *context)
+{
+	struct mailbox_snapshot *snapshot = context;
+	weir_buffer_finish(&snapshot->sizes);
+	weir_buffer_finish(&snapshot->names);
+	free(snapshot);
+}
+
+static void *mailbox_open(void *context)
+{
+	const struct daemon_metrics *metrics = context;
+	const struct config *config = *metrics->config;
+	struct mailbox_snapshot *snapshot =
+	        config && config->mail.shared ? calloc(1, sizeof *snapshot) : NULL;
+	if (!snapshot)
+		return NULL;
+	weir_maildir_each_usage(config->mail.shared->store, mailbox_add, snapshot);
+	if (snapshot->error == 0)
+		return snapshot;
+	mailbox_close(snapshot);
+	return NULL;
+}
+
+static int mailbox_sample(
+        void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct mailbox_snapshot *snapshot = context;
+	const struct mailbox_size *sizes = (const struct mailbox_size *)snapshot->sizes.data;
+	if (index >= snapshot->sizes.size / sizeof *sizes)
+		return -1;
+	ret->labels[0] = snapshot->names.data + sizes[index].name;
+	ret->value = (double)sizes[index].values[metric];
+	return 1;
 }
 
 /* -- the work pool ----------------------------------------------------------------------------- */
@@ -304,11 +392,20 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 {
 	metrics->started_s = time(NULL);
 	metrics->process = (struct weir_metric_source){
-	        .next = &metrics->lanes,
+	        .next = &metrics->mailboxes,
 	        .metrics = process_rows,
 	        .labels = {"version"},
 	        .context = metrics,
 	        .sample = process_sample,
+	};
+	metrics->mailboxes = (struct weir_metric_source){
+	        .next = &metrics->lanes,
+	        .metrics = mailbox_rows,
+	        .labels = {"mailbox"},
+	        .context = metrics,
+	        .open = mailbox_open,
+	        .sample = mailbox_sample,
+	        .close = mailbox_close,
 	};
 	metrics->lanes = (struct weir_metric_source){
 	        .next = &metrics->certificates,

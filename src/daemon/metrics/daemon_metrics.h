@@ -29,6 +29,7 @@ struct daemon_metrics {
 
 	/* Set by daemon_metrics_init. */
 	struct weir_metric_source process;
+	struct weir_metric_source mailboxes;
 	struct weir_metric_source lanes;
 	struct weir_metric_source certificates;
 	struct weir_metric_source zones;

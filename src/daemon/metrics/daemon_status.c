@@ -1,12 +1,4 @@
-/*
- * One walk over the state writes both formats. The writer knows two shapes: a group of values, each
- * on a line of its own, and a list of groups, each of which is one line.
- */
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
+/* One walk over the state, for every format of the writer (status_writer.h). */
 #include <weir/dns_lookup.h>
 #include <weir/dns_zone.h>
 #include <weir/loop.h>
@@ -21,186 +13,49 @@
 #include "daemon_status.h"
 #include "mail_relay.h"
 #include "metrics_read.h"
+#include "service.h"
 #include "service_dns.h"
 
-struct status_writer {
+/* The sources of a status, and its writer. */
+struct status_walk {
 	const struct daemon_metrics *metrics;
 	const struct metrics_reader *reader;
-	struct weir_buffer *to;
-	enum status_format format;
-	int error;
-	unsigned groups; /* that were begun */
-	unsigned items;  /* of the current list */
-	unsigned values; /* of the current group */
-	bool listing;    /* the groups are items of a list */
+	struct status_writer *writer;
+	struct metrics_reader served; /* without the main loop, which serves pages of this kind */
 };
 
-/* -- the writer -------------------------------------------------------------------------------- */
-
-__attribute__((format(printf, 2, 3))) static void status_put(
-        struct status_writer *writer, const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-	va_start(arguments, format);
-	int size = vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	if (writer->error < 0 || size < 0)
-		return;
-	writer->error = weir_buffer_append(writer->to, text,
-	        (size_t)size < sizeof text ? (size_t)size : sizeof text - 1, STATUS_SIZE_MAX);
-}
-
-static void status_put_escaped(struct status_writer *writer, const char *text)
-{
-	for (size_t size = strnlen(text, 200); size; size--, text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c < ' ' || c == 0x7f)
-			status_put(writer, "?");
-		else if (writer->format == STATUS_JSON && (c == '"' || c == '\\'))
-			status_put(writer, "\\%c", c);
-		else
-			status_put(writer, "%c", c);
-	}
-}
-
-/* Underscores are spaces in text. */
-static void status_put_title(struct status_writer *writer, const char *name)
-{
-	status_put(writer, "%s", writer->groups ? "\n" : "");
-	for (; *name; name++)
-		status_put(writer, "%c", *name == '_' ? ' ' : *name);
-	status_put(writer, "\n");
-}
-
-static void status_group(struct status_writer *writer, const char *name)
-{
-	writer->values = 0;
-	if (writer->format == STATUS_JSON)
-		status_put(writer, "%s\"%s\":{", writer->groups ? ",\n" : "{", name);
-	else
-		status_put_title(writer, name);
-	writer->groups++;
-}
-
-static void status_group_end(struct status_writer *writer)
-{
-	if (writer->format == STATUS_JSON)
-		status_put(writer, "}");
-}
-
-static void status_list(struct status_writer *writer, const char *name)
-{
-	writer->listing = true;
-	writer->items = 0;
-	if (writer->format == STATUS_JSON)
-		status_put(writer, "%s\"%s\":[", writer->groups ? ",\n" : "{", name);
-	else
-		status_put_title(writer, name);
-	writer->groups++;
-}
-
-static void status_item(struct status_writer *writer)
-{
-	writer->values = 0;
-	if (writer->format == STATUS_JSON)
-		status_put(writer, "%s{", writer->items ? ",\n" : "\n");
-	else
-		status_put(writer, "  ");
-	writer->items++;
-}
-
-static void status_item_end(struct status_writer *writer)
-{
-	status_put(writer, writer->format == STATUS_JSON ? "}" : "\n");
-}
-
-static void status_list_end(struct status_writer *writer)
-{
-	if (writer->format == STATUS_JSON)
-		status_put(writer, "]");
-	else if (!writer->items)
-		status_put(writer, "  none\n");
-	writer->listing = false;
-}
-
-/* Names have underscores in JSON, and spaces in text. */
-static void status_name(struct status_writer *writer, const char *name)
-{
-	if (writer->format == STATUS_JSON) {
-		status_put(writer, "%s\"%s\":", writer->values++ ? "," : "", name);
-		return;
-	}
-	char shown[64];
-	snprintf(shown, sizeof shown, "%s", name);
-	for (char *c = shown; *c; c++)
-		*c = *c == '_' ? ' ' : *c;
-	if (writer->listing)
-		status_put(writer, "%s%s ", writer->values++ ? ", " : "", shown);
-	else
-		status_put(writer, "  %-28s ", shown);
-}
-
-static void status_value_end(struct status_writer *writer)
-{
-	if (writer->format == STATUS_TEXT && !writer->listing)
-		status_put(writer, "\n");
-}
-
-static void status_number(struct status_writer *writer, const char *name, uint64_t value)
-{
-	status_name(writer, name);
-	status_put(writer, "%" PRIu64, value);
-	status_value_end(writer);
-}
-
-static void status_signed(struct status_writer *writer, const char *name, int64_t value)
-{
-	status_name(writer, name);
-	status_put(writer, "%" PRId64, value);
-	status_value_end(writer);
-}
-
-static void status_text(struct status_writer *writer, const char *name, const char *text)
-{
-	status_name(writer, name);
-	status_put(writer, writer->format == STATUS_JSON ? "\"" : "");
-	status_put_escaped(writer, text);
-	status_put(writer, writer->format == STATUS_JSON ? "\"" : "");
-	status_value_end(writer);
-}
-
 /* A metric of all loops. */
-static void status_total(struct status_writer *writer, const char *name, const char *metric)
+static void status_total(const struct status_walk *walk, const char *name, const char *metric)
 {
-	status_number(writer, name, metrics_total(writer->reader, metric));
+	status_number(walk->writer, name, metrics_total(walk->reader, metric));
 }
 
 /* -- the page ---------------------------------------------------------------------------------- */
 
-static void status_write_process(struct status_writer *writer)
+static void status_write_process(const struct status_walk *walk)
 {
-	const struct daemon_metrics *metrics = writer->metrics;
+	struct status_writer *writer = walk->writer;
+	const struct daemon_metrics *metrics = walk->metrics;
 	status_group(writer, "process");
 	status_text(writer, "version", WEIR_VERSION);
 	status_signed(
 	        writer, "uptime_seconds", weir_loop_wall_s(metrics->loop) - metrics->started_s);
 	status_number(writer, "workers", *metrics->workers);
-	status_total(writer, "open_connections", "weir_listener_open_connections");
-	status_total(writer, "received_bytes", "weir_loop_received_bytes_total");
-	status_total(writer, "sent_bytes", "weir_loop_sent_bytes_total");
-	status_total(writer, "limits_hit", "weir_loop_limits_hit_total");
-	status_total(writer, "time_limits", "weir_loop_timeouts_total");
-	status_total(writer, "accept_failures", "weir_loop_accept_failures_total");
-	status_total(writer, "tls_handshakes", "weir_loop_handshakes_total");
-	status_total(writer, "tls_handshake_failures", "weir_loop_handshake_failures_total");
-	status_total(writer, "loop_turns", "weir_loop_turn_seconds");
-	status_total(writer, "longest_turn_ms", "weir_loop_longest_turn_seconds");
-	status_total(writer, "arena_bytes", "weir_loop_arena_bytes");
+	status_total(walk, "open_connections", "weir_listener_open_connections");
+	status_total(walk, "received_bytes", "weir_loop_received_bytes_total");
+	status_total(walk, "sent_bytes", "weir_loop_sent_bytes_total");
+	status_total(walk, "limits_hit", "weir_loop_limits_hit_total");
+	status_total(walk, "time_limits", "weir_loop_timeouts_total");
+	status_total(walk, "accept_failures", "weir_loop_accept_failures_total");
+	status_total(walk, "tls_handshakes", "weir_loop_handshakes_total");
+	status_total(walk, "tls_handshake_failures", "weir_loop_handshake_failures_total");
+	status_total(walk, "loop_turns", "weir_loop_turn_seconds");
+	status_total(walk, "longest_turn_ms", "weir_loop_longest_turn_seconds");
+	status_total(walk, "arena_bytes", "weir_loop_arena_bytes");
 	status_group_end(writer);
 }
 
-static void status_write_listeners(struct status_writer *writer)
+static void status_write_listeners(const struct status_walk *walk)
 {
 	static const struct {
 		const char *name;
@@ -214,9 +69,10 @@ static void status_write_listeners(struct status_writer *writer)
 	        {"limits_hit", "weir_listener_limits_total"},
 	        {"time_limits", "weir_listener_timeouts_total"},
 	};
+	struct status_writer *writer = walk->writer;
 	const char *labels[STATUS_LISTENERS_MAX][WEIR_METRIC_SET_LABELS];
 	size_t count = metrics_labels(
-	        writer->reader, "weir_listener_open_connections", labels, STATUS_LISTENERS_MAX);
+	        walk->reader, "weir_listener_open_connections", labels, STATUS_LISTENERS_MAX);
 	status_list(writer, "listeners");
 	for (size_t i = 0; i < count; i++) {
 		const struct metrics_choice choice = {
@@ -226,48 +82,144 @@ static void status_write_listeners(struct status_writer *writer)
 		status_text(writer, "address", labels[i][1]);
 		for (size_t j = 0; j < sizeof values / sizeof *values; j++)
 			status_number(writer, values[j].name,
-			        metrics_sum(writer->reader, values[j].metric, &choice));
+			        metrics_sum(walk->reader, values[j].metric, &choice));
 		status_item_end(writer);
 	}
-	status_list_end(writer);
+	size_t all = metrics_count(walk->reader, "weir_listener_open_connections");
+	status_list_end(writer, "listeners", all > count ? all - count : 0);
 }
 
-/* The requests or commands of each protocol, and their results. */
-static void status_write_protocols(struct status_writer *writer)
+/* The requests or commands of each protocol that the configuration has. */
+static void status_write_protocols(const struct status_walk *walk)
+{
+	static const struct {
+		const char *name;
+		const char *metric;
+	} values[SERVICE_COUNT] = {
+	        [SERVICE_HTTP] = {"http", "weir_http_requests_total"},
+	        [SERVICE_SMTP] = {"smtp", "weir_smtp_commands_total"},
+	        [SERVICE_POP3] = {"pop3", "weir_pop3_commands_total"},
+	        [SERVICE_FTP] = {"ftp", "weir_ftp_commands_total"},
+	        [SERVICE_DNS] = {"dns", "weir_dns_queries_total"},
+	};
+	const struct config *config = *walk->metrics->config;
+	struct status_writer *writer = walk->writer;
+	int64_t up_s = weir_loop_wall_s(walk->metrics->loop) - walk->metrics->started_s;
+	status_list(writer, "protocols");
+	for (unsigned i = 0; config && i < SERVICE_COUNT; i++) {
+		if (!listeners_include(config, i))
+			continue;
+		uint64_t total = metrics_total(&walk->served, values[i].metric);
+		status_item(writer);
+		status_text(writer, "protocol", values[i].name);
+		status_number(writer, "requests", total);
+		status_decimal(
+		        writer, "mean_per_second", (double)total / (double)(up_s > 0 ? up_s : 1));
+		status_item_end(writer);
+	}
+	status_list_end(writer, "protocols", 0);
+}
+
+/*
+ * Returns the upper bound of the bucket that has this part of all durations: 1, 2, 4 … 65,536 ms,
+ * and the double of that for longer ones; 0 if there is none.
+ */
+static uint64_t status_percentile_ms(
+        const uint64_t buckets[WEIR_METRIC_BUCKETS], uint64_t count, unsigned percent)
+{
+	uint64_t wanted = (count * percent + 99) / 100, sum = 0;
+	for (unsigned i = 0; count && i < WEIR_METRIC_BUCKETS; i++) {
+		sum += buckets[i];
+		if (sum >= wanted)
+			return (uint64_t)1 << i;
+	}
+	return 0;
+}
+
+static void status_write_durations(const struct status_walk *walk)
+{
+	static const struct {
+		const char *name;
+		const char *metric;
+	} values[] = {
+	        {"http request", "weir_http_request_duration_seconds"},
+	        {"ftp transfer", "weir_ftp_transfer_duration_seconds"},
+	        {"turn of a loop", "weir_loop_turn_seconds"},
+	};
+	struct status_writer *writer = walk->writer;
+	status_list(writer, "durations");
+	for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+		uint64_t buckets[WEIR_METRIC_BUCKETS], count = 0;
+		metrics_buckets(&walk->served, values[i].metric, buckets);
+		for (unsigned j = 0; j < WEIR_METRIC_BUCKETS; j++)
+			count += buckets[j];
+		if (!count)
+			continue;
+		status_item(writer);
+		status_text(writer, "duration", values[i].name);
+		status_number(writer, "count", count);
+		status_number(writer, "p50_ms", status_percentile_ms(buckets, count, 50));
+		status_number(writer, "p90_ms", status_percentile_ms(buckets, count, 90));
+		status_number(writer, "p99_ms", status_percentile_ms(buckets, count, 99));
+		status_array(writer, "buckets", buckets, WEIR_METRIC_BUCKETS);
+		status_item_end(writer);
+	}
+	status_list_end(writer, "durations", 0);
+}
+
+/* -- each protocol ----------------------------------------------------------------------------- */
+
+static void status_write_http(const struct status_walk *walk)
 {
 	static const char *const results[] = {"gone", "1xx", "2xx", "3xx", "4xx", "5xx"};
+	struct status_writer *writer = walk->writer;
 	status_group(writer, "http");
 	for (unsigned i = 0; i < sizeof results / sizeof *results; i++)
 		status_number(writer, results[i],
-		        metrics_sum(writer->reader, "weir_http_requests_total",
+		        metrics_sum(&walk->served, "weir_http_requests_total",
 		                &(struct metrics_choice){.first = METRICS_ALL, .second = (int)i}));
-	status_total(writer, "malformed", "weir_http_malformed_total");
-	status_group_end(writer);
-	status_group(writer, "mail");
-	status_total(writer, "smtp_commands", "weir_smtp_commands_total");
-	for (unsigned i = 0; i < 3; i++) {
-		static const char *const names[] = {
-		        "smtp_accepted_messages", "smtp_failed_messages", "smtp_refusals"};
-		status_number(writer, names[i],
-		        metrics_sum(writer->reader, "weir_smtp_events_total",
-		                &(struct metrics_choice){.first = (int)i, .second = METRICS_ALL}));
-	}
-	status_total(writer, "pop3_commands", "weir_pop3_commands_total");
-	status_total(writer, "pop3_retrieved_messages", "weir_pop3_retrieved_messages_total");
-	status_group_end(writer);
-	status_group(writer, "ftp");
-	status_total(writer, "commands", "weir_ftp_commands_total");
-	status_total(writer, "sent_bytes", "weir_ftp_sent_bytes_total");
-	status_total(writer, "received_bytes", "weir_ftp_received_bytes_total");
+	status_total(walk, "malformed", "weir_http_malformed_total");
 	status_group_end(writer);
 }
 
-static void status_write_queue(struct status_writer *writer)
+static void status_write_mail(const struct status_walk *walk)
 {
-	struct weir_mail_queue *queue = mail_relay_queue(*writer->metrics->relay);
+	static const char *const events[] = {
+	        "smtp_accepted_messages", "smtp_failed_messages", "smtp_refusals"};
+	/* In the order of enum weir_relay_outcome. */
+	static const char *const relayed[] = {"relay_sent", "relay_deferred", "relay_failed"};
+	struct status_writer *writer = walk->writer;
+	status_group(writer, "mail");
+	status_total(walk, "smtp_commands", "weir_smtp_commands_total");
+	for (unsigned i = 0; i < sizeof events / sizeof *events; i++)
+		status_number(writer, events[i],
+		        metrics_sum(walk->reader, "weir_smtp_events_total",
+		                &(struct metrics_choice){.first = (int)i, .second = METRICS_ALL}));
+	for (unsigned i = 0; i < sizeof relayed / sizeof *relayed; i++)
+		status_number(writer, relayed[i],
+		        metrics_sum(walk->reader, "weir_relay_outcomes_total",
+		                &(struct metrics_choice){.first = (int)i, .second = METRICS_ALL}));
+	status_total(walk, "pop3_commands", "weir_pop3_commands_total");
+	status_total(walk, "pop3_retrieved_messages", "weir_pop3_retrieved_messages_total");
+	status_group_end(writer);
+}
+
+static void status_write_ftp(const struct status_walk *walk)
+{
+	status_group(walk->writer, "ftp");
+	status_total(walk, "commands", "weir_ftp_commands_total");
+	status_total(walk, "sent_bytes", "weir_ftp_sent_bytes_total");
+	status_total(walk, "received_bytes", "weir_ftp_received_bytes_total");
+	status_group_end(walk->writer);
+}
+
+static void status_write_queue(const struct status_walk *walk)
+{
+	struct status_writer *writer = walk->writer;
+	struct weir_mail_queue *queue = mail_relay_queue(*walk->metrics->relay);
 	if (!queue)
 		return;
-	int64_t now_s = weir_loop_wall_s(writer->metrics->loop);
+	int64_t now_s = weir_loop_wall_s(walk->metrics->loop);
 	int64_t oldest_s = weir_mail_queue_oldest_s(queue);
 	status_group(writer, "mail_queue");
 	status_number(writer, "messages", weir_mail_queue_count(queue));
@@ -275,9 +227,10 @@ static void status_write_queue(struct status_writer *writer)
 	status_group_end(writer);
 }
 
-static void status_write_zones(struct status_writer *writer)
+static void status_write_zones(const struct status_walk *walk)
 {
-	struct weir_dns_zones *zones = dns_shared_zones(*writer->metrics->dns);
+	struct status_writer *writer = walk->writer;
+	struct weir_dns_zones *zones = dns_shared_zones(*walk->metrics->dns);
 	size_t count = weir_dns_zones_count(zones), unavailable = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct weir_dns_zone_info info;
@@ -289,27 +242,29 @@ static void status_write_zones(struct status_writer *writer)
 	status_number(writer, "unavailable_zones", unavailable);
 }
 
-static void status_write_dns(struct status_writer *writer)
+static void status_write_dns(const struct status_walk *walk)
 {
+	struct status_writer *writer = walk->writer;
 	struct weir_dns_cache_counters cache;
 	status_group(writer, "dns");
-	status_total(writer, "queries", "weir_dns_queries_total");
-	if (*writer->metrics->dns)
-		status_write_zones(writer);
-	status_total(writer, "cache_hits", "weir_resolver_hits_total");
-	status_total(writer, "cache_misses", "weir_resolver_misses_total");
-	if (*writer->metrics->dns && dns_shared_cache_counters(*writer->metrics->dns, &cache)) {
+	status_total(walk, "queries", "weir_dns_queries_total");
+	if (*walk->metrics->dns)
+		status_write_zones(walk);
+	status_total(walk, "cache_hits", "weir_resolver_hits_total");
+	status_total(walk, "cache_misses", "weir_resolver_misses_total");
+	if (*walk->metrics->dns && dns_shared_cache_counters(*walk->metrics->dns, &cache)) {
 		status_number(writer, "cache_entries", cache.entries);
 		status_number(writer, "cache_bytes", cache.bytes);
 	}
-	status_total(writer, "upstreams_backing_off", "weir_upstream_backing_off");
+	status_total(walk, "upstreams_backing_off", "weir_upstream_backing_off");
 	status_group_end(writer);
 }
 
-static void status_write_guard(struct status_writer *writer)
+static void status_write_guard(const struct status_walk *walk)
 {
+	struct status_writer *writer = walk->writer;
 	struct weir_guard_counters counters;
-	weir_guard_counters(writer->metrics->guard, &counters);
+	weir_guard_counters(walk->metrics->guard, &counters);
 	status_group(writer, "guard");
 	status_number(writer, "right_passwords", counters.passed);
 	status_number(writer, "wrong_passwords", counters.failed);
@@ -317,24 +272,28 @@ static void status_write_guard(struct status_writer *writer)
 	status_group_end(writer);
 }
 
-static void status_write_certificates(struct status_writer *writer)
+static void status_write_certificates(const struct status_walk *walk)
 {
-	const struct config *config = *writer->metrics->config;
+	struct status_writer *writer = walk->writer;
+	const struct config *config = *walk->metrics->config;
 	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
+	size_t all = tls ? config->tls.certificates.count : 0;
+	size_t shown = all < STATUS_CERTIFICATES_MAX ? all : STATUS_CERTIFICATES_MAX;
 	status_list(writer, "certificates");
-	for (size_t i = 0; tls && i < config->tls.certificates.count; i++) {
+	for (size_t i = 0; i < shown; i++) {
 		int64_t left_s = weir_tls_certificate_expires_s(tls, i) -
-		                 weir_loop_wall_s(writer->metrics->loop);
+		                 weir_loop_wall_s(walk->metrics->loop);
 		status_item(writer);
 		status_text(writer, "file", config->tls.certificates.items[i].chain);
 		status_signed(writer, "days_left", left_s / 86400);
 		status_item_end(writer);
 	}
-	status_list_end(writer);
+	status_list_end(writer, "certificates", all - shown);
 }
 
-static void status_write_lanes(struct status_writer *writer)
+static void status_write_lanes(const struct status_walk *walk)
 {
+	struct status_writer *writer = walk->writer;
 	status_list(writer, "work_pool");
 	for (unsigned i = 0; i < WEIR_LANES; i++) {
 		struct weir_lane_info info;
@@ -350,22 +309,57 @@ static void status_write_lanes(struct status_writer *writer)
 		status_number(writer, "refused", info.refused);
 		status_item_end(writer);
 	}
-	status_list_end(writer);
+	status_list_end(writer, "work_pool", 0);
+}
+
+/* Programs find all groups, and people those of protocols that are configured. */
+static bool status_shows(const struct status_walk *walk, enum service service)
+{
+	const struct config *config = *walk->metrics->config;
+	return walk->writer->format != STATUS_HTML ||
+	       (config && listeners_include(config, service));
+}
+
+static struct status_walk status_walk_of(struct status_writer *writer,
+        const struct daemon_metrics *metrics, const struct metrics_reader *reader)
+{
+	return (struct status_walk){metrics, reader, writer, {reader->loops, reader->count - 1}};
+}
+
+void status_write_summary(struct status_writer *writer, const struct daemon_metrics *metrics,
+        const struct metrics_reader *reader)
+{
+	const struct status_walk walk = status_walk_of(writer, metrics, reader);
+	status_write_process(&walk);
+	status_write_protocols(&walk);
+	status_write_durations(&walk);
+}
+
+void status_write_details(struct status_writer *writer, const struct daemon_metrics *metrics,
+        const struct metrics_reader *reader)
+{
+	const struct status_walk walk = status_walk_of(writer, metrics, reader);
+	status_write_listeners(&walk);
+	if (status_shows(&walk, SERVICE_HTTP))
+		status_write_http(&walk);
+	if (status_shows(&walk, SERVICE_SMTP) || status_shows(&walk, SERVICE_POP3))
+		status_write_mail(&walk);
+	if (status_shows(&walk, SERVICE_FTP))
+		status_write_ftp(&walk);
+	status_write_queue(&walk);
+	if (status_shows(&walk, SERVICE_DNS))
+		status_write_dns(&walk);
+	status_write_guard(&walk);
+	status_write_certificates(&walk);
+	status_write_lanes(&walk);
 }
 
 int status_write(const struct daemon_metrics *metrics, const struct metrics_reader *reader,
         enum status_format format, struct weir_buffer *to)
 {
-	struct status_writer writer = {
-	        .metrics = metrics, .reader = reader, .to = to, .format = format};
-	status_write_process(&writer);
-	status_write_listeners(&writer);
-	status_write_protocols(&writer);
-	status_write_queue(&writer);
-	status_write_dns(&writer);
-	status_write_guard(&writer);
-	status_write_certificates(&writer);
-	status_write_lanes(&writer);
-	status_put(&writer, format == STATUS_JSON ? "}\n" : "");
-	return writer.error;
+	struct status_writer writer;
+	status_begin(&writer, format, to);
+	status_write_summary(&writer, metrics, reader);
+	status_write_details(&writer, metrics, reader);
+	return status_end(&writer);
 }

@@ -1,4 +1,7 @@
-/* Sums are made by walking over the sets: nothing is remembered between two calls. */
+/*
+ * Sums are made by walking over the sets: nothing is remembered between two calls. Neighbours in
+ * the list of a loop often have one table, which is searched for the metric once then.
+ */
 #include <string.h>
 
 #include "metrics_read.h"
@@ -10,6 +13,23 @@ static const struct weir_metric *metrics_read_find(
 		if (strcmp(metric->name, name) == 0)
 			return metric;
 	return NULL;
+}
+
+/* The search of a metric in tables, and its last result. */
+struct metrics_search {
+	const char *name;
+	const struct weir_metric_table *table;
+	const struct weir_metric *metric; /* of that table; or NULL */
+};
+
+static const struct weir_metric *metrics_search_in(
+        struct metrics_search *search, const struct weir_metric_table *table)
+{
+	if (table != search->table) {
+		search->table = table;
+		search->metric = metrics_read_find(table, search->name);
+	}
+	return search->metric;
 }
 
 static bool metrics_read_chosen(
@@ -43,11 +63,12 @@ static uint64_t metrics_read_cells(const struct weir_metric_set *set,
 uint64_t metrics_sum(
         const struct metrics_reader *reader, const char *name, const struct metrics_choice *choice)
 {
+	struct metrics_search search = {.name = name};
 	uint64_t sum = 0;
 	for (size_t i = 0; i < reader->count; i++)
 		for (const struct weir_metric_set *set = weir_metrics_first(reader->loops[i]); set;
 		        set = set->next) {
-			const struct weir_metric *metric = metrics_read_find(set->table, name);
+			const struct weir_metric *metric = metrics_search_in(&search, set->table);
 			if (!metric || !metrics_read_chosen(set, choice))
 				continue;
 			uint64_t value = metrics_read_cells(set, metric, choice);
@@ -77,12 +98,13 @@ static bool metrics_read_same(
 size_t metrics_labels(const struct metrics_reader *reader, const char *name,
         const char *(*ret)[WEIR_METRIC_SET_LABELS], size_t most)
 {
+	struct metrics_search search = {.name = name};
 	size_t count = 0;
 	for (size_t i = 0; i < reader->count; i++)
 		for (const struct weir_metric_set *set = weir_metrics_first(reader->loops[i]); set;
 		        set = set->next) {
 			size_t at = 0;
-			if (!metrics_read_find(set->table, name))
+			if (!metrics_search_in(&search, set->table))
 				continue;
 			while (at < count && !metrics_read_same(ret[at], set->values))
 				at++;
@@ -91,4 +113,32 @@ size_t metrics_labels(const struct metrics_reader *reader, const char *name,
 			memcpy(ret[count++], set->values, sizeof set->values);
 		}
 	return count;
+}
+
+void metrics_buckets(
+        const struct metrics_reader *reader, const char *name, uint64_t ret[WEIR_METRIC_BUCKETS])
+{
+	struct metrics_search search = {.name = name};
+	memset(ret, 0, WEIR_METRIC_BUCKETS * sizeof *ret);
+	for (size_t i = 0; i < reader->count; i++)
+		for (const struct weir_metric_set *set = weir_metrics_first(reader->loops[i]); set;
+		        set = set->next) {
+			const struct weir_metric *metric = metrics_search_in(&search, set->table);
+			for (unsigned j = 0; metric && j < WEIR_METRIC_BUCKETS; j++)
+				ret[j] += weir_metric_read(&set->cells[metric->cell + j]);
+		}
+}
+
+size_t metrics_count(const struct metrics_reader *reader, const char *name)
+{
+	struct metrics_search search = {.name = name};
+	size_t most = 0;
+	for (size_t i = 0; i < reader->count; i++) {
+		size_t count = 0;
+		for (const struct weir_metric_set *set = weir_metrics_first(reader->loops[i]); set;
+		        set = set->next)
+			count += metrics_search_in(&search, set->table) != NULL;
+		most = count > most ? count : most;
+	}
+	return most;
 }

@@ -25,6 +25,10 @@ struct metrics_choice {
 uint64_t metrics_sum(
         const struct metrics_reader *reader, const char *name, const struct metrics_choice *choice);
 
+/* Stores the number of durations in each bucket of a histogram, of all its series together. */
+void metrics_buckets(
+        const struct metrics_reader *reader, const char *name, uint64_t ret[WEIR_METRIC_BUCKETS]);
+
 /* Returns metrics_sum of all series of the metric. */
 uint64_t metrics_total(const struct metrics_reader *reader, const char *name);
 
@@ -34,5 +38,8 @@ uint64_t metrics_total(const struct metrics_reader *reader, const char *name);
  */
 size_t metrics_labels(const struct metrics_reader *reader, const char *name,
         const char *(*ret)[WEIR_METRIC_SET_LABELS], size_t most);
+
+/* Returns the number of sets with this metric, of the loop that has most. */
+size_t metrics_count(const struct metrics_reader *reader, const char *name);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <weir/error.h>
 
+#include "recent_lines.h"
 #include "say.h"
 
 enum {
@@ -106,6 +107,7 @@ static void say_print(enum weir_log_level level, const char *format, va_list arg
 	size_t used = 0;
 	if (vsnprintf(text, sizeof text, format, arguments) < 0)
 		return;
+	recent_lines_add(text, strlen(text));
 	/* The journal cuts the level off (sd-daemon(3)). */
 	if (say_journal)
 		used = (size_t)snprintf(line, sizeof line, "<%d>", (int)level);

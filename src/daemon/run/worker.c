@@ -210,6 +210,15 @@ struct weir_loop *worker_loop(const struct worker *worker)
 	return worker->loop;
 }
 
+size_t worker_loops(struct worker *const *workers, unsigned count, struct weir_loop *main_loop,
+        struct weir_loop **ret)
+{
+	for (unsigned i = 0; i < count; i++)
+		ret[i] = workers[i]->loop;
+	ret[count] = main_loop;
+	return count + 1;
+}
+
 int worker_start(struct worker *worker)
 {
 	worker->started = true;

@@ -101,6 +101,10 @@ void worker_each_channel(struct worker *worker,
 /* Its loop, which lives until worker_destroy: for reading its metrics. */
 struct weir_loop *worker_loop(const struct worker *worker);
 
+/* Stores the loops of `count` workers, and the main one behind them. Returns their number. */
+size_t worker_loops(struct worker *const *workers, unsigned count, struct weir_loop *main_loop,
+        struct weir_loop **ret);
+
 /* Starts the thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 

@@ -32,7 +32,7 @@ struct weir_http_events {
 	bool ended : 1;   /* nothing further will be sent */
 };
 
-static size_t http_events_queued(const struct weir_http_events *events)
+size_t weir_http_events_queued(const struct weir_http_events *events)
 {
 	return events->lent.size + events->waiting.size;
 }
@@ -93,7 +93,7 @@ static void http_events_close_producer(struct weir_producer *producer, enum weir
 static void http_events_keep_alive(struct weir_timer *timer)
 {
 	struct weir_http_events *events = WEIR_CONTAINER(timer, struct weir_http_events, timer);
-	if (http_events_queued(events) == 0 &&
+	if (weir_http_events_queued(events) == 0 &&
 	        weir_buffer_append(&events->waiting, ":\n\n", 3, WEIR_HTTP_EVENTS_QUEUE_MAX) == 0)
 		weir_wake(&events->producer);
 	weir_timer_start(events->loop, timer, events->keepalive_ms, http_events_keep_alive);

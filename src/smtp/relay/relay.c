@@ -178,6 +178,31 @@ static void smtp_relay_on_changed(void *context)
 	smtp_relay_claim_due(context);
 }
 
+/* -- metrics ----------------------------------------------------------------------------------- */
+
+static const char *const relay_outcome_names[RELAY_OUTCOMES] = {
+        [WEIR_RELAY_SENT] = "sent",
+        [WEIR_RELAY_DEFERRED] = "deferred",
+        [WEIR_RELAY_FAILED] = "failed",
+        [WEIR_RELAY_REPORTED] = "reported",
+        [WEIR_RELAY_UNREPORTED] = "unreported",
+};
+
+static const struct weir_metric_label relay_outcome = {
+        "outcome", relay_outcome_names, RELAY_OUTCOMES};
+
+static const struct weir_metric relay_rows[] = {
+        {.name = "weir_relay_outcomes_total",
+                .help = "Attempts for a recipient by their outcome, and reports to senders",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct relay_cells, outcomes),
+                .labels = {&relay_outcome}},
+        {0},
+};
+
+static const struct weir_metric_table relay_table = {
+        .metrics = relay_rows, .size = sizeof(struct relay_cells)};
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue,
@@ -191,7 +216,8 @@ int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue
 	relay->finish.run = smtp_relay_run_finish;
 	weir_list_init(&relay->sessions);
 	weir_list_init(&relay->waiting);
-	int error = smtp_relay_make_settings(options, &relay->settings);
+	relay->cells = weir_metrics_set(loop, &relay_table, (const char *[]){"", ""});
+	int error = relay->cells ? smtp_relay_make_settings(options, &relay->settings) : -ENOMEM;
 	if (error == 0)
 		error = weir_mail_queue_listen(queue, loop, smtp_relay_on_changed, relay);
 	if (error < 0) {

@@ -32,6 +32,7 @@ static void smtp_relay_job_log(const struct relay_job *job, struct weir_span add
         enum weir_relay_outcome outcome, const char *text)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
+	weir_metric_add(&job->relay->cells->outcomes[outcome], 1);
 	if (options->log)
 		options->log(options->context, job->queued, address, outcome, text);
 }

@@ -13,6 +13,7 @@
 #include <weir/list.h>
 #include <weir/loop.h>
 #include <weir/mail_queue.h>
+#include <weir/metrics.h>
 #include <weir/smtp_relay.h>
 
 #include "refcount.h"
@@ -61,8 +62,18 @@ struct relay_settings {
 	char text[];
 };
 
+enum {
+	RELAY_OUTCOMES = WEIR_RELAY_UNREPORTED + 1,
+};
+
+/* The cells of all relays of a loop. */
+struct relay_cells {
+	uint64_t outcomes[RELAY_OUTCOMES]; /* by enum weir_relay_outcome */
+};
+
 struct weir_smtp_relay {
 	struct weir_loop *loop;
+	struct relay_cells *cells;
 	struct weir_mail_queue *queue;
 	struct relay_settings *settings;
 	struct weir_timer timer; /* runs until the next message is due */

@@ -130,6 +130,7 @@ void weir_maildir_counters(struct weir_mail_store *store, struct weir_mail_store
 	        .file_syncs = counters->file_syncs,
 	        .directory_syncs = counters->directory_syncs,
 	        .counts = counters->counts,
+	        .over_quota = counters->over_quota,
 	};
 }
 

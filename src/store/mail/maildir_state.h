@@ -33,7 +33,7 @@ enum {
 };
 
 struct maildir_counters {
-	atomic_uint_fast64_t messages, files, file_syncs, directory_syncs, counts;
+	atomic_uint_fast64_t messages, files, file_syncs, directory_syncs, counts, over_quota;
 };
 
 struct maildir {

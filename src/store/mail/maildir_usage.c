@@ -245,8 +245,10 @@ int mailbox_reserve(struct maildir *maildir, struct mailbox *mailbox, uint64_t o
 			return error;
 		good = maildir_usage_has_room(maildir, mailbox, octets);
 	}
-	if (!good)
+	if (!good) {
+		maildir->counters.over_quota++;
 		return -EDQUOT;
+	}
 	mailbox->octets += octets;
 	mailbox->messages++;
 	return 0;
@@ -258,6 +260,29 @@ void mailbox_release(struct mailbox *mailbox, uint64_t octets)
 		return;
 	mailbox->octets -= min_of(octets, mailbox->octets);
 	mailbox->messages -= mailbox->messages > 0;
+}
+
+/* The lock is held during writes to the disk: this must not wait for it. */
+static void maildir_usage_show(struct mailbox *mailbox, weir_maildir_usage_fn *show, void *context)
+{
+	if (pthread_mutex_trylock(&mailbox->lock) != 0)
+		return;
+	const struct weir_mailbox_usage usage = {mailbox->user, mailbox->octets, mailbox->messages};
+	bool counted = mailbox->counted;
+	pthread_mutex_unlock(&mailbox->lock);
+	if (counted)
+		show(context, &usage);
+}
+
+void weir_maildir_each_usage(
+        struct weir_mail_store *store, weir_maildir_usage_fn *show, void *context)
+{
+	struct maildir *maildir = WEIR_CONTAINER(store, struct maildir, base);
+	pthread_mutex_lock(&maildir->lock);
+	for (unsigned i = 0; i < MAILBOX_BUCKETS; i++)
+		for (struct mailbox *at = maildir->buckets[i]; at; at = at->next)
+			maildir_usage_show(at, show, context);
+	pthread_mutex_unlock(&maildir->lock);
 }
 
 void mailbox_note_use(struct mailbox *mailbox, bool worked)
