@@ -19,7 +19,7 @@ void memory_prefer_huge_pages(void *data, size_t size)
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	if (!data || size < HUGE_PAGES_MIN)
 		return;
-	/* The last page may hold what is not ours. A kernel without huge pages refuses the advice. */
+	/* The last page may hold what is not ours. A kernel without huge pages refuses. */
 	uintptr_t first = ((uintptr_t)data + page - 1) & ~(page - 1);
 	uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
 	madvise((void *)first, end - first, MADV_HUGEPAGE);

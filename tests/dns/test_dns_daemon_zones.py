@@ -49,7 +49,8 @@ def test_a_transfer_with_a_key(served, tmp_path):
     assert re.search(
         r' dns transferred peer=127.0.0.1 zone="example.org." serial=1 bytes=\d+', server.log()
     )
-    assert ' dns transfer-refused peer=127.0.0.1 zone="example.org."' in server.log()
+    refused = ' dns transfer-refused peer=127.0.0.1 zone="example.org."'
+    wait_for(lambda: refused in server.log(), what="the log of the refusal")
 
 
 def test_networks_and_keys(served, tmp_path):
@@ -150,7 +151,8 @@ zone:
     finally:
         nsd.terminate()
         nsd.wait(20)
-    assert 'notified peer=127.0.0.1 zone="example.org." serial=3' in server.log()
+    notified = 'notified peer=127.0.0.1 zone="example.org." serial=3'
+    wait_for(lambda: notified in server.log(), what="the log of the notification")
 
 
 # -- reloads --

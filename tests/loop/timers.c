@@ -119,7 +119,8 @@ static void a_callback_may_restart_itself(void **state)
 	start(&often, 0);
 	start(&slow, 0);
 	pass(100 * WEIR_TIMER_TICK_MS, WEIR_TIMER_TICK_MS);
-	assert_in_range(often.count, 90, 200);
+	/* At most a tick late: at each tick, or at each second one if due at the end of a tick. */
+	assert_in_range(often.count, 50, 200);
 	assert_int_equal(slow.count, 1);
 	pass(520 * WEIR_TIMER_TICK_MS, WEIR_TIMER_TICK_MS);
 	assert_int_equal(slow.count, 2);

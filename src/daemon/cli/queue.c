@@ -217,13 +217,15 @@ static int queue_command_ask(const struct queue_request *request, const char *id
  */
 static int queue_command_become(uid_t uid, gid_t gid)
 {
+	if (uid == 0) /* as which it runs; a container may forbid it to set its groups */
+		return 0;
 	const struct passwd *entry = getpwuid(uid);
 	errno = 0;
 	if (entry ? initgroups(entry->pw_name, gid) : setgroups(0, NULL))
 		return errno ? -errno : -EPERM;
 	if (setgid(gid) < 0 || setuid(uid) < 0)
 		return -errno;
-	return uid != 0 && setuid(0) == 0 ? -EPERM : 0;
+	return setuid(0) == 0 ? -EPERM : 0;
 }
 
 /*

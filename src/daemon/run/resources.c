@@ -214,6 +214,9 @@ int resources_drop(const char *user)
 	int error = resources_find_user(user, &uid, &gid);
 	if (error < 0)
 		return error;
+	/* Root that stays root keeps its groups: a container may forbid to set them. */
+	if (uid == geteuid() && uid == 0)
+		return 0;
 	errno = 0;
 	if (initgroups(user, gid) < 0)
 		return resources_refused(user, "initgroups");
