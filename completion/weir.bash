@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top upgrade --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top upgrade fetch --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -168,6 +168,34 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	fetch:--output | fetch:-o)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	fetch:--field | fetch:-H)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
+	fetch:--data | fetch:-d)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
+	fetch:--method | fetch:-X)
+		mapfile -t COMPREPLY < <(compgen -W 'GET HEAD POST PUT PATCH DELETE' -- "$word")
+		return
+		;;
+	fetch:--unix-socket)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	fetch:--ca)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	fetch:--timeout)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --privilege-separation --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
@@ -188,6 +216,8 @@ _weir() {
 	top:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	upgrade:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	upgrade:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
+	fetch:-*) mapfile -t COMPREPLY < <(compgen -W '--output --include --head --follow --field --data --method --unix-socket --ca --timeout --insecure --help' -- "$word") ;;
+	fetch:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	esac
 }
 

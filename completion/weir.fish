@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue console status top upgrade
+set -l verbs serve check config passwd queue console status top upgrade fetch
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -12,6 +12,7 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a upgrade -d 'have the running daemon take the installed program and configuration'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a fetch -d 'get a URL by HTTP'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 
 complete -c weir -n '__fish_seen_subcommand_from serve' -a '(__fish_complete_directories)'
@@ -90,3 +91,17 @@ complete -c weir -n '__fish_seen_subcommand_from upgrade' -a ''
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from fetch' -a ''
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l output -s o -r -F -d 'Write the body to this file, which appears when it is complete, and only for a status below 400. Default: the standard output'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l include -s i -d 'Print the head of the reply before its body'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l head -s I -d 'Ask for the head alone, by the method HEAD, and print it'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l follow -s L -d 'Follow redirects, up to 10'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l field -s H -x -d 'Send this field with the request, as Accept: text/html; may be repeated'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l data -s d -x -d 'Send a body, by POST unless --method is given: a text; @FILE for the content of a file; or @- for the standard input. Its type is not sent unless --field has a Content-Type'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l method -s X -x -a 'GET HEAD POST PUT PATCH DELETE' -d 'The method of the request'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l unix-socket -r -F -d 'Connect to this Unix socket instead of the host of the URL'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l ca -r -F -d 'A file of certificates of authorities to trust for https, in PEM. Default: those of the system'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l timeout -x -d 'How long the server may take without a byte, at each step. Default: 10s for the connection, 60s for the rest'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l insecure -s k -d 'Accept any certificate, also that of an impostor'
+complete -c weir -n '__fish_seen_subcommand_from fetch' -l help -s h -d 'Print this text'

@@ -323,6 +323,13 @@ WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
  */
 WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
 
+/*
+ * If the peer has closed and takes no more bytes, the replies in the queue are abandoned. The
+ * channel ends then; with true it reads on, up to the end of the input. This is for clients: a
+ * server may reply and close while a request is being sent. No effect over TLS. False at first.
+ */
+WEIR_API void weir_channel_read_after_failure(struct weir_channel *channel, bool reads);
+
 /* -- from other threads ------------------------------------------------------------------------ */
 
 /*

@@ -252,6 +252,9 @@ struct weir_http_site {
 	struct weir_http_handler *handlers;
 	struct weir_http_site *next;
 	struct http_cells *cells; /* the library's own: what is counted; NULL at first */
+	/* Whether the lines of its requests go to `log` instead of the server's log. */
+	bool own_log;
+	struct weir_log *log; /* outlives the servers of the site; NULL: no lines */
 };
 
 /*

@@ -143,6 +143,21 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges whose memory a loop retains for reuse */
 
+/* -- HTTP client -- */
+#define WEIR_HTTP_CLIENT_CONNECTIONS_MAX 256     /* connections of a client in all (set) */
+#define WEIR_HTTP_CLIENT_ORIGIN_MAX 16           /* connections to one origin (set) */
+#define WEIR_HTTP_CLIENT_WAITING_MAX 1024        /* calls that wait for a connection (set) */
+#define WEIR_HTTP_CLIENT_ADDRESSES_MAX 8         /* addresses of a host that are tried */
+#define WEIR_HTTP_CLIENT_REQUEST_MAX (64 * 1024) /* bytes of a request's head */
+#define WEIR_HTTP_CLIENT_URL_MAX (8 * 1024)      /* bytes of a URL */
+#define WEIR_HTTP_CLIENT_INTERIM_MAX 16          /* interim replies before the final one */
+#define WEIR_HTTP_CLIENT_DISCARD_MAX (64 * 1024) /* bytes of a redirect's body that are read */
+#define WEIR_HTTP_CLIENT_IDLE_MS (4 * 1000)      /* a kept connection is closed after (set) */
+#define WEIR_HTTP_CLIENT_CONNECT_MS (10 * 1000)  /* time to connect to an address (set) */
+#define WEIR_HTTP_CLIENT_HEAD_MS (60 * 1000)     /* without a byte taken or a head sent (set) */
+#define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
+#define WEIR_HTTP_CLIENT_CONTINUE_MS 1000        /* a body is sent without 100 after (set) */
+
 /* -- FTP -- */
 #define WEIR_FTP_LINE_MAX 4096        /* bytes of a command, its CRLF not counted: 500 */
 #define WEIR_FTP_IDLE_MS (300 * 1000) /* no command and no transfer: 421 (set) */

@@ -4,6 +4,29 @@
 #include <weir/error.h>
 #include <weir/version.h>
 
+static const char *error_text_of_http(int error)
+{
+	static const char *const texts[] = {
+	        "malformed status line",
+	        "a line of the head does not end in CRLF, or contains NUL",
+	        "a field is continued on a second line",
+	        "malformed field",
+	        "the head is too large",
+	        "malformed or misplaced Content-Length",
+	        "more than one Content-Length",
+	        "both Content-Length and Transfer-Encoding",
+	        "unknown or misplaced Transfer-Encoding",
+	        "malformed chunk",
+	        "malformed trailer field",
+	        "unexpected interim reply",
+	        "the connection ended before the reply did",
+	        "bytes that belong to no reply",
+	        "the body is larger than allowed",
+	};
+	size_t index = (size_t)(WEIR_E_HTTP_STATUS - error);
+	return index < sizeof texts / sizeof *texts ? texts[index] : NULL;
+}
+
 const char *weir_error_text(int error)
 {
 	switch (error) {
@@ -18,7 +41,9 @@ const char *weir_error_text(int error)
 	case WEIR_E_TLS:
 		return "TLS failed";
 	}
-	const char *text = strerrordesc_np(-error);
+	const char *text = error_text_of_http(error);
+	if (!text)
+		text = strerrordesc_np(-error);
 	return text ? text : "unknown error";
 }
 

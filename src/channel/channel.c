@@ -443,6 +443,11 @@ void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
 	channel->reset_on_failure = reset;
 }
 
+void weir_channel_read_after_failure(struct weir_channel *channel, bool reads)
+{
+	channel->read_after_failure = reads;
+}
+
 void *weir_channel_session(const struct weir_channel *channel)
 {
 	return channel->session;

@@ -191,6 +191,7 @@ struct weir_channel {
 	bool blocked : 1;                   /* the transport takes nothing now */
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
+	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
 	bool counted : 1;                   /* among the peers of the listener */
 	bool over_rate : 1;                 /* connections of this peer came too fast */
 	bool unread : 1;                    /* input was left when the channel began to close */

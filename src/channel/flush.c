@@ -99,6 +99,21 @@ static void channel_flush_choose_unsent(struct weir_channel *channel, const stru
 	        sizeof bytes[unsent]);
 }
 
+/* Where the protocol wants that, input from before the peer closed is read first. */
+static void channel_flush_fail(struct weir_channel *channel, int error)
+{
+	bool closed = error == -EPIPE || error == -ECONNRESET;
+	if (!closed || !channel->read_after_failure || channel->transport != weir_tcp() ||
+	        channel->input_end != INPUT_OPEN) {
+		channel_kill(channel, error, channel->reset_on_failure);
+		return;
+	}
+	free(channel->remainder);
+	channel->remainder = NULL;
+	channel->blocked = false;
+	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
+}
+
 static void channel_flush_note_sent(struct weir_channel *channel, size_t size)
 {
 	if (size == 0)
@@ -161,7 +176,7 @@ static bool channel_flush_send_remainder(struct weir_channel *channel)
 	ssize_t put = channel_flush_send_pieces(
 	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
 	if (put < 0) {
-		channel_kill(channel, (int)put, channel->reset_on_failure);
+		channel_flush_fail(channel, (int)put);
 		return false;
 	}
 	channel_flush_note_sent(channel, (size_t)put);
@@ -218,7 +233,7 @@ static void channel_flush_send_output(struct weir_channel *channel, struct weir_
 	channel_flush_choose_unsent(channel, out);
 	ssize_t put = channel_flush_send_pieces(channel, out->pieces, out->count);
 	if (put < 0) {
-		channel_kill(channel, (int)put, channel->reset_on_failure);
+		channel_flush_fail(channel, (int)put);
 		return;
 	}
 	channel_flush_note_sent(channel, (size_t)put);

@@ -58,7 +58,7 @@ def test_generated_documents_are_up_to_date():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("verb", ["serve", "check", "config", "passwd", "queue", "console"])
+@pytest.mark.parametrize("verb", ["serve", "check", "config", "passwd", "queue", "console", "fetch"])
 def test_every_option_of_a_verb_is_documented(run, verb):
     options = set(re.findall(r"^  (?:-[a-z], )?(--[a-z0-9-]+)", run(verb, "--help").stdout, re.M))
     assert "--help" in options

@@ -580,3 +580,22 @@ def test_what_is_installed(installed):
             assert (prefix / "share" / "man" / page).exists()
     result = subprocess.run([prefix / "bin" / "weir", "--version"], capture_output=True)
     assert result.stdout.startswith(b"weir ")
+
+
+def test_fetch(example, compiled, library_path, site):
+    (site / "large").write_bytes(b"x" * 5_000_000)
+    port = example("static_http", site)
+    url = f"http://127.0.0.1:{port}"
+    result = subprocess.run(
+        [compiled("fetch"), f"{url}/", f"{url}/none", f"{url}/large", "http://a b/", "http://x.invalid/"],
+        env=environment() | {"LD_LIBRARY_PATH": str(library_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = sorted(result.stdout.splitlines())
+    assert lines[0] == f"{url}/: 200, 5 bytes, 05e918d2"
+    assert lines[1].startswith(f"{url}/large: 200, 5000000 bytes, ")
+    assert lines[2].startswith(f"{url}/none: 404, ")
+    assert lines[3:] == ["http://a b/: not a URL of http", "http://x.invalid/: no such name"]
+    assert result.returncode == 1

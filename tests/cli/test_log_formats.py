@@ -57,6 +57,36 @@ def test_logfmt_cannot_be_forged(configured, tmp_path, site):
     assert dict(fields)["status"] == "200"
 
 
+@pytest.mark.parametrize("form, escaped", [("logfmt", 4), ("json", 6)])
+def test_huge_values_leave_a_whole_line(configured, tmp_path, site, form, escaped):
+    """They are cut off when they are too long, escaped; the fields of the server behind them are there."""
+    server = configured(
+        f"workers: 1\nsites: [{{root: site}}]\nlog-format: {form}\naccess-log: log\n"
+    )
+    # A line has room for 64 KiB of text: it ends at each byte of a field, its key and the next field.
+    referers = [b'"' * 30_000, b"\xff" * 30_000]
+    referers += [b'"' * (65_536 // escaped - 100) + b"a" * size for size in range(0, 500, 3)]
+    with connect(server) as client:
+        for referer in referers:
+            fields = b"Referer: %s\r\nUser-Agent: \\\xffa\r\n" % referer
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
+            reply = b""
+            while not reply.endswith(b"hello"):
+                reply += client.recv(4096)
+    agents = 0
+    for line in lines_of(tmp_path / "log", len(referers)):
+        if form == "json":
+            values = json.loads(line)
+        else:
+            found = re.findall(r'(?:^| )([a-z]+)=("(?:[^"\\]|\\x[0-9A-F]{2})*"|\d+)', line)
+            assert "".join(f" {key}={value}" for key, value in found)[1:] == line
+            values = dict(found)
+        assert str(values["status"]) == "200" and str(values["bytes"]) == "5"
+        agents += "agent" in values
+    # Some of the lines had no room for it, some had.
+    assert 0 < agents < len(referers)
+
+
 def test_events_have_the_form_too(weir, tmp_path):
     (tmp_path / "users").write_text(f"alice:{HASH}\n")
     (tmp_path / "weir.yaml").write_text(
@@ -123,7 +153,7 @@ def test_the_form_changes_with_a_reload(configured, tmp_path, site):
     text = (tmp_path / "weir.yaml").read_text()
     (tmp_path / "weir.yaml").write_text(text + "log-format: json\n")
     server.send_signal(1)
-    server.wait_stderr("weir: reloaded")
+    server.wait_stderr("reloaded")
     server.get("/")
     first, second = lines_of(tmp_path / "log", 2)
     assert not first.startswith("{") and json.loads(second)["status"] == 200

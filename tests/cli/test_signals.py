@@ -170,13 +170,13 @@ def test_lines_on_stderr_have_the_time(weir, site):
     assert abs((datetime.datetime.now(datetime.timezone.utc) - said).total_seconds()) < 3600
 
 
-def test_the_journal_of_systemd_has_its_own_times(weir, site):
+def test_the_journal_of_systemd_has_its_own_times_and_gets_levels(weir, site):
     """The inode of stderr identifies the journal; a process that is run by exec has the same one."""
     script = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && exec "$@"'
     server = weir(site, prefix=["sh", "-c", script, "sh"])
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("weir: reloaded")
-    assert server.err.read_text().splitlines()[-1] == "weir: reloaded"
+    assert server.err.read_text().splitlines()[-1] == "<6>weir: reloaded"
 
 
 def test_reload_changes_listeners(weir, large, tmp_path):

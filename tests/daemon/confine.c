@@ -30,6 +30,7 @@
 #include "config.h"
 #include "confine.h"
 #include "landlock.h"
+#include "log_socket.h"
 
 /* The exit codes of the child. */
 enum {
@@ -268,6 +269,7 @@ static int try_other_sockets(void)
 	if (!is_filtered())
 		return NO_FILTER;
 	if (socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ||
+	        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0) >= 0 ||
 	        socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) >= 0 ||
 	        socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0) >= 0)
 		return ALLOWED;
@@ -295,12 +297,19 @@ static int try_a_thread(void)
 	return error == 0 && pthread_join(thread, NULL) == 0 ? ALLOWED : OTHERWISE;
 }
 
+/* As after a reload that names syslog, or a rotation. */
+static int try_a_socket_for_logs(void)
+{
+	return log_socket_open("syslog:/dev/log") >= 0 ? ALLOWED : OTHERWISE;
+}
+
 static void test_system_calls_that_serve_an_attacker_fail(void **state)
 {
 	static int (*const attempts[])(void) = {try_to_execute, try_to_trace, try_to_fork,
 	        try_to_kill, try_to_mount, try_other_sockets, try_executable_memory};
 	(void)state;
 	assert_int_equal(confined(try_a_thread), ALLOWED);
+	assert_int_equal(confined(try_a_socket_for_logs), ALLOWED);
 	if (confined(try_to_execute) == NO_FILTER)
 		skip();
 	for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -818,6 +819,53 @@ static void the_log_tells_how_it_went(void **state)
 	assert_int_equal(count_of(text, " X \"-\"\n"), 1);
 }
 
+static size_t size_of_file(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+}
+
+/* Its lines go there and nowhere else; after the end of the server there are none. */
+static void a_site_may_have_a_log_of_its_own(void **state)
+{
+	(void)state;
+	char path[80], text[1024];
+	struct weir_log *own;
+	snprintf(path, sizeof path, "%s-own", log_path);
+	assert_int_equal(weir_log_create(loop, path, &own), 0);
+	struct weir_http_site site = {.handlers = weir_http_function_create("", handle, NULL),
+	        .own_log = true,
+	        .log = own};
+	struct weir_http_sites sites = {&site, 1, destroy_sites};
+	sites_destroyed = 0;
+	weir_http_set_sites(server, &sites);
+	expect("GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ", NULL,
+	        NULL);
+	site.log = NULL;
+	expect("GET /off HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 ", NULL,
+	        NULL);
+	site.log = own;
+	struct peer peer = connect_peer();
+	peer_send(&peer, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_true(TURN_UNTIL(loop, later_count == 1));
+	weir_http_destroy(server);
+	weir_log_destroy(log_of_server);
+	weir_log_destroy(own);
+	server = NULL;
+	log_of_server = NULL;
+	assert_int_equal(sites_destroyed, 0);
+	weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("in vain"));
+	assert_int_equal(sites_destroyed, 1);
+	peer_close(&peer);
+	assert_int_equal(size_of_file(log_path), 0);
+	FILE *file = fopen(path, "r");
+	text[fread(text, 1, sizeof text - 1, file)] = 0;
+	fclose(file);
+	unlink(path);
+	assert_int_equal(count_of(text, "\n"), 1);
+	assert_non_null(strstr(text, "\"GET /x HTTP/1.1\" 200 "));
+}
+
 /* A field whose bytes need four each in the log is cut off, and the line ends as others do. */
 static void a_long_line_keeps_its_end(void **state)
 {
@@ -948,6 +996,7 @@ int main(void)
 	        TEST(sites_are_swapped_under_requests),
 	        TEST(draining_finishes_what_began),
 	        TEST(the_log_tells_how_it_went),
+	        TEST(a_site_may_have_a_log_of_its_own),
 	        TEST(a_long_line_keeps_its_end),
 	        TEST(any_allocation_may_fail),
 	        TEST(a_second_reply_is_refused_and_its_body_closed),

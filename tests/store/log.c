@@ -1,8 +1,13 @@
-/* A log on a full disk: lines are whole, counted, reported. The forms of lines. */
+/*
+ * A log on a full disk: lines are whole, counted, reported. Lines that are sent, levels, and the
+ * forms of lines.
+ */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +22,8 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 #include <weir/metrics.h>
+
+#include "allocation.h"
 
 static struct weir_loop *loop;
 static struct weir_log *log_of_test;
@@ -65,7 +72,7 @@ static void set_disk(rlim_t size)
 
 static void put_line(unsigned number)
 {
-	struct weir_buffer *line = weir_log_begin(log_of_test, 100);
+	struct weir_buffer *line = weir_log_begin(log_of_test, WEIR_LOG_INFO, 100);
 	assert_non_null(line);
 	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "line %06u of the log\n", number);
 	weir_log_end(log_of_test);
@@ -133,6 +140,191 @@ static void a_full_disk_tears_no_line(void **state)
 	weir_buffer_finish(&text);
 }
 
+/* -- sending ----------------------------------------------------------------------------------- */
+
+/* The lines that a socket has got: "<level>line" after "<level>line". */
+static struct {
+	char text[8192];
+	unsigned failing; /* so many lines are not taken */
+	unsigned waits;   /* lines that may be waited for */
+} socket_of_test;
+
+static int note_line(
+        const char *name, int fd, enum weir_log_level level, struct weir_span line, bool may_wait)
+{
+	size_t used = strlen(socket_of_test.text);
+	assert_string_equal(name, path);
+	assert_true(fd >= 0);
+	if (may_wait)
+		socket_of_test.waits++;
+	if (socket_of_test.failing) {
+		socket_of_test.failing--;
+		return -EAGAIN;
+	}
+	snprintf(socket_of_test.text + used, sizeof socket_of_test.text - used, "<%d>%.*s",
+	        (int)level, (int)line.size, line.data);
+	return 0;
+}
+
+static int set_up_sending(void **state)
+{
+	memset(&socket_of_test, 0, sizeof socket_of_test);
+	if (set_up(state) < 0)
+		return -1;
+	weir_log_set_send(log_of_test, note_line);
+	return 0;
+}
+
+static int tear_down_level(void **state)
+{
+	weir_log_set_level(WEIR_LOG_INFO);
+	return tear_down(state);
+}
+
+static void put_level(enum weir_log_level level, enum weir_log_format format, const char *text)
+{
+	struct weir_buffer *line = weir_log_begin(log_of_test, level, 1000);
+	if (!line)
+		return;
+	weir_log_open_line(line, format, WEIR_LOG_QUEUE_MAX);
+	weir_log_add_text(line, format, "a", weir_span_of(text), WEIR_LOG_QUEUE_MAX);
+	weir_log_close_line(line, format, WEIR_LOG_QUEUE_MAX);
+	weir_log_end(log_of_test);
+}
+
+static void lines_are_sent_with_their_levels(void **state)
+{
+	(void)state;
+	put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "one\n");
+	put_level(WEIR_LOG_ERROR, WEIR_LOG_LOGFMT, "two\x03\x06");
+	put_level(WEIR_LOG_WARNING, WEIR_LOG_JSON, "\x04");
+	turn_for_ms(400);
+	assert_string_equal(socket_of_test.text, "<6>a=\"one\\x0A\"<3>a=\"two\\x03\\x06\""
+	                                         "<4>{\"a\":\"\\u0004\"}");
+	struct weir_buffer text = read_file();
+	assert_int_equal(text.size - 1, 0);
+	weir_buffer_finish(&text);
+}
+
+static void the_end_of_a_log_sends_what_waits(void **state)
+{
+	put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "one");
+	put_level(WEIR_LOG_WARNING, WEIR_LOG_LOGFMT, "two");
+	weir_log_destroy(log_of_test);
+	log_of_test = NULL;
+	assert_string_equal(socket_of_test.text, "<6>a=\"one\"<4>a=\"two\"");
+	(void)state;
+}
+
+/* The first line of a buffer is not taken, the second one is: the failure is reported. */
+static void a_line_that_is_not_taken_is_counted(void **state)
+{
+	(void)state;
+	weir_log_on_failure(log_of_test, note_failure, NULL);
+	socket_of_test.failing = 2;
+	for (unsigned i = 0; i < 3; i++)
+		put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "one");
+	turn_for_ms(400);
+	assert_string_equal(socket_of_test.text, "<6>a=\"one\"");
+	assert_int_equal(failures, 1);
+	assert_int_equal(socket_of_test.waits, 1);
+	assert_int_equal(counted("weir_log_lost_lines_total"), 2);
+	put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "two");
+	turn_for_ms(400);
+	assert_int_equal(recoveries, 1);
+	put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "three");
+	turn_for_ms(400);
+	assert_string_equal(socket_of_test.text,
+	        "<6>a=\"one\"<6>a=\"two\"<4># 2 lines were lost here: the socket was full or too "
+	        "slow<6>a=\"three\"");
+}
+
+/* -- levels and forms -------------------------------------------------------------------------- */
+
+static void a_level_leaves_lines_out(void **state)
+{
+	(void)state;
+	assert_int_equal(weir_log_level(), WEIR_LOG_INFO);
+	weir_log_set_level(WEIR_LOG_WARNING);
+	put_level(WEIR_LOG_INFO, WEIR_LOG_LOGFMT, "info");
+	put_level(WEIR_LOG_WARNING, WEIR_LOG_LOGFMT, "warning");
+	weir_log_set_level(WEIR_LOG_ERROR);
+	put_level(WEIR_LOG_WARNING, WEIR_LOG_LOGFMT, "warning");
+	put_level(WEIR_LOG_ERROR, WEIR_LOG_LOGFMT, "error");
+	turn_for_ms(400);
+	assert_string_equal(socket_of_test.text, "<4>a=\"warning\"<3>a=\"error\"");
+	assert_int_equal(counted("weir_log_lost_lines_total"), 0);
+}
+
+static void a_line_without_its_end_is_dropped(void **state)
+{
+	(void)state;
+	put_line(1);
+	struct weir_buffer *line = weir_log_begin(log_of_test, WEIR_LOG_INFO, 10);
+	weir_buffer_append(line, "a=\"", 3, WEIR_LOG_QUEUE_MAX);
+	weir_log_end(log_of_test);
+	assert_non_null(weir_log_begin(log_of_test, WEIR_LOG_INFO, 10));
+	weir_log_end(log_of_test);
+	assert_int_equal(counted("weir_log_lost_lines_total"), 2);
+	weir_log_destroy(log_of_test);
+	log_of_test = NULL;
+	struct weir_buffer text = read_file();
+	assert_string_equal(text.data,
+	        "line 000001 of the log\n# 1 lines were lost here: the disk was full or too slow\n"
+	        "# 1 lines were lost here: the disk was full or too slow\n");
+	weir_buffer_finish(&text);
+}
+
+/* With any bound a line is one that can be parsed: quotes are closed, fields are whole. */
+static void text_without_room_is_cut_off(void **state)
+{
+	(void)state;
+	static const char *const json[] = {"{", "{\"a\":\"\"", "{\"a\":\"x\"",
+	        "{\"a\":\"x\\u0022\"", "{\"a\":\"x\\u0022\",\"b\":12"};
+	static const char *const logfmt[] = {
+	        "", "a=\"\"", "a=\"x\"", "a=\"x\\x22\"", "a=\"x\\x22\" b=12"};
+	for (enum weir_log_format format = WEIR_LOG_LOGFMT; format <= WEIR_LOG_JSON; format++)
+		for (size_t max = 1; max < 40; max++) {
+			const char *const *wanted = format == WEIR_LOG_JSON ? json : logfmt;
+			struct weir_buffer line = {0};
+			size_t known = 0;
+			weir_log_open_line(&line, format, max);
+			weir_log_add_text(&line, format, "a", WEIR_SPAN("x\""), max);
+			if (line.size > strlen(wanted[0]))
+				weir_log_add_number(&line, format, "b", 12, max);
+			weir_buffer_append(&line, "", 1, 100);
+			while (known < 5 && strcmp(line.data, wanted[known]) != 0)
+				known++;
+			assert_true(known < 5);
+			assert_true(strlen(line.data) <= max);
+			assert_true(max < 30 || known == 4);
+			weir_buffer_finish(&line);
+		}
+}
+
+static void without_memory_no_field_is_torn(void **state)
+{
+	(void)state;
+	bool failed = true;
+	for (unsigned good = 0; failed; good++) {
+		struct weir_buffer line = {0};
+		fail_allocation_after(good, true);
+		weir_log_add_text(&line, WEIR_LOG_LOGFMT, "a", WEIR_SPAN("x"), 1000);
+		weir_log_add_text(&line, WEIR_LOG_LOGFMT, "b",
+		        WEIR_SPAN("------------------------------------------------------------"
+		                  "--------------------------------------------------------------"
+		                  "------------------------------------------------------------"),
+		        1000);
+		failed = stop_failing_allocations();
+		unsigned quotes = 0;
+		for (size_t i = 0; i < line.size; i++)
+			quotes += line.data[i] == '"';
+		assert_int_equal(quotes % 2, 0);
+		assert_true(line.size == 0 || line.data[line.size - 1] == '"');
+		weir_buffer_finish(&line);
+	}
+}
+
 static void text_of_a_peer_forges_nothing(void **state)
 {
 	(void)state;
@@ -161,6 +353,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(a_full_disk_tears_no_line, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                lines_are_sent_with_their_levels, set_up_sending, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                the_end_of_a_log_sends_what_waits, set_up_sending, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                a_line_that_is_not_taken_is_counted, set_up_sending, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                a_level_leaves_lines_out, set_up_sending, tear_down_level),
+	        cmocka_unit_test_setup_teardown(
+	                a_line_without_its_end_is_dropped, set_up, tear_down),
+	        cmocka_unit_test(text_without_room_is_cut_off),
+	        cmocka_unit_test(without_memory_no_field_is_torn),
 	        cmocka_unit_test(text_of_a_peer_forges_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

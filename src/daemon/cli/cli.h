@@ -117,6 +117,9 @@ int console_upgrade(int count, char **arguments);
 /* `weir passwd`: adds a user to a users file, changes a password, removes a user. */
 int passwd(int count, char **arguments);
 
+/* `weir fetch`: gets a URL. */
+int fetch(int count, char **arguments);
+
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 

@@ -92,6 +92,39 @@ static const struct key upgrade_options[] = {
         {0},
 };
 
+static const struct key fetch_options[] = {
+        {"output", &type_file, .option = "output", .option_letter = 'o',
+                .doc = "Write the body to this file, which appears when it is complete, and only "
+                       "for a status below 400. Default: the standard output."},
+        {"include", &type_flag, .option = "include", .option_letter = 'i', .option_value = "yes",
+                .doc = "Print the head of the reply before its body."},
+        {"head", &type_flag, .option = "head", .option_letter = 'I', .option_value = "yes",
+                .doc = "Ask for the head alone, by the method HEAD, and print it."},
+        {"follow", &type_flag, .option = "follow", .option_letter = 'L', .option_value = "yes",
+                .doc = "Follow redirects, up to 10."},
+        {"field", &type_text, .option = "field", .option_letter = 'H', .option_argument = "FIELD",
+                .doc = "Send this field with the request, as Accept: text/html; may be repeated."},
+        {"data", &type_text, .option = "data", .option_letter = 'd', .option_argument = "DATA",
+                .doc = "Send a body, by POST unless --method is given: a text; @FILE for the "
+                       "content of a file; or @- for the standard input. Its type is not sent "
+                       "unless --field has a Content-Type."},
+        {"method", &type_text, .option = "method", .option_letter = 'X',
+                .option_argument = "METHOD", .option_values = "GET HEAD POST PUT PATCH DELETE",
+                .doc = "The method of the request."},
+        {"unix-socket", &type_file, .option = "unix-socket",
+                .doc = "Connect to this Unix socket instead of the host of the URL."},
+        {"ca", &type_file, .option = "ca",
+                .doc = "A file of certificates of authorities to trust for https, in PEM. "
+                       "Default: those of the system."},
+        {"timeout", &type_duration, .option = "timeout", .min = TIME_MIN_MS, .max = DAY_MS,
+                .doc = "How long the server may take without a byte, at each step. Default: 10s "
+                       "for the connection, 60s for the rest."},
+        {"insecure", &type_flag, .option = "insecure", .option_letter = 'k', .option_value = "yes",
+                .doc = "Accept any certificate, also that of an impostor."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -225,6 +258,21 @@ const struct verb cli_verbs[] = {
                 .words = "", /* no operand */
                 .examples = "weir upgrade\n"
                             "weir upgrade --admin state/admin.sock\n",
+        },
+        {
+                .name = "fetch",
+                .synopsis = "[OPTION...] URL",
+                .summary = "get a URL by HTTP",
+                .text = "Sends a request by HTTP/1.1 and prints the body of the reply. Exits with "
+                        "0 if the reply is complete and its status is below 400, and with 1 "
+                        "otherwise, after a message with the reason. On a terminal it shows the "
+                        "progress of a body that is written to a file or a pipe.",
+                .options = fetch_options,
+                .words = "", /* no operand */
+                .examples = "weir fetch http://127.0.0.1:8080/\n"
+                            "weir fetch -L -o page.html https://example.org/\n"
+                            "weir fetch -d @photo.jpg -X PUT http://127.0.0.1:8080/photo.jpg\n"
+                            "weir fetch --unix-socket state/admin.sock http://weir/metrics\n",
         },
         {0},
 };

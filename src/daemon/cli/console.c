@@ -21,6 +21,7 @@
 #include "admin_command.h"
 #include "cli.h"
 #include "config.h"
+#include "console_lines.h"
 #include "document.h"
 #include "options.h"
 #include "say.h"
@@ -263,23 +264,43 @@ static int console_run_words(const struct console *console, int count, char **wo
 	return console_command(console->path, line) ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* Runs a line of the session. Returns whether it is the last one. */
+static bool console_run_line(const struct console *console, const char *line, bool *good)
+{
+	if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
+		return true;
+	if (line[strspn(line, " \t")])
+		*good &= console_command(console->path, line);
+	return false;
+}
+
+/* Of a person at a terminal. */
+static int console_converse(const struct console *console)
+{
+	struct console_lines *lines = console_lines_create(console->path);
+	const char *line;
+	bool good = true;
+	if (!lines) {
+		say("cannot use the terminal");
+		return EXIT_FAILED;
+	}
+	do
+		line = console_lines_read(lines);
+	while (line && !console_run_line(console, line, &good));
+	console_lines_destroy(lines);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* Of a file or a program. */
 static int console_run_lines(const struct console *console)
 {
-	bool prompt = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	bool good = true;
 	char *line = NULL;
 	size_t size = 0;
-	for (;;) {
-		if (prompt)
-			fputs("weir> ", stdout);
-		fflush(stdout);
-		if (getline(&line, &size, stdin) <= 0)
-			break;
+	while (getline(&line, &size, stdin) > 0) {
 		line[strcspn(line, "\r\n")] = 0;
-		if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
+		if (console_run_line(console, line, &good))
 			break;
-		if (line[strspn(line, " \t")])
-			good &= console_command(console->path, line);
 	}
 	free(line);
 	return good ? EXIT_DONE : EXIT_FAILED;
@@ -307,7 +328,8 @@ int console(int count, char **arguments)
 		return code;
 	if (optind < count)
 		return console_run_words(&console, count - optind, arguments + optind);
-	return console_run_lines(&console);
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? console_converse(&console)
+	                                                     : console_run_lines(&console);
 }
 
 int console_upgrade(int count, char **arguments)

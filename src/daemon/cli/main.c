@@ -49,6 +49,7 @@ static const struct {
         {"status", status_verb},
         {"top", top_verb},
         {"upgrade", console_upgrade},
+        {"fetch", fetch},
         {"@server", master_server}, /* see master.h */
         {"@probe", master_probe},
 };

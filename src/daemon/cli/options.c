@@ -28,8 +28,7 @@ int usage_error(const char *verb, const char *format, ...)
 
 /* -- values ------------------------------------------------------------------------------------ */
 
-/* Stores the value of an option in `target`, whose texts are freed at once. */
-static int options_check(const struct key *key, const char *text, void *target)
+int options_parse_value(const char *verb, const struct key *key, const char *text, void *target)
 {
 	struct memory memory = {0};
 	struct problems problems = {.file = ""};
@@ -38,7 +37,7 @@ static int options_check(const struct key *key, const char *text, void *target)
 	int result = 0;
 	snprintf(reader.name, sizeof reader.name, "--%s", key->option);
 	if (!key_parse(&reader, key, text, target) && problems.stored)
-		result = usage_error("serve", "%s", problems.items[0].text);
+		result = usage_error(verb, "%s", problems.items[0].text);
 	problems_free(&problems);
 	memory_free(&memory);
 	return result;
@@ -60,7 +59,7 @@ static int options_store(
 	union any_value value = {0};
 	if (option->key->option_value)
 		text = option->key->option_value;
-	int error = options_check(option->key, text, &value);
+	int error = options_parse_value("serve", option->key, text, &value);
 	if (error)
 		return error;
 	if (options->value_count == OPTIONS_VALUES_MAX)
@@ -76,7 +75,7 @@ static int options_add_listener(struct options *options, const struct key *key, 
 		return usage_error("serve", "too many addresses: %s", text);
 	struct config_listener *listener = &options->listeners[options->listener_count];
 	*listener = (struct config_listener){0};
-	int error = options_check(key, text, listener);
+	int error = options_parse_value("serve", key, text, listener);
 	options->listener_count += error == 0;
 	return error;
 }
@@ -155,7 +154,7 @@ static int options_add_forward(struct options *options, const struct key *key, c
 	struct list list = {0};
 	if (options->forward_count == WEIR_DNS_UPSTREAMS_MAX)
 		return usage_error("serve", "too many servers to ask: %s", text);
-	int error = options_check(key, text, &list);
+	int error = options_parse_value("serve", key, text, &list);
 	if (error == 0)
 		type_parse_address(text, 53, &options->forward[options->forward_count++]);
 	return error;

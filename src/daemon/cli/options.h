@@ -58,6 +58,12 @@ struct options {
 int options_parse_serve(int count, char **arguments, struct options *ret);
 int options_parse_check(int count, char **arguments, struct options *ret);
 
+/*
+ * Stores the value of an option of `verb` in `target`, whose texts are freed at once. Returns 0 or
+ * EXIT_USAGE.
+ */
+int options_parse_value(const char *verb, const struct key *key, const char *text, void *target);
+
 /* Prints what is wrong, and a hint at --help. Returns EXIT_USAGE. */
 int __attribute__((format(printf, 2, 3))) usage_error(const char *verb, const char *format, ...);
 

@@ -41,3 +41,4 @@
 #define FIELD_hosts FIELD_LIST(const char *)
 #define FIELD_prefix const char *
 #define FIELD_fields const char *
+#define FIELD_site_log const char *

@@ -297,6 +297,9 @@ static const char *const log_format_words[] = {
         NULL,
 };
 
+/* In the order of log_levels. */
+static const char *const log_level_words[] = {"info", "warning", "error", NULL};
+
 #define KEYS_STRUCT config
 static const struct key top_keys[] = {
 #include "top_keys.def"

@@ -16,6 +16,7 @@
 
 #include "admin.h"
 #include "config.h"
+#include "log_socket.h"
 #include "sources.h"
 #include "types.h"
 
@@ -118,6 +119,20 @@ static int log_look(char *path)
 	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
+/* Stores the name with its path, also for "syslog". No socket needs to be there yet. */
+static bool log_parse_socket(
+        struct reader *reader, const char *scheme, const char *path, void *target)
+{
+	char name[sizeof "journal:" + 108];
+	const char *fault = log_socket_path_fault(path);
+	if (fault) {
+		reader_problem(reader, "%s: %s: %s", reader->name, path, fault);
+		return false;
+	}
+	int size = snprintf(name, sizeof name, "%s%s", scheme, path);
+	return type_store_text(reader, name, (size_t)size, target);
+}
+
 static bool log_parse(struct reader *reader, const struct key *key, const char *text, void *target)
 {
 	if (!*text)
@@ -126,6 +141,9 @@ static bool log_parse(struct reader *reader, const struct key *key, const char *
 		memset(target, 0, sizeof(char *));
 		return true;
 	}
+	const char *path, *scheme = log_socket_parse(text, &path);
+	if (scheme)
+		return log_parse_socket(reader, scheme, path, target);
 	return path_store(reader, strcmp(text, "-") == 0 ? "/dev/stdout" : text, log_look, target);
 }
 
@@ -198,8 +216,8 @@ const struct type type_new_directory = {
         .print = path_print,
 };
 const struct type type_log = {
-        .what = "a path, - for the standard output, or off",
-        .argument = "PATH|-|off",
+        .what = "a path, - for the standard output, syslog, journal, or off",
+        .argument = "PATH|-|syslog|journal|off",
         .size = sizeof(char *),
         .parse = log_parse,
         .print = log_print,

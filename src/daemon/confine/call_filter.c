@@ -180,6 +180,9 @@ static const struct {
         {CALL(prlimit64), 2, 0}, /* asks only */
 };
 
+/* Logs are sent to Unix sockets: see log_socket.c. */
+#define CALL_FILTER_LOG_SOCKET (SOCK_DGRAM | SOCK_CLOEXEC)
+
 static int call_filter_fill(scmp_filter_ctx filter)
 {
 	int error = 0;
@@ -191,6 +194,10 @@ static int call_filter_fill(scmp_filter_ctx filter)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call_filter_values[i].call, 1,
 		        SCMP_CMP(call_filter_values[i].argument, SCMP_CMP_EQ,
 		                call_filter_values[i].value));
+	if (error == 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 2,
+		        SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+		        SCMP_A1(SCMP_CMP_EQ, CALL_FILTER_LOG_SOCKET));
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
 		        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -82,7 +82,8 @@ static int confine_by_landlock(const struct config *config)
 	}
 	landlock_plan_finish(&plan);
 	if (error == -ENOSYS || error == -EOPNOTSUPP) {
-		say("this kernel has no Landlock, so the server may open every file of its user");
+		say_at(WEIR_LOG_WARNING,
+		        "this kernel has no Landlock, so the server may open every file of its user");
 		return 0;
 	}
 	say("cannot confine the server by Landlock: %s", weir_error_text(error));

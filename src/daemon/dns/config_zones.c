@@ -133,12 +133,14 @@ static void config_zones_warn_of_serial(
 	weir_dns_zone_info(zone->zone, &now);
 	weir_dns_zone_info(before->zone, &then);
 	if ((int32_t)(now.serial - then.serial) < 0)
-		say("%s: warning: the serial number goes back from %u to %u: other servers will not "
-		    "take this version until it is larger",
+		say_at(WEIR_LOG_WARNING,
+		        "%s: warning: the serial number goes back from %u to %u: other servers will not "
+		        "take this version until it is larger",
 		        zone->path, then.serial, now.serial);
 	else if (now.serial == then.serial && !weir_dns_zone_equal(zone->zone, before->zone))
-		say("%s: warning: the zone has changed, and its serial number is still %u: other "
-		    "servers will not take this version until it is larger",
+		say_at(WEIR_LOG_WARNING,
+		        "%s: warning: the zone has changed, and its serial number is still %u: other "
+		        "servers will not take this version until it is larger",
 		        zone->path, now.serial);
 }
 
@@ -163,7 +165,7 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 	if (error == 0 || !before)
 		return error;
 	weir_dns_name_format(&zone->name, name);
-	say("the zone %s keeps its previous version", name);
+	say_at(WEIR_LOG_WARNING, "the zone %s keeps its previous version", name);
 	zone->zone = weir_dns_zone_hold(before->zone);
 	zone->stamp = (struct config_stamp){0};
 	return 0;

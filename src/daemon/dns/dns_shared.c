@@ -214,7 +214,7 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
 	if (error < 0 && starting)
 		return error;
 	if (shared->log)
-		weir_log_set_format(shared->log, (enum weir_log_format)config->log_format);
+		log_use_format(shared->log, (enum weir_log_format)config->log_format);
 	error = dns_shared_set_secondaries(shared, config, starting);
 	if (error == 0)
 		error = dns_shared_make_zones(shared, config);

@@ -47,7 +47,8 @@ void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
 	char zone[WEIR_DNS_TEXT_MAX];
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, name, dns_log_names[event->kind]);
+	log_line_begin(&line, log, loop, event->why ? WEIR_LOG_WARNING : WEIR_LOG_INFO, name,
+	        dns_log_names[event->kind]);
 	if (event->peer)
 		log_line_add_peer(&line, event->peer, false);
 	weir_dns_name_format(event->zone, zone);
@@ -74,7 +75,7 @@ static void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const
 	struct log_line line;
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, name, "ended");
+	log_line_begin(&line, log, loop, WEIR_LOG_INFO, name, "ended");
 	dns_log_add(&line, "queries", counters->queries);
 	dns_log_add(&line, "replies", counters->replies);
 	dns_log_add(&line, "noerror", counters->rcodes[WEIR_DNS_NOERROR]);

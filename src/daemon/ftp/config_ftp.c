@@ -37,8 +37,9 @@ void config_ftp_warn(const struct config *config)
 	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
 	uint64_t sessions = ftp->sessions_per_address;
 	if (ftp->passive.first && listeners_include(config, SERVICE_FTP) && ports < sessions)
-		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
-		    "%llu at a time: name more ports, or allow fewer sessions",
+		say_at(WEIR_LOG_WARNING,
+		        "'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
+		        "%llu at a time: name more ports, or allow fewer sessions",
 		        ports, ports == 1 ? "" : "s", (unsigned long long)sessions);
 }
 

@@ -48,7 +48,8 @@ static void ftp_log(struct weir_log *log, struct weir_loop *loop, const char *na
 	if (!log)
 		return;
 	bool denied = event->kind == WEIR_FTP_LOGIN && event->error;
-	log_line_begin(&line, log, loop, name, denied ? "denied" : ftp_log_names[event->kind]);
+	log_line_begin(&line, log, loop, event->error ? WEIR_LOG_WARNING : WEIR_LOG_INFO, name,
+	        denied ? "denied" : ftp_log_names[event->kind]);
 	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "user", weir_span_of(event->user));
 	if (event->verb)

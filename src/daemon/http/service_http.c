@@ -42,6 +42,12 @@ static void service_http_unload(void *state)
 	weir_http_sites_release(state);
 }
 
+static int service_http_open_logs(
+        void *state, struct weir_list *logs, struct weir_loop *loop, const char *user)
+{
+	return sites_open_logs(state, logs, loop, user);
+}
+
 struct http_service {
 	struct weir_http_server *http;
 	struct weir_http_sites *sites;  /* the server holds them */
@@ -139,6 +145,7 @@ static void service_http_print_commands(const struct config *config, const char 
 const struct service_type service_http = {
         .load = service_http_load,
         .unload = service_http_unload,
+        .open_logs = service_http_open_logs,
         .open = service_http_open_server,
         .update = service_http_update,
         .renew = service_http_renew,

@@ -32,6 +32,10 @@ const struct config *sites_config(const struct weir_http_sites *sites);
  */
 int sites_join(struct weir_http_sites *sites, const struct service_options *options);
 
+/* See `open_logs` of struct service_type. */
+int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struct weir_loop *loop,
+        const char *user);
+
 /* See `renew` of struct service_type. */
 void sites_renew(struct weir_http_sites *sites);
 

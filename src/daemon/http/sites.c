@@ -15,6 +15,7 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
+#include "log_file.h"
 #include "say.h"
 #include "service_dns.h"
 #include "service_http.h"
@@ -22,6 +23,7 @@
 struct sites_entry {
 	struct weir_http_site site;
 	struct weir_http_handler *doh; /* of its chain, or NULL */
+	struct log_file *log;          /* its own, held; or NULL */
 };
 
 struct site_set {
@@ -34,8 +36,10 @@ struct site_set {
 static void sites_destroy(struct weir_http_sites *sites)
 {
 	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++) {
 		weir_http_handlers_destroy(set->items[i].site.handlers);
+		log_file_release(set->items[i].log);
+	}
 	config_release(set->config);
 	free(set);
 }
@@ -196,6 +200,24 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 		}
 	}
 	return &set->sites;
+}
+
+int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struct weir_loop *loop,
+        const char *user)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++) {
+		struct sites_entry *entry = &set->items[i];
+		struct log_file *log = NULL;
+		const char *path = set->config->sites.items[i].access_log;
+		int error = path && *path ? log_file_open(logs, loop, user, path, &log) : 0;
+		if (error < 0)
+			return error;
+		entry->log = log_file_hold(log);
+		entry->site.own_log = path;
+		entry->site.log = log ? log->log : NULL;
+	}
+	return 0;
 }
 
 int sites_join(struct weir_http_sites *sites, const struct service_options *options)

@@ -163,6 +163,33 @@ static const struct type type_fields = {
         .print = fields_print,
 };
 
+/* -- logs -------------------------------------------------------------------------------------- */
+
+static bool site_log_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	return strcmp(text, "off") == 0 ? type_store_text(reader, "", 0, target)
+	                                : type_log.parse(reader, key, text, target);
+}
+
+static void site_log_print(FILE *to, const struct key *key, const void *value)
+{
+	const char *path = *(const char *const *)value;
+	if (path && !*path)
+		fputs("off", to);
+	else if (path)
+		type_log.print(to, key, value);
+}
+
+/* Stored as const char *: a path or the name of a socket, "" for off, NULL for the server's log. */
+static const struct type type_site_log = {
+        .what = "a path, - for the standard output, syslog, journal, or off",
+        .argument = "PATH|-|syslog|journal|off",
+        .size = sizeof(char *),
+        .parse = site_log_parse,
+        .print = site_log_print,
+};
+
 /* -- uploads ----------------------------------------------------------------------------------- */
 
 #define KEYS_STRUCT config_uploads

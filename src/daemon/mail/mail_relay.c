@@ -83,7 +83,9 @@ static void mail_log_relay(struct weir_log *log, struct weir_loop *loop,
 	struct log_line line;
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, "relay", mail_log_relay_names[outcome]);
+	log_line_begin(&line, log, loop,
+	        outcome == WEIR_RELAY_SENT ? WEIR_LOG_INFO : WEIR_LOG_WARNING, "relay",
+	        mail_log_relay_names[outcome]);
 	log_line_add(&line, " id=%s", queued->id);
 	log_line_add_known(&line, "message", queued->envelope.trace);
 	log_line_add_text(&line, "to", "<>", address);
@@ -165,7 +167,7 @@ static int mail_relay_apply(struct mail_relay *relay, const struct config *confi
 static void mail_relay_report_unreadable(void *context, const char *name, const char *text)
 {
 	const struct config_relay *config = context;
-	say("%s/%s: %s; it is left as it is", config->queue, name, text);
+	say_at(WEIR_LOG_WARNING, "%s/%s: %s; it is left as it is", config->queue, name, text);
 }
 
 static int mail_relay_open_queue(struct mail_relay *relay, struct config *config)
@@ -256,20 +258,22 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 	const struct config_relay *now = &config->mail.relay;
 	if (!relay) {
 		if (now->host)
-			say("the relay starts at the next start of the server");
+			say_at(WEIR_LOG_WARNING,
+			        "the relay starts at the next start of the server");
 		return;
 	}
 	const struct config_relay *old = &relay->config->mail.relay;
 	if (!now->host) {
-		say("the relay stays until the next start");
+		say_at(WEIR_LOG_WARNING, "the relay stays until the next start");
 		return;
 	}
 	if (!mail_relay_same_path(now->queue, old->queue) || now->messages != old->messages)
-		say("the queue of the relay and its size change at the next start");
+		say_at(WEIR_LOG_WARNING,
+		        "the queue of the relay and its size change at the next start");
 	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
 	if (relay->log)
-		weir_log_set_format(relay->log, (enum weir_log_format)config->log_format);
+		log_use_format(relay->log, (enum weir_log_format)config->log_format);
 	/* Without its queue it has not started. */
 	int error = relay->relay ? mail_relay_apply(relay, config) : 0;
 	if (error < 0)

@@ -184,7 +184,11 @@ static void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const ch
 	if (!log)
 		return;
 	bool message = event->kind == WEIR_SMTP_ACCEPTED || event->kind == WEIR_SMTP_FAILED;
-	log_line_begin(&line, log, loop, name, mail_log_smtp_names[event->kind]);
+	log_line_begin(&line, log, loop,
+	        event->kind == WEIR_SMTP_ACCEPTED || event->kind == WEIR_SMTP_LOGIN
+	                ? WEIR_LOG_INFO
+	                : WEIR_LOG_WARNING,
+	        name, mail_log_smtp_names[event->kind]);
 	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "helo", event->helo);
 	log_line_add_known(&line, "user", event->user);
@@ -214,7 +218,9 @@ static void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const ch
 	struct log_line line;
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, name, mail_log_pop3_names[event->kind]);
+	log_line_begin(&line, log, loop,
+	        event->kind == WEIR_POP3_DENIED ? WEIR_LOG_WARNING : WEIR_LOG_INFO, name,
+	        mail_log_pop3_names[event->kind]);
 	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "user", event->user);
 	if (event->mechanism)

@@ -9,6 +9,8 @@
 
 #include <weir/error.h>
 
+#include "log_file.h"
+#include "log_socket.h"
 #include "manager.h"
 #include "master_state.h"
 #include "resources.h"
@@ -24,7 +26,8 @@ static int change_choose_user(struct config *config)
 	if (geteuid() == 0)
 		return resources_choose_user(config);
 	if (config->user && (!entry || entry->pw_uid != geteuid()))
-		say("not root: the server cannot become the user %s, and stays as it is",
+		say_at(WEIR_LOG_WARNING,
+		        "not root: the server cannot become the user %s, and stays as it is",
 		        config->user);
 	return 0;
 }
@@ -53,6 +56,12 @@ static int change_make_directories(const struct config *config)
 /* Files that are read at any time, and by their path. */
 static const char *const change_system_files[] = {"/etc/hosts", "/etc/resolv.conf"};
 
+static int change_grant_log(struct grants *table, const char *path)
+{
+	bool is_file = path && *path && !log_socket_is(path);
+	return is_file ? grants_add(table, GRANT_LOG, path, NULL, 0, -1) : 0;
+}
+
 static int change_fill(struct master *master, struct grants *table, const struct config *config,
         const struct listening *listening, bool banner)
 {
@@ -67,8 +76,9 @@ static int change_fill(struct master *master, struct grants *table, const struct
 	for (size_t i = 0; i < count && error == 0; i++)
 		error = grants_add(table, GRANT_FILE, change_system_files[i], NULL, 0, -1);
 	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++)
-		if (config->logs[i])
-			error = grants_add(table, GRANT_LOG, config->logs[i], NULL, 0, -1);
+		error = change_grant_log(table, config->logs[i]);
+	for (size_t i = 0; i < config->sites.count && error == 0; i++)
+		error = change_grant_log(table, config->sites.items[i].access_log);
 	return error;
 }
 
@@ -92,7 +102,7 @@ static int change_open(
 	struct master_change *change = &master->change;
 	int error = change_choose_user(config);
 	if (!config->privilege_separation)
-		say("'privilege-separation' changes at the next start");
+		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
 	if (error == 0)
 		error = change_make_directories(config);
 	if (error < 0)
@@ -135,6 +145,7 @@ void change_commit(struct master *master)
 	config_release(master->config);
 	master->listening = change->listening;
 	master->config = change->config;
+	log_configure(master->config);
 	manager_store(&master->listening);
 	*change = (struct master_change){.listening.admin = -1};
 }

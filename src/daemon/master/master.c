@@ -160,7 +160,8 @@ static void master_hand_over(struct master *master)
 	const char *path = master->options->config_path;
 	if (master->old->phase == PROCESS_DRAINING)
 		return;
-	say("reloaded%s%s: another server process serves; the one before finishes its requests",
+	say_at(WEIR_LOG_INFO,
+	        "reloaded%s%s: another server process serves; the one before finishes its requests",
 	        path ? " " : "", path ? path : "");
 	process_drain(master->old, master_drain_ms(master), true);
 }

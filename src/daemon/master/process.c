@@ -176,7 +176,8 @@ void process_settle(struct process *process, bool commit)
 static void process_kill(struct weir_timer *timer)
 {
 	struct process *process = WEIR_CONTAINER(timer, struct process, limit);
-	say("the server process %d did not end in time, and is killed", (int)process->pid);
+	say_at(WEIR_LOG_WARNING, "the server process %d did not end in time, and is killed",
+	        (int)process->pid);
 	kill(process->pid, SIGKILL);
 }
 

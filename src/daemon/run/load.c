@@ -187,11 +187,27 @@ static int load_choose_certificates(
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
+/* Prints problems as they are, or as lines of the daemon if these have fields or levels. */
+static void load_print(struct problems *problems)
+{
+	char *text = NULL, *rest;
+	size_t size;
+	FILE *to = say_is_plain() ? NULL : open_memstream(&text, &size);
+	problems_print(problems, to ? to : stderr);
+	if (!to)
+		return;
+	fclose(to);
+	for (char *line = text && *text ? strtok_r(text, "\n", &rest) : NULL; line;
+	        line = strtok_r(NULL, "\n", &rest))
+		say("%s", line);
+	free(text);
+}
+
 static struct config *load_read_file(const char *path, const struct config *previous)
 {
 	struct problems problems = {.file = path};
 	struct config *config = config_file_read(&problems, previous);
-	problems_print(&problems, stderr);
+	load_print(&problems);
 	problems_free(&problems);
 	return config;
 }

@@ -18,7 +18,9 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 
+#include "config.h"
 #include "log_file.h"
+#include "log_socket.h"
 #include "resources.h"
 #include "say.h"
 
@@ -32,11 +34,27 @@ static struct log_file *log_file_find(struct weir_list *logs, const char *path)
 	return NULL;
 }
 
+const struct log_level_name log_levels[] = {
+        {"info", WEIR_LOG_INFO},
+        {"warning", WEIR_LOG_WARNING},
+        {"error", WEIR_LOG_ERROR},
+        {0},
+};
+
 static enum weir_log_format log_file_format;
 
-void log_set_format(enum weir_log_format format)
+void log_configure(const struct config *config)
 {
-	log_file_format = format;
+	log_file_format = (enum weir_log_format)config->log_format;
+	say_in_format(log_file_format);
+	weir_log_set_level(log_levels[config->log_level].level);
+}
+
+/* The fields of the journal are cut out of logfmt. */
+void log_use_format(struct weir_log *log, enum weir_log_format format)
+{
+	weir_log_set_format(
+	        log, log_socket_is_journal(weir_log_path(log)) ? WEIR_LOG_LOGFMT : format);
 }
 
 static void log_file_failed(void *context, int error)
@@ -46,13 +64,16 @@ static void log_file_failed(void *context, int error)
 		say("cannot write the log %s: %s; lines are lost until it can be written again",
 		        path, weir_error_text(error));
 	else
-		say("the log %s can be written again", path);
+		say_at(WEIR_LOG_INFO, "the log %s can be written again", path);
 }
 
 int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret)
 {
-	int fd = resources_open_log(user, path);
-	int error = fd < 0 ? fd : weir_log_adopt(loop, path, fd, resources_reopen_log, ret);
+	bool sent = log_socket_is(path);
+	int fd = sent ? log_socket_open(path) : resources_open_log(user, path);
+	int error = fd < 0 ? fd
+	                   : weir_log_adopt(loop, path, fd,
+	                             sent ? log_socket_open : resources_reopen_log, ret);
 	if (error == -ELOOP)
 		say("cannot write the log %s: it is a symbolic link, or below one, that may be another "
 		    "user's; name the file itself",
@@ -65,9 +86,30 @@ int log_create(struct weir_loop *loop, const char *user, const char *path, struc
 		say("cannot write the log %s: %s", path, weir_error_text(error));
 	if (error < 0)
 		return error;
-	weir_log_set_format(*ret, log_file_format);
+	if (sent)
+		weir_log_set_send(*ret, log_socket_send);
+	log_use_format(*ret, log_file_format);
 	weir_log_on_failure(*ret, log_file_failed, *ret);
 	return 0;
+}
+
+static void log_file_free(struct log_file *file)
+{
+	free(file->path);
+	free(file);
+}
+
+struct log_file *log_file_hold(struct log_file *file)
+{
+	if (file)
+		file->users++;
+	return file;
+}
+
+void log_file_release(struct log_file *file)
+{
+	if (file && --file->users == 0 && !file->log)
+		log_file_free(file);
 }
 
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
@@ -76,7 +118,7 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 	struct log_file *file = log_file_find(logs, path);
 	*ret = file;
 	if (file) {
-		weir_log_set_format(file->log, log_file_format);
+		log_use_format(file->log, log_file_format);
 		return 0;
 	}
 	file = calloc(1, sizeof *file);
@@ -86,8 +128,7 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 	}
 	int error = log_create(loop, user, path, &file->log);
 	if (error < 0) {
-		free(file->path);
-		free(file);
+		log_file_free(file);
 		return error;
 	}
 	weir_list_append(logs, &file->link);
@@ -112,8 +153,9 @@ void log_files_close(struct weir_list *logs, bool all)
 			continue;
 		weir_list_remove(&file->link);
 		weir_log_destroy(file->log);
-		free(file->path);
-		free(file);
+		file->log = NULL;
+		if (!file->users)
+			log_file_free(file);
 	}
 }
 
@@ -188,12 +230,12 @@ void log_line_add_known(struct log_line *line, const char *key, struct weir_span
 }
 
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what)
+        enum weir_log_level level, const char *name, const char *what)
 {
 	time_t now = weir_loop_wall_s(loop);
 	char date[32];
 	struct tm tm;
-	*line = (struct log_line){log, weir_log_begin(log, LINE_SIZE), weir_log_format(log)};
+	*line = (struct log_line){log, weir_log_begin(log, level, LINE_SIZE), weir_log_format(log)};
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (line->format == WEIR_LOG_TEXT) {

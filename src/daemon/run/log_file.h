@@ -12,19 +12,38 @@
 struct weir_buffer;
 struct weir_loop;
 
-/*
- * Sets the form of lines, for all logs that are opened from here on. On the main thread, while no
- * worker opens a log.
- */
-void log_set_format(enum weir_log_format format);
+struct config;
 
-/* A log file, which servers use. */
+/*
+ * Sets the level of all lines, the form of those that are printed, and the form of logs that are
+ * opened from here on. Call it on the main thread while no worker opens a log.
+ */
+void log_configure(const struct config *config);
+
+/* Sets the form of one log; that of the journal is always logfmt. */
+void log_use_format(struct weir_log *log, enum weir_log_format format);
+
+/* The levels by their names in the configuration, in the order of its words; NULL ends them. */
+struct log_level_name {
+	const char *name;
+	enum weir_log_level level;
+};
+extern const struct log_level_name log_levels[];
+
+/*
+ * A log file, which servers and sites use. The list closes it between two turns of the loop, once
+ * it has no users, or at the end of the worker, when sites may still hold it.
+ */
 struct log_file {
 	struct weir_list link;
-	struct weir_log *log;
+	struct weir_log *log; /* NULL: closed */
 	char *path;
-	unsigned users; /* servers */
+	unsigned users; /* servers, and sets of sites */
 };
+
+/* Adds a user, and returns the file; and takes one away. NULL is allowed. */
+struct log_file *log_file_hold(struct log_file *file);
+void log_file_release(struct log_file *file);
 
 /*
  * Opens a log as the configured user (NULL: as this process), by the rules of resources_open_log.
@@ -57,9 +76,9 @@ struct log_line {
 	enum weir_log_format format;
 };
 
-/* `name` is the type of the listener, `what` the event. */
+/* `name` is the type of the listener, `what` the event. The level may leave the line out. */
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what);
+        enum weir_log_level level, const char *name, const char *what);
 
 void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 

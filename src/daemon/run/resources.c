@@ -234,8 +234,9 @@ int resources_drop(const char *user)
 void resources_warn_of_root(const struct config *config)
 {
 	if (geteuid() == 0 && (!config->user || strcmp(config->user, "root") == 0))
-		say("the parsers of clients' input run as root: add 'user: NAME' to the "
-		    "configuration, with a user of this machine that owns nothing else");
+		say_at(WEIR_LOG_WARNING,
+		        "the parsers of clients' input run as root: add 'user: NAME' to the "
+		        "configuration, with a user of this machine that owns nothing else");
 }
 
 int resources_choose_user(struct config *config)
@@ -262,6 +263,7 @@ int resources_become(const struct config *config)
 	const struct passwd *entry = getpwnam(user);
 	if (entry && entry->pw_uid == geteuid())
 		return 0;
-	say("not root: the server cannot become the user %s, and stays as it is", user);
+	say_at(WEIR_LOG_WARNING,
+	        "not root: the server cannot become the user %s, and stays as it is", user);
 	return 0;
 }

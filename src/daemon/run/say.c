@@ -22,7 +22,9 @@ enum {
 	LINE_SIZE = 4096
 };
 
-static bool say_time; /* set before threads start */
+/* Set before threads start. */
+static bool say_time;
+static bool say_journal; /* stderr is the journal */
 
 /* systemd names the device and the inode of the socket that it gave as stderr. */
 static bool say_is_journal(void)
@@ -37,35 +39,103 @@ static bool say_is_journal(void)
 
 void say_with_time(void)
 {
-	say_time = !say_is_journal();
+	say_journal = say_is_journal();
+	say_time = !say_journal;
 }
 
-static size_t say_begin(char line[LINE_SIZE])
+static _Atomic enum weir_log_format say_format;
+
+void say_in_format(enum weir_log_format format)
+{
+	say_format = format;
+}
+
+bool say_is_plain(void)
+{
+	return say_format == WEIR_LOG_TEXT && !say_journal;
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+/* Composes the line as text. Returns its size, without its end. */
+static size_t say_compose_text(char *line, size_t max, const char *text)
 {
 	time_t now = time(NULL);
 	struct tm local;
 	size_t used = 0;
 	if (say_time && localtime_r(&now, &local))
-		used = strftime(line, LINE_SIZE, "%Y-%m-%dT%H:%M:%S%z ", &local);
-	strcpy(line + used, "weir: ");
-	return used + strlen("weir: ");
+		used = strftime(line, max, "%Y-%m-%dT%H:%M:%S%z ", &local);
+	int size = snprintf(line + used, max - used, "weir: %s", text);
+	used += size > 0 ? (size_t)size : 0;
+	return used < max ? used : max - 1;
+}
+
+static const char *say_level_name(enum weir_log_level level)
+{
+	return level == WEIR_LOG_ERROR ? "error" : level == WEIR_LOG_WARNING ? "warning" : "info";
+}
+
+/* Composes the line in logfmt or JSON. Returns its size, without its end. */
+static size_t say_compose_fields(char *line, size_t max, enum weir_log_level level,
+        const char *text, enum weir_log_format format)
+{
+	bool json = format == WEIR_LOG_JSON;
+	time_t now = time(NULL);
+	char date[32];
+	struct tm tm;
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	size_t used = (size_t)snprintf(line, max,
+	        json ? "{\"time\":\"%s\",\"kind\":\"weir\",\"level\":\"%s\",\"message\":\""
+	             : "time=\"%s\" kind=\"weir\" level=\"%s\" message=\"",
+	        date, say_level_name(level));
+	for (; *text && used < max - 16; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+			line[used++] = (char)c;
+		else
+			used += (size_t)snprintf(line + used, 8, json ? "\\u%04X" : "\\x%02X", c);
+	}
+	strcpy(line + used, json ? "\"}" : "\"");
+	return used + strlen(line + used);
+}
+
+static void say_print(enum weir_log_level level, const char *format, va_list arguments)
+{
+	char text[LINE_SIZE - 256], line[LINE_SIZE];
+	enum weir_log_format form = say_format;
+	size_t used = 0;
+	if (vsnprintf(text, sizeof text, format, arguments) < 0)
+		return;
+	recent_lines_add(text, strlen(text));
+	/* The journal cuts the level off (sd-daemon(3)). */
+	if (say_journal)
+		used = (size_t)snprintf(line, sizeof line, "<%d>", (int)level);
+	char *rest = line + used;
+	size_t room = sizeof line - used - 1;
+	used += form == WEIR_LOG_TEXT ? say_compose_text(rest, room, text)
+	                              : say_compose_fields(rest, room, level, text, form);
+	line[used++] = '\n';
+	ssize_t put = write(STDERR_FILENO, line, used);
+	(void)put; /* a failure cannot be reported */
 }
 
 void say(const char *format, ...)
 {
-	char line[LINE_SIZE];
-	size_t used = say_begin(line), begin = used;
 	va_list arguments;
 	va_start(arguments, format);
-	int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
+	say_print(WEIR_LOG_ERROR, format, arguments);
 	va_end(arguments);
-	if (size < 0)
+}
+
+void say_at(enum weir_log_level level, const char *format, ...)
+{
+	va_list arguments;
+	if (level > weir_log_level())
 		return;
-	used = strlen(line);
-	recent_lines_add(line + begin, used - begin);
-	line[used++] = '\n';
-	ssize_t put = write(STDERR_FILENO, line, used);
-	(void)put; /* a failure cannot be reported */
+	va_start(arguments, format);
+	say_print(level, format, arguments);
+	va_end(arguments);
 }
 
 void say_root(const char *root, atomic_bool *lost, int error)
@@ -77,7 +147,7 @@ void say_root(const char *root, atomic_bool *lost, int error)
 		    "was opened last is still served, and one that replaces it is not noticed",
 		        root, weir_error_text(error));
 	else
-		say("the root %s can be reached again", root);
+		say_at(WEIR_LOG_INFO, "the root %s can be reached again", root);
 }
 
 /* -- complaints -------------------------------------------------------------------------------- */
@@ -85,7 +155,7 @@ void say_root(const char *root, atomic_bool *lost, int error)
 static void complaints_report_rest(struct complaints *complaints)
 {
 	if (complaints->suppressed)
-		say("%u more %s", complaints->suppressed, complaints->what);
+		say_at(WEIR_LOG_WARNING, "%u more %s", complaints->suppressed, complaints->what);
 	complaints->reported = complaints->suppressed = 0;
 }
 

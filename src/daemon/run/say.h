@@ -8,16 +8,28 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <weir/log.h>
 #include <weir/loop.h>
 
 /*
- * Has each line begin with the time, as 2026-11-28T20:10:00+0100, unless stderr is the journal of
- * systemd, which adds the time itself. Call it before threads start.
+ * Has each line begin with the time, as 2026-11-28T20:10:00+0100. If stderr is the journal of
+ * systemd, which adds the time itself, lines begin with their level instead, as <4> (sd-daemon(3)).
+ * Call it before threads start.
  */
 void say_with_time(void);
 
-/* Prints a line; its end is added. */
+/* Sets the form of lines, WEIR_LOG_TEXT at first. Other threads may print meanwhile. */
+void say_in_format(enum weir_log_format format);
+
+/* Whether lines are text without levels, so that other text may be printed between them. */
+bool say_is_plain(void);
+
+/* Prints an error, whatever weir_log_level is. The end of the line is added. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints a line of this level, unless weir_log_level leaves it out. */
+void say_at(enum weir_log_level level, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 
 /*
  * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it

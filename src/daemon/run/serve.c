@@ -158,9 +158,9 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	unsigned changed = same_limits ? 0 : SERVICES_ALL;
 	if (config->workers && config->workers != daemon->worker_count)
-		say("the number of workers changes at the next start");
+		say_at(WEIR_LOG_WARNING, "the number of workers changes at the next start");
 	if (!config_dns_same_cache(&config->dns, &old->dns))
-		say("the cache of DNS changes at the next start");
+		say_at(WEIR_LOG_WARNING, "the cache of DNS changes at the next start");
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		if (!config_same_log(config, old, service_infos[i].log))
 			changed |= 1u << i;
@@ -171,8 +171,9 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 		changed |= 1u << SERVICE_DNS;
 	if (!changed || !daemon->dropped)
 		return changed;
-	say("limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
-	    "the next start, for addresses that are open already");
+	say_at(WEIR_LOG_WARNING,
+	        "limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
+	        "the next start, for addresses that are open already");
 	/* All servers of mail, and the reports of the relay, must have the same mailboxes. */
 	mail_shared_use(config, old);
 	return 0;
@@ -189,7 +190,7 @@ void serve_stop(struct daemon *daemon)
 	if (daemon->stop_signals > 2)
 		_exit(EXIT_FAILED);
 	if (daemon->stop_signals == 2) {
-		say("ending at once");
+		say_at(WEIR_LOG_INFO, "ending at once");
 		daemon->failed = true;
 	} else if (!link_active()) {
 		notify_stopping();
@@ -225,14 +226,16 @@ static int serve_listen_admin(struct daemon *daemon)
 
 int serve_use_config(struct daemon *daemon, struct config *config)
 {
-	log_set_format((enum weir_log_format)config->log_format);
+	log_configure(config);
 	int error = serve_config(daemon, config, serve_changed_services(daemon, config));
-	if (error < 0)
+	if (error < 0) {
+		log_configure(daemon->config);
 		return error;
+	}
 	mail_relay_update(daemon->relay, daemon->config);
 	dns_shared_update(daemon->dns, daemon->config, false);
 	if (serve_listen_admin(daemon) < 0)
-		say("the admin listener stays where it was");
+		say_at(WEIR_LOG_WARNING, "the admin listener stays where it was");
 	return 0;
 }
 
@@ -247,9 +250,9 @@ static bool serve_reload(struct daemon *daemon)
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && config->privilege_separation)
-		say("'privilege-separation' changes at the next start");
+		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
 	if (config && serve_use_config(daemon, config) == 0) {
-		say("reloaded%s%s", path ? " " : "", path ? path : "");
+		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 		notify_ready("Serving");
 		return true;
 	}
@@ -336,6 +339,28 @@ static void serve_command_reopen_logs(void *context, struct admin_request *reque
 	admin_ok(request);
 }
 
+static void serve_command_log_level(void *context, struct admin_request *request)
+{
+	(void)context;
+	unsigned level = 0;
+	if (request->count == 0) {
+		while (log_levels[level].level != weir_log_level())
+			level++; /* it is one of them */
+		admin_print(request, "%s", log_levels[level].name);
+		admin_ok(request);
+		return;
+	}
+	while (log_levels[level].name && strcmp(log_levels[level].name, request->arguments[0]) != 0)
+		level++;
+	if (!log_levels[level].name) {
+		admin_error(request, "'%.64s' is not a level: info, warning or error",
+		        request->arguments[0]);
+		return;
+	}
+	weir_log_set_level(log_levels[level].level);
+	admin_ok(request);
+}
+
 static int serve_create_admin_http(struct daemon *daemon)
 {
 	daemon->metrics = (struct daemon_metrics){
@@ -365,6 +390,9 @@ static int serve_create_admin(struct daemon *daemon)
 	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
 	                serve_command_reload},
 	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
+	        {"log level", "[info|warning|error]",
+	                "shows or changes the level of all logs, until the next reload", 0, 1,
+	                serve_command_log_level},
 	        {"upgrade", "", "starts the program anew, and drains this one, as SIGUSR2", 0, 0,
 	                serve_command_upgrade},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
@@ -443,7 +471,7 @@ static int serve_start(struct daemon *daemon)
 	        link_active() ? serve_process_load(daemon) : config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
-	log_set_format((enum weir_log_format)config->log_format);
+	log_configure(config);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
 	int error = link_active() ? serve_process_confine(config, &count)

@@ -62,7 +62,7 @@ static int serve_process_reload(struct daemon *daemon, int table)
 		error = config ? serve_use_config(daemon, config) : -EINVAL;
 	link_settle(error == 0);
 	if (error == 0)
-		say("reloaded%s%s", path ? " " : "", path ? path : "");
+		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 	else
 		say("not reloaded: the previous configuration stays in effect");
 	return error;

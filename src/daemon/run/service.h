@@ -19,6 +19,7 @@
 
 struct dns_shared;
 struct forwarding;
+struct weir_list;
 struct weir_log;
 struct weir_guard;
 struct weir_loop;
@@ -106,6 +107,13 @@ struct service_type {
 	int (*load)(struct config *config, struct budget budget, void **ret_state);
 	/* Called on the worker's thread, or before it runs. */
 	void (*unload)(void *state);
+
+	/*
+	 * Opens the logs that the state has of its own, in the list of the worker, on its thread or
+	 * before it runs. NULL: it has none. Returns 0 or a negative errno, which was reported.
+	 */
+	int (*open_logs)(
+	        void *state, struct weir_list *logs, struct weir_loop *loop, const char *user);
 
 	/* Listens, together with other workers (SO_REUSEPORT). Returns 0 or a negative errno. */
 	int (*open)(const struct service_options *options, void **ret_server);

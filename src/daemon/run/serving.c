@@ -67,7 +67,7 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 		return;
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
-	say("the TLS handshake of %s with %s failed: %s", from, to, why);
+	say_at(WEIR_LOG_WARNING, "the TLS handshake of %s with %s failed: %s", from, to, why);
 }
 
 static void serving_proxy_failed(void *context, const struct weir_address *peer, int error)
@@ -78,7 +78,8 @@ static void serving_proxy_failed(void *context, const struct weir_address *peer,
 		return;
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
-	say("the proxy %s sent no PROXY header to %s: %s", from, to, weir_error_text(error));
+	say_at(WEIR_LOG_WARNING, "the proxy %s sent no PROXY header to %s: %s", from, to,
+	        weir_error_text(error));
 }
 
 /* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
@@ -115,7 +116,6 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	server->worker = worker;
 	server->endpoint = *endpoint;
 	server->endpoint.policy = NULL; /* the plan's */
-	server->log = log;
 	server->has_tls = serving_tls_of(&plan->states, endpoint->type);
 	struct service_options options = {
 	        .loop = worker->loop,
@@ -149,8 +149,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 		return error;
 	}
 	server->fresh = server->wanted = true;
-	if (log)
-		log->users++;
+	server->log = log_file_hold(log);
 	weir_list_append(&worker->serving.servers, &server->link);
 	return 0;
 }
@@ -160,8 +159,7 @@ static void serving_close_server(struct serving_server *server)
 	weir_list_remove(&server->link);
 	serving_service_of(server)->close(server->server);
 	weir_policy_release(server->policy);
-	if (server->log)
-		server->log->users--;
+	log_file_release(server->log);
 	free(server);
 }
 
@@ -224,6 +222,16 @@ static int serving_prepare_servers(struct worker *worker, const struct server_pl
 	return 0;
 }
 
+static int serving_open_state_logs(struct worker *worker, const struct server_plan *plan)
+{
+	int error = 0;
+	for (unsigned i = 0; i < SERVICE_COUNT && error == 0; i++)
+		if (plan->states.of[i] && services[i]->open_logs)
+			error = services[i]->open_logs(plan->states.of[i], &worker->serving.logs,
+			        worker->loop, plan->user);
+	return error;
+}
+
 int serving_prepare(struct worker *worker, const struct server_plan *plan)
 {
 	struct serving *serving = &worker->serving;
@@ -231,7 +239,9 @@ int serving_prepare(struct worker *worker, const struct server_plan *plan)
 		server->wanted = server->fresh = false;
 	serving->next = plan->states;
 	serving->prepared = true;
-	int error = serving_prepare_servers(worker, plan);
+	int error = serving_open_state_logs(worker, plan);
+	if (error == 0)
+		error = serving_prepare_servers(worker, plan);
 	if (error < 0)
 		serving_forget(worker);
 	return error;

@@ -94,10 +94,12 @@ void config_tls_warn(const struct config *config)
 		tls = config->tls.of[i];
 	int64_t left_s = tls ? weir_tls_expires_s(tls) - time(NULL) : EXPIRES_SOON_S;
 	if (left_s < 0)
-		say("a certificate has expired; clients will refuse it (openssl x509 -enddate "
-		    "-in FILE tells when)");
+		say_at(WEIR_LOG_WARNING,
+		        "a certificate has expired; clients will refuse it (openssl x509 -enddate "
+		        "-in FILE tells when)");
 	else if (left_s < EXPIRES_SOON_S)
-		say("a certificate expires in %lld hours", (long long)(left_s / 3600));
+		say_at(WEIR_LOG_WARNING, "a certificate expires in %lld hours",
+		        (long long)(left_s / 3600));
 }
 
 /* -- keys -------------------------------------------------------------------------------------- */

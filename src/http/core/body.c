@@ -20,40 +20,25 @@ static enum weir_scan http_body_refuse(
 	return WEIR_SCAN_BAD;
 }
 
-/*
- * A line of a chunked body. A CR without an LF behind it, or an LF without a CR, is refused at
- * once: a proxy in front of this server may see the line's end elsewhere, which allows request
- * smuggling.
- */
 static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)before;
-	size_t at = seen && data.data[seen - 1] == '\r' ? seen - 1 : seen;
-	while (at < data.size && data.data[at] != '\r' && data.data[at] != '\n')
-		at++;
-	if (at == data.size || (data.data[at] == '\r' && at + 1 == data.size))
-		return WEIR_SCAN_MORE;
-	if (data.data[at] == '\n' || data.data[at + 1] != '\n')
-		return http_body_refuse(
-		        terminator, "a line of a chunked body does not end in CRLF", data);
-	ret->end = at + 2;
-	ret->strip = 2;
-	return WEIR_SCAN_FOUND;
+	enum weir_scan result = http_line_scan(data, seen, ret);
+	if (result != WEIR_SCAN_BAD)
+		return result;
+	return http_body_refuse(terminator, "a line of a chunked body does not end in CRLF", data);
 }
 
-/* The CRLF behind the data of a chunk. */
 static enum weir_scan http_body_scan_chunk_end(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)seen;
 	(void)before;
-	if ((data.size && data.data[0] != '\r') || (data.size > 1 && data.data[1] != '\n'))
-		return http_body_refuse(terminator, "no CRLF behind the data of a chunk", data);
-	if (data.size < 2)
-		return WEIR_SCAN_MORE;
-	ret->end = ret->strip = 2;
-	return WEIR_SCAN_FOUND;
+	enum weir_scan result = http_chunk_end_scan(data, ret);
+	if (result != WEIR_SCAN_BAD)
+		return result;
+	return http_body_refuse(terminator, "no CRLF behind the data of a chunk", data);
 }
 
 static void http_body_await_line(struct weir_http_exchange *exchange, enum http_body_state state)

@@ -57,7 +57,8 @@ struct weir_http_server {
 	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_log *log; /* NULL: none, or the server was destroyed */
+	struct weir_log *log; /* NULL: none */
+	bool destroyed;       /* no line is written from here on */
 	struct weir_loop *loop;
 	struct http_loop *loop_state;
 	struct http_cells *cells; /* for requests without a site */
@@ -148,6 +149,7 @@ struct weir_http_exchange {
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
 	uint8_t log_format;        /* enum weir_log_format */
+	uint8_t log_level;         /* enum weir_log_level */
 	uint32_t log_id;           /* of the request, in its lines; 0: none yet */
 	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;

@@ -127,11 +127,12 @@ static uint64_t http_log_id(struct weir_http_exchange *exchange)
 	return (uint64_t)*base << 32 | exchange->log_id;
 }
 
+/* Text of a client is cut off, so that there is room for the server's fields behind it. */
 static void http_log_field(struct weir_buffer *line, enum weir_log_format format, const char *key,
         struct weir_span text)
 {
 	if (text.size)
-		weir_log_add_text(line, format, key, text, LINE_MAX_SIZE);
+		weir_log_add_text(line, format, key, text, TEXT_MAX);
 }
 
 static void http_log_begin_fields(
@@ -175,7 +176,7 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 		http_log_field(line, format, "input", loop_state->fault_bytes);
 	}
 	if (weir_http_tls(exchange, &tls))
-		http_log_field(line, format, "tls", weir_span_of(tls.version));
+		weir_log_add_text(line, format, "tls", weir_span_of(tls.version), LINE_MAX_SIZE);
 	weir_log_add_number(line, format, "status", status, LINE_MAX_SIZE);
 }
 
@@ -187,8 +188,8 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 	enum weir_log_format format = exchange->log_format;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "");
-	struct weir_buffer *line =
-	        weir_log_begin(log, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
+	struct weir_buffer *line = weir_log_begin(
+	        log, exchange->log_level, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
 	if (!line)
 		return;
@@ -208,6 +209,14 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
+/* A fault of the server is an error, one of the client a warning. */
+static enum weir_log_level http_log_level(unsigned status)
+{
+	if (status < 400 || status == HTTP_LOG_CLIENT_LEFT)
+		return WEIR_LOG_INFO;
+	return status >= 500 ? WEIR_LOG_ERROR : WEIR_LOG_WARNING;
+}
+
 static void http_log_write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
         const struct weir_buffer *known, size_t split, uint64_t size, char mark)
 {
@@ -219,7 +228,8 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
 	/* An escaped byte takes four. */
-	struct weir_buffer *line = weir_log_begin(log, known->size + LINE_END_MAX + 4 * name.size);
+	struct weir_buffer *line = weir_log_begin(
+	        log, exchange->log_level, known->size + LINE_END_MAX + 4 * name.size);
 	if (!line)
 		return;
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
@@ -233,15 +243,26 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	weir_log_end(log);
 }
 
+/* Returns NULL if no line is written. */
+static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_server *server = exchange->server;
+	const struct weir_http_site *site = exchange->site;
+	if (server->destroyed)
+		return NULL;
+	return site && site->own_log ? site->log : server->log;
+}
+
 static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
 {
 	return exchange->site ? exchange->site->cells : exchange->server->cells;
 }
 
-static size_t http_log_compose_any(struct weir_http_exchange *exchange,
+static size_t http_log_compose_any(struct weir_log *log, struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
-	exchange->log_format = (uint8_t)weir_log_format(exchange->server->log);
+	exchange->log_level = (uint8_t)http_log_level(status);
+	exchange->log_format = (uint8_t)weir_log_format(log);
 	if (exchange->log_format == WEIR_LOG_TEXT)
 		return http_log_compose(exchange, request, status, line);
 	http_log_compose_fields(exchange, request, status, exchange->log_format, line);
@@ -253,8 +274,12 @@ static __attribute__((noinline)) void http_log_compose_line(struct weir_http_exc
 	/* The client left before there was a reply: nobody sees the status that was made. */
 	unsigned status = exchange->reply_state == HTTP_REPLY_CLOSED ? HTTP_LOG_CLIENT_LEFT
 	                                                             : exchange->status;
-	exchange->log_split =
-	        http_log_compose_any(exchange, exchange->request, status, &exchange->log_line);
+	if (http_log_level(status) > weir_log_level()) {
+		exchange->log = NULL;
+		return;
+	}
+	exchange->log_split = http_log_compose_any(
+	        exchange->log, exchange, exchange->request, status, &exchange->log_line);
 }
 
 void http_log_prepare(struct weir_http_exchange *exchange)
@@ -263,7 +288,7 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
 	if (exchange->loop_state->fault)
 		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
-	exchange->log = exchange->server->log;
+	exchange->log = http_log_of(exchange);
 	if (exchange->log)
 		http_log_compose_line(exchange);
 }
@@ -310,12 +335,12 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 /* After the reply the request is valid only if it was copied. */
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 {
-	struct weir_log *log = exchange->server->log;
+	struct weir_log *log = http_log_of(exchange);
 	struct weir_buffer line = {0};
 	if (!log)
 		return;
 	size_t split = http_log_compose_any(
-	        exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
+	        log, exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
 	http_log_write_line(log, exchange, &line, split, 0, '-');
 	weir_buffer_finish(&line);
 }

@@ -141,8 +141,8 @@ void weir_http_destroy(struct weir_http_server *server)
 		return;
 	weir_server_destroy(server->listener);
 	weir_http_sites_release(server->sites);
-	/* Exchanges without a reply outlive the server, but not the log. */
-	server->log = NULL;
+	/* Exchanges without a reply outlive the server, but not the logs. */
+	server->destroyed = true;
 	http_server_release(server);
 }
 

@@ -101,7 +101,7 @@ static int http_framing_find_expectation(struct weir_http_request *request)
 	return 0;
 }
 
-int http_framing_find(struct weir_http_request *request, uint64_t repeated)
+int http_framing_find_body(struct weir_http_request *request, uint64_t repeated)
 {
 	int status = 0;
 	if (repeated & (uint64_t)1 << WEIR_HTTP_CONTENT_LENGTH)
@@ -115,7 +115,15 @@ int http_framing_find(struct weir_http_request *request, uint64_t repeated)
 	request->keep_alive = request->minor > 0;
 	if (request->first[WEIR_HTTP_CONNECTION])
 		http_framing_find_options(request);
-	return request->first[WEIR_HTTP_EXPECT] ? http_framing_find_expectation(request) : 0;
+	return 0;
+}
+
+int http_framing_find(struct weir_http_request *request, uint64_t repeated)
+{
+	int status = http_framing_find_body(request, repeated);
+	if (status || !request->first[WEIR_HTTP_EXPECT])
+		return status;
+	return http_framing_find_expectation(request);
 }
 
 /* -- the lines of a chunked body --------------------------------------------------------------- */
@@ -167,6 +175,30 @@ int http_chunk_parse(struct weir_span line, uint64_t *ret_size)
 		return WEIR_E_LIMIT;
 	*ret_size = size;
 	return 0;
+}
+
+enum weir_scan http_line_scan(struct weir_span data, size_t seen, struct weir_cut *ret)
+{
+	size_t at = seen && data.data[seen - 1] == '\r' ? seen - 1 : seen;
+	while (at < data.size && data.data[at] != '\r' && data.data[at] != '\n')
+		at++;
+	if (at == data.size || (data.data[at] == '\r' && at + 1 == data.size))
+		return WEIR_SCAN_MORE;
+	if (data.data[at] == '\n' || data.data[at + 1] != '\n')
+		return WEIR_SCAN_BAD;
+	ret->end = at + 2;
+	ret->strip = 2;
+	return WEIR_SCAN_FOUND;
+}
+
+enum weir_scan http_chunk_end_scan(struct weir_span data, struct weir_cut *ret)
+{
+	if ((data.size && data.data[0] != '\r') || (data.size > 1 && data.data[1] != '\n'))
+		return WEIR_SCAN_BAD;
+	if (data.size < 2)
+		return WEIR_SCAN_MORE;
+	ret->end = ret->strip = 2;
+	return WEIR_SCAN_FOUND;
 }
 
 int http_trailer_parse(struct weir_span line, struct weir_http_field *ret_field)

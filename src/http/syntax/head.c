@@ -1,5 +1,5 @@
 /*
- * Parses the request head in one pass, by tables. Invariant: the head ends in CRLF CRLF, and CR is
+ * Parses a head in one pass, by tables. Invariant: the head ends in CRLF CRLF, and CR is
  * in no class of characters, so each run of characters ends within the head without a check of the
  * bound. A CRLF is skipped only at the end of a line that is not empty, so another CRLF always
  * follows. Only positions are stored; framing.c evaluates the fields.
@@ -252,6 +252,89 @@ int http_head_parse(struct weir_span head, struct weir_http_request *request)
 		status = http_head_find_host(request, cursor.repeated);
 	return status ? status : http_framing_find(request, cursor.repeated);
 }
+
+/* -- replies ----------------------------------------------------------------------------------- */
+
+/* status-line = HTTP-version SP status-code SP [ reason-phrase ]; the last SP may be missing. */
+static int http_head_parse_status_line(struct head_cursor *cursor, struct http_reply_head *reply)
+{
+	const char *at = cursor->at;
+	if (cursor->end - at < 16 || memcmp(at, "HTTP/1.", 7) != 0 || at[8] != ' ')
+		return WEIR_E_HTTP_STATUS;
+	unsigned minor = (uint8_t)at[7] - (unsigned)'0', status = 0;
+	for (int i = 9; i < 12; i++) {
+		unsigned digit = (uint8_t)at[i] - (unsigned)'0';
+		if (digit > 9)
+			return WEIR_E_HTTP_STATUS;
+		status = status * 10 + digit;
+	}
+	if (minor > 9 || status < 100 || status > 599)
+		return WEIR_E_HTTP_STATUS;
+	at += 12;
+	if (*at == ' ')
+		at++;
+	else if (*at != '\r')
+		return WEIR_E_HTTP_STATUS;
+	const char *reason = at;
+	while (http_is(*at, WEIR_HTTP_VCHAR))
+		at++;
+	if (at[0] != '\r' || at[1] != '\n')
+		return WEIR_E_HTTP_STATUS;
+	reply->status = status;
+	reply->reason = weir_span(reason, (size_t)(at - reason));
+	reply->message.minor = (uint8_t)minor;
+	cursor->at = at + 2;
+	return 0;
+}
+
+static int http_head_parse_reply_field(
+        struct head_cursor *cursor, struct weir_http_request *message)
+{
+	bool folded = *cursor->at == ' ' || *cursor->at == '\t';
+	int status = http_head_parse_field(cursor, message);
+	if (status == 431)
+		return WEIR_E_HTTP_HEAD_SIZE;
+	if (status)
+		return folded ? WEIR_E_HTTP_FOLD : WEIR_E_HTTP_FIELD;
+	return 0;
+}
+
+/*
+ * RFC 9112 6.1 and RFC 9110 8.6 forbid a server to announce a body of 1xx and 204, which have none.
+ * A length of 0 is common, and cannot be misunderstood.
+ */
+static int http_head_find_reply_body(
+        struct weir_http_request *message, unsigned reply_status, uint64_t repeated)
+{
+	bool has_length = message->first[WEIR_HTTP_CONTENT_LENGTH];
+	bool has_coding = message->first[WEIR_HTTP_TRANSFER_ENCODING];
+	bool bodiless = reply_status < 200 || reply_status == 204;
+	if (has_length && has_coding)
+		return WEIR_E_HTTP_LENGTH_AND_CODING;
+	if (repeated & (uint64_t)1 << WEIR_HTTP_CONTENT_LENGTH)
+		return WEIR_E_HTTP_LENGTHS;
+	if (http_framing_find_body(message, repeated) || (has_coding && bodiless))
+		return has_coding ? WEIR_E_HTTP_CODING : WEIR_E_HTTP_LENGTH;
+	return bodiless && message->has_length && message->length ? WEIR_E_HTTP_LENGTH : 0;
+}
+
+int http_reply_head_parse(struct weir_span head, struct http_reply_head *reply)
+{
+	struct head_cursor cursor = {.at = head.data, .end = head.data + head.size};
+	http_head_clear(&reply->message);
+	if (head.size < 4 || memcmp(cursor.end - 4, "\r\n\r\n", 4) != 0)
+		return WEIR_E_HTTP_LINE_END;
+	int error = http_head_parse_status_line(&cursor, reply);
+	while (!error && *cursor.at != '\r')
+		error = http_head_parse_reply_field(&cursor, &reply->message);
+	if (!error && cursor.end - cursor.at != 2)
+		error = WEIR_E_HTTP_FIELD;
+	if (error)
+		return error;
+	return http_head_find_reply_body(&reply->message, reply->status, cursor.repeated);
+}
+
+/* -- faults ------------------------------------------------------------------------------------ */
 
 /* Parses the head again, so that only a refused head pays for the reason. */
 const char *http_head_fault(struct weir_span head)

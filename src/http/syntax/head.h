@@ -1,6 +1,7 @@
 /*
- * Request heads (RFC 9112 2 to 6): the end of a head in a stream, its parser, and the framing of
- * the body. They are strict where leniency has been exploited.
+ * Heads of requests and replies (RFC 9112 2 to 6): the end of a head in a stream, its parser, and
+ * the framing of the body. They are strict where leniency has been exploited, and the same code
+ * reads the fields and bodies of both.
  */
 #ifndef WEIR_HTTP_HEAD_H
 #define WEIR_HTTP_HEAD_H
@@ -12,6 +13,7 @@
 #include <weir/http_request.h>
 #include <weir/limits.h>
 #include <weir/span.h>
+#include <weir/terminator.h>
 
 /*
  * Parses a complete head, up to and including the CRLF CRLF that ends it, with nothing behind it.
@@ -27,6 +29,20 @@ int http_head_parse(struct weir_span head, struct weir_http_request *request);
 
 /* Returns which part of a refused head is malformed, for the log. */
 const char *http_head_fault(struct weir_span head);
+
+/* The head of a reply. Spans point into the bytes that were parsed. */
+struct http_reply_head {
+	unsigned status; /* 100 to 599 */
+	struct weir_span reason;
+	/* The fields and the framing; what only a request has is not set. */
+	struct weir_http_request message;
+};
+
+/*
+ * Parses the complete head of a reply, as http_head_parse does that of a request. Returns 0, or the
+ * code WEIR_E_HTTP_ of the fault; the contents of *reply are undefined then.
+ */
+int http_reply_head_parse(struct weir_span head, struct http_reply_head *reply);
 
 /* -- the end of a head ------------------------------------------------------------------------- */
 
@@ -72,6 +88,9 @@ enum http_scan http_head_scan(
  */
 int http_framing_find(struct weir_http_request *request, uint64_t repeated);
 
+/* Does this without Expect, which a reply does not have. Returns 0, 400 or 501. */
+int http_framing_find_body(struct weir_http_request *request, uint64_t repeated);
+
 /* -- the lines of a chunked body --------------------------------------------------------------- */
 
 /*
@@ -82,6 +101,15 @@ int http_framing_find(struct weir_http_request *request, uint64_t repeated);
  *   Digest: abc         trailer
  *                       an empty line ends the body
  */
+
+/*
+ * Finds the end of a line. A CR without an LF behind it, or an LF without a CR, is refused at once:
+ * a proxy may see the line's end elsewhere, which allows request smuggling.
+ */
+enum weir_scan http_line_scan(struct weir_span data, size_t seen, struct weir_cut *ret);
+
+/* The CRLF behind the data of a chunk. */
+enum weir_scan http_chunk_end_scan(struct weir_span data, struct weir_cut *ret);
 
 /*
  * Parses the size of a chunk: 1 to 16 hexadecimal digits, at most 2^63-1. Extensions must be

@@ -1,5 +1,6 @@
 /*
- * Appends lines to a file. The loop fills one buffer while a thread of the pool writes another.
+ * Appends lines to a file, or sends them one by one. The loop fills one buffer while a thread of
+ * the pool writes another.
  *
  * Invariant: a line is written whole, or not at all. If a full disk takes a part of one, the part
  * is cut off again; where that is not possible (a pipe, another writer), the next line begins anew.
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,9 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 #include <weir/metrics.h>
+
+/* The level of the process: less grave lines, whose numbers are larger, are left out. */
+static atomic_int log_level = WEIR_LOG_INFO;
 
 /* A buffer is written when it has so many bytes, or after a moment. */
 enum {
@@ -38,7 +43,7 @@ static const struct weir_metric log_metrics[] = {
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct log_cells, lines)},
         {.name = "weir_log_lost_lines_total",
-                .help = "Lines lost: the disk was full, or too slow",
+                .help = "Lines lost: the disk or the socket was full, or too slow",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct log_cells, lost)},
         {.name = "weir_log_written_bytes_total",
@@ -62,6 +67,7 @@ struct weir_log {
 	struct weir_loop *loop;
 	char *path;
 	weir_log_open_fn *open;
+	weir_log_send_fn *send; /* NULL: lines are written */
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -70,6 +76,8 @@ struct weir_log {
 	struct log_written written; /* the pool's, while `busy` */
 	struct log_cells *cells;
 	enum weir_log_format format;
+	enum weir_log_level line_level;           /* of the line that is added */
+	size_t line_at;                           /* where it begins in `filling` */
 	void (*failed)(void *context, int error); /* or NULL */
 	void *context;
 	uint64_t lost; /* lines dropped since the last report */
@@ -79,6 +87,11 @@ struct weir_log {
 	bool busy;
 	bool torn; /* the pool's: the file ends within a line */
 };
+
+static bool log_is_level(unsigned char c)
+{
+	return c >= WEIR_LOG_ERROR && c <= WEIR_LOG_INFO;
+}
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
@@ -148,9 +161,41 @@ static void log_write_all(struct weir_log *log)
 	log->writing.size = 0;
 }
 
+/* Sends the lines of `writing`, each of which ends with its level. The first error is reported. */
+static void log_send_all(struct weir_log *log)
+{
+	struct weir_span line = {log->writing.data, 0};
+	log->written = (struct log_written){0};
+	for (size_t i = 0; i < log->writing.size; i++) {
+		unsigned char c = (unsigned char)log->writing.data[i];
+		if (!log_is_level(c)) {
+			line.size++;
+			continue;
+		}
+		int error = log->send(
+		        log->path, log->fd, (enum weir_log_level)c, line, log->written.error == 0);
+		if (error == 0)
+			log->written.bytes += line.size;
+		else
+			log->written.lost++;
+		if (log->written.error == 0)
+			log->written.error = error;
+		line = (struct weir_span){log->writing.data + i + 1, 0};
+	}
+	log->writing.size = 0;
+}
+
+static void log_put_all(struct weir_log *log)
+{
+	if (log->send)
+		log_send_all(log);
+	else
+		log_write_all(log);
+}
+
 static void log_run_write(struct weir_work *work)
 {
-	log_write_all(WEIR_CONTAINER(work, struct weir_log, work));
+	log_put_all(WEIR_CONTAINER(work, struct weir_log, work));
 }
 
 /* A disk that is full at times is reported once in a while, and its end only after a report. */
@@ -236,38 +281,60 @@ static void log_report_lost(struct weir_log *log)
 		return;
 	if (log->format == WEIR_LOG_TEXT) {
 		weir_buffer_format(line, most,
-		        "# %llu lines were lost here: the disk was full or too slow\n",
-		        (unsigned long long)log->lost);
+		        "# %llu lines were lost here: the %s was full or too slow\n",
+		        (unsigned long long)log->lost, log->send ? "socket" : "disk");
 	} else {
 		weir_log_open_line(line, log->format, most);
 		weir_log_add_text(line, log->format, "event", WEIR_SPAN("lost"), most);
 		weir_log_add_number(line, log->format, "lines", log->lost, most);
 		weir_log_close_line(line, log->format, most);
 	}
-	if (line->size > before)
-		log->lost = 0;
+	if (line->size == before)
+		return;
+	log->lost = 0;
+	if (log->send)
+		line->data[line->size - 1] = WEIR_LOG_WARNING;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
-struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size)
+static void log_drop_line(struct weir_log *log)
 {
+	log->lost++;
+	if (log->cells)
+		weir_metric_add(&log->cells->lost, 1);
+}
+
+struct weir_buffer *weir_log_begin(struct weir_log *log, enum weir_log_level level, size_t size)
+{
+	if (level > weir_log_level())
+		return NULL;
 	bool pending = log->lost && log->error == 0;
 	log_report_lost(log);
 	if ((pending && log->lost) ||
 	        weir_buffer_reserve(&log->filling, size, WEIR_LOG_QUEUE_MAX) < 0) {
-		log->lost++;
-		if (log->cells)
-			weir_metric_add(&log->cells->lost, 1);
+		log_drop_line(log);
 		return NULL;
 	}
+	log->line_level = level;
+	log->line_at = log->filling.size;
 	return &log->filling;
 }
 
 void weir_log_end(struct weir_log *log)
 {
-	if (log->cells)
-		weir_metric_add(&log->cells->lines, 1);
+	struct weir_buffer *line = &log->filling;
+	if (line->size == log->line_at || line->data[line->size - 1] != '\n') {
+		/* Without its end, it had no room, and would be one with the next line. */
+		line->size = log->line_at;
+		log_drop_line(log);
+	} else {
+		/* Text has no control characters, so that the level can end a line that is sent. */
+		if (log->send)
+			line->data[line->size - 1] = (char)log->line_level;
+		if (log->cells)
+			weir_metric_add(&log->cells->lines, 1);
+	}
 	if (log->filling.size >= WRITE_SIZE)
 		log_start_write(log);
 	/* Starts also after the pool has refused the work. */
@@ -275,20 +342,22 @@ void weir_log_end(struct weir_log *log)
 		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
 }
 
-void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max)
+/* -- settings ---------------------------------------------------------------------------------- */
+
+void weir_log_set_level(enum weir_log_level level)
 {
-	for (size_t i = 0, plain = 0; i <= text.size; i++) {
-		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
-		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
-			continue;
-		weir_buffer_append(line, text.data + plain, i - plain, max);
-		if (i < text.size)
-			weir_buffer_format(line, max, "\\x%02X", c);
-		plain = i + 1;
-	}
+	atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
-/* -- formats ----------------------------------------------------------------------------------- */
+enum weir_log_level weir_log_level(void)
+{
+	return (enum weir_log_level)atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+void weir_log_set_send(struct weir_log *log, weir_log_send_fn *send)
+{
+	log->send = send;
+}
 
 void weir_log_set_format(struct weir_log *log, enum weir_log_format format)
 {
@@ -310,63 +379,6 @@ void weir_log_on_failure(
 {
 	log->failed = failed;
 	log->context = context;
-}
-
-void weir_log_open_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
-{
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_append(line, "{", 1, max);
-}
-
-void weir_log_close_line(struct weir_buffer *line, enum weir_log_format format, size_t max)
-{
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_append(line, "}\n", 2, max);
-	else
-		weir_buffer_append(line, "\n", 1, max);
-}
-
-/* Writes the key, and before it what separates it from the field before. */
-static void log_add_key(
-        struct weir_buffer *line, enum weir_log_format format, const char *key, size_t max)
-{
-	char before = line->size ? line->data[line->size - 1] : '\n';
-	if (format == WEIR_LOG_JSON)
-		weir_buffer_format(line, max, "%s\"%s\":", before == '{' ? "" : ",", key);
-	else
-		weir_buffer_format(line, max, "%s%s=", before == '\n' ? "" : " ", key);
-}
-
-static void log_escape_json(struct weir_buffer *line, struct weir_span text, size_t max)
-{
-	for (size_t i = 0, plain = 0; i <= text.size; i++) {
-		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
-		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
-			continue;
-		weir_buffer_append(line, text.data + plain, i - plain, max);
-		if (i < text.size)
-			weir_buffer_format(line, max, "\\u%04X", c);
-		plain = i + 1;
-	}
-}
-
-void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format, const char *key,
-        struct weir_span text, size_t max)
-{
-	log_add_key(line, format, key, max);
-	weir_buffer_append(line, "\"", 1, max);
-	if (format == WEIR_LOG_JSON)
-		log_escape_json(line, text, max);
-	else
-		weir_log_escape(line, text, max);
-	weir_buffer_append(line, "\"", 1, max);
-}
-
-void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format, const char *key,
-        uint64_t number, size_t max)
-{
-	log_add_key(line, format, key, max);
-	weir_buffer_format(line, max, "%llu", (unsigned long long)number);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -420,12 +432,12 @@ void weir_log_destroy(struct weir_log *log)
 	while (log->busy)
 		weir_loop_turn(log->loop, -1);
 	log_swap_buffers(log);
-	log_write_all(log);
+	log_put_all(log);
 	log_note_written(log);
 	/* There is room for the report now. */
 	log_report_lost(log);
 	log_swap_buffers(log);
-	log_write_all(log);
+	log_put_all(log);
 	log_note_written(log);
 	close(log->fd);
 	weir_buffer_finish(&log->filling);

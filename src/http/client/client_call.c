@@ -1,0 +1,318 @@
+/*
+ * A call from its start to its end, over retries and redirects.
+ *
+ * Invariant: each callback of the user but end() may cancel the call, which frees it at once. So a
+ * callback is the last thing that a function here does with a call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <weir/error.h>
+
+#include "client_state.h"
+#include "syntax.h"
+
+/* -- start ------------------------------------------------------------------------------------- */
+
+void weir_http_call_options_init(struct weir_http_call_options *options)
+{
+	*options = (struct weir_http_call_options){.method = "GET", .body_max = UINT64_MAX};
+}
+
+/* Makes `url` the target; the buffer becomes the call's. */
+static int http_call_set_url(struct weir_http_call *call, struct weir_buffer *url)
+{
+	struct http_url target;
+	int error = http_url_parse(weir_buffer_span(url), &target);
+	if (!error)
+		error = weir_buffer_append(url, "", 1, SIZE_MAX);
+	if (error)
+		return error;
+	/* The NUL may have moved the text. */
+	url->size--;
+	http_url_parse(weir_buffer_span(url), &call->target);
+	weir_buffer_finish(&call->url);
+	call->url = *url;
+	*url = (struct weir_buffer){0};
+	return 0;
+}
+
+static int http_call_set_target(
+        struct weir_http_call *call, const struct weir_http_call_options *options)
+{
+	const char *path = options->unix_path;
+	struct weir_buffer url = {0};
+	if (path && (!*path || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path))
+		return -EINVAL;
+	int error =
+	        path ? weir_buffer_append(&call->unix_path, path, strlen(path) + 1, SIZE_MAX) : 0;
+	if (!error)
+		error = weir_buffer_append(
+		        &url, options->url, strlen(options->url), WEIR_HTTP_CLIENT_URL_MAX);
+	if (!error)
+		error = http_call_set_url(call, &url);
+	weir_buffer_finish(&url);
+	if (!error && call->target.tls && !call->client->options.tls)
+		error = -EINVAL;
+	return error;
+}
+
+static int http_call_prepare(
+        struct weir_http_call *call, const struct weir_http_call_options *options)
+{
+	if (options->body && options->make_body)
+		return -EINVAL;
+	if (call->client->waiting_count >= call->client->options.waiting_max)
+		return WEIR_E_LIMIT;
+	int error = http_call_set_target(call, options);
+	if (!error)
+		error = http_call_set_request(call, options);
+	return error ? error : http_client_find_origin(call);
+}
+
+int weir_http_call_start(struct weir_http_client *client,
+        const struct weir_http_call_options *options, const struct weir_http_call_events *events,
+        void *context, struct weir_http_call **ret)
+{
+	struct weir_http_call *call = calloc(1, sizeof *call);
+	if (!call) {
+		weir_producer_close(options->body, WEIR_CLOSE_ABORTED);
+		return -ENOMEM;
+	}
+	call->client = client;
+	call->events = events;
+	call->context = context;
+	call->body = options->body;
+	call->make_body = options->make_body;
+	call->make_body_context = options->make_body_context;
+	call->trailers = options->trailers;
+	call->trailers_context = options->trailers_context;
+	call->has_body = options->body || options->make_body;
+	call->expect_continue = call->has_body && options->expect_continue;
+	call->redirects_left = options->redirects_max;
+	call->body_max = options->body_max;
+	weir_list_init(&call->waiting_link);
+	weir_list_init(&call->timer.link);
+	weir_list_append(&client->calls, &call->link);
+	int error = http_call_prepare(call, options);
+	if (error < 0) {
+		http_call_free(call);
+		return error;
+	}
+	http_client_enqueue(call, false);
+	*ret = call;
+	return 0;
+}
+
+/* -- end --------------------------------------------------------------------------------------- */
+
+/* A body that still waits for 100 was announced: its connection cannot be used again. */
+static void http_call_drop_held_body(struct weir_http_call *call)
+{
+	weir_timer_stop(&call->timer);
+	weir_producer_close(call->held_body, WEIR_CLOSE_ABORTED);
+	call->held_body = NULL;
+}
+
+void http_call_free(struct weir_http_call *call)
+{
+	http_client_dequeue(call);
+	http_call_drop_held_body(call);
+	if (call->connection)
+		http_client_connection_abandon(call->connection);
+	weir_list_remove(&call->link);
+	http_origin_release(call->origin);
+	weir_producer_close(call->body, WEIR_CLOSE_ABORTED);
+	weir_buffer_finish(&call->url);
+	weir_buffer_finish(&call->method);
+	weir_buffer_finish(&call->host);
+	weir_buffer_finish(&call->unix_path);
+	weir_buffer_finish(&call->fields);
+	weir_buffer_finish(&call->credentials);
+	weir_buffer_finish(&call->content);
+	weir_buffer_finish(&call->next_url);
+	free(call);
+}
+
+void weir_http_call_cancel(struct weir_http_call *call)
+{
+	http_call_free(call);
+}
+
+/* The call is freed first, so that end() may start others in its place. */
+static void http_call_end(struct weir_http_call *call, int error, const char *text)
+{
+	const struct weir_http_call_events *events = call->events;
+	void *context = call->context;
+	struct weir_http_call_end end = {
+	        .error = error,
+	        .text = text    ? text
+	                : error ? weir_error_text(error)
+	                        : "",
+	        .head_came = call->head_came,
+	        .retried = call->retried,
+	};
+	http_call_free(call);
+	events->end(context, &end);
+}
+
+void http_call_on_failure(struct weir_http_call *call, int error, const char *text, bool unused)
+{
+	http_call_drop_held_body(call);
+	/* A redirect's body is read only so that the connection can be kept. */
+	if (call->following && error == WEIR_E_HTTP_BODY_SIZE) {
+		http_call_on_reply(call);
+		return;
+	}
+	if (!unused || call->retried || (call->has_body && !call->make_body)) {
+		http_call_end(call, error, text);
+		return;
+	}
+	call->retried = true;
+	call->fresh = true;
+	http_client_enqueue(call, true);
+}
+
+/* -- redirects --------------------------------------------------------------------------------- */
+
+static bool http_call_changes_to_get(const struct weir_http_call *call, unsigned status)
+{
+	bool post = weir_span_equal(weir_buffer_span(&call->method), WEIR_SPAN("POST"));
+	if (status == 303)
+		return !http_call_is_head(call);
+	return post && (status == 301 || status == 302);
+}
+
+static bool http_call_same_origin(const struct http_url *a, const struct http_url *b)
+{
+	return a->tls == b->tls && a->port == b->port && weir_span_equal_nocase(a->host, b->host);
+}
+
+/* Returns whether the redirect is followed; `next_url` is where it leads then. */
+static bool http_call_follows(struct weir_http_call *call, const struct weir_http_reply_head *head)
+{
+	struct weir_span location = weir_http_reply_head_field(head, WEIR_SPAN("Location"));
+	struct http_url next;
+	bool redirect = head->status == 301 || head->status == 302 || head->status == 303 ||
+	                head->status == 307 || head->status == 308;
+	if (!redirect || call->redirects_left == 0 || !location.data)
+		return false;
+	call->to_get = http_call_changes_to_get(call, head->status);
+	if (call->has_body && !call->make_body && !call->to_get)
+		return false;
+	call->next_url.size = 0;
+	if (http_url_resolve(&call->target, location, &call->next_url) < 0 ||
+	        http_url_parse(weir_buffer_span(&call->next_url), &next) < 0)
+		return false;
+	if (next.tls && !call->client->options.tls)
+		return false;
+	return !call->unix_path.size || http_call_same_origin(&call->target, &next);
+}
+
+/* Goes where the redirect leads. Returns 0 or -ENOMEM. */
+static int http_call_redirect(struct weir_http_call *call)
+{
+	struct weir_http_client *client = call->client;
+	struct http_origin *before = call->origin;
+	struct http_url next;
+	int error = http_url_parse(weir_buffer_span(&call->next_url), &next);
+	if (!error && !http_call_same_origin(&call->target, &next))
+		call->credentials.size = call->host.size = 0;
+	if (!error)
+		error = http_call_set_url(call, &call->next_url);
+	if (!error)
+		error = http_client_find_origin(call);
+	if (!error)
+		http_origin_release(before);
+	if (!error && call->to_get)
+		error = http_call_become_get(call);
+	if (error)
+		return error;
+	call->following = false;
+	call->redirects_left--;
+	call->retried = call->fresh = false;
+	if (client->waiting_count >= client->options.waiting_max)
+		return WEIR_E_LIMIT;
+	http_client_enqueue(call, false);
+	return 0;
+}
+
+/* -- the reply --------------------------------------------------------------------------------- */
+
+struct weir_span weir_http_reply_head_field(
+        const struct weir_http_reply_head *head, struct weir_span name)
+{
+	for (unsigned i = 0; i < head->field_count; i++)
+		if (weir_span_equal_nocase(head->fields[i].name, name))
+			return head->fields[i].value;
+	return weir_span(NULL, 0);
+}
+
+void http_call_on_interim(struct weir_http_call *call, const struct weir_http_reply_head *head)
+{
+	struct weir_http_reply_head copy = *head;
+	copy.url = call->url.data;
+	if (head->status == 100)
+		http_call_continue(call);
+	if (call->events->interim)
+		call->events->interim(call->context, &copy);
+}
+
+void http_call_on_head(struct weir_http_call *call, struct weir_http_reply_head *head)
+{
+	head->url = call->url.data;
+	http_call_drop_held_body(call);
+	if (http_call_follows(call, head)) {
+		call->following = true;
+		call->connection->reader.body_max = WEIR_HTTP_CLIENT_DISCARD_MAX;
+		return;
+	}
+	call->head_came = true;
+	if (call->events->head)
+		call->events->head(call->context, head);
+}
+
+void http_call_on_piece(struct weir_http_call *call, struct weir_span bytes)
+{
+	if (!call->following && call->events->piece)
+		call->events->piece(call->context, bytes);
+}
+
+void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_field *field)
+{
+	if (!call->following && call->events->trailer)
+		call->events->trailer(call->context, field);
+}
+
+void http_call_on_reply(struct weir_http_call *call)
+{
+	if (!call->following) {
+		http_call_end(call, 0, NULL);
+		return;
+	}
+	int error = http_call_redirect(call);
+	if (error < 0)
+		http_call_end(call, error, NULL);
+}
+
+/* -- back-pressure ----------------------------------------------------------------------------- */
+
+void weir_http_call_pause(struct weir_http_call *call)
+{
+	if (!call->connection || !call->head_came)
+		return;
+	call->paused = true;
+	call->connection->paused = true;
+	weir_channel_pause(call->connection->channel);
+}
+
+void weir_http_call_resume(struct weir_http_call *call)
+{
+	if (!call->paused)
+		return;
+	call->paused = false;
+	if (call->connection)
+		weir_channel_resume(call->connection->channel);
+}

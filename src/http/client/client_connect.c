@@ -1,0 +1,136 @@
+/*
+ * The opening of a connection: a Unix socket, or the addresses of a host one after the other, each
+ * with a time limit of its own. The channel's open() continues (client_connection.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <weir/server.h>
+
+#include "client_state.h"
+#include "helper.h"
+
+static int client_connect_unix_socket(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (!text_copy(address.sun_path, sizeof address.sun_path, path))
+		return -ENAMETOOLONG;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
+	int error = -errno;
+	close(fd);
+	return error;
+}
+
+static int client_connect_dial(struct http_client_connection *connection)
+{
+	const struct weir_http_client_options *options = &connection->client->options;
+	const struct weir_address *address = &connection->addresses[connection->address_next++];
+	const char *unix_path = connection->origin->unix_path;
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.idle_ms = bounds.request_ms = UINT32_MAX; /* the timer here has the limits */
+	bounds.progress_ms = max_of(options->head_ms, options->body_ms);
+	if (!unix_path)
+		return weir_connect(connection->loop, address, &http_client_protocol, connection,
+		        &bounds, &connection->channel);
+	int fd = client_connect_unix_socket(unix_path);
+	if (fd < 0)
+		return fd;
+	int error = weir_adopt(connection->loop, fd, address, &http_client_protocol, connection,
+	        &bounds, &connection->channel);
+	if (error < 0)
+		close(fd);
+	return error;
+}
+
+int http_client_connect_next(struct http_client_connection *connection, int error)
+{
+	connection->state = HTTP_CONNECTION_CONNECTING;
+	while (connection->address_next < connection->address_count) {
+		error = client_connect_dial(connection);
+		if (error == 0) {
+			http_client_connection_start_timer(connection);
+			return 0;
+		}
+	}
+	return error;
+}
+
+static void client_connect_on_resolved(void *context, const struct weir_resolved *resolved)
+{
+	struct http_client_connection *connection = context;
+	int error = resolved->error;
+	connection->resolving = NULL;
+	if (error == 0) {
+		connection->address_count =
+		        (unsigned)min_of(resolved->count, (size_t)WEIR_HTTP_CLIENT_ADDRESSES_MAX);
+		memcpy(connection->addresses, resolved->addresses,
+		        connection->address_count * sizeof *resolved->addresses);
+		error = http_client_connect_next(connection, -ENOENT);
+	} else {
+		text_copy(connection->why, sizeof connection->why, weir_resolved_text(error));
+	}
+	if (error < 0)
+		http_client_connection_fail(connection, error);
+}
+
+/* A Unix socket and a literal need no resolver. */
+static bool client_connect_knows_address(struct http_client_connection *connection)
+{
+	const struct http_origin *origin = connection->origin;
+	char text[WEIR_ADDRESS_TEXT_MAX];
+	const char *format = strchr(origin->host, ':') ? "[%s]:%u" : "%s:%u";
+	connection->address_count = 1;
+	if (origin->unix_path)
+		return true;
+	int size = snprintf(text, sizeof text, format, origin->host, origin->port);
+	return size < (int)sizeof text &&
+	       weir_address_parse(weir_span_of(text), &connection->addresses[0]) == 0;
+}
+
+static int client_connect_find(struct http_client_connection *connection)
+{
+	struct weir_http_client *client = connection->client;
+	if (client_connect_knows_address(connection))
+		return http_client_connect_next(connection, 0);
+	int error = http_client_get_resolver(client);
+	if (error < 0)
+		return error;
+	return weir_resolve_addresses(client->resolver, connection->origin->host,
+	        connection->origin->port, 0, client_connect_on_resolved, connection,
+	        &connection->resolving);
+}
+
+int http_client_connection_open(struct weir_http_call *call)
+{
+	struct weir_http_client *client = call->client;
+	struct http_client_connection *connection = calloc(1, sizeof *connection);
+	if (!connection)
+		return -ENOMEM;
+	connection->loop = client->loop;
+	connection->client = client;
+	connection->origin = call->origin;
+	connection->call = call;
+	weir_list_init(&connection->idle_link);
+	weir_list_init(&connection->timer.link);
+	weir_list_append(&client->connections, &connection->link);
+	client->connection_count++;
+	call->origin->references++;
+	call->origin->connections++;
+	http_reader_init(&connection->reader, &http_client_reader_type, client->options.head_max);
+	int error = client_connect_find(connection);
+	if (error < 0)
+		http_client_connection_free(connection);
+	else
+		call->connection = connection;
+	return error;
+}

@@ -1,0 +1,460 @@
+/*
+ * A connection of the pool: TLS, one reply after the other, and its time limits, which count from
+ * the last progress.
+ *
+ * Invariants: `call` is set exactly while the call has this connection. A connection with a channel
+ * is freed after the channel's close() and not before. No callback of a call is the cause of a
+ * later access to the call: each is the last thing that is done with it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <weir/error.h>
+
+#include "client_state.h"
+#include "helper.h"
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void client_connection_leave_idle(struct http_client_connection *connection)
+{
+	if (weir_list_empty(&connection->idle_link))
+		return;
+	weir_list_remove(&connection->idle_link);
+	connection->client->idle_count--;
+}
+
+/* The client forgets the connection. */
+static void client_connection_detach(struct http_client_connection *connection)
+{
+	struct weir_http_client *client = connection->client;
+	if (!client)
+		return;
+	client_connection_leave_idle(connection);
+	weir_list_remove(&connection->link);
+	client->connection_count--;
+	connection->origin->connections--;
+	http_origin_release(connection->origin);
+	connection->client = NULL;
+	connection->origin = NULL;
+	if (client->waiting_count)
+		http_client_schedule(client);
+}
+
+void http_client_connection_free(struct http_client_connection *connection)
+{
+	weir_timer_stop(&connection->timer);
+	client_connection_detach(connection);
+	free(connection);
+}
+
+void http_client_connection_abandon(struct http_client_connection *connection)
+{
+	if (connection->call)
+		connection->call->connection = NULL;
+	connection->call = NULL;
+	if (connection->client)
+		client_connection_leave_idle(connection);
+	connection->state = HTTP_CONNECTION_CLOSING;
+	weir_timer_stop(&connection->timer);
+	weir_resolving_cancel(connection->resolving);
+	connection->resolving = NULL;
+	if (connection->channel)
+		weir_channel_abort(connection->channel, WEIR_E_CLOSED);
+	else
+		http_client_connection_free(connection);
+}
+
+void http_client_connection_orphan(struct http_client_connection *connection)
+{
+	client_connection_detach(connection);
+	http_client_connection_abandon(connection);
+}
+
+void http_client_connection_retire(struct http_client_connection *connection)
+{
+	client_connection_leave_idle(connection);
+	connection->state = HTTP_CONNECTION_CLOSING;
+	weir_timer_stop(&connection->timer);
+	weir_channel_close(connection->channel);
+}
+
+/*
+ * Returns whether the server has closed a kept connection instead of replying, and the request may
+ * be sent again by the rule of the header.
+ */
+static bool client_connection_was_closed_unused(
+        const struct http_client_connection *connection, int error)
+{
+	bool closed = error == WEIR_E_HTTP_SHORT || error == -ECONNRESET || error == -EPIPE;
+	if (!closed || !connection->call || !connection->reused ||
+	        connection->state != HTTP_CONNECTION_BUSY || connection->reader.begun)
+		return false;
+	uint64_t sent = connection->channel ? weir_channel_sent(connection->channel)
+	                                    : connection->sent_at_close;
+	return sent == connection->sent_before || http_call_is_idempotent(connection->call);
+}
+
+void http_client_connection_fail(struct http_client_connection *connection, int error)
+{
+	struct weir_http_call *call = connection->call;
+	char why[sizeof connection->why];
+	if (connection->state == HTTP_CONNECTION_CLOSING)
+		return;
+	bool unused = client_connection_was_closed_unused(connection, error);
+	text_copy(why, sizeof why, connection->why);
+	http_client_connection_abandon(connection);
+	if (call)
+		http_call_on_failure(call, error, *why ? why : NULL, unused);
+}
+
+/* -- time limits ------------------------------------------------------------------------------- */
+
+static uint64_t client_connection_progress(const struct http_client_connection *connection)
+{
+	return weir_channel_sent(connection->channel) + connection->reader.body_bytes;
+}
+
+static bool client_connection_in_body(const struct http_client_connection *connection)
+{
+	return connection->reader.state != HTTP_READER_HEAD;
+}
+
+static uint32_t client_connection_limit(const struct http_client_connection *connection)
+{
+	const struct weir_http_client_options *options = &connection->client->options;
+	if (connection->state == HTTP_CONNECTION_CONNECTING)
+		return options->connect_ms;
+	if (connection->state == HTTP_CONNECTION_IDLE)
+		return options->idle_ms;
+	return client_connection_in_body(connection) ? options->body_ms : options->head_ms;
+}
+
+static void client_connection_on_time(struct weir_timer *timer);
+
+static void client_connection_watch(struct http_client_connection *connection, uint32_t ms)
+{
+	if (connection->state == HTTP_CONNECTION_BUSY) {
+		connection->mark = client_connection_progress(connection);
+		connection->body_mark = connection->reader.body_bytes;
+	}
+	weir_timer_start(connection->loop, &connection->timer, ms, client_connection_on_time);
+}
+
+void http_client_connection_start_timer(struct http_client_connection *connection)
+{
+	client_connection_watch(connection, client_connection_limit(connection));
+}
+
+/* The producer of the request's body waits, and the server has taken all that it put. */
+static bool client_connection_awaits_body(const struct http_client_connection *connection)
+{
+	const struct weir_producer *body = connection->body;
+	return body && body->state == WEIR_WAIT &&
+	       weir_channel_sent(connection->channel) ==
+	               connection->sent_before + connection->head_size + body->put;
+}
+
+/*
+ * Returns how long the server may take from now on, or 0 if its time is over. Bytes that are no
+ * progress, such as those of a head, do not extend its time more than once.
+ */
+static uint32_t client_connection_time_left(const struct http_client_connection *connection)
+{
+	const struct weir_http_client_options *options = &connection->client->options;
+	uint32_t limit = client_connection_limit(connection);
+	uint32_t quiet = weir_channel_quiet_ms(connection->channel);
+	uint64_t got = connection->reader.body_bytes - connection->body_mark;
+	bool in_body = client_connection_in_body(connection);
+	if ((in_body && connection->paused) || client_connection_awaits_body(connection))
+		return limit;
+	if (client_connection_progress(connection) == connection->mark)
+		return 0;
+	if (!in_body || !options->body_rate_min)
+		return quiet < limit ? limit - quiet : 0;
+	return got >= (uint64_t)options->body_rate_min * limit / 1000 ? limit : 0;
+}
+
+static void client_connection_on_time(struct weir_timer *timer)
+{
+	struct http_client_connection *connection =
+	        WEIR_CONTAINER(timer, struct http_client_connection, timer);
+	uint32_t left;
+	switch (connection->state) {
+	case HTTP_CONNECTION_CONNECTING:
+		weir_channel_abort(connection->channel, -ETIMEDOUT);
+		break;
+	case HTTP_CONNECTION_BUSY:
+		left = client_connection_time_left(connection);
+		connection->paused = connection->call && connection->call->paused;
+		if (left)
+			client_connection_watch(connection, left);
+		else
+			http_client_connection_fail(connection, -ETIMEDOUT);
+		break;
+	case HTTP_CONNECTION_IDLE:
+		http_client_connection_retire(connection);
+		break;
+	case HTTP_CONNECTION_RESOLVING:
+	case HTTP_CONNECTION_CLOSING:
+		break;
+	}
+}
+
+/* -- the reader's callbacks -------------------------------------------------------------------- */
+
+static struct http_client_connection *client_connection_of(struct http_reader *reader)
+{
+	return WEIR_CONTAINER(reader, struct http_client_connection, reader);
+}
+
+static void client_connection_on_interim(
+        struct http_reader *reader, const struct weir_http_reply_head *head)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	if (!connection->call)
+		return;
+	http_client_connection_start_timer(connection);
+	http_call_on_interim(connection->call, head);
+}
+
+static void client_connection_on_head(
+        struct http_reader *reader, const struct weir_http_reply_head *head)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	struct weir_http_reply_head copy = *head;
+	if (!connection->call)
+		return;
+	connection->paused = false;
+	if (head->has_body)
+		http_client_connection_start_timer(connection);
+	http_call_on_head(connection->call, &copy);
+}
+
+static void client_connection_on_piece(struct http_reader *reader, struct weir_span bytes)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	if (connection->call)
+		http_call_on_piece(connection->call, bytes);
+}
+
+static void client_connection_on_trailer(
+        struct http_reader *reader, const struct weir_http_field *field)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	if (connection->call)
+		http_call_on_trailer(connection->call, field);
+}
+
+/*
+ * A connection whose request was not sent whole is of no use: the server would take the next one
+ * for its rest.
+ */
+static bool client_connection_keep(struct http_client_connection *connection)
+{
+	if (!connection->reader.keep_alive || !connection->sent ||
+	        weir_channel_replies(connection->channel))
+		return false;
+	connection->state = HTTP_CONNECTION_IDLE;
+	connection->reused = true;
+	weir_list_append(&connection->origin->idle, &connection->idle_link);
+	weir_list_remove(&connection->link);
+	weir_list_append(&connection->client->connections, &connection->link);
+	connection->client->idle_count++;
+	http_client_connection_start_timer(connection);
+	if (connection->client->waiting_count)
+		http_client_schedule(connection->client);
+	return true;
+}
+
+static void client_connection_on_reply(struct http_client_connection *connection)
+{
+	struct weir_http_call *call = connection->call;
+	if (!call)
+		return;
+	connection->call = NULL;
+	call->connection = NULL;
+	weir_channel_resume(connection->channel);
+	if (!client_connection_keep(connection)) {
+		connection->state = HTTP_CONNECTION_CLOSING;
+		weir_timer_stop(&connection->timer);
+		if (connection->sent)
+			weir_channel_close(connection->channel);
+		else
+			weir_channel_abort(connection->channel, WEIR_E_CLOSED);
+	}
+	http_call_on_reply(call);
+}
+
+static void client_connection_on_end(struct http_reader *reader, int error)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	if (error)
+		http_client_connection_fail(connection, error);
+	else
+		client_connection_on_reply(connection);
+}
+
+const struct http_reader_type http_client_reader_type = {
+        .interim = client_connection_on_interim,
+        .head = client_connection_on_head,
+        .piece = client_connection_on_piece,
+        .trailer = client_connection_on_trailer,
+        .end = client_connection_on_end,
+};
+
+/* -- the channel ------------------------------------------------------------------------------- */
+
+static void client_connection_apply(struct http_client_connection *connection)
+{
+	struct http_reader_next next;
+	if (!connection->reader.changed || connection->state == HTTP_CONNECTION_CLOSING)
+		return;
+	http_reader_next(&connection->reader, &next);
+	weir_channel_set_request_max(connection->channel, next.request_max);
+	if (next.streamed)
+		weir_channel_stream(connection->channel, next.terminator);
+	else
+		weir_channel_await(connection->channel, next.terminator);
+}
+
+/* The connection is there: sends the request of its call. */
+static void client_connection_begin(struct http_client_connection *connection)
+{
+	struct weir_http_call *call = connection->call;
+	connection->state = HTTP_CONNECTION_BUSY;
+	connection->sent = false;
+	connection->paused = false;
+	connection->sent_before = weir_channel_sent(connection->channel);
+	http_reader_begin(&connection->reader, http_call_is_head(call), call->body_max);
+	client_connection_apply(connection);
+	http_client_connection_start_timer(connection);
+	int error = http_call_send(call);
+	if (error < 0)
+		http_client_connection_fail(connection, error);
+}
+
+static int client_connection_on_open(struct weir_channel *channel)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	weir_channel_reset_on_failure(channel, true);
+	weir_channel_read_after_failure(channel, true);
+	if (connection->state == HTTP_CONNECTION_CLOSING)
+		return 0;
+	if (connection->origin->tls)
+		return weir_channel_start_tls(
+		        channel, connection->client->options.tls, connection->origin->host);
+	client_connection_begin(connection);
+	return 0;
+}
+
+static void client_connection_on_secured(struct weir_channel *channel, size_t dropped)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	(void)dropped;
+	if (connection->state == HTTP_CONNECTION_CONNECTING)
+		client_connection_begin(connection);
+}
+
+static void client_connection_on_insecure(struct weir_channel *channel, const char *why)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	connection->insecure = true;
+	text_copy(connection->why, sizeof connection->why, why);
+}
+
+static void client_connection_on_request(struct weir_channel *channel, struct weir_span request)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	http_reader_request(&connection->reader, request);
+	client_connection_apply(connection);
+}
+
+static void client_connection_on_bytes(struct weir_channel *channel, struct weir_span bytes)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	http_reader_piece(&connection->reader, bytes);
+}
+
+/* Behind a complete reply: bytes that belong to none. */
+static void client_connection_report_extra(const struct http_client_connection *connection)
+{
+	const struct weir_http_client_options *options = &connection->client->options;
+	if (options->extra)
+		options->extra(options->context, connection->origin->text);
+}
+
+static void client_connection_on_overflow(struct weir_channel *channel, int error)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	(void)error;
+	if (connection->state == HTTP_CONNECTION_IDLE) {
+		client_connection_report_extra(connection);
+		http_client_connection_fail(connection, WEIR_E_HTTP_EXTRA);
+	} else if (connection->state == HTTP_CONNECTION_BUSY) {
+		http_reader_overflow(&connection->reader);
+	}
+}
+
+static void client_connection_on_eof(struct weir_channel *channel)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	if (connection->state == HTTP_CONNECTION_IDLE)
+		http_client_connection_retire(connection);
+	else if (connection->state == HTTP_CONNECTION_BUSY)
+		http_reader_eof(&connection->reader, weir_channel_truncated(channel));
+}
+
+static void client_connection_on_close(struct weir_channel *channel, int error)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	connection->sent_at_close = weir_channel_sent(channel);
+	connection->channel = NULL;
+	if (connection->insecure)
+		error = WEIR_E_TLS;
+	else if (error == 0)
+		error = WEIR_E_HTTP_SHORT;
+	/* A server that does not prove its name is not left for another of that name. */
+	if (connection->state == HTTP_CONNECTION_CONNECTING && !connection->insecure) {
+		error = http_client_connect_next(connection, error);
+		if (error == 0)
+			return;
+	}
+	if (connection->state == HTTP_CONNECTION_CLOSING)
+		http_client_connection_free(connection);
+	else
+		http_client_connection_fail(connection, error);
+}
+
+const struct weir_protocol http_client_protocol = {
+        .name = "http-client",
+        .open = client_connection_on_open,
+        .request = client_connection_on_request,
+        .piece = client_connection_on_bytes,
+        .overflow = client_connection_on_overflow,
+        .eof = client_connection_on_eof,
+        .secured = client_connection_on_secured,
+        .insecure = client_connection_on_insecure,
+        .close = client_connection_on_close,
+};
+
+/* -- kept connections -------------------------------------------------------------------------- */
+
+/* An end or bytes that the channel has not seen are an event of this turn or the next one. */
+bool http_client_connection_quiet(const struct http_client_connection *connection)
+{
+	char byte;
+	int fd = weir_channel_ref(connection->channel).fd;
+	ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return got < 0 && errno == EAGAIN;
+}
+
+void http_client_connection_use(
+        struct http_client_connection *connection, struct weir_http_call *call)
+{
+	client_connection_leave_idle(connection);
+	connection->call = call;
+	call->connection = connection;
+	client_connection_begin(connection);
+}

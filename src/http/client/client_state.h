@@ -1,0 +1,233 @@
+/*
+ * The client from the inside, for the files of this folder:
+ *
+ *   client.c             the pool: origins, waiting calls, which connection a call gets
+ *   client_connect.c     the opening of a connection: the addresses of a host
+ *   client_connection.c  one connection: TLS, the reader's callbacks, time limits
+ *   client_call.c        a call: its start and end, retries, redirects
+ *   client_request.c     the head and the body that are sent
+ *   client_url.c         URLs
+ *   reply_reader.c       the reply
+ *
+ * Calls get connections in http_client_dispatch alone, which the loop runs: so no callback of a
+ * call comes from within a function of the API, and bytes behind a reply are seen before the
+ * connection is used again.
+ */
+#ifndef HTTP_CLIENT_STATE_H
+#define HTTP_CLIENT_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/address.h>
+#include <weir/buffer.h>
+#include <weir/channel.h>
+#include <weir/http_client.h>
+#include <weir/limits.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/resolver.h>
+
+#include "client_url.h"
+#include "reply_reader.h"
+
+/* A server: the connections to it are interchangeable. Freed with the last reference. */
+struct http_origin {
+	struct weir_list link; /* in client->origins */
+	struct weir_list idle; /* kept connections; the last one was used last */
+	unsigned references;   /* connections and calls */
+	unsigned connections;
+	bool tls;
+	uint16_t port;
+	const char *host;      /* without brackets; in `text` */
+	const char *unix_path; /* in `text`; NULL: none */
+	char text[];           /* the name: http://host:port */
+};
+
+struct weir_http_client {
+	struct weir_loop *loop;
+	struct weir_http_client_options options;
+	struct weir_resolver *resolver; /* of the options, or of its own; NULL: not needed yet */
+	struct weir_list origins;
+	struct weir_list connections; /* those that are idle in the order in which they became so */
+	struct weir_list calls;
+	struct weir_list waiting; /* calls without a connection, in the order of their start */
+	unsigned connection_count;
+	unsigned idle_count;
+	unsigned waiting_count;
+	struct weir_task task; /* runs http_client_dispatch */
+};
+
+/*
+ *   RESOLVING ─▶ CONNECTING ─▶ BUSY ◀─▶ IDLE
+ *        └────────────┴─────────┴────────┴─▶ CLOSING: only the channel's close() is left
+ */
+enum http_connection_state {
+	HTTP_CONNECTION_RESOLVING,
+	HTTP_CONNECTION_CONNECTING, /* with TLS: up to the end of the handshake */
+	HTTP_CONNECTION_BUSY,
+	HTTP_CONNECTION_IDLE,
+	HTTP_CONNECTION_CLOSING,
+};
+
+struct http_client_connection {
+	struct weir_loop *loop;
+	struct weir_http_client *client; /* NULL: it was destroyed */
+	struct http_origin *origin;      /* NULL with the client */
+	struct weir_list link;           /* in client->connections */
+	struct weir_list idle_link;      /* in origin->idle */
+	enum http_connection_state state;
+	struct weir_http_call *call;  /* NULL: idle, or the call has ended */
+	struct weir_channel *channel; /* NULL: not open yet, or closed */
+	struct http_reader reader;
+	struct weir_timer timer; /* of the state */
+	struct weir_resolving *resolving;
+	struct weir_address addresses[WEIR_HTTP_CLIENT_ADDRESSES_MAX];
+	unsigned address_count;
+	unsigned address_next;      /* the one to try next */
+	bool reused;                /* it has had a reply before */
+	bool sent;                  /* all of the request was taken */
+	bool paused;                /* the reply's body was, since the timer began */
+	bool insecure;              /* the TLS handshake failed, see `why` */
+	uint64_t sent_at_close;     /* bytes, once the channel is closed */
+	uint64_t sent_before;       /* bytes, when the request began */
+	uint64_t head_size;         /* bytes of the request's head */
+	struct weir_producer *body; /* of the request, as it is sent; NULL: none, or it has left */
+	uint64_t mark;              /* bytes both ways, when the timer began */
+	uint64_t body_mark;         /* bytes of the reply's body then */
+	int64_t body_size;          /* of the request; -1: unknown */
+	char why[256];
+};
+
+struct weir_http_call {
+	struct weir_http_client *client;
+	struct weir_list link; /* in client->calls */
+	struct weir_list waiting_link;
+	struct http_origin *origin;
+	struct http_client_connection *connection; /* NULL: it waits */
+	const struct weir_http_call_events *events;
+	void *context;
+	struct weir_timer timer; /* for a connection, or for 100 (Continue) */
+
+	struct weir_buffer url; /* with a NUL */
+	struct http_url target; /* spans of `url` */
+	struct weir_buffer method;
+	struct weir_buffer host;      /* the field, for the first origin alone; empty: the URL's */
+	struct weir_buffer unix_path; /* with a NUL, or empty */
+	struct weir_buffer fields;    /* whole lines, without those below */
+	struct weir_buffer credentials; /* for the first origin alone */
+	struct weir_buffer content;     /* of the body: Content-Type and so on */
+
+	struct weir_producer *body; /* not sent yet, or NULL */
+	weir_http_make_body_fn *make_body;
+	void *make_body_context;
+	weir_trailers_fn *trailers;
+	void *trailers_context;
+	bool has_body;
+	bool expect_continue;
+	unsigned redirects_left;
+	uint64_t body_max;
+
+	struct weir_producer *held_body; /* waits for 100 (Continue) */
+	struct weir_buffer next_url;     /* of the redirect that is followed; with a NUL */
+	bool following;                  /* the reply is a redirect: its body is dropped */
+	bool to_get;                     /* it changes the method */
+	bool fresh;                      /* the request is sent again: on a new connection */
+	bool retried;
+	bool head_came;
+	bool paused;
+};
+
+/* -- client.c ---------------------------------------------------------------------------------- */
+
+/* Has the waiting calls looked at, by the loop. */
+void http_client_schedule(struct weir_http_client *client);
+
+/* Finds or makes the origin of the call's target, and references it. Returns 0 or -ENOMEM. */
+int http_client_find_origin(struct weir_http_call *call);
+void http_origin_release(struct http_origin *origin);
+
+/* The call waits for a connection; `first`: before all others. */
+void http_client_enqueue(struct weir_http_call *call, bool first);
+void http_client_dequeue(struct weir_http_call *call);
+
+/* The client's resolver. Returns 0 or an error of weir_resolver_create. */
+int http_client_get_resolver(struct weir_http_client *client);
+
+/* -- client_connect.c -------------------------------------------------------------------------- */
+
+/* Opens a connection for the call, or returns an error without one. */
+int http_client_connection_open(struct weir_http_call *call);
+
+/* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
+int http_client_connect_next(struct http_client_connection *connection, int error);
+
+/* -- client_connection.c ----------------------------------------------------------------------- */
+
+extern const struct weir_protocol http_client_protocol;
+extern const struct http_reader_type http_client_reader_type;
+
+/* The time limit of the connection's state begins now. */
+void http_client_connection_start_timer(struct http_client_connection *connection);
+
+/* Frees a connection that has no channel (any more). */
+void http_client_connection_free(struct http_client_connection *connection);
+
+/* Returns whether an idle connection may be used: no byte and no end came. */
+bool http_client_connection_quiet(const struct http_client_connection *connection);
+
+/* Gives an idle connection to the call, which is sent. */
+void http_client_connection_use(
+        struct http_client_connection *connection, struct weir_http_call *call);
+
+/* Closes it at once, without a callback of its call. */
+void http_client_connection_abandon(struct http_client_connection *connection);
+
+/* Closes it at once; the client forgets the connection, since it is being destroyed. */
+void http_client_connection_orphan(struct http_client_connection *connection);
+
+/* Closes an idle one in an orderly way. */
+void http_client_connection_retire(struct http_client_connection *connection);
+
+/* Ends the connection; its call fails with `error`, or is tried again. */
+void http_client_connection_fail(struct http_client_connection *connection, int error);
+
+/* -- client_request.c -------------------------------------------------------------------------- */
+
+/* Stores the method and the fields. Returns 0 or an error of weir_http_call_start. */
+int http_call_set_request(
+        struct weir_http_call *call, const struct weir_http_call_options *options);
+
+/* Returns whether a second time has the effect of one (RFC 9110 9.2.2). */
+bool http_call_is_idempotent(const struct weir_http_call *call);
+bool http_call_is_head(const struct weir_http_call *call);
+
+/* The redirect turns the request into a GET without a body. Returns 0 or -ENOMEM. */
+int http_call_become_get(struct weir_http_call *call);
+
+/* Sends the head and, unless it waits for 100, the body. Returns 0 or a negative errno. */
+int http_call_send(struct weir_http_call *call);
+
+/* Sends the body that has waited for 100. Without effect if there is none. */
+void http_call_continue(struct weir_http_call *call);
+
+/* -- client_call.c ----------------------------------------------------------------------------- */
+
+/* The connection's events. The call may be freed by each of them. */
+void http_call_on_interim(struct weir_http_call *call, const struct weir_http_reply_head *head);
+void http_call_on_head(struct weir_http_call *call, struct weir_http_reply_head *head);
+void http_call_on_piece(struct weir_http_call *call, struct weir_span bytes);
+void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_field *field);
+/* The reply is complete; the call has no connection any more. */
+void http_call_on_reply(struct weir_http_call *call);
+
+/*
+ * The call has no connection any more. `unused`: a kept connection was closed, and the request may
+ * be sent again by the rule of the header.
+ */
+void http_call_on_failure(struct weir_http_call *call, int error, const char *text, bool unused);
+
+/* Frees the call, without a callback. Its connection is closed. */
+void http_call_free(struct weir_http_call *call);
+
+#endif
