@@ -31,6 +31,7 @@
 #include <weir/dns_message.h>
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
+#include <weir/metrics.h>
 
 WEIR_C_BEGIN
 
@@ -218,6 +219,8 @@ struct weir_dns_lookups_counters {
 	uint64_t joined;     /* lookups for a question that was already being asked */
 	uint64_t failures;   /* questions that were not answered */
 	uint64_t rejected;   /* of `failures`, because the reply did not answer the question */
+	/* How long each question of `asks` took: a histogram (weir/metrics.h). */
+	uint64_t ask_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
 
 WEIR_API const struct weir_dns_lookups_counters *weir_dns_lookups_counters(

@@ -132,6 +132,7 @@ static void pop3_login_opened(struct weir_mail_call *call, int error, struct wei
 	weir_timer_stop(&session->timer);
 	session->drop = drop;
 	session->state = POP3_TRANSACTION;
+	session->login_ms = (uint32_t)weir_loop_now_ms(session->server->loop);
 	pop3_log(session, WEIR_POP3_LOGIN, 0);
 	pop3_reply_format(session, "+OK Mailbox has %zu messages (%llu octets)\r\n", drop->count,
 	        (unsigned long long)drop->octets);

@@ -48,6 +48,11 @@ static const struct weir_metric pop3_metrics_rows[] = {
                 .help = "Messages removed by clients",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct pop3_cells, removed)},
+        {.name = "weir_pop3_session_duration_seconds",
+                .help = "Time from a login until the end of its session",
+                .type = WEIR_METRIC_HISTOGRAM,
+                .unit = WEIR_METRIC_MILLISECONDS,
+                .cell = WEIR_METRIC_CELL(struct pop3_cells, session_ms)},
         {0},
 };
 

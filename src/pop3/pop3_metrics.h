@@ -17,6 +17,7 @@ struct pop3_cells {
 	uint64_t retrieved;
 	uint64_t retrieved_bytes;
 	uint64_t removed;
+	uint64_t session_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
 
 /* Returns NULL without memory. */

@@ -89,6 +89,7 @@ struct pop3_session {
 	uint8_t mistakes;
 	const char *mechanism; /* "PASS" or "AUTH" */
 	bool utf8;             /* UTF8 was given */
+	uint32_t login_ms;     /* when the maildrop was opened, on the clock of the loop */
 	struct update *update; /* the reply to QUIT while it works */
 	int error;             /* of QUIT's removal */
 };

@@ -33,6 +33,9 @@ void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind
 	        .removed = session->removed,
 	};
 	pop3_server_count(server->cells, &event);
+	if (kind == WEIR_POP3_LOGOUT)
+		weir_metric_observe_ms(server->cells->session_ms,
+		        (uint32_t)weir_loop_now_ms(server->loop) - session->login_ms);
 	if (!server->log)
 		return;
 	if (session->drop) {

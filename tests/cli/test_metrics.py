@@ -2,7 +2,9 @@
 hostile readers cost; `weir status` and `weir top`."""
 
 import json
+import poplib
 import re
+import smtplib
 import socket
 import subprocess
 import threading
@@ -243,6 +245,29 @@ def test_every_protocol_is_counted(weir, tmp_path, site):
     ]:
         labels = f'listener="{protocol}",command="{command}",result="{result}"'
         expected[f"weir_{protocol}_commands_total", labels] = 1
+    until(lambda: samples(http(tmp_path / "admin.sock", "/metrics")[2])[0], expected)
+
+
+def test_messages_and_sessions_have_durations(weir, tmp_path, site):
+    (tmp_path / "users").write_text(f"alice:{HASH}\n")
+    (tmp_path / "weir.yaml").write_text(
+        "listen:\n  - smtp: '127.0.0.1:0'\n  - pop3: '127.0.0.1:0'\n"
+        "admin: admin.sock\n"
+        "mail: {directory: mail, users: users, domains: [example.org]}\n"
+    )
+    smtp, pop3 = weir("-c", tmp_path / "weir.yaml").ports
+    for _ in range(2):
+        with smtplib.SMTP("127.0.0.1", smtp, timeout=30) as client:
+            client.sendmail("bob@example.net", ["alice@example.org"], "Subject: x\n\nx\n")
+    session = poplib.POP3("127.0.0.1", pop3, timeout=30)
+    session.user("alice")
+    session.pass_("secret")
+    assert session.stat()[0] == 2
+    session.quit()
+    expected = {
+        ("weir_smtp_message_duration_seconds_count", 'listener="smtp"'): 2,
+        ("weir_pop3_session_duration_seconds_count", 'listener="pop3"'): 1,
+    }
     until(lambda: samples(http(tmp_path / "admin.sock", "/metrics")[2])[0], expected)
 
 

@@ -152,6 +152,22 @@ static void all_who_wait_get_it(void **state)
 	assert_int_equal(weir_dns_lookups_counters(lookups)->joined, 4);
 }
 
+static void the_time_of_a_question_is_counted(void **state)
+{
+	struct client client;
+	uint64_t longer = 0, took = 0;
+	(void)state;
+	const uint64_t *ask_ms = weir_dns_lookups_counters(lookups)->ask_ms;
+	assert_int_equal(look(&client, "a.x. A", 0), 0);
+	pass(3000);
+	asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
+	for (unsigned i = 0; i < WEIR_METRIC_BUCKETS; i++)
+		longer += i >= 11 ? ask_ms[i] : 0;
+	took = ask_ms[WEIR_METRIC_BUCKETS];
+	assert_int_equal(longer, 1);
+	assert_in_range(took, 3000, 60000);
+}
+
 static void flags_are_other_questions(void **state)
 {
 	struct client clients[4];
@@ -674,6 +690,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(asked_once_and_remembered),
 	        TEST(all_who_wait_get_it),
+	        TEST(the_time_of_a_question_is_counted),
 	        TEST(flags_are_other_questions),
 	        TEST(nothing_is_remembered_as_its_soa_says),
 	        TEST(failures),

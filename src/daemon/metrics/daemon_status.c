@@ -143,7 +143,10 @@ static void status_write_durations(const struct status_walk *walk)
 		const char *metric;
 	} values[] = {
 	        {"http request", "weir_http_request_duration_seconds"},
+	        {"smtp message", "weir_smtp_message_duration_seconds"},
+	        {"pop3 session", "weir_pop3_session_duration_seconds"},
 	        {"ftp transfer", "weir_ftp_transfer_duration_seconds"},
+	        {"dns question upstream", "weir_resolver_ask_duration_seconds"},
 	        {"turn of a loop", "weir_loop_turn_seconds"},
 	};
 	struct status_writer *writer = walk->writer;

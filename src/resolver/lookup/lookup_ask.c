@@ -142,11 +142,20 @@ static void pending_end(struct dns_pending *pending, const struct dns_accepted *
 	free(pending);
 }
 
+static void lookup_ask_count_time(const struct dns_pending *pending)
+{
+	struct weir_dns_lookups *lookups = pending->lookups;
+	int64_t took_ms = weir_loop_now_ms(lookups->loop) - pending->asked_ms;
+	weir_metric_observe_ms(lookups->counters.ask_ms, took_ms);
+	weir_metric_observe_ms(lookups->cells->ask_ms, took_ms);
+}
+
 static void lookup_ask_on_answered(void *context, int error, struct weir_span reply)
 {
 	struct dns_pending *pending = context;
 	struct dns_accepted accepted;
 	pending->ask = NULL;
+	lookup_ask_count_time(pending);
 	lookup_ask_accept_reply(pending, error, reply, &accepted);
 	if (accepted.info.rcode == WEIR_DNS_SERVFAIL)
 		LOOKUP_COUNT(pending->lookups, failures);
@@ -160,6 +169,7 @@ static void lookup_ask_on_answered(void *context, int error, struct weir_span re
 static int pending_ask(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
+	pending->asked_ms = weir_loop_now_ms(lookups->loop);
 	int error = lookups->asker->ask(lookups->asker_context, &pending->question, pending->flags,
 	        lookup_ask_on_answered, pending, &pending->ask);
 	if (error == 0)

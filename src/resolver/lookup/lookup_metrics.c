@@ -22,6 +22,11 @@ static const struct weir_metric lookup_metrics_rows[] = {
         LOOKUP(joined, "Lookups for a question that was being asked already"),
         LOOKUP(failures, "Questions that were not answered"),
         LOOKUP(rejected, "Questions whose reply did not answer them"),
+        {.name = "weir_resolver_ask_duration_seconds",
+                .help = "Time from a question until its answer or failure",
+                .type = WEIR_METRIC_HISTOGRAM,
+                .unit = WEIR_METRIC_MILLISECONDS,
+                .cell = WEIR_METRIC_CELL(struct weir_dns_lookups_counters, ask_ms)},
         {0},
 };
 

@@ -134,6 +134,7 @@ struct dns_pending {
 	struct weir_timer timer;  /* then the lookups get the stale answer */
 	uint32_t hash;
 	unsigned flags;
+	int64_t asked_ms; /* if this loop has asked */
 	struct weir_dns_question question;
 	struct dns_share shared;
 };

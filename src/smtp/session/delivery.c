@@ -277,6 +277,7 @@ void smtp_delivery_complete(struct smtp_transaction *transaction)
 	session->transaction = NULL;
 	transaction->session = NULL;
 	transaction->complete = true;
+	transaction->completed_ms = weir_loop_now_ms(transaction->server->loop);
 	transaction->reply = weir_reply_open(session->channel);
 	if (!transaction->reply) {
 		smtp_transaction_destroy(transaction);

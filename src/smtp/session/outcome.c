@@ -152,6 +152,8 @@ static void smtp_outcome_log(const struct smtp_transaction *transaction, int res
 	        .secure = transaction->secure,
 	};
 	weir_metric_add(&transaction->server->cells->events[event.kind], 1);
+	weir_metric_observe_ms(transaction->server->cells->message_ms,
+	        weir_loop_now_ms(transaction->server->loop) - transaction->completed_ms);
 	if (!failed)
 		weir_metric_add(&transaction->server->cells->message_bytes, transaction->size);
 	if (options->log)

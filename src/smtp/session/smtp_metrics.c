@@ -44,6 +44,11 @@ static const struct weir_metric smtp_metrics_rows[] = {
                 .help = "Bytes of messages accepted",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct smtp_cells, message_bytes)},
+        {.name = "weir_smtp_message_duration_seconds",
+                .help = "Time from the end of a message until its reply, when it is safe",
+                .type = WEIR_METRIC_HISTOGRAM,
+                .unit = WEIR_METRIC_MILLISECONDS,
+                .cell = WEIR_METRIC_CELL(struct smtp_cells, message_ms)},
         {0},
 };
 

@@ -16,6 +16,7 @@ struct smtp_cells {
 	uint64_t replies[SMTP_METRICS_CLASSES];   /* by the first digit */
 	uint64_t events[SMTP_METRICS_EVENTS];
 	uint64_t message_bytes;
+	uint64_t message_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
 
 /* Returns NULL without memory. */

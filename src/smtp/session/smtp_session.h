@@ -172,11 +172,12 @@ struct smtp_transaction {
 	uint64_t size;                /* bytes of the message so far */
 	/* The final reply, if the message has failed already; static, with its CRLF. */
 	const char *failure;
-	bool chunks;      /* BDAT has begun */
-	bool last_chunk;  /* this chunk is the last */
-	uint64_t chunk;   /* size of this chunk */
-	bool complete;    /* the whole message has come */
-	uint32_t replied; /* LMTP: recipients whose replies have been written */
+	bool chunks;          /* BDAT has begun */
+	bool last_chunk;      /* this chunk is the last */
+	uint64_t chunk;       /* size of this chunk */
+	bool complete;        /* the whole message has come */
+	int64_t completed_ms; /* when it had come */
+	uint32_t replied;     /* LMTP: recipients whose replies have been written */
 
 	char id[SMTP_ID_MAX];
 	struct weir_address peer; /* for the log, and Received */

@@ -139,7 +139,9 @@ function plotsOf(data) {
 		["Latency in ms (last 10 s)", [
 			["http 50 %", percentile("http request", 0.5)],
 			["http 99 %", percentile("http request", 0.99)],
+			["smtp 99 %", percentile("smtp message", 0.99)],
 			["ftp 99 %", percentile("ftp transfer", 0.99)],
+			["dns upstream 99 %", percentile("dns question upstream", 0.99)],
 			["loop turn 99 %", percentile("turn of a loop", 0.99)],
 		].filter(([name]) => data.protocols.some((item) => name.startsWith(item.protocol)) || name.startsWith("loop"))],
 		["Connections by protocol", data.connections.map((item) =>
