@@ -13,9 +13,9 @@
 
 /*
  * The file: extents as large as the room. Before an extent is put, its last byte is looked for in
- * the page cache, and its first one too if it is large. If one is missing, the work pool reads the
- * extent first, and the loop continues meanwhile. Pages between the two may still have to be read
- * when the extent is sent.
+ * the page cache, and so is the first byte of all if the first extent is large. If one is missing,
+ * the work pool reads the extent first, and the loop continues meanwhile. Pages between the two may
+ * still have to be read when the extent is sent.
  *
  * The work has a descriptor of its own and is freed when it is done, so that the producer may be
  * closed at any time.
@@ -28,6 +28,7 @@ struct file_producer {
 	off_t fetched; /* the work pool has read up to here, so it is not checked again */
 	int fd;
 	bool owned;
+	bool begun; /* an extent has been put */
 };
 
 /* An extent being read into the page cache. */
@@ -74,16 +75,16 @@ static enum presence file_producer_look_for_byte(int fd, off_t offset)
 	return SHORT;
 }
 
-static enum presence file_producer_look_for_extent(int fd, off_t offset, size_t size)
+static enum presence file_producer_look_for_extent(const struct file_producer *file, size_t size)
 {
-	off_t last = offset + (off_t)size - 1;
-	enum presence presence = file_producer_look_for_byte(fd, last);
+	off_t last = file->offset + (off_t)size - 1;
+	enum presence presence = file_producer_look_for_byte(file->fd, last);
 	/*
 	 * The kernel reads ahead that far: if the end of a short extent is cached, so is its
-	 * beginning.
+	 * beginning. The beginning of a later extent follows what has just been sent.
 	 */
-	if (presence == CACHED && size > READ_AHEAD)
-		presence = file_producer_look_for_byte(fd, offset);
+	if (presence == CACHED && size > READ_AHEAD && !file->begun)
+		presence = file_producer_look_for_byte(file->fd, file->offset);
 	return presence;
 }
 
@@ -152,8 +153,7 @@ static enum weir_more file_producer_more(struct weir_producer *producer, struct 
 	size_t room = weir_output_file_room(out);
 	size_t size = file->size < room ? (size_t)file->size : room;
 	if (file->offset + (off_t)size > file->fetched) {
-		enum presence presence =
-		        file_producer_look_for_extent(file->fd, file->offset, size);
+		enum presence presence = file_producer_look_for_extent(file, size);
 		if (presence == SHORT)
 			return WEIR_FAILED;
 		if (presence == COLD && file_producer_start_fetch(file, out->loop, size))
@@ -164,6 +164,7 @@ static enum weir_more file_producer_more(struct weir_producer *producer, struct 
 	size_t put = weir_output_file(out, file->fd, file->offset, size);
 	file->offset += (off_t)put;
 	file->size -= put;
+	file->begun = true;
 	return file->size ? WEIR_MORE : WEIR_DONE;
 }
 
@@ -205,6 +206,7 @@ struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64
 	file->fetched = 0;
 	file->fd = fd;
 	file->owned = owned;
+	file->begun = false;
 	return &file->base;
 }
 
