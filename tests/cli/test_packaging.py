@@ -104,3 +104,18 @@ def test_package_needs_what_the_build_needs():
     fields = re.search(r"^Build-Depends: (.*?)^\S", control, re.S | re.M)[1]
     named = set(re.findall(r"^\s*([a-z0-9.+-]+)", fields, re.M))
     assert wanted - COMPILERS <= named
+
+
+def test_symbols_are_those_of_the_library(weir_program):
+    """packaging/build symbols writes the list anew."""
+    library = weir_program.parent / "src" / "libweir.so"
+    if not library.exists() or not shutil.which("nm"):
+        pytest.skip("no library, or no nm")
+    listing = subprocess.run(
+        ["nm", "--dynamic", "--defined-only", library], capture_output=True, text=True, check=True
+    ).stdout
+    exported = set(re.findall(r" [TDBR] (weir_\w+)@@", listing))
+    listed = re.findall(
+        r"^ (weir_\w+)@", (PACKAGING / "debian" / "libweir0.symbols").read_text(), re.M
+    )
+    assert exported == set(listed)
