@@ -21,7 +21,6 @@
 
 enum {
 	REQUESTS_PER_TURN = 64,
-	ARGUMENTS_MAX = 4096,
 };
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -208,24 +207,38 @@ static void process_close_ends(const struct process_ends *ends)
 }
 
 /* In the child. */
+char **process_arguments(const char *verb, const char *value, const char *const *rest)
+{
+	size_t count = 0;
+	while (rest[count])
+		count++;
+	const char **arguments = calloc(count + 4, sizeof *arguments);
+	if (!arguments)
+		return NULL;
+	arguments[0] = "weir";
+	arguments[1] = verb;
+	arguments[2] = value;
+	memcpy(arguments + 3, rest, count * sizeof *arguments);
+	return (char **)(uintptr_t)arguments;
+}
+
 static void process_exec(const struct process_options *options, const struct process_ends *ends)
 {
 	char numbers[64];
-	const char *arguments[ARGUMENTS_MAX + 4] = {"weir", "@server", numbers};
 	sigset_t none;
-	size_t count = 3;
 	fcntl(ends->requests, F_SETFD, 0);
 	fcntl(ends->control, F_SETFD, 0);
 	fcntl(ends->table, F_SETFD, 0);
 	snprintf(numbers, sizeof numbers, "%d,%d,%d,%d", ends->requests, ends->control, ends->table,
 	        (int)getppid());
-	for (size_t i = 0; options->arguments[i] && i < ARGUMENTS_MAX; i++)
-		arguments[count++] = options->arguments[i];
+	char **arguments = process_arguments("@server", numbers, options->arguments);
+	if (!arguments)
+		_exit(EXIT_FAILURE);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (confine_become(options->user) < 0)
 		_exit(EXIT_FAILURE);
-	fexecve(options->program, (char *const *)(uintptr_t)arguments, environ);
+	fexecve(options->program, arguments, environ);
 	say("cannot execute the server process: %s", weir_error_text(-errno));
 	_exit(EXIT_FAILURE);
 }

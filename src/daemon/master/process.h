@@ -71,6 +71,12 @@ void process_settle(struct process *process, bool commit);
  */
 void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
 
+/*
+ * Makes the arguments of a process of this program: "weir", the verb, its value, and `rest` up to
+ * its NULL. Returns an array that is freed with free(), and points to the strings; or NULL.
+ */
+char **process_arguments(const char *verb, const char *value, const char *const *rest);
+
 /* Closes the sockets and frees everything. The process has ended. NULL is allowed. */
 void process_destroy(struct process *process);
 

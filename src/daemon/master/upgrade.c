@@ -86,21 +86,14 @@ static void upgrade_exec_probe(const struct master *master, int to)
 {
 	sigset_t none;
 	char number[16];
-	size_t count = 0;
-	while (master->arguments[count])
-		count++;
-	const char **arguments = calloc(count + 4, sizeof *arguments);
+	snprintf(number, sizeof number, "%d", to);
+	char **arguments = process_arguments("@probe", number, master->arguments);
 	if (!arguments)
 		_exit(EXIT_FAILURE);
-	snprintf(number, sizeof number, "%d", to);
-	arguments[0] = "weir";
-	arguments[1] = "@probe";
-	arguments[2] = number;
-	memcpy(arguments + 3, master->arguments, count * sizeof *arguments);
 	fcntl(to, F_SETFD, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(master->path, (char *const *)(uintptr_t)arguments);
+	execv(master->path, arguments);
 	say("cannot execute %s: %s", master->path, weir_error_text(-errno));
 	_exit(EXIT_FAILURE);
 }
