@@ -25,7 +25,7 @@ HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
 
 TOP = Path(__file__).resolve().parent.parent
-START_SECONDS = 20
+START_SECONDS = 60
 STOP_SECONDS = 60
 # Options that say where to listen.
 LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 --pop3s --dns --dot".split())

@@ -18,7 +18,7 @@ import pytest
 from ports import free_port
 
 TOP = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def program():
