@@ -66,9 +66,9 @@ WEIR_API enum weir_log_level weir_log_level(void);
 
 /*
  * Sends a line, which has no line end, as a datagram for example, on a thread of the pool or in
- * weir_log_destroy. If `may_wait`, it may wait a moment for its peer, who then takes a burst; after
- * a lost line, the others of a buffer are not waited for. `path` and `fd` are the log's. Returns 0,
- * or a negative errno if the line is lost.
+ * weir_log_destroy. If `may_wait`, it may wait a moment for its peer, so that a burst is taken;
+ * after a lost line, the others of a buffer are not waited for. `path` and `fd` are the log's.
+ * Returns 0, or a negative errno if the line is lost.
  */
 typedef int weir_log_send_fn(
         const char *path, int fd, enum weir_log_level level, struct weir_span line, bool may_wait);

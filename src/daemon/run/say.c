@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/buffer.h>
 #include <weir/error.h>
 
 #include "recent_lines.h"
@@ -79,25 +80,21 @@ static const char *say_level_name(enum weir_log_level level)
 static size_t say_compose_fields(char *line, size_t max, enum weir_log_level level,
         const char *text, enum weir_log_format format)
 {
-	bool json = format == WEIR_LOG_JSON;
+	/* The buffer has the bound's size already, so that it never allocates. */
+	struct weir_buffer fields = {.data = line, .capacity = max};
 	time_t now = time(NULL);
 	char date[32];
 	struct tm tm;
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	size_t used = (size_t)snprintf(line, max,
-	        json ? "{\"time\":\"%s\",\"kind\":\"weir\",\"level\":\"%s\",\"message\":\""
-	             : "time=\"%s\" kind=\"weir\" level=\"%s\" message=\"",
-	        date, say_level_name(level));
-	for (; *text && used < max - 16; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
-			line[used++] = (char)c;
-		else
-			used += (size_t)snprintf(line + used, 8, json ? "\\u%04X" : "\\x%02X", c);
-	}
-	strcpy(line + used, json ? "\"}" : "\"");
-	return used + strlen(line + used);
+	weir_log_open_line(&fields, format, max);
+	weir_log_add_text(&fields, format, "time", weir_span_of(date), max);
+	weir_log_add_text(&fields, format, "kind", WEIR_SPAN("weir"), max);
+	weir_log_add_text(&fields, format, "level", weir_span_of(say_level_name(level)), max);
+	/* Room is left for the end of the line. */
+	weir_log_add_text(&fields, format, "message", weir_span_of(text), max - 2);
+	weir_log_close_line(&fields, format, max);
+	return fields.size - 1;
 }
 
 static void say_print(enum weir_log_level level, const char *format, va_list arguments)
