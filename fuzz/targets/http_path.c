@@ -1,4 +1,7 @@
-/* Paths: whatever comes out stays below the root, and is clean when escaped and cleaned again. */
+/*
+ * Paths: whatever comes out stays below the root, and is clean when escaped and cleaned again. A
+ * raw path for another server means the same there, without the segments that are left out.
+ */
 #include <stdlib.h>
 
 #include "path.h"
@@ -32,6 +35,26 @@ static size_t join(struct weir_span text, char *buffer, size_t capacity)
 	return used;
 }
 
+static void check_raw(struct weir_span raw, const struct weir_http_path *path, unsigned skip)
+{
+	struct weir_buffer put = {0};
+	struct weir_http_path again;
+	struct weir_span expected = path->text, segment;
+	char *buffer = malloc(raw.size + 2);
+	for (unsigned i = 0; i < skip; i++)
+		if (!weir_span_cut(&expected, '/', &segment))
+			expected.size = 0;
+	if (!buffer || http_path_put_raw(&put, raw, skip, SIZE_MAX) < 0 ||
+	        put.size > raw.size + 1 ||
+	        http_path_clean(weir_buffer_span(&put), buffer, put.size + 1, &again) != 0 ||
+	        !weir_span_equal(again.text, expected) ||
+	        (expected.size && again.directory != path->directory) ||
+	        http_path_segments(path->text) < http_path_segments(expected))
+		abort();
+	weir_buffer_finish(&put);
+	free(buffer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_http_path path, again;
@@ -48,6 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (http_path_clean(weir_span(escaped, used), second, capacity, &again) != 0 ||
 		        !weir_span_equal(path.text, again.text) || path.hidden != again.hidden)
 			abort();
+		for (unsigned skip = 0; skip < 3; skip++)
+			check_raw(weir_span(data, size), &path, skip);
 	}
 	free(buffer);
 	free(escaped);

@@ -203,6 +203,12 @@ WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_term
 WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size);
 
 /*
+ * Reads at most WEIR_RECEIVE_SMALL_SIZE bytes at a time from now on: for a protocol that has to
+ * copy what it gets. False at first.
+ */
+WEIR_API void weir_channel_read_small(struct weir_channel *channel, bool small);
+
+/*
  * Stops and resumes reading, for example while a disk is slower than the client. Pauses do not
  * nest.
  */

@@ -177,6 +177,22 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max);
 
 /*
+ * A field of the request's trailer section (RFC 9110 6.5), before the receiver's end(). Without
+ * such a function they are dropped.
+ */
+typedef void weir_http_trailer_fn(void *context, const struct weir_http_field *field);
+
+/* Has `trailer` called with the context of the receiver. Before weir_http_receive. */
+WEIR_API void weir_http_on_trailer(
+        struct weir_http_exchange *exchange, weir_http_trailer_fn *trailer);
+
+/*
+ * Has the body read by WEIR_RECEIVE_SMALL_SIZE bytes at a time, for a receiver that copies it.
+ * Before weir_http_receive.
+ */
+WEIR_API void weir_http_receive_small(struct weir_http_exchange *exchange);
+
+/*
  * Stops receiving: end() is not called. A reply must follow, after which the rest of the body is
  * treated as one that nobody receives. Harmless when nothing is being received.
  */
@@ -210,6 +226,29 @@ WEIR_API int weir_http_add_field(
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         weir_release_fn *release, void *context);
+
+/*
+ * Sends an interim reply (RFC 9110 15.2), such as 103 (RFC 8297), before the reply. A client of
+ * HTTP/1.0 is not sent any. Returns 0, or an error with nothing sent:
+ *
+ *   -EINVAL        The status is not 102 to 199: 100 is sent by itself, 101 is no interim reply.
+ *   WEIR_E_SYNTAX  A character is not allowed there.
+ *   WEIR_E_LIMIT   More than WEIR_HTTP_INTERIM_MAX bytes would wait to be sent.
+ *   WEIR_E_CLOSED  The exchange has been replied to, or the client has gone.
+ *   -ENOMEM
+ */
+WEIR_API int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
+        const struct weir_http_field *fields, unsigned field_count);
+
+/*
+ * Adds a field to the log's line of the exchange, before the end of the reply. `key` is a word of
+ * at most 24 characters; the value is escaped, and ends at a NUL. Returns 0, -ENOMEM, or
+ * WEIR_E_LIMIT if there would be more than WEIR_HTTP_LOG_NOTES_MAX bytes.
+ */
+WEIR_API int weir_http_log_note(
+        struct weir_http_exchange *exchange, const char *key, struct weir_span value);
+WEIR_API int weir_http_log_note_number(
+        struct weir_http_exchange *exchange, const char *key, uint64_t number);
 
 /*
  * Has the body compressed on the fly if the client accepts gzip, and adds Vary. Before the reply.
@@ -291,7 +330,8 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
  * time: "curl/7.88" TLSv1.3 0.004 + "example.org"
  *
  * The last field is the first of the site's names, or - if it has none, or if no request was
- * understood. The reason why input is malformed replaces the request line, or follows it if only
+ * understood. Notes of handlers follow (weir_http_log_note): upstream="127.0.0.1:3000".
+ * The reason why input is malformed replaces the request line, or follows it if only
  * the body is malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to
  * WEIR_HTTP_FAULT_MAX bytes of the input are shown, escaped. A body that is malformed after the
  * reply has a line of its own.

@@ -71,10 +71,11 @@ struct weir_http_client_options {
 	uint32_t connect_ms;
 	/*
 	 * Without a byte of the request taken, or the head sent; WEIR_HTTP_CLIENT_HEAD_MS. The time
-	 * in which the producer of the request's body waits does not count. A call also waits at
-	 * most this long for a connection of the pool.
+	 * in which the producer of the request's body waits does not count.
 	 */
 	uint32_t head_ms;
+	/* A call waits at most this long for a connection of the pool; WEIR_HTTP_CLIENT_WAIT_MS. */
+	uint32_t wait_ms;
 	/*
 	 * Without a byte of the reply's body, unless it is paused; WEIR_HTTP_CLIENT_BODY_MS. Bytes
 	 * that are no progress, as those of a head, can double this time and the one before.
@@ -84,6 +85,8 @@ struct weir_http_client_options {
 	uint32_t body_rate_min;
 	/* For 100 (Continue), before the body is sent without it; WEIR_HTTP_CLIENT_CONTINUE_MS. */
 	uint32_t continue_ms;
+	/* Replies are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time; false by default. */
+	bool small_pieces;
 	weir_http_extra_fn *extra; /* may be NULL */
 	void *context;             /* of `extra` */
 };
@@ -129,11 +132,14 @@ struct weir_http_call_end {
 	 * 0: the reply is complete. -ENOENT, -ENODATA or -EAGAIN: the host has no address
 	 * (weir_resolved_text); -ECONNREFUSED, -ETIMEDOUT, -ECONNRESET or another errno;
 	 * WEIR_E_TLS; WEIR_E_HTTP_… for a malformed reply; -EIO: the producer of the request's body
-	 * has failed.
+	 * has failed; WEIR_E_LIMIT: no connection of the pool was free in time.
 	 */
 	int error;
 	const char *text; /* one line: the reason; "" for 0 */
 	bool head_came;   /* head() was called */
+	bool begun;       /* a byte of the reply came */
+	bool sent;        /* a byte of the request was taken by the server's connection */
+	bool kept;        /* the connection of the failure had been kept from an earlier call */
 	bool retried;     /* the request was sent a second time */
 };
 
@@ -189,6 +195,7 @@ struct weir_http_call_options {
 	 * another origin while `unix_path` is set.
 	 */
 	unsigned redirects_max;
+	bool fresh; /* on a new connection, not on a kept one; false by default */
 	/* Bytes of the reply's body; UINT64_MAX, the default: no bound. Not of a redirect's. */
 	uint64_t body_max;
 };

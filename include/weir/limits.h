@@ -18,6 +18,8 @@ WEIR_C_BEGIN
 
 /* -- input -- */
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* bytes of one read, one of which is made in a turn */
+#define WEIR_RECEIVE_SMALL_SIZE                                                                    \
+	(20 * 1024) /* the same for a body that is passed on; more than one record of TLS */
 #define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
 	(256 * 1024) /* bytes of one read of streamed input; the receive buffer of a loop */
 #define WEIR_DIVERT_GATHER                                                                         \
@@ -141,7 +143,24 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_FORM_FIELD_MAX (64 * 1024)   /* bytes of a field of an urlencoded form: 413 */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
-#define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges whose memory a loop retains for reuse */
+#define WEIR_HTTP_INTERIM_MAX (8 * 1024)       /* bytes of interim replies that wait to be sent */
+#define WEIR_HTTP_LOG_NOTES_MAX 1024 /* bytes of what a handler adds to a line of the log */
+#define WEIR_HTTP_EXCHANGES_KEPT 256 /* exchanges whose memory a loop retains for reuse */
+
+/* -- reverse proxy -- */
+#define WEIR_HTTP_PROXY_UPSTREAMS_MAX 64      /* upstreams of a group */
+#define WEIR_HTTP_PROXY_WEIGHT_MAX 1000       /* the largest weight of an upstream */
+#define WEIR_HTTP_PROXY_CONNECTIONS_MAX 512   /* connections of a loop to an upstream (set) */
+#define WEIR_HTTP_PROXY_WAITING_MAX 1024      /* requests that wait for a connection (set) */
+#define WEIR_HTTP_PROXY_WAIT_MS (10 * 1000)   /* for which they wait: 503 (set) */
+#define WEIR_HTTP_PROXY_RETRIES_MAX 2         /* further attempts of a request (set) */
+#define WEIR_HTTP_PROXY_FAILURES_MAX 3        /* in a row, then an upstream is down (set) */
+#define WEIR_HTTP_PROXY_DOWN_MS (10 * 1000)   /* for which it is not asked (set) */
+#define WEIR_HTTP_PROXY_HOST_MAX 512          /* bytes of a Host that is passed on: 400 */
+#define WEIR_HTTP_PROXY_METHOD_MAX 64         /* bytes of a method that is passed on: 400 */
+#define WEIR_HTTP_PROXY_FLOW_PAUSE (4 * 1024) /* bytes on their way at which a side is paused */
+#define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024) /* bytes on their way: more are a failure */
+#define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32     /* names in Connection: 400 or 502 */
 
 /* -- HTTP client -- */
 #define WEIR_HTTP_CLIENT_CONNECTIONS_MAX 256     /* connections of a client in all (set) */
@@ -155,6 +174,7 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_IDLE_MS (4 * 1000)      /* a kept connection is closed after (set) */
 #define WEIR_HTTP_CLIENT_CONNECT_MS (10 * 1000)  /* time to connect to an address (set) */
 #define WEIR_HTTP_CLIENT_HEAD_MS (60 * 1000)     /* without a byte taken or a head sent (set) */
+#define WEIR_HTTP_CLIENT_WAIT_MS (60 * 1000)     /* for a connection of the pool (set) */
 #define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
 #define WEIR_HTTP_CLIENT_CONTINUE_MS 1000        /* a body is sent without 100 after (set) */
 

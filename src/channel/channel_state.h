@@ -190,6 +190,7 @@ struct weir_channel {
 	bool expects_body : 1;              /* weir_channel_expect_body */
 	bool blocked : 1;                   /* the transport takes nothing now */
 	bool drained_reported : 1;          /* drained() was called since the last reply */
+	bool small_reads : 1;               /* weir_channel_read_small */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
 	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
 	bool counted : 1;                   /* among the peers of the listener */

@@ -64,6 +64,9 @@ const struct weir_cutter_type channel_cutter_type = {
         .held = channel_input_on_held,
 };
 
+/* See tls_receive: with less room nothing would be read. */
+_Static_assert(WEIR_RECEIVE_SMALL_SIZE > WEIR_TLS_RECORD_LARGE + 1024, "a record must fit");
+
 /* -- receiving --------------------------------------------------------------------------------- */
 
 bool channel_input_wanted(const struct weir_channel *channel)
@@ -98,7 +101,9 @@ void channel_input_note(struct weir_channel *channel, size_t size)
 
 size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 {
-	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
+	size_t room = channel->small_reads       ? WEIR_RECEIVE_SMALL_SIZE
+	              : channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE
+	                                         : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
 	        channel->transport, channel->watch.fd, buffer, room);
 	weir_metric_add(&channel->group->counters->receives, 1);
@@ -163,6 +168,11 @@ void weir_channel_stream(struct weir_channel *channel, struct weir_terminator te
 void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
 {
 	channel->cutter.request_max = size;
+}
+
+void weir_channel_read_small(struct weir_channel *channel, bool small)
+{
+	channel->small_reads = small;
 }
 
 void weir_channel_pause(struct weir_channel *channel)

@@ -402,6 +402,11 @@ def test_throttle(tried):
     assert float(found[1]) >= 1.5
 
 
+def test_proxy(tried):
+    output = tried("proxy")
+    assert "GET /hello for 127.0.0.1\nPOST /there for 127.0.0.1\n" in output
+
+
 def test_datagrams(tried):
     assert tried("datagrams").startswith("HELLO")
 

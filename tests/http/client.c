@@ -224,14 +224,14 @@ static void a_call_without_a_connection(void **state)
 {
 	struct heard other = {0};
 	(void)state;
-	CLIENT(o.origin_max = 1, o.head_ms = 1000, o.body_ms = 100000);
+	CLIENT(o.origin_max = 1, o.wait_ms = 1000);
 	CALL(&heard, client, &origin, "/");
 	struct peer peer = origin_accept(&origin);
 	origin_skip_request(&peer);
 	peer_send(&peer, "HTTP/1.1 200 OK\r\n\r\n");
 	heard_await(&heard, loop, "200 OK|");
 	CALL(&other, client, &origin, "/");
-	heard_expect_error(&other, loop, -ETIMEDOUT);
+	heard_expect_error(&other, loop, WEIR_E_LIMIT);
 	peer_close(&peer);
 	heard_expect(&heard, loop, "200 OK|.");
 	client_stop(client, loop);

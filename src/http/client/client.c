@@ -91,7 +91,7 @@ static void http_client_on_wait(struct weir_timer *timer)
 {
 	struct weir_http_call *call = WEIR_CONTAINER(timer, struct weir_http_call, timer);
 	http_client_dequeue(call);
-	http_call_on_failure(call, -ETIMEDOUT, "all connections are in use", false);
+	http_call_on_failure(call, WEIR_E_LIMIT, "all connections are in use", false);
 }
 
 void http_client_enqueue(struct weir_http_call *call, bool first)
@@ -100,7 +100,7 @@ void http_client_enqueue(struct weir_http_call *call, bool first)
 	/* Appended before the first link of a ring is in front. */
 	weir_list_append(first ? client->waiting.next : &client->waiting, &call->waiting_link);
 	client->waiting_count++;
-	weir_timer_start(client->loop, &call->timer, client->options.head_ms, http_client_on_wait);
+	weir_timer_start(client->loop, &call->timer, client->options.wait_ms, http_client_on_wait);
 	http_client_schedule(client);
 }
 
@@ -210,6 +210,7 @@ void weir_http_client_options_init(struct weir_http_client_options *options)
 	        .idle_ms = WEIR_HTTP_CLIENT_IDLE_MS,
 	        .connect_ms = WEIR_HTTP_CLIENT_CONNECT_MS,
 	        .head_ms = WEIR_HTTP_CLIENT_HEAD_MS,
+	        .wait_ms = WEIR_HTTP_CLIENT_WAIT_MS,
 	        .body_ms = WEIR_HTTP_CLIENT_BODY_MS,
 	        .continue_ms = WEIR_HTTP_CLIENT_CONTINUE_MS,
 	};
@@ -220,7 +221,7 @@ int weir_http_client_create(struct weir_loop *loop, const struct weir_http_clien
 {
 	if (!options->connections_max || !options->origin_max || !options->waiting_max ||
 	        !options->head_max || options->head_max > UINT32_MAX || !options->idle_ms ||
-	        !options->connect_ms || !options->head_ms || !options->body_ms)
+	        !options->connect_ms || !options->head_ms || !options->wait_ms || !options->body_ms)
 		return -EINVAL;
 	struct weir_http_client *client = calloc(1, sizeof *client);
 	if (!client)

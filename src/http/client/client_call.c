@@ -93,6 +93,7 @@ int weir_http_call_start(struct weir_http_client *client,
 	call->expect_continue = call->has_body && options->expect_continue;
 	call->redirects_left = options->redirects_max;
 	call->body_max = options->body_max;
+	call->fresh = options->fresh;
 	weir_list_init(&call->waiting_link);
 	weir_list_init(&call->timer.link);
 	weir_list_append(&client->calls, &call->link);
@@ -152,6 +153,9 @@ static void http_call_end(struct weir_http_call *call, int error, const char *te
 	                : error ? weir_error_text(error)
 	                        : "",
 	        .head_came = call->head_came,
+	        .begun = call->begun,
+	        .sent = call->sent,
+	        .kept = call->kept,
 	        .retried = call->retried,
 	};
 	http_call_free(call);

@@ -80,6 +80,14 @@ void http_client_connection_retire(struct http_client_connection *connection)
 	weir_channel_close(connection->channel);
 }
 
+/* Returns whether a byte of the call's request was taken. */
+static bool client_connection_has_sent(const struct http_client_connection *connection)
+{
+	uint64_t sent = connection->channel ? weir_channel_sent(connection->channel)
+	                                    : connection->sent_at_close;
+	return connection->state == HTTP_CONNECTION_BUSY && sent != connection->sent_before;
+}
+
 /*
  * Returns whether the server has closed a kept connection instead of replying, and the request may
  * be sent again by the rule of the header.
@@ -91,9 +99,7 @@ static bool client_connection_was_closed_unused(
 	if (!closed || !connection->call || !connection->reused ||
 	        connection->state != HTTP_CONNECTION_BUSY || connection->reader.begun)
 		return false;
-	uint64_t sent = connection->channel ? weir_channel_sent(connection->channel)
-	                                    : connection->sent_at_close;
-	return sent == connection->sent_before || http_call_is_idempotent(connection->call);
+	return !client_connection_has_sent(connection) || http_call_is_idempotent(connection->call);
 }
 
 void http_client_connection_fail(struct http_client_connection *connection, int error)
@@ -103,6 +109,12 @@ void http_client_connection_fail(struct http_client_connection *connection, int 
 	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return;
 	bool unused = client_connection_was_closed_unused(connection, error);
+	if (call) {
+		call->begun |=
+		        connection->state == HTTP_CONNECTION_BUSY && connection->reader.begun;
+		call->sent |= client_connection_has_sent(connection);
+		call->kept = connection->reused;
+	}
 	text_copy(why, sizeof why, connection->why);
 	http_client_connection_abandon(connection);
 	if (call)
@@ -340,6 +352,8 @@ static int client_connection_on_open(struct weir_channel *channel)
 	struct http_client_connection *connection = weir_channel_context(channel);
 	weir_channel_reset_on_failure(channel, true);
 	weir_channel_read_after_failure(channel, true);
+	weir_channel_read_small(
+	        channel, connection->client && connection->client->options.small_pieces);
 	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return 0;
 	if (connection->origin->tls)

@@ -135,6 +135,9 @@ struct weir_http_call {
 	bool fresh;                      /* the request is sent again: on a new connection */
 	bool retried;
 	bool head_came;
+	bool begun; /* a byte of the reply came */
+	bool sent;  /* a byte of the request was taken */
+	bool kept;  /* the connection that failed was used before */
 	bool paused;
 };
 

@@ -53,6 +53,7 @@ static void http_body_await_line(struct weir_http_exchange *exchange, enum http_
 
 static void http_body_read(struct weir_http_exchange *exchange)
 {
+	weir_channel_read_small(exchange->channel, exchange->small_pieces);
 	if (exchange->body_state == HTTP_BODY_LENGTH)
 		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
 	else
@@ -183,7 +184,7 @@ static void http_body_chunk_line(struct weir_http_exchange *exchange, struct wei
 	}
 }
 
-/* Checks a trailer field and drops it, since it must not change the meaning of the head. */
+/* A trailer field is never merged with the head, whose meaning it must not change. */
 static void http_body_trailer(struct weir_http_exchange *exchange, struct weir_span line)
 {
 	struct weir_http_field field;
@@ -193,6 +194,8 @@ static void http_body_trailer(struct weir_http_exchange *exchange, struct weir_s
 		http_body_fail_malformed(exchange, "not a trailer field", line);
 	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
+	else if (exchange->receiver && exchange->trailer)
+		exchange->trailer(exchange->receiver_context, &field);
 }
 
 void http_body_request(struct weir_http_exchange *exchange, struct weir_span line)
@@ -279,6 +282,16 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 	}
 	http_body_read(exchange);
 	return 0;
+}
+
+void weir_http_on_trailer(struct weir_http_exchange *exchange, weir_http_trailer_fn *trailer)
+{
+	exchange->trailer = trailer;
+}
+
+void weir_http_receive_small(struct weir_http_exchange *exchange)
+{
+	exchange->small_pieces = true;
 }
 
 void weir_http_discard(struct weir_http_exchange *exchange)

@@ -16,6 +16,8 @@ static void http_exchange_free(struct weir_http_exchange *exchange)
 	weir_buffer_finish(&exchange->fields);
 	weir_buffer_finish(&exchange->user);
 	weir_buffer_finish(&exchange->log_line);
+	weir_buffer_finish(&exchange->log_notes);
+	weir_buffer_finish(&exchange->interim);
 	free(exchange);
 }
 
@@ -128,6 +130,8 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 	http_server_release(exchange->server);
 	http_request_copy_free(exchange->copy);
 	free(exchange->head);
+	weir_buffer_finish(&exchange->log_notes);
+	weir_buffer_finish(&exchange->interim);
 	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
 		http_exchange_free(exchange);
 		return;

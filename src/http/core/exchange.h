@@ -133,15 +133,18 @@ struct weir_http_exchange {
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
 	void *receiver_context;
+	weir_http_trailer_fn *trailer; /* gets the context of the receiver; NULL: dropped */
 	uint64_t body_max;
 	uint64_t body_got;
 	uint16_t trailers_in;
 
-	uint8_t body_state;     /* enum http_body_state */
-	uint8_t reply_state;    /* enum http_reply_state */
-	uint8_t handler_state;  /* enum http_handler_state */
-	uint8_t continue_state; /* enum http_continue_state */
-	uint8_t continue_put;   /* bytes of 100 Continue that were put */
+	uint8_t body_state;         /* enum http_body_state */
+	uint8_t reply_state;        /* enum http_reply_state */
+	uint8_t handler_state;      /* enum http_handler_state */
+	uint8_t continue_state;     /* enum http_continue_state */
+	uint8_t continue_put;       /* bytes of 100 Continue that were put */
+	uint32_t interim_put;       /* bytes of other interim replies that were put */
+	struct weir_buffer interim; /* those that wait */
 
 	/* the reply */
 	uint8_t framing; /* enum http_framing */
@@ -164,9 +167,10 @@ struct weir_http_exchange {
 	size_t head_size;
 	size_t head_put;
 	struct weir_buffer user;
-	struct weir_log *log;        /* where its line goes; NULL: nowhere */
-	struct weir_buffer log_line; /* all but what is known at the end only */
-	size_t log_split;            /* where the rest belongs in it */
+	struct weir_log *log;         /* where its line goes; NULL: nowhere */
+	struct weir_buffer log_line;  /* all but what is known at the end only */
+	size_t log_split;             /* where the rest belongs in it */
+	struct weir_buffer log_notes; /* of handlers: keys and values, each with a NUL */
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
@@ -176,6 +180,7 @@ struct weir_http_exchange {
 	bool received : 1;           /* weir_http_receive was called */
 	bool paused : 1;             /* by the receiver */
 	bool compress : 1;           /* weir_http_compress has decided so */
+	bool small_pieces : 1;       /* weir_http_receive_small */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
@@ -233,6 +238,10 @@ void http_request_copy_free(struct http_request_copy *copy);
 
 /* -- reply.c -- */
 
+/* Does what weir_http_add_field does. */
+int http_reply_add_field(
+        struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value);
+
 /*
  * As weir_http_reply with weir_produce_borrowed, without the cost of a producer: the bytes are lent
  * until the exchange ends. For a body that is lent together with weir_http_lend_fields.
@@ -286,6 +295,8 @@ void http_log_clear_fault(struct http_loop *loop_state);
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status);
 /* Notes what is known of the request when it is replied to. */
 void http_log_prepare(struct weir_http_exchange *exchange);
+/* The id of the request, which its lines have: never 0. */
+uint64_t http_log_id(struct weir_http_exchange *exchange);
 /* Writes the line, with the bytes of the body that were sent. */
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why);
 

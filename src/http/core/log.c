@@ -3,6 +3,8 @@
  * valid, and is written when the reply's last byte has left.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -116,7 +118,7 @@ enum {
 /* -- logfmt and JSON --------------------------------------------------------------------------- */
 
 /* 16 hexadecimal digits: 32 bits of chance for the loop, then a counter. */
-static uint64_t http_log_id(struct weir_http_exchange *exchange)
+uint64_t http_log_id(struct weir_http_exchange *exchange)
 {
 	struct http_loop *loop_state = exchange->loop_state;
 	uint32_t *base = &loop_state->log_ids_base;
@@ -180,6 +182,70 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 	weir_log_add_number(line, format, "status", status, LINE_MAX_SIZE);
 }
 
+/* -- notes of handlers ------------------------------------------------------------------------- */
+
+/* A number has this in front of its key. */
+#define NOTE_NUMBER "#"
+
+int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, struct weir_span value)
+{
+	struct weir_buffer *notes = &exchange->log_notes;
+	size_t before = notes->size;
+	value.size = value.size ? strnlen(value.data, value.size) : 0;
+	int error = weir_buffer_append(notes, key, strlen(key) + 1, WEIR_HTTP_LOG_NOTES_MAX);
+	if (!error)
+		error = weir_buffer_append(notes, value.data, value.size, WEIR_HTTP_LOG_NOTES_MAX);
+	if (!error)
+		error = weir_buffer_append(notes, "", 1, WEIR_HTTP_LOG_NOTES_MAX);
+	if (error)
+		notes->size = before;
+	return error;
+}
+
+int weir_http_log_note_number(struct weir_http_exchange *exchange, const char *key, uint64_t number)
+{
+	char name[32], text[24];
+	snprintf(name, sizeof name, NOTE_NUMBER "%s", key);
+	int size = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+	return weir_http_log_note(exchange, name, weir_span(text, (size_t)size));
+}
+
+/* Cuts the next note off `*rest`. Returns false at the end. */
+static bool http_log_next_note(
+        struct weir_span *rest, const char **ret_key, struct weir_span *ret_value)
+{
+	if (rest->size == 0)
+		return false;
+	*ret_key = rest->data;
+	*rest = weir_span_skip(*rest, strlen(rest->data) + 1);
+	*ret_value = weir_span_of(rest->data);
+	*rest = weir_span_skip(*rest, ret_value->size + 1);
+	return true;
+}
+
+static void http_log_add_notes(struct weir_buffer *line, enum weir_log_format format,
+        const struct weir_http_exchange *exchange)
+{
+	struct weir_span rest = weir_buffer_span(&exchange->log_notes), value;
+	const char *key;
+	while (http_log_next_note(&rest, &key, &value)) {
+		bool number = *key == *NOTE_NUMBER;
+		key += number;
+		if (format == WEIR_LOG_TEXT && number) {
+			weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %s=%s", key, value.data);
+		} else if (format == WEIR_LOG_TEXT) {
+			weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %s=\"", key);
+			weir_log_escape(line, value, WEIR_LOG_QUEUE_MAX);
+			weir_buffer_append(line, "\"", 1, WEIR_LOG_QUEUE_MAX);
+		} else if (number) {
+			weir_log_add_number(line, format, key, strtoull(value.data, NULL, 10),
+			        WEIR_LOG_QUEUE_MAX);
+		} else {
+			weir_log_add_text(line, format, key, value, WEIR_LOG_QUEUE_MAX);
+		}
+	}
+}
+
 /* The fields that are known at the end. */
 static void http_log_write_fields(struct weir_log *log, const struct weir_http_exchange *exchange,
         const struct weir_buffer *known, uint64_t size, char mark)
@@ -188,8 +254,9 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 	enum weir_log_format format = exchange->log_format;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "");
-	struct weir_buffer *line = weir_log_begin(
-	        log, exchange->log_level, known->size + 4 * (size_t)LINE_END_MAX + 6 * name.size);
+	struct weir_buffer *line = weir_log_begin(log, exchange->log_level,
+	        known->size + 4 * (size_t)LINE_END_MAX +
+	                6 * (name.size + exchange->log_notes.size));
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
 	if (!line)
 		return;
@@ -203,6 +270,7 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 	        WEIR_LOG_QUEUE_MAX);
 	if (name.size)
 		weir_log_add_text(line, format, "site", name, WEIR_LOG_QUEUE_MAX);
+	http_log_add_notes(line, format, exchange);
 	weir_log_close_line(line, format, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(log);
 }
@@ -228,8 +296,8 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
 	/* An escaped byte takes four. */
-	struct weir_buffer *line = weir_log_begin(
-	        log, exchange->log_level, known->size + LINE_END_MAX + 4 * name.size);
+	struct weir_buffer *line = weir_log_begin(log, exchange->log_level,
+	        known->size + LINE_END_MAX + 4 * (name.size + exchange->log_notes.size));
 	if (!line)
 		return;
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
@@ -239,7 +307,9 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
 	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
 	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_append(line, "\"\n", 2, WEIR_LOG_QUEUE_MAX);
+	weir_buffer_append(line, "\"", 1, WEIR_LOG_QUEUE_MAX);
+	http_log_add_notes(line, WEIR_LOG_TEXT, exchange);
+	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(log);
 }
 
@@ -324,7 +394,7 @@ static __attribute__((noinline)) void http_log_write_finished(
 
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
 {
-	uint64_t before_body = exchange->head_size + exchange->continue_put;
+	uint64_t before_body = exchange->head_size + exchange->continue_put + exchange->interim_put;
 	uint64_t taken = exchange->producer.taken;
 	uint64_t size = taken > before_body ? taken - before_body : 0;
 	http_log_count(exchange, size, why);

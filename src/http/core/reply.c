@@ -2,6 +2,7 @@
  * The reply: its fields, its framing, its body. A reply is made once, and later ones are refused.
  * How it is sent is in response.c.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include <weir/error.h>
@@ -54,27 +55,64 @@ int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target t
 
 /* -- fields ------------------------------------------------------------------------------------ */
 
-int weir_http_add_field(
-        struct weir_http_exchange *exchange, const char *name, struct weir_span value)
+/* Returns 0, WEIR_E_SYNTAX, WEIR_E_LIMIT or -ENOMEM; after an error nothing was appended. */
+static int http_reply_put_line(
+        struct weir_buffer *fields, struct weir_span name, struct weir_span value, size_t limit)
 {
-	struct weir_buffer *fields = &exchange->fields;
-	size_t size = strlen(name);
-	if (http_exchange_replied(exchange))
-		return WEIR_E_CLOSED;
-	if (size == 0 || http_run(weir_span(name, size), WEIR_HTTP_TCHAR) < size ||
+	if (name.size == 0 || http_run(name, WEIR_HTTP_TCHAR) < name.size ||
 	        http_run(value, WEIR_HTTP_VCHAR) < value.size)
 		return WEIR_E_SYNTAX;
-	int error = weir_buffer_reserve(fields, size + value.size + 4, WEIR_HTTP_REPLY_FIELDS_MAX);
+	int error = weir_buffer_reserve(fields, name.size + value.size + 4, limit);
 	if (error < 0)
 		return error;
 	char *to = fields->data + fields->size;
-	memcpy(to, name, size);
-	memcpy(to + size, ": ", 2);
+	memcpy(to, name.data, name.size);
+	memcpy(to + name.size, ": ", 2);
 	if (value.size)
-		memcpy(to + size + 2, value.data, value.size);
-	memcpy(to + size + 2 + value.size, "\r\n", 2);
-	fields->size += size + value.size + 4;
+		memcpy(to + name.size + 2, value.data, value.size);
+	memcpy(to + name.size + 2 + value.size, "\r\n", 2);
+	fields->size += name.size + value.size + 4;
 	return 0;
+}
+
+int weir_http_add_field(
+        struct weir_http_exchange *exchange, const char *name, struct weir_span value)
+{
+	return http_reply_add_field(exchange, weir_span_of(name), value);
+}
+
+int http_reply_add_field(
+        struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value)
+{
+	if (http_exchange_replied(exchange))
+		return WEIR_E_CLOSED;
+	return http_reply_put_line(&exchange->fields, name, value, WEIR_HTTP_REPLY_FIELDS_MAX);
+}
+
+int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
+        const struct weir_http_field *fields, unsigned field_count)
+{
+	struct weir_buffer *interim = &exchange->interim;
+	struct weir_span reason = http_status_reason((int)status);
+	size_t before = interim->size;
+	if (status < 102 || status > 199)
+		return -EINVAL;
+	if (exchange->reply_state != HTTP_REPLY_AWAITED)
+		return WEIR_E_CLOSED;
+	if (exchange->request->minor == 0)
+		return 0;
+	int error = weir_buffer_format(interim, WEIR_HTTP_INTERIM_MAX, "HTTP/1.1 %u %.*s\r\n",
+	        status, (int)reason.size, reason.data);
+	for (unsigned i = 0; i < field_count && !error; i++)
+		error = http_reply_put_line(
+		        interim, fields[i].name, fields[i].value, WEIR_HTTP_INTERIM_MAX);
+	if (!error)
+		error = weir_buffer_append(interim, "\r\n", 2, WEIR_HTTP_INTERIM_MAX);
+	if (error)
+		interim->size = before;
+	else
+		weir_wake(&exchange->producer);
+	return error;
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,

@@ -151,6 +151,17 @@ static enum weir_more http_response_put_continue(
 	return WEIR_DONE;
 }
 
+/* More may be appended before the peer has taken these, so they are copied. */
+static enum weir_more http_response_put_interim(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	struct weir_buffer *interim = &exchange->interim;
+	size_t put = weir_output_copy(out, interim->data, interim->size);
+	exchange->interim_put += (uint32_t)put;
+	weir_buffer_consume(interim, put);
+	return interim->size ? WEIR_MORE : WEIR_DONE;
+}
+
 static enum weir_more http_response_put_lent_body(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
@@ -166,6 +177,8 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	if (exchange->continue_state == HTTP_CONTINUE_DUE &&
 	        http_response_put_continue(exchange, out) != WEIR_DONE)
+		return WEIR_MORE;
+	if (exchange->interim.size && http_response_put_interim(exchange, out) != WEIR_DONE)
 		return WEIR_MORE;
 	if (exchange->reply_state == HTTP_REPLY_AWAITED)
 		return WEIR_WAIT;

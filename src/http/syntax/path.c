@@ -171,3 +171,74 @@ int http_path_clean(
 	ret_path->hidden = http_path_is_hidden(ret_path->text);
 	return 0;
 }
+
+/* -- raw paths --------------------------------------------------------------------------------- */
+
+/* Returns the number of dots of a segment of one or two, escaped or not; else 0. */
+static unsigned http_path_dots(struct weir_span segment)
+{
+	unsigned dots = 0;
+	while (segment.size && dots < 3) {
+		size_t size = *segment.data == '.' ? 1 : 3;
+		if (size == 3 && !weir_span_starts(segment, WEIR_SPAN("%2e")) &&
+		        !weir_span_starts(segment, WEIR_SPAN("%2E")))
+			return 0;
+		segment = weir_span_skip(segment, size);
+		dots++;
+	}
+	return dots < 3 ? dots : 0;
+}
+
+static void http_path_remove_last(struct weir_buffer *buffer, size_t start)
+{
+	while (buffer->size > start && buffer->data[buffer->size - 1] != '/')
+		buffer->size--;
+	if (buffer->size > start)
+		buffer->size--;
+}
+
+/* Removes the first `skip` segments behind `start`. */
+static void http_path_skip_segments(struct weir_buffer *buffer, size_t start, unsigned skip)
+{
+	struct weir_span rest = weir_span_skip(weir_buffer_span(buffer), start);
+	for (unsigned i = 0; i < skip && rest.size; i++) {
+		rest = weir_span_skip(rest, 1);
+		while (rest.size && *rest.data != '/')
+			rest = weir_span_skip(rest, 1);
+	}
+	if (rest.size)
+		memmove(buffer->data + start, rest.data, rest.size);
+	buffer->size = start + rest.size;
+}
+
+int http_path_put_raw(struct weir_buffer *buffer, struct weir_span raw, unsigned skip, size_t limit)
+{
+	size_t start = buffer->size;
+	struct weir_span segment;
+	bool directory = true;
+	int error = 0;
+	for (bool more = true; more && !error;) {
+		more = weir_span_cut(&raw, '/', &segment);
+		unsigned dots = http_path_dots(segment);
+		directory = segment.size == 0 || dots;
+		if (dots == 2)
+			http_path_remove_last(buffer, start);
+		if (directory)
+			continue;
+		error = weir_buffer_append(buffer, "/", 1, limit);
+		if (!error)
+			error = weir_buffer_append(buffer, segment.data, segment.size, limit);
+	}
+	if (error)
+		return error;
+	http_path_skip_segments(buffer, start, skip);
+	return directory || buffer->size == start ? weir_buffer_append(buffer, "/", 1, limit) : 0;
+}
+
+unsigned http_path_segments(struct weir_span path)
+{
+	unsigned count = path.size > 0;
+	for (size_t i = 0; i < path.size; i++)
+		count += path.data[i] == '/';
+	return count;
+}

@@ -32,6 +32,18 @@ struct weir_http_path {
 int http_path_clean(
         struct weir_span raw, char *buffer, size_t capacity, struct weir_http_path *ret_path);
 
+/*
+ * Appends a raw path that http_path_clean accepts, for another server: normalized, without its
+ * first `skip` segments, each other segment as it was escaped, and with the '/' at its end. So what
+ * http_path_clean makes of the result is what it makes of `raw`, without those segments. Returns 0,
+ * -ENOMEM or WEIR_E_LIMIT; the buffer is undefined after an error.
+ */
+int http_path_put_raw(
+        struct weir_buffer *buffer, struct weir_span raw, unsigned skip, size_t limit);
+
+/* Returns the number of segments of a normalized path. */
+unsigned http_path_segments(struct weir_span path);
+
 /* -- prefixes ---------------------------------------------------------------------------------- */
 
 /*

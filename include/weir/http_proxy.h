@@ -1,0 +1,159 @@
+/*
+ * The reverse proxy (RFC 9110 7): requests to our server that other servers answer.
+ *
+ *   client ──▶ exchange ──▶ [ at most 64 KB ] ──▶ call ──▶ upstream
+ *          ◀── reply    ◀── [ at most 64 KB ] ◀──      ◀──
+ *
+ * An upstream is a server behind this one, and upstreams are a group of those that are
+ * interchangeable. The handler passes a request to one of them by the HTTP client
+ * (weir/http_client.h). The upstream's body is a producer of the reply, and the client's body one
+ * of the upstream's request. So the slow side stops the fast one, in both directions, and nothing
+ * is buffered beyond that: each byte is passed on as it comes.
+ *
+ * Heads are parsed and serialised anew. Fields of the connection are not passed on: those of RFC
+ * 9110 7.6.1, and those that Connection names. The path is passed on as it was escaped, without
+ * empty and dot segments.
+ *
+ * One rule decides whether a request is sent again, to another upstream if there is one:
+ *
+ *   No byte of the reply came, no byte of the request's body was sent, and either no byte of the
+ *   request was sent or its method is idempotent (RFC 9110 9.2.2).
+ *
+ * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
+ * in time, and 503 if all connections are in use. An upstream that fails within its body ends the
+ * client's connection, so that the client notices. A client that leaves ends the upstream's
+ * request.
+ *
+ * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
+ * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
+ * reason of a failure.
+ */
+#ifndef WEIR_HTTP_PROXY_H
+#define WEIR_HTTP_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/http.h>
+#include <weir/limits.h>
+#include <weir/network.h>
+
+WEIR_C_BEGIN
+
+struct weir_http_upstreams;
+struct weir_tls;
+
+/* -- upstreams --------------------------------------------------------------------------------- */
+
+/* How a group chooses the upstream of a request. */
+enum weir_http_balance {
+	/* Of two by chance, the one with fewer requests under way for its weight. */
+	WEIR_HTTP_BALANCE_RANDOM,
+	/* The one with the fewest requests under way for its weight. */
+	WEIR_HTTP_BALANCE_LEAST,
+	/* One after the other. */
+	WEIR_HTTP_BALANCE_ROUND_ROBIN,
+	/*
+	 * Rendezvous hashing of the client's address, the path, the value of a cookie or that of a
+	 * field: equal ones have the same upstream while it is up. When one goes down, only its
+	 * requests move. A request without the cookie or field goes to one by chance.
+	 */
+	WEIR_HTTP_BALANCE_CLIENT,
+	WEIR_HTTP_BALANCE_PATH,
+	WEIR_HTTP_BALANCE_COOKIE,
+	WEIR_HTTP_BALANCE_FIELD,
+};
+
+struct weir_http_upstream {
+	/* http://host:port, https://host:port or unix:/path, without a path behind it. */
+	const char *url;
+	unsigned weight; /* its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX */
+	bool backup;     /* asked only while all others are down */
+};
+
+/* Begin with weir_http_upstreams_options_init. All is copied. */
+struct weir_http_upstreams_options {
+	const char *name; /* for metrics; the URL of the first */
+	const struct weir_http_upstream *upstreams;
+	size_t count; /* 1 to WEIR_HTTP_PROXY_UPSTREAMS_MAX */
+	enum weir_http_balance balance;
+	const char *key; /* the name of the cookie or field that `balance` uses, or NULL */
+	/* For https; verifies the upstreams' names. Held. NULL: https is refused. */
+	struct weir_tls *tls;
+	unsigned connections_max; /* to one upstream; WEIR_HTTP_PROXY_CONNECTIONS_MAX */
+	unsigned waiting_max;     /* requests that wait for one; WEIR_HTTP_PROXY_WAITING_MAX */
+	uint32_t wait_ms;         /* for a connection; WEIR_HTTP_PROXY_WAIT_MS */
+	/* See weir/http_client.h, with its defaults. */
+	uint32_t connect_ms, head_ms, body_ms, idle_ms;
+	unsigned retries_max; /* of one request; WEIR_HTTP_PROXY_RETRIES_MAX */
+	/*
+	 * An upstream is down after so many failures in a row, for `down_ms`. Then it is asked
+	 * again, and one failure more suffices. While all are down, all are asked. 0: never down.
+	 * WEIR_HTTP_PROXY_FAILURES_MAX and WEIR_HTTP_PROXY_DOWN_MS.
+	 */
+	unsigned failures_max;
+	uint32_t down_ms;
+	/* The weight of an upstream that comes back rises for so long; 0, the default: at once. */
+	uint32_t slow_start_ms;
+};
+
+/* Sets every member to its default. The upstreams have none. */
+WEIR_API void weir_http_upstreams_options_init(struct weir_http_upstreams_options *options);
+
+/*
+ * Makes a group with one reference. Any thread may make it; the loop of the first request uses it,
+ * and all later calls are made there. Returns 0; WEIR_E_SYNTAX if a URL is malformed; -EINVAL if a
+ * number is out of its range, a key is missing, or https is asked for without `tls`; or -ENOMEM.
+ */
+WEIR_API int weir_http_upstreams_create(
+        const struct weir_http_upstreams_options *options, struct weir_http_upstreams **ret);
+
+/*
+ * Adds and releases a reference. After the last one, connections are closed in a turn of the loop.
+ * NULL may be released.
+ */
+WEIR_API struct weir_http_upstreams *weir_http_upstreams_hold(
+        struct weir_http_upstreams *upstreams);
+WEIR_API void weir_http_upstreams_release(struct weir_http_upstreams *upstreams);
+
+/* -- the handler ------------------------------------------------------------------------------- */
+
+/* The fields that describe the client to an upstream. */
+enum weir_http_forwarded {
+	WEIR_HTTP_FORWARDED_X,    /* X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host */
+	WEIR_HTTP_FORWARDED_RFC,  /* Forwarded (RFC 7239) */
+	WEIR_HTTP_FORWARDED_BOTH, /* all of these */
+	WEIR_HTTP_FORWARDED_OFF,  /* none */
+};
+
+/* Begin with weir_http_proxy_options_init. All is copied, and the upstreams are held. */
+struct weir_http_proxy_options {
+	struct weir_http_upstreams *upstreams;
+	const char *prefix; /* the path and all below it, without '/' at its ends; "": all */
+	bool strip;         /* upstreams get the path without `prefix`; false by default */
+	/* The field Host: NULL, the default: the client's; "": the upstream's; or this one. */
+	const char *host;
+	/*
+	 * A client's own fields of these names are removed, since anybody can send anything. Those
+	 * of a client in a trusted network are continued.
+	 */
+	enum weir_http_forwarded forwarded;
+	const struct weir_network *trusted;
+	size_t trusted_count;
+	bool via;          /* Via: 1.1 weir (RFC 9110 7.6.3); true by default */
+	bool request_id;   /* X-Request-ID, the id that the log has; true by default */
+	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+};
+
+/* Sets every member to its default. The upstreams have none. */
+WEIR_API void weir_http_proxy_options_init(struct weir_http_proxy_options *options);
+
+/* Returns NULL without memory, or for upstreams of NULL. */
+WEIR_API struct weir_http_handler *weir_http_proxy_create(
+        const struct weir_http_proxy_options *options);
+
+WEIR_C_END
+
+#endif

@@ -1,0 +1,445 @@
+/*
+ * A proxied request from its start to its end.
+ *
+ *   attempt ─▶ call ─▶ interim ─▶ head: the reply ─▶ pieces ─▶ end
+ *      ▲         └ failed, and may be sent again: the next upstream
+ *      └────────────┘           else: 502, 503, 504
+ *
+ * Invariant: a callback of the call that may free the job is the last that touches it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "exchange.h"
+#include "path.h"
+#include "proxy_state.h"
+
+static const struct weir_http_call_events proxy_events, proxy_events_with_trailers;
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void proxy_job_free_if_unused(struct proxy_job *job)
+{
+	struct proxy_cells *cells = job->upstreams->cells;
+	if (job->exchange || job->call)
+		return;
+	weir_metric_add(&cells->requests[job->result], 1);
+	weir_metric_subtract(&cells->under_way, 1);
+	http_proxy_flow_finish(&job->request);
+	http_proxy_flow_finish(&job->reply);
+	weir_http_upstreams_release(job->upstreams);
+	free(job);
+}
+
+static void proxy_job_forget_call(struct proxy_job *job)
+{
+	job->call = NULL;
+	job->upstream->busy--;
+}
+
+static void proxy_job_cancel_call(struct proxy_job *job)
+{
+	struct weir_http_call *call = job->call;
+	if (!call)
+		return;
+	proxy_job_forget_call(job);
+	weir_http_call_cancel(call);
+}
+
+/* The exchange is not used any more. */
+static void proxy_job_forget_exchange(struct proxy_job *job)
+{
+	if (!job->exchange)
+		return;
+	weir_http_on_gone(job->exchange, NULL, NULL);
+	http_proxy_stop_receiving(job);
+	job->exchange = NULL;
+	job->proxy = NULL;
+}
+
+void http_proxy_abandon(struct proxy_job *job)
+{
+	/* A reply without a body has left before its call has ended. */
+	if (!job->replied || job->reply_has_body)
+		proxy_job_cancel_call(job);
+	proxy_job_forget_exchange(job);
+	proxy_job_free_if_unused(job);
+}
+
+static void proxy_on_gone(void *context)
+{
+	struct proxy_job *job = context;
+	struct weir_http_exchange *exchange = job->exchange;
+	job->result = PROXY_RESULT_GONE;
+	http_proxy_abandon(job);
+	weir_http_reply_empty(exchange, 502);
+}
+
+/* -- failures ---------------------------------------------------------------------------------- */
+
+static void proxy_log_upstream(struct proxy_job *job)
+{
+	int64_t took_ms = weir_loop_now_ms(job->upstreams->loop) - job->begun_ms;
+	if (job->upstream)
+		weir_http_log_note(job->exchange, "upstream", weir_span_of(job->upstream->url));
+	weir_http_log_note_number(job->exchange, "upstream_ms", (uint64_t)took_ms);
+	if (job->retries)
+		weir_http_log_note_number(job->exchange, "upstream_retries", job->retries);
+}
+
+/* Replies with an error of our own. The job is freed. */
+static void proxy_job_refuse(struct proxy_job *job, unsigned status, const char *why)
+{
+	struct weir_http_exchange *exchange = job->exchange;
+	proxy_log_upstream(job);
+	weir_http_log_note(exchange, "upstream_error", weir_span_of(why));
+	exchange->fields.size = 0;
+	proxy_job_cancel_call(job);
+	proxy_job_forget_exchange(job);
+	proxy_job_free_if_unused(job);
+	weir_http_reply_error(exchange, status);
+}
+
+static unsigned proxy_status_of(int error)
+{
+	if (error == -ETIMEDOUT)
+		return 504;
+	if (error == WEIR_E_LIMIT)
+		return 503;
+	return error == -ENOMEM ? 500 : 502;
+}
+
+/* RFC 9110 9.2.2. */
+static bool proxy_is_idempotent(const struct weir_http_request *request)
+{
+	switch (request->method) {
+	case WEIR_HTTP_GET:
+	case WEIR_HTTP_HEAD:
+	case WEIR_HTTP_PUT:
+	case WEIR_HTTP_DELETE:
+	case WEIR_HTTP_OPTIONS:
+	case WEIR_HTTP_TRACE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A malformed reply, or none in time, is not asked for again. */
+static bool proxy_may_retry(const struct proxy_job *job, const struct weir_http_call_end *end)
+{
+	bool idempotent = proxy_is_idempotent(weir_http_request(job->exchange));
+	if (job->retries >= job->upstreams->options.retries_max || end->begun ||
+	        job->request.used || end->error == WEIR_E_LIMIT || end->error == -ENOMEM)
+		return false;
+	return !end->sent || idempotent;
+}
+
+/* A kept connection may be closed at any time, which is no failure of the upstream. */
+static bool proxy_was_stale(const struct weir_http_call_end *end)
+{
+	bool closed = end->error == WEIR_E_HTTP_SHORT || end->error == -ECONNRESET ||
+	              end->error == -EPIPE;
+	return closed && end->kept && !end->begun;
+}
+
+static void proxy_job_note_failure(struct proxy_job *job, const struct weir_http_call_end *end)
+{
+	struct weir_http_upstreams *upstreams = job->upstreams;
+	if (end->error == WEIR_E_LIMIT || end->error == -ENOMEM)
+		return;
+	http_upstream_failed(upstreams, job->upstream);
+	job->tried |= (uint64_t)1 << (job->upstream - upstreams->upstreams);
+}
+
+/* -- the reply --------------------------------------------------------------------------------- */
+
+static int proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head)
+{
+	struct proxy_options options;
+	int error = http_proxy_find_options(head->fields, head->field_count, &options);
+	for (unsigned i = 0; i < head->field_count && !error; i++)
+		if (http_proxy_passes(&options, &head->fields[i]))
+			error = http_reply_add_field(
+			        job->exchange, head->fields[i].name, head->fields[i].value);
+	return error;
+}
+
+static void proxy_on_interim(void *context, const struct weir_http_reply_head *head)
+{
+	struct proxy_job *job = context;
+	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX];
+	struct proxy_options options;
+	unsigned count = 0;
+	/* 100 is sent when the body is asked for. */
+	if (head->status == 100 ||
+	        http_proxy_find_options(head->fields, head->field_count, &options) < 0)
+		return;
+	for (unsigned i = 0; i < head->field_count; i++)
+		if (http_proxy_passes(&options, &head->fields[i]))
+			fields[count++] = head->fields[i];
+	/* An interim reply may be lost: the final one has all. */
+	weir_http_interim(job->exchange, head->status, fields, count);
+}
+
+/* Makes the body; one that is empty is complete. Returns NULL without memory. */
+static struct weir_producer *proxy_make_reply_body(
+        struct proxy_job *job, const struct weir_http_reply_head *head)
+{
+	bool is_head = weir_http_request(job->exchange)->method == WEIR_HTTP_HEAD;
+	int64_t size = head->has_body || is_head ? head->length : 0;
+	struct weir_producer *producer = http_proxy_body_create(job, &job->reply, size);
+	job->reply.done = !head->has_body;
+	if (producer && size < 0 && http_proxy_wants_trailers(weir_http_request(job->exchange)))
+		weir_http_set_trailers(job->exchange, http_proxy_body_trailers,
+		        WEIR_CONTAINER(producer, struct proxy_body, producer));
+	return producer;
+}
+
+static void proxy_on_head(void *context, const struct weir_http_reply_head *head)
+{
+	struct proxy_job *job = context;
+	struct weir_http_exchange *exchange = job->exchange;
+	http_upstream_succeeded(job->upstreams, job->upstream);
+	weir_metric_observe_ms(job->upstreams->cells->head_ms,
+	        weir_loop_now_ms(job->upstreams->loop) - job->begun_ms);
+	int error = proxy_pass_fields(job, head);
+	if (error < 0) {
+		proxy_job_refuse(job, proxy_status_of(error == -ENOMEM ? error : -EPROTO),
+		        "the fields of the reply are too many or too large");
+		return;
+	}
+	proxy_log_upstream(job);
+	job->result = (enum proxy_result)(PROXY_RESULT_1XX + head->status / 100 - 1);
+	job->replied = true;
+	job->reply_has_body = head->has_body;
+	weir_http_on_gone(exchange, NULL, NULL);
+	struct weir_producer *body = proxy_make_reply_body(job, head);
+	if (!body) {
+		weir_http_set_trailers(exchange, NULL, NULL);
+		proxy_job_refuse(job, 500, weir_error_text(-ENOMEM));
+		return;
+	}
+	/* A body that is not wanted is closed at once, and the job with it. */
+	weir_http_reply(exchange, head->status, body);
+}
+
+static void proxy_on_piece(void *context, struct weir_span bytes)
+{
+	struct proxy_job *job = context;
+	if (http_proxy_flow_add(job, &job->reply, bytes) == 0)
+		return;
+	job->result = PROXY_RESULT_TRUNCATED;
+	http_proxy_flow_end(&job->reply, true);
+	proxy_job_cancel_call(job);
+	proxy_job_free_if_unused(job);
+}
+
+static void proxy_on_trailer(void *context, const struct weir_http_field *field)
+{
+	struct proxy_job *job = context;
+	http_proxy_flow_add_trailer(&job->reply, field);
+}
+
+/* -- attempts ---------------------------------------------------------------------------------- */
+
+static int proxy_start_call(struct proxy_job *job, const struct proxy_request *from)
+{
+	const struct weir_http_request *request = weir_http_request(job->exchange);
+	struct weir_http_call_options options;
+	char method[WEIR_HTTP_PROXY_METHOD_MAX + 1];
+	if (!text_copy_span(method, sizeof method, request->method_name))
+		return WEIR_E_SYNTAX;
+	weir_http_call_options_init(&options);
+	options.url = from->url.data;
+	options.method = method;
+	options.unix_path = job->upstream->unix_path;
+	options.host = from->host;
+	options.fields = from->fields;
+	options.field_count = from->count;
+	options.fresh = job->fresh;
+	if (job->received || weir_http_has_body(job->exchange)) {
+		options.body = http_proxy_body_create(
+		        job, &job->request, request->has_length ? (int64_t)request->length : -1);
+		if (!options.body)
+			return -ENOMEM;
+		options.expect_continue = request->expect_continue && !job->received;
+		options.trailers = http_proxy_body_trailers;
+		options.trailers_context = job->request.body;
+	}
+	return weir_http_call_start(job->upstreams->client, &options,
+	        http_proxy_wants_trailers(request) ? &proxy_events_with_trailers : &proxy_events,
+	        job, &job->call);
+}
+
+static void proxy_attempt(struct proxy_job *job)
+{
+	struct weir_http_upstreams *upstreams = job->upstreams;
+	struct proxy_request request;
+	job->upstream = http_upstreams_choose(upstreams, job->exchange, job->tried);
+	job->begun_ms = weir_loop_now_ms(upstreams->loop);
+	int error = http_proxy_make_request(job, &request);
+	bool made = !error;
+	if (made)
+		error = proxy_start_call(job, &request);
+	http_proxy_request_finish(&request);
+	if (!error)
+		job->upstream->busy++;
+	else if (made && error == WEIR_E_LIMIT)
+		proxy_job_refuse(job, 503, "too many requests wait for a connection");
+	else
+		proxy_job_refuse(job,
+		        error == -ENOMEM        ? 500
+		        : error == WEIR_E_LIMIT ? 414
+		                                : 400,
+		        weir_error_text(error));
+}
+
+static void proxy_on_end(void *context, const struct weir_http_call_end *end)
+{
+	struct proxy_job *job = context;
+	bool stale = proxy_was_stale(end);
+	unsigned retries = end->retried ? 1 : 0;
+	proxy_job_forget_call(job);
+	if (!end->error) {
+		http_proxy_flow_end(&job->reply, false);
+		if (job->exchange)
+			http_proxy_stop_receiving(job);
+		proxy_job_free_if_unused(job);
+		return;
+	}
+	job->retries += retries;
+	weir_metric_add(&job->upstreams->cells->retries, retries);
+	if (!stale)
+		proxy_job_note_failure(job, end);
+	if (job->replied) {
+		job->result = PROXY_RESULT_TRUNCATED;
+		if (job->exchange)
+			weir_http_log_note(
+			        job->exchange, "upstream_error", weir_span_of(end->text));
+		http_proxy_flow_end(&job->reply, true);
+		proxy_job_free_if_unused(job);
+	} else if (proxy_may_retry(job, end)) {
+		job->retries++;
+		job->fresh = stale;
+		weir_metric_add(&job->upstreams->cells->retries, 1);
+		proxy_attempt(job);
+	} else {
+		proxy_job_refuse(job, proxy_status_of(end->error), end->text);
+	}
+}
+
+static const struct weir_http_call_events proxy_events = {
+        .interim = proxy_on_interim,
+        .head = proxy_on_head,
+        .piece = proxy_on_piece,
+        .end = proxy_on_end,
+};
+
+static const struct weir_http_call_events proxy_events_with_trailers = {
+        .interim = proxy_on_interim,
+        .head = proxy_on_head,
+        .piece = proxy_on_piece,
+        .trailer = proxy_on_trailer,
+        .end = proxy_on_end,
+};
+
+/* -- the handler ------------------------------------------------------------------------------- */
+
+static bool proxy_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+{
+	const struct proxy *proxy = WEIR_CONTAINER(handler, const struct proxy, handler);
+	/* "*" of OPTIONS is no path. */
+	return weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/")) &&
+	       http_path_below(weir_http_path(exchange), weir_span_of(proxy->prefix));
+}
+
+static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	struct proxy *proxy = WEIR_CONTAINER(handler, struct proxy, handler);
+	struct weir_http_upstreams *upstreams = proxy->options.upstreams;
+	if (weir_http_request(exchange)->length > proxy->options.body_max) {
+		weir_http_reply_error(exchange, 413);
+		return;
+	}
+	struct proxy_job *job = calloc(1, sizeof *job);
+	if (!job || http_upstreams_join(upstreams, weir_http_loop(exchange)) < 0) {
+		free(job);
+		weir_http_reply_error(exchange, 500);
+		return;
+	}
+	job->proxy = proxy;
+	job->upstreams = weir_http_upstreams_hold(upstreams);
+	job->exchange = exchange;
+	job->result = PROXY_RESULT_FAILED;
+	weir_metric_add(&upstreams->cells->under_way, 1);
+	weir_http_on_gone(exchange, proxy_on_gone, job);
+	proxy_attempt(job);
+}
+
+static void proxy_free(struct proxy *proxy)
+{
+	weir_http_upstreams_release(proxy->options.upstreams);
+	free(proxy->prefix);
+	free(proxy->host);
+	free(proxy->trusted);
+	free(proxy);
+}
+
+static void proxy_destroy(struct weir_http_handler *handler)
+{
+	proxy_free(WEIR_CONTAINER(handler, struct proxy, handler));
+}
+
+/* The upstream has methods of its own, so all are allowed. */
+static unsigned proxy_methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	if (target == WEIR_HTTP_TARGET_SITE || !proxy_match(handler, exchange))
+		return 0;
+	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_POST |
+	       1u << WEIR_HTTP_PUT | 1u << WEIR_HTTP_DELETE | 1u << WEIR_HTTP_OPTIONS;
+}
+
+void weir_http_proxy_options_init(struct weir_http_proxy_options *options)
+{
+	*options = (struct weir_http_proxy_options){
+	        .prefix = "", .via = true, .request_id = true, .body_max = UINT64_MAX};
+}
+
+/* Returns false without memory. */
+static bool proxy_copy(struct proxy *proxy, const struct weir_http_proxy_options *options)
+{
+	size_t size = options->trusted_count * sizeof *options->trusted;
+	proxy->prefix = strdup(options->prefix);
+	proxy->host = options->host ? strdup(options->host) : NULL;
+	proxy->trusted = size ? malloc(size) : NULL;
+	if (proxy->trusted)
+		memcpy(proxy->trusted, options->trusted, size);
+	proxy->options.trusted = proxy->trusted;
+	return proxy->prefix && (proxy->host || !options->host) && (proxy->trusted || !size);
+}
+
+struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_options *options)
+{
+	static const struct weir_http_handler_type type = {.name = "proxy",
+	        .match = proxy_match,
+	        .handle = proxy_handle,
+	        .destroy = proxy_destroy,
+	        .methods = proxy_methods};
+	struct proxy *proxy = options->upstreams ? calloc(1, sizeof *proxy) : NULL;
+	if (!proxy)
+		return NULL;
+	proxy->handler.type = &type;
+	proxy->options = *options;
+	weir_http_upstreams_hold(options->upstreams);
+	if (!proxy_copy(proxy, options)) {
+		proxy_free(proxy);
+		return NULL;
+	}
+	return &proxy->handler;
+}

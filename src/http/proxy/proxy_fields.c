@@ -1,0 +1,300 @@
+/*
+ * Fields that are passed on, in both directions, and those that describe the client to the
+ * upstream. All else that a head has is made anew, by the HTTP client and by the exchange: no byte
+ * of a peer is passed on unparsed.
+ *
+ * A client that is not trusted sends none of the fields that describe it: not with `_` for `-`
+ * either, which many applications take for the same.
+ */
+#include <string.h>
+
+#include <weir/address.h>
+#include <weir/error.h>
+#include <weir/tls.h>
+
+#include "exchange.h"
+#include "path.h"
+#include "proxy_state.h"
+#include "syntax.h"
+
+/* -- fields of the connection ------------------------------------------------------------------ */
+
+static bool proxy_fields_list_has(const char *const *list, struct weir_span name)
+{
+	for (; *list; list++)
+		if (weir_span_equal_nocase(name, weir_span_of(*list)))
+			return true;
+	return false;
+}
+
+int http_proxy_find_options(
+        const struct weir_http_field *fields, unsigned count, struct proxy_options *ret)
+{
+	ret->count = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct weir_span rest = fields[i].value, option;
+		bool more = weir_span_equal_nocase(fields[i].name, WEIR_SPAN("Connection"));
+		while (more) {
+			more = weir_span_cut(&rest, ',', &option);
+			option = weir_span_trim(option);
+			if (option.size == 0)
+				continue;
+			if (ret->count == WEIR_HTTP_PROXY_HOP_FIELDS_MAX)
+				return WEIR_E_SYNTAX;
+			ret->names[ret->count++] = option;
+		}
+	}
+	return 0;
+}
+
+bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field)
+{
+	/* Those of RFC 9110 7.6.1, and those that are made anew. */
+	static const char *const own[] = {"Connection", "Content-Length", "Date", "Expect", "Host",
+	        "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+	        NULL};
+	if (proxy_fields_list_has(own, field->name))
+		return false;
+	for (unsigned i = 0; i < options->count; i++)
+		if (weir_span_equal_nocase(field->name, options->names[i]))
+			return false;
+	return true;
+}
+
+bool http_proxy_wants_trailers(const struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_TE, field))) {
+		struct weir_span rest = field->value, coding;
+		for (bool more = true; more;) {
+			more = weir_span_cut(&rest, ',', &coding);
+			if (weir_span_equal_nocase(weir_span_trim(coding), WEIR_SPAN("trailers")))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* -- fields that describe the client ---------------------------------------------------------- */
+
+static const char *const proxy_forwarded_names[] = {"Forwarded", "X-Forwarded-For",
+        "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-ID", NULL};
+
+static bool proxy_fields_same_but_underscores(struct weir_span name, const char *known)
+{
+	size_t size = strlen(known);
+	char copy[32];
+	if (name.size != size || size > sizeof copy)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		copy[i] = (char)(name.data[i] == '_' ? '-' : name.data[i]);
+	return weir_span_equal_nocase(weir_span(copy, size), weir_span(known, size));
+}
+
+static bool proxy_fields_describes_client(struct weir_span name)
+{
+	for (const char *const *known = proxy_forwarded_names; *known; known++)
+		if (proxy_fields_same_but_underscores(name, *known))
+			return true;
+	return false;
+}
+
+/* The source and the destination of these fields, for one request. */
+struct proxy_description {
+	const struct weir_http_request *request;
+	struct proxy_request *to;
+	bool trusted; /* the client's own fields are continued */
+	char address[WEIR_ADDRESS_TEXT_MAX];
+	const char *scheme;
+};
+
+static void proxy_fields_put(
+        struct proxy_request *to, struct weir_span name, struct weir_span value)
+{
+	to->fields[to->count++] = (struct weir_http_field){name, value};
+}
+
+/* The text has room for all, so that it does not move. */
+static struct weir_span proxy_fields_since(const struct proxy_request *to, size_t start)
+{
+	return weir_span(to->text.data + start, to->text.size - start);
+}
+
+/* Appends the values of all fields of that name, as one list. */
+static int proxy_fields_continue(const struct proxy_description *description, struct weir_span name)
+{
+	const struct weir_http_request *request = description->request;
+	struct weir_buffer *text = &description->to->text;
+	int error = 0;
+	for (unsigned i = 0; i < request->field_count && description->trusted && !error; i++) {
+		const struct weir_http_field *field = &request->fields[i];
+		if (weir_span_equal_nocase(field->name, name) && field->value.size)
+			error = weir_buffer_format(text, SIZE_MAX, "%.*s, ", (int)field->value.size,
+			        field->value.data);
+	}
+	return error;
+}
+
+static int proxy_fields_add_for(const struct proxy_description *description)
+{
+	struct weir_span name = WEIR_SPAN("X-Forwarded-For");
+	size_t start = description->to->text.size;
+	int error = proxy_fields_continue(description, name);
+	if (!error)
+		error = weir_buffer_format(
+		        &description->to->text, SIZE_MAX, "%s", description->address);
+	if (!error)
+		proxy_fields_put(description->to, name, proxy_fields_since(description->to, start));
+	return error;
+}
+
+/* Of a trusted client its own, which is about the client in front of it. */
+static void proxy_fields_add_or_keep(
+        const struct proxy_description *description, struct weir_span name, struct weir_span value)
+{
+	struct weir_span given = weir_http_request_field(description->request, name);
+	if (description->trusted && given.size)
+		value = given;
+	if (value.size)
+		proxy_fields_put(description->to, name, value);
+}
+
+/* RFC 7239 4: an IPv6 address is in brackets and quotes; the grammar of Host has no quotes. */
+static int proxy_fields_add_forwarded(const struct proxy_description *description)
+{
+	struct weir_span name = WEIR_SPAN("Forwarded"), host = description->request->host;
+	struct weir_buffer *text = &description->to->text;
+	size_t start = text->size;
+	bool v6 = strchr(description->address, ':');
+	int error = proxy_fields_continue(description, name);
+	if (!error)
+		error = weir_buffer_format(text, SIZE_MAX,
+		        v6 ? "for=\"[%s]\";proto=%s" : "for=%s;proto=%s", description->address,
+		        description->scheme);
+	if (!error && host.size)
+		error = weir_buffer_format(
+		        text, SIZE_MAX, ";host=\"%.*s\"", (int)host.size, host.data);
+	if (!error)
+		proxy_fields_put(description->to, name, proxy_fields_since(description->to, start));
+	return error;
+}
+
+static int proxy_fields_add_id(
+        const struct proxy_description *description, struct weir_http_exchange *exchange)
+{
+	size_t start = description->to->text.size;
+	int error = weir_buffer_format(&description->to->text, SIZE_MAX, "%016llx",
+	        (unsigned long long)http_log_id(exchange));
+	if (!error)
+		proxy_fields_add_or_keep(description, WEIR_SPAN("X-Request-ID"),
+		        proxy_fields_since(description->to, start));
+	return error;
+}
+
+static int proxy_fields_describe(const struct proxy_description *description,
+        const struct weir_http_proxy_options *options, struct weir_http_exchange *exchange)
+{
+	bool x = options->forwarded == WEIR_HTTP_FORWARDED_X ||
+	         options->forwarded == WEIR_HTTP_FORWARDED_BOTH;
+	bool rfc = options->forwarded == WEIR_HTTP_FORWARDED_RFC ||
+	           options->forwarded == WEIR_HTTP_FORWARDED_BOTH;
+	int error = 0;
+	if (x) {
+		error = proxy_fields_add_for(description);
+		proxy_fields_add_or_keep(description, WEIR_SPAN("X-Forwarded-Proto"),
+		        weir_span_of(description->scheme));
+		proxy_fields_add_or_keep(
+		        description, WEIR_SPAN("X-Forwarded-Host"), description->request->host);
+	}
+	if (!error && rfc)
+		error = proxy_fields_add_forwarded(description);
+	if (!error && options->request_id)
+		error = proxy_fields_add_id(description, exchange);
+	if (!error && options->via)
+		proxy_fields_put(description->to, WEIR_SPAN("Via"),
+		        description->request->minor ? WEIR_SPAN("1.1 weir")
+		                                    : WEIR_SPAN("1.0 weir"));
+	return error;
+}
+
+/* -- the request ------------------------------------------------------------------------------- */
+
+/* More than the addresses, names and separators need. */
+enum {
+	PROXY_TEXT_EXTRA = 1024
+};
+
+static int proxy_fields_reserve(struct weir_buffer *text, const struct weir_http_request *request)
+{
+	size_t size = PROXY_TEXT_EXTRA + request->host.size;
+	for (unsigned i = 0; i < request->field_count; i++)
+		if (proxy_fields_describes_client(request->fields[i].name))
+			size += request->fields[i].value.size + 2;
+	return weir_buffer_reserve(text, size, SIZE_MAX);
+}
+
+static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
+{
+	const struct weir_http_proxy_options *options = &job->proxy->options;
+	const struct weir_http_request *request = weir_http_request(job->exchange);
+	const struct weir_address *peer = weir_http_peer(job->exchange);
+	struct proxy_options connection;
+	struct weir_tls_info tls;
+	struct proxy_description description = {.request = request, .to = ret};
+	description.trusted = weir_networks_contain(options->trusted, options->trusted_count, peer);
+	description.scheme = weir_http_tls(job->exchange, &tls) ? "https" : "http";
+	weir_address_host(peer, description.address);
+	int error = http_proxy_find_options(request->fields, request->field_count, &connection);
+	if (!error)
+		error = proxy_fields_reserve(&ret->text, request);
+	for (unsigned i = 0; i < request->field_count && !error; i++) {
+		const struct weir_http_field *field = &request->fields[i];
+		if (http_proxy_passes(&connection, field) &&
+		        !proxy_fields_describes_client(field->name))
+			proxy_fields_put(ret, field->name, field->value);
+	}
+	return error ? error : proxy_fields_describe(&description, options, job->exchange);
+}
+
+static int proxy_fields_make_url(struct proxy_job *job, struct weir_buffer *url)
+{
+	const struct weir_http_request *request = weir_http_request(job->exchange);
+	const struct proxy *proxy = job->proxy;
+	const size_t limit = WEIR_HTTP_CLIENT_URL_MAX;
+	int error =
+	        weir_buffer_append(url, job->upstream->base, strlen(job->upstream->base), limit);
+	if (!error)
+		error = http_path_put_raw(url, request->path,
+		        proxy->options.strip ? http_path_segments(weir_span_of(proxy->prefix)) : 0,
+		        limit);
+	if (!error && request->has_query)
+		error = weir_buffer_append(url, "?", 1, limit);
+	if (!error)
+		error = weir_buffer_append(url, request->query.data, request->query.size, limit);
+	return error ? error : weir_buffer_append(url, "", 1, limit + 1);
+}
+
+int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret)
+{
+	struct weir_span host = weir_http_request(job->exchange)->host;
+	ret->url = ret->text = (struct weir_buffer){0};
+	ret->count = 0;
+	ret->host = job->proxy->host;
+	int error = proxy_fields_make_url(job, &ret->url);
+	if (!error)
+		error = proxy_fields_make(job, ret);
+	if (error || (ret->host && *ret->host))
+		return error;
+	/* The client's, or without one the upstream's, which the URL has. */
+	bool client = !ret->host && host.size;
+	ret->host = client ? ret->host_text : NULL;
+	if (client && !text_copy_span(ret->host_text, sizeof ret->host_text, host))
+		return WEIR_E_SYNTAX;
+	return 0;
+}
+
+void http_proxy_request_finish(struct proxy_request *request)
+{
+	weir_buffer_finish(&request->url);
+	weir_buffer_finish(&request->text);
+}

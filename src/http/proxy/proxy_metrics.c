@@ -1,0 +1,52 @@
+/* The metrics of proxied requests, by group of upstreams. A request is counted at its end. */
+#include <weir/metrics.h>
+
+#include "proxy_state.h"
+
+static const char *const proxy_metrics_results[PROXY_RESULTS] = {
+        [PROXY_RESULT_1XX] = "1xx",
+        [PROXY_RESULT_2XX] = "2xx",
+        [PROXY_RESULT_3XX] = "3xx",
+        [PROXY_RESULT_4XX] = "4xx",
+        [PROXY_RESULT_5XX] = "5xx",
+        [PROXY_RESULT_FAILED] = "failed",
+        [PROXY_RESULT_TRUNCATED] = "truncated",
+        [PROXY_RESULT_GONE] = "gone",
+};
+
+static const struct weir_metric_label proxy_metrics_result = {
+        "result", proxy_metrics_results, PROXY_RESULTS};
+
+static const struct weir_metric proxy_metrics_rows[] = {
+        {.name = "weir_proxy_requests_total",
+                .help = "Proxied requests by the upstream's status; failed: no upstream replied; "
+                        "truncated: it failed within its body; gone: the client left",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, requests),
+                .labels = {&proxy_metrics_result}},
+        {.name = "weir_proxy_retries_total",
+                .help = "Further attempts of proxied requests",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, retries)},
+        {.name = "weir_proxy_requests_in_flight",
+                .help = "Proxied requests under way",
+                .type = WEIR_METRIC_GAUGE,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, under_way)},
+        {.name = "weir_proxy_head_duration_seconds",
+                .help = "Time from an attempt to the head of the upstream's reply",
+                .type = WEIR_METRIC_HISTOGRAM,
+                .unit = WEIR_METRIC_MILLISECONDS,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, head_ms)},
+        {0},
+};
+
+static const struct weir_metric_table proxy_metrics_table = {
+        .metrics = proxy_metrics_rows,
+        .size = sizeof(struct proxy_cells),
+        .labels = {"upstream"},
+};
+
+struct proxy_cells *http_proxy_cells(struct weir_loop *loop, const char *name)
+{
+	return weir_metrics_set(loop, &proxy_metrics_table, (const char *[]){name, ""});
+}

@@ -1,0 +1,215 @@
+/*
+ * The reverse proxy from the inside, for the files of this folder:
+ *
+ *   upstreams.c       a group of upstreams: its life, its client, which of them are down
+ *   balance.c         which upstream a request goes to
+ *   proxy.c           a request from its start to its end: attempts, the reply
+ *   proxy_body.c      bodies on their way, in both directions
+ *   proxy_fields.c    the fields that are passed on, and those that describe the client
+ *   proxy_metrics.c   what is counted
+ *
+ * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
+ * while there is one; and the bodies, which the connections own. It is freed when the exchange and
+ * the call have ended; the bodies are detached then.
+ */
+#ifndef HTTP_PROXY_STATE_H
+#define HTTP_PROXY_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/buffer.h>
+#include <weir/http_client.h>
+#include <weir/http_proxy.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/metrics.h>
+
+#include "helper.h"
+#include "refcount.h"
+
+/* -- metrics ----------------------------------------------------------------------------------- */
+
+/* How a request has ended, as a label; see proxy_metrics.c. */
+enum proxy_result {
+	PROXY_RESULT_1XX,
+	PROXY_RESULT_2XX,
+	PROXY_RESULT_3XX,
+	PROXY_RESULT_4XX,
+	PROXY_RESULT_5XX,
+	PROXY_RESULT_FAILED,    /* no upstream has replied: a status of our own */
+	PROXY_RESULT_TRUNCATED, /* the upstream failed within its body */
+	PROXY_RESULT_GONE,      /* the client left */
+	PROXY_RESULTS,
+};
+
+struct proxy_cells {
+	uint64_t requests[PROXY_RESULTS];
+	uint64_t retries;
+	uint64_t under_way;
+	uint64_t head_ms[WEIR_METRIC_HISTOGRAM_CELLS];
+};
+
+/* Returns NULL without memory, or if the loop has too many sets. */
+struct proxy_cells *http_proxy_cells(struct weir_loop *loop, const char *name);
+
+/* -- upstreams --------------------------------------------------------------------------------- */
+
+struct http_upstream {
+	char *url;  /* as configured, for the log */
+	char *base; /* the start of the URLs of calls: http://host:port */
+	char *host; /* the authority, for the field Host */
+	char *unix_path;
+	unsigned weight;
+	bool backup;
+	unsigned busy;         /* calls under way */
+	unsigned failures;     /* in a row */
+	int64_t down_until_ms; /* 0: it is up */
+	int64_t up_since_ms;   /* for the slow start; 0: since the beginning */
+	uint64_t hash;         /* of its URL */
+	int64_t credit;        /* of the round robin */
+};
+
+struct weir_http_upstreams {
+	struct local_refcount references;
+	struct weir_http_upstreams_options options; /* its texts are in `texts` */
+	char *name, *key;
+	struct weir_loop *loop;          /* NULL before the first request */
+	struct weir_http_client *client; /* likewise */
+	struct proxy_cells *cells;       /* the loop's, or those below */
+	struct proxy_cells uncounted;
+	struct weir_task end; /* destroys the client outside of its callbacks */
+	struct random_pool random;
+	size_t count;
+	struct http_upstream upstreams[];
+};
+
+/* Makes the client, if this is the first request. Returns 0 or a negative errno. */
+int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop *loop);
+
+/* Notes how an upstream has fared. */
+void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
+void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
+
+/*
+ * Chooses the upstream for a request; `tried` has a bit for each that has failed with it, and is
+ * not chosen again while there is another one. Never NULL.
+ */
+struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
+        const struct weir_http_exchange *exchange, uint64_t tried);
+
+/* -- jobs -------------------------------------------------------------------------------------- */
+
+struct proxy {
+	struct weir_http_handler handler;
+	struct weir_http_proxy_options options; /* its texts are the handler's */
+	char *prefix, *host;
+	struct weir_network *trusted;
+};
+
+/* Bytes on their way, which have come from one connection and are not lent to the other yet. */
+struct proxy_flow {
+	struct proxy_body *body;     /* the producer of the other connection; NULL: none now */
+	struct weir_buffer waiting;  /* what has come */
+	struct weir_buffer trailers; /* whole lines */
+	bool done;                   /* all has come */
+	bool failed;                 /* the rest will not come */
+	bool paused;                 /* the connection that they come from */
+	bool used;                   /* bytes of it were put */
+};
+
+/*
+ * A producer of what has come. Its memory is its own, since the connection that it belongs to may
+ * close later than the job ends.
+ */
+struct proxy_body {
+	struct weir_producer producer;
+	struct proxy_job *job;   /* NULL: detached, and of no use any more */
+	struct proxy_flow *flow; /* of the job: request or reply */
+	int64_t size;            /* as announced; -1: unknown */
+	struct weir_buffer lent; /* must not move */
+	size_t lent_at;          /* of these, bytes put */
+};
+
+struct proxy_job {
+	struct proxy *proxy;                   /* valid while there is an exchange */
+	struct weir_http_upstreams *upstreams; /* held */
+	struct weir_http_exchange *exchange;   /* NULL: its reply has ended */
+	struct weir_http_call *call;           /* NULL: none is under way */
+	struct http_upstream *upstream;        /* of the last call */
+	struct proxy_flow request;             /* the client's body */
+	struct proxy_flow reply;               /* the upstream's */
+	int64_t begun_ms;                      /* when the last attempt began */
+	uint64_t tried;                        /* a bit for each upstream that failed */
+	unsigned attempts;
+	unsigned retries;    /* those of the client counted, too */
+	bool receiving;      /* the exchange's receiver has not ended */
+	bool received;       /* weir_http_receive was called */
+	bool replied;        /* with the upstream's head */
+	bool reply_has_body; /* then */
+	bool fresh;          /* the next attempt is on a new connection */
+	enum proxy_result result;
+};
+
+/* The client's connection, its body or its reply has ended. The job may be freed. */
+void http_proxy_abandon(struct proxy_job *job);
+
+/* -- bodies ------------------------------------------------------------------------------------ */
+
+/* Makes the producer of a flow. Returns NULL without memory. */
+struct weir_producer *http_proxy_body_create(
+        struct proxy_job *job, struct proxy_flow *flow, int64_t size);
+
+/* Appends bytes, and pauses their connection if they are many. Returns 0 or -ENOMEM. */
+int http_proxy_flow_add(struct proxy_job *job, struct proxy_flow *flow, struct weir_span bytes);
+
+/* Appends a trailer field; it is dropped where there is no room. */
+void http_proxy_flow_add_trailer(struct proxy_flow *flow, const struct weir_http_field *field);
+
+/* All of it has come; or, with `failed`, the rest never will. */
+void http_proxy_flow_end(struct proxy_flow *flow, bool failed);
+
+/* The job is being freed: its producer fails. */
+void http_proxy_flow_finish(struct proxy_flow *flow);
+
+/* A weir_trailers_fn; the context is a struct proxy_body. */
+size_t http_proxy_body_trailers(void *context, char *text, size_t room);
+
+/* Receives no more of the client's body. */
+void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- fields ------------------------------------------------------------------------------------ */
+
+/* The fields that are not passed on, because Connection names them. */
+struct proxy_options {
+	struct weir_span names[WEIR_HTTP_PROXY_HOP_FIELDS_MAX];
+	unsigned count;
+};
+
+/* Collects them. Returns 0, or WEIR_E_SYNTAX if they are too many. */
+int http_proxy_find_options(
+        const struct weir_http_field *fields, unsigned count, struct proxy_options *ret);
+
+/* Returns whether the field is for the next server or client, and not for the connection. */
+bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field);
+
+/*
+ * The URL and the fields of the request as the upstream gets it. Fields point into the exchange's
+ * request and into `text`; valid as long as both are. Returns 0; WEIR_E_LIMIT if the URL would be
+ * too long; WEIR_E_SYNTAX if Host is, or Connection names too many fields; or -ENOMEM.
+ */
+struct proxy_request {
+	struct weir_buffer url;  /* with a NUL */
+	struct weir_buffer text; /* of the fields that are made here */
+	const char *host;        /* NULL: the URL's */
+	char host_text[WEIR_HTTP_PROXY_HOST_MAX + 1];
+	unsigned count;
+	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX + 8];
+};
+int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret);
+void http_proxy_request_finish(struct proxy_request *request);
+
+/* Returns whether the client takes trailer fields (TE). */
+bool http_proxy_wants_trailers(const struct weir_http_request *request);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * A group of upstreams. Its client is made with the first request, on the loop that has it, and
+ * destroyed by a task of that loop, since the last reference may end within a callback of a call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include <weir/error.h>
+#include <weir/tls.h>
+
+#include "client_url.h"
+#include "proxy_state.h"
+#include "siphash.h"
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+void weir_http_upstreams_options_init(struct weir_http_upstreams_options *options)
+{
+	*options = (struct weir_http_upstreams_options){
+	        .connections_max = WEIR_HTTP_PROXY_CONNECTIONS_MAX,
+	        .waiting_max = WEIR_HTTP_PROXY_WAITING_MAX,
+	        .wait_ms = WEIR_HTTP_PROXY_WAIT_MS,
+	        .connect_ms = WEIR_HTTP_CLIENT_CONNECT_MS,
+	        .head_ms = WEIR_HTTP_CLIENT_HEAD_MS,
+	        .body_ms = WEIR_HTTP_CLIENT_BODY_MS,
+	        .idle_ms = WEIR_HTTP_CLIENT_IDLE_MS,
+	        .retries_max = WEIR_HTTP_PROXY_RETRIES_MAX,
+	        .failures_max = WEIR_HTTP_PROXY_FAILURES_MAX,
+	        .down_ms = WEIR_HTTP_PROXY_DOWN_MS,
+	};
+}
+
+static int upstreams_check(const struct weir_http_upstreams_options *options)
+{
+	bool keyed = options->balance == WEIR_HTTP_BALANCE_COOKIE ||
+	             options->balance == WEIR_HTTP_BALANCE_FIELD;
+	if (options->count == 0 || options->count > WEIR_HTTP_PROXY_UPSTREAMS_MAX ||
+	        (keyed && !options->key) || !options->connections_max || !options->waiting_max ||
+	        !options->wait_ms || !options->connect_ms || !options->head_ms ||
+	        !options->body_ms || !options->idle_ms)
+		return -EINVAL;
+	for (size_t i = 0; i < options->count; i++)
+		if (options->upstreams[i].weight == 0 ||
+		        options->upstreams[i].weight > WEIR_HTTP_PROXY_WEIGHT_MAX)
+			return -EINVAL;
+	return 0;
+}
+
+/* -- an upstream ------------------------------------------------------------------------------- */
+
+static int upstream_set_unix(struct http_upstream *upstream, const char *path)
+{
+	if (*path != '/' || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return WEIR_E_SYNTAX;
+	upstream->unix_path = strdup(path);
+	upstream->base = strdup("http://localhost");
+	upstream->host = strdup("localhost");
+	return upstream->unix_path && upstream->base && upstream->host ? 0 : -ENOMEM;
+}
+
+static int upstream_set_url(struct http_upstream *upstream, const char *text, bool has_tls)
+{
+	struct http_url url;
+	int error = http_url_parse(weir_span_of(text), &url);
+	if (!error && (url.path.size > 1 || url.query.size || strchr(text, '#')))
+		error = WEIR_E_SYNTAX;
+	if (error)
+		return error;
+	if (url.tls && !has_tls)
+		return -EINVAL;
+	size_t size = (size_t)(url.authority.data + url.authority.size - text);
+	upstream->base = strndup(text, size);
+	upstream->host = strndup(url.authority.data, url.authority.size);
+	return upstream->base && upstream->host ? 0 : -ENOMEM;
+}
+
+static int upstream_init(
+        struct http_upstream *upstream, const struct weir_http_upstream *from, bool has_tls)
+{
+	static const struct siphash_key key = {0};
+	upstream->weight = from->weight;
+	upstream->backup = from->backup;
+	upstream->hash = siphash_13(&key, from->url, strlen(from->url));
+	upstream->url = strdup(from->url);
+	if (!upstream->url)
+		return -ENOMEM;
+	if (strncmp(from->url, "unix:", 5) == 0)
+		return upstream_set_unix(upstream, from->url + 5);
+	return upstream_set_url(upstream, from->url, has_tls);
+}
+
+void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
+{
+	if (upstream->down_until_ms)
+		upstream->up_since_ms = weir_loop_now_ms(upstreams->loop);
+	upstream->failures = 0;
+	upstream->down_until_ms = 0;
+}
+
+void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
+{
+	if (!upstreams->options.failures_max ||
+	        ++upstream->failures < upstreams->options.failures_max)
+		return;
+	upstream->failures = upstreams->options.failures_max - 1;
+	upstream->down_until_ms = weir_loop_now_ms(upstreams->loop) + upstreams->options.down_ms;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void upstreams_free(struct weir_http_upstreams *upstreams)
+{
+	for (size_t i = 0; i < upstreams->count; i++) {
+		free(upstreams->upstreams[i].url);
+		free(upstreams->upstreams[i].base);
+		free(upstreams->upstreams[i].host);
+		free(upstreams->upstreams[i].unix_path);
+	}
+	weir_http_client_destroy(upstreams->client);
+	weir_tls_release(upstreams->options.tls);
+	free(upstreams->name);
+	free(upstreams->key);
+	free(upstreams);
+}
+
+static int upstreams_copy(
+        struct weir_http_upstreams *upstreams, const struct weir_http_upstreams_options *options)
+{
+	upstreams->options = *options;
+	upstreams->options.tls = options->tls ? weir_tls_hold(options->tls) : NULL;
+	upstreams->name = strdup(options->name ? options->name : options->upstreams[0].url);
+	upstreams->key = options->key ? strdup(options->key) : NULL;
+	return upstreams->name && (upstreams->key || !options->key) ? 0 : -ENOMEM;
+}
+
+int weir_http_upstreams_create(
+        const struct weir_http_upstreams_options *options, struct weir_http_upstreams **ret)
+{
+	int error = upstreams_check(options);
+	if (error < 0)
+		return error;
+	struct weir_http_upstreams *upstreams =
+	        calloc(1, sizeof *upstreams + options->count * sizeof upstreams->upstreams[0]);
+	if (!upstreams)
+		return -ENOMEM;
+	local_refcount_init(&upstreams->references);
+	error = upstreams_copy(upstreams, options);
+	for (; !error && upstreams->count < options->count; upstreams->count++)
+		error = upstream_init(&upstreams->upstreams[upstreams->count],
+		        &options->upstreams[upstreams->count], options->tls);
+	if (error < 0) {
+		upstreams_free(upstreams);
+		return error;
+	}
+	*ret = upstreams;
+	return 0;
+}
+
+struct weir_http_upstreams *weir_http_upstreams_hold(struct weir_http_upstreams *upstreams)
+{
+	local_refcount_hold(&upstreams->references);
+	return upstreams;
+}
+
+static void upstreams_run_end(struct weir_task *task)
+{
+	upstreams_free(WEIR_CONTAINER(task, struct weir_http_upstreams, end));
+}
+
+void weir_http_upstreams_release(struct weir_http_upstreams *upstreams)
+{
+	if (!upstreams || !local_refcount_release(&upstreams->references))
+		return;
+	if (!upstreams->client) {
+		upstreams_free(upstreams);
+		return;
+	}
+	upstreams->end.run = upstreams_run_end;
+	weir_loop_defer(upstreams->loop, &upstreams->end);
+}
+
+/* A head that is passed on must fit into a reply of ours. */
+int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop *loop)
+{
+	const struct weir_http_upstreams_options *from = &upstreams->options;
+	struct weir_http_client_options options;
+	if (upstreams->client)
+		return 0;
+	weir_http_client_options_init(&options);
+	options.tls = from->tls;
+	options.origin_max = from->connections_max;
+	options.connections_max = from->connections_max * (unsigned)upstreams->count;
+	options.waiting_max = from->waiting_max;
+	options.wait_ms = from->wait_ms;
+	options.connect_ms = from->connect_ms;
+	options.head_ms = from->head_ms;
+	options.body_ms = from->body_ms;
+	options.idle_ms = from->idle_ms;
+	options.head_max = WEIR_HTTP_REPLY_FIELDS_MAX;
+	options.small_pieces = true;
+	upstreams->loop = loop;
+	upstreams->cells = http_proxy_cells(loop, upstreams->name);
+	if (!upstreams->cells)
+		upstreams->cells = &upstreams->uncounted;
+	return weir_http_client_create(loop, &options, &upstreams->client);
+}
