@@ -53,6 +53,16 @@ void config_release_users(struct config *config)
 	}
 }
 
+void config_release_upstreams(struct config *config)
+{
+	for (size_t i = 0; i < config->upstreams.count; i++) {
+		weir_tls_release(config->upstreams.items[i].tls);
+		config->upstreams.items[i].tls = NULL;
+	}
+	for (; config->singles; config->singles = config->singles->next)
+		weir_tls_release(config->singles->tls);
+}
+
 void config_release(struct config *config)
 {
 	if (!config || !refcount_release(&config->references))
@@ -60,6 +70,7 @@ void config_release(struct config *config)
 	for (size_t i = 0; i < CONFIG_RELEASES_MAX && config->releases[i]; i++)
 		config->releases[i](config);
 	config_release_users(config);
+	config_release_upstreams(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
 	weir_mail_routes_release(config->mail.routes);

@@ -43,6 +43,7 @@ enum {
 	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
 	CONFIG_RULES_MAX = 256, /* redirects, and entries of auth, of one site */
+	CONFIG_UPSTREAMS_MAX = 256,
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
 	CONFIG_ZONES_MAX = 100000,      /* the size of the file allows fewer */
@@ -117,6 +118,21 @@ struct config_auth {
 struct config_uploads {
 	bool present;
 #include "upload_keys.def"
+};
+
+struct config_upstream {
+#include "upstream_keys.def"
+};
+
+struct config_upstreams {
+#include "upstreams_keys.def"
+	struct weir_tls *tls;          /* loaded, if a server speaks https */
+	struct config_upstreams *next; /* of those that `to` of a proxy is the URL of */
+};
+
+struct config_proxy {
+#include "proxy_keys.def"
+	const struct config_upstreams *upstreams; /* of `to`; one of a single server for a URL */
 };
 
 /* Whether a site answers DNS over HTTPS. */
@@ -239,9 +255,10 @@ struct config {
 	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
 	const char *logs[LOG_COUNT];                                  /* absolute; NULL: off */
 #include "top_keys.def"
-	unsigned https_port;        /* the port of redirect_to_https; 0: no listener has it */
-	struct weir_guard *guarded; /* of the process; set before anything is served */
-	struct weir_rates *rates;   /* likewise; not held */
+	struct config_upstreams *singles; /* one for each `to` of a proxy that is a URL */
+	unsigned https_port;              /* the port of redirect_to_https; 0: no listener has it */
+	struct weir_guard *guarded;       /* of the process; set before anything is served */
+	struct weir_rates *rates;         /* likewise; not held */
 	struct weir_bans *bans;
 	/* Created when HTTP is first served; there is no cache if its size is 0. */
 	struct weir_peers *http_peers;
@@ -266,6 +283,9 @@ void config_release(struct config *config);
 
 /* Registers a function that the last release calls first, for members that other files own. */
 void config_on_release(struct config *config, void (*release)(struct config *config));
+
+/* Releases what the upstreams of all sites have loaded. */
+void config_release_upstreams(struct config *config);
 
 /* Releases the users of all sites. */
 void config_release_users(struct config *config);

@@ -315,6 +315,7 @@ static void top_check(struct reader *reader, struct node *node, void *target)
 	table_ftp_check(reader, node);
 	table_dns_check(reader, node);
 	table_http_check(reader, node);
+	table_proxy_check(reader, node);
 	table_admin_check(reader, node);
 }
 

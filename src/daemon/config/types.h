@@ -29,6 +29,9 @@ extern const struct type type_socket;        /* a Unix socket that can be create
 extern const struct type type_admin;         /* table_admin.c: struct config_admin */
 extern const struct type type_files;         /* nothing is stored: files to include */
 
+/* table_http.c: const char *, a path in a site, without the slashes at its ends */
+extern const struct type type_prefix;
+
 /* type_net.c */
 extern const struct type type_address;  /* struct weir_address with its port */
 extern const struct type type_ipv4;     /* struct weir_address, port 1; port 0: not set */

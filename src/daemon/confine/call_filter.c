@@ -183,7 +183,10 @@ static const struct {
 /* Logs are sent to Unix sockets: see log_socket.c. */
 #define CALL_FILTER_LOG_SOCKET (SOCK_DGRAM | SOCK_CLOEXEC)
 
-static int call_filter_fill(scmp_filter_ctx filter)
+/* Upstreams may have Unix sockets: see client_connect.c of the HTTP client. */
+#define CALL_FILTER_UPSTREAM_SOCKET (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+
+static int call_filter_fill(scmp_filter_ctx filter, bool unix_connect)
 {
 	int error = 0;
 	for (size_t i = 0; i < sizeof call_filter_calls / sizeof *call_filter_calls && error == 0;
@@ -198,6 +201,10 @@ static int call_filter_fill(scmp_filter_ctx filter)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 2,
 		        SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
 		        SCMP_A1(SCMP_CMP_EQ, CALL_FILTER_LOG_SOCKET));
+	if (error == 0 && unix_connect)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 2,
+		        SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+		        SCMP_A1(SCMP_CMP_EQ, CALL_FILTER_UPSTREAM_SOCKET));
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
 		        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -218,7 +225,7 @@ bool call_filter_available(void)
 	return true;
 }
 
-int call_filter_apply(void)
+int call_filter_apply(bool unix_connect)
 {
 	scmp_filter_ctx filter = seccomp_init(REFUSED);
 	if (!filter)
@@ -227,7 +234,7 @@ int call_filter_apply(void)
 	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (error == 0)
-		error = call_filter_fill(filter);
+		error = call_filter_fill(filter, unix_connect);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
@@ -241,8 +248,9 @@ bool call_filter_available(void)
 	return false;
 }
 
-int call_filter_apply(void)
+int call_filter_apply(bool unix_connect)
 {
+	(void)unix_connect;
 	return -ENOSYS;
 }
 

@@ -10,7 +10,10 @@
 /* Whether this program was built with it. */
 bool call_filter_available(void);
 
-/* Confines all threads of the process. Returns 0, -ENOSYS without libseccomp, or another errno. */
-int call_filter_apply(void);
+/*
+ * Confines all threads of the process; `unix_connect`: they may connect to Unix sockets. Returns 0,
+ * -ENOSYS without libseccomp, or another errno.
+ */
+int call_filter_apply(bool unix_connect);
 
 #endif

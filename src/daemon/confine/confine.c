@@ -65,6 +65,7 @@ void confine_begin(int master)
 
 static struct landlock_plan confine_plan; /* in effect, if `confine_landlocked` */
 static bool confine_landlocked;
+static bool confine_unix_connect; /* the filter of calls allows it */
 
 enum {
 	STALE_PATHS = 64 /* that one call looks at */
@@ -90,13 +91,23 @@ static int confine_by_landlock(const struct config *config)
 	return error;
 }
 
+static bool confine_needs_unix(const struct config *config)
+{
+	struct landlock_plan plan;
+	landlock_plan(config, &plan);
+	bool needs = plan.unix_connect;
+	landlock_plan_finish(&plan);
+	return needs;
+}
+
 int confine_apply(const struct config *config)
 {
 	tzset(); /* reads its file now */
+	confine_unix_connect = confine_needs_unix(config);
 	int error = confine_by_landlock(config);
 #ifndef WEIR_SANITIZED
 	if (error == 0 && call_filter_available()) {
-		error = call_filter_apply();
+		error = call_filter_apply(confine_unix_connect);
 		if (error < 0)
 			say("cannot confine the server by seccomp: %s", weir_error_text(error));
 	}
@@ -107,6 +118,8 @@ int confine_apply(const struct config *config)
 bool confine_covers(const struct config *config)
 {
 	struct landlock_plan plan;
+	if (!confine_unix_connect && call_filter_available() && confine_needs_unix(config))
+		return false;
 	if (!confine_landlocked)
 		return true;
 	landlock_plan(config, &plan);
@@ -149,6 +162,8 @@ static void confine_print_plan(const struct landlock_plan *plan)
 		printf("  connects to port %u\n", plan->ports[i]);
 	if (!plan->any_connect && plan->port_count == 0)
 		printf("  connects to nothing by TCP\n");
+	if (plan->unix_connect)
+		printf("  connects to Unix sockets, for upstreams\n");
 }
 
 void confine_print(const struct config *config)

@@ -2,6 +2,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include <weir/smtp_client.h>
@@ -73,6 +74,14 @@ static void landlock_add_system(struct landlock_plan *plan)
 #endif
 }
 
+/* Of servers whose certificates are verified. */
+static void landlock_add_authorities(struct landlock_plan *plan)
+{
+	landlock_add(plan, "/etc/ssl/certs", false);
+	landlock_add(plan, "/usr/share/ca-certificates", false);
+	landlock_add(plan, "/usr/local/share/ca-certificates", false);
+}
+
 static void landlock_add_mail(struct landlock_plan *plan, const struct config *config)
 {
 	const struct config_relay *relay = &config->mail.relay;
@@ -80,9 +89,7 @@ static void landlock_add_mail(struct landlock_plan *plan, const struct config *c
 	if (!relay->host)
 		return;
 	landlock_add(plan, relay->queue, true);
-	landlock_add(plan, "/etc/ssl/certs", false);
-	landlock_add(plan, "/usr/share/ca-certificates", false);
-	landlock_add(plan, "/usr/local/share/ca-certificates", false);
+	landlock_add_authorities(plan);
 	landlock_add_port(plan, relay->port ? (unsigned)relay->port
 	                        : relay->tls == WEIR_SMTP_CLIENT_TLS_IMPLICIT ? 465
 	                                                                      : 25);
@@ -110,13 +117,43 @@ static void landlock_add_dns(struct landlock_plan *plan, const struct config *co
 	landlock_add_ports(plan, dns->forward.items, dns->forward.count);
 }
 
+/* The URL was checked: http://HOST:PORT, https://HOST:PORT or unix:/PATH. */
+static void landlock_add_upstream(struct landlock_plan *plan, const char *url)
+{
+	bool https = strncasecmp(url, "https:", 6) == 0;
+	const char *colon = strrchr(url, ':'), *bracket = strrchr(url, ']');
+	if (strncmp(url, "unix:", 5) == 0) {
+		plan->unix_connect = true;
+		return;
+	}
+	/* The last colon is of the scheme, of an address of IPv6, or in front of the port. */
+	bool has_port = colon[1] != '/' && (!bracket || bracket < colon);
+	landlock_add_port(plan, has_port ? (unsigned)atoi(colon + 1) : https ? 443 : 80);
+	landlock_add_port(plan, 53); /* the resolver of the machine, by TCP */
+	if (https)
+		landlock_add_authorities(plan);
+}
+
+static void landlock_add_upstreams(
+        struct landlock_plan *plan, const struct config_upstreams *upstreams)
+{
+	for (size_t i = 0; upstreams && i < upstreams->servers.count; i++)
+		landlock_add_upstream(plan, upstreams->servers.items[i].url);
+}
+
+static void landlock_add_site(struct landlock_plan *plan, const struct config_site *site)
+{
+	landlock_add(plan, site->root, site->uploads.present);
+	for (size_t i = 0; i < site->proxies.count; i++)
+		landlock_add_upstreams(plan, site->proxies.items[i].upstreams);
+}
+
 void landlock_plan(const struct config *config, struct landlock_plan *ret)
 {
 	*ret = (struct landlock_plan){0};
 	landlock_add_system(ret);
 	for (size_t i = 0; i < config->sites.count; i++)
-		landlock_add(
-		        ret, config->sites.items[i].root, config->sites.items[i].uploads.present);
+		landlock_add_site(ret, &config->sites.items[i]);
 	if (listeners_include(config, SERVICE_FTP)) {
 		landlock_add(ret, config_ftp_root(config),
 		        config->ftp.writable || config->ftp.anonymous_writes);

@@ -108,6 +108,13 @@ static void service_http_close_server(void *context)
 
 /* -- the banner -------------------------------------------------------------------------------- */
 
+static void service_http_print_proxies(const struct config_site *site)
+{
+	for (size_t i = 0; i < site->proxies.count; i++)
+		printf("%s/%s is passed on to %s", i || site->root ? ", " : "",
+		        site->proxies.items[i].path, site->proxies.items[i].to);
+}
+
 static void service_http_print_served(const struct config *config)
 {
 	for (size_t i = 0; i < config->sites.count; i++) {
@@ -115,8 +122,10 @@ static void service_http_print_served(const struct config *config)
 		printf("  ");
 		for (size_t j = 0; j < site->names.count; j++)
 			printf("%s%s", j ? ", " : "", site->names.items[j]);
-		printf("%s%s%s\n", site->names.count ? ": " : "", site->root,
+		printf("%s%s%s", site->names.count ? ": " : "", site->root ? site->root : "",
 		        site->doh ? ", and DNS at /dns-query" : "");
+		service_http_print_proxies(site);
+		printf("\n");
 	}
 }
 

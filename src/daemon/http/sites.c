@@ -1,7 +1,7 @@
 /*
  * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to
- * https, redirects, passwords, DNS, uploads, files. Invariant: a handler that asks for a password
- * comes before all handlers that it protects.
+ * https, redirects, passwords, DNS, proxies, uploads, files. Invariant: a handler that asks for a
+ * password comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -16,6 +16,7 @@
 #include <weir/tree.h>
 
 #include "log_file.h"
+#include "proxies.h"
 #include "say.h"
 #include "service_dns.h"
 #include "service_http.h"
@@ -29,6 +30,7 @@ struct sites_entry {
 struct site_set {
 	struct weir_http_sites sites;
 	struct config *config; /* names are borrowed from it */
+	struct proxies proxies;
 	size_t count;
 	struct sites_entry items[];
 };
@@ -40,6 +42,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 		weir_http_handlers_destroy(set->items[i].site.handlers);
 		log_file_release(set->items[i].log);
 	}
+	proxies_finish(&set->proxies);
 	config_release(set->config);
 	free(set);
 }
@@ -102,6 +105,19 @@ static int sites_add_dns(
 	return sites_append(&entry->site, entry->doh);
 }
 
+static int sites_add_proxies(
+        struct weir_http_site *site, const struct config_site *config, struct proxies *proxies)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->proxies.count && error == 0; i++) {
+		struct weir_http_handler *handler;
+		error = proxies_create(proxies, &config->proxies.items[i], &handler);
+		if (error == 0)
+			error = sites_append(site, handler);
+	}
+	return error;
+}
+
 static void on_root_walked(void *context, int error)
 {
 	struct config_site *config = context;
@@ -143,6 +159,8 @@ static int sites_add_files(struct weir_http_site *site, struct config *all,
         struct config_site *config, unsigned entries_max)
 {
 	struct weir_tree *tree;
+	if (!config->root)
+		return 0;
 	int error = sites_open_tree(config, entries_max, &tree);
 	if (error < 0)
 		return error;
@@ -158,9 +176,10 @@ static int sites_add_files(struct weir_http_site *site, struct config *all,
 	return sites_append(site, weir_http_files_create(tree, &options));
 }
 
-static int sites_fill_site(
-        struct sites_entry *entry, struct config *all, size_t index, unsigned entries_max)
+static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_max)
 {
+	struct sites_entry *entry = &set->items[index];
+	struct config *all = set->config;
 	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
 	site->names = config->names.items;
@@ -172,11 +191,15 @@ static int sites_fill_site(
 	if (error == 0)
 		error = sites_add_dns(entry, all, config);
 	if (error == 0)
+		error = sites_add_proxies(site, config, &set->proxies);
+	if (error == 0)
 		error = sites_add_uploads(site, config, entries_max);
 	if (error == 0)
 		error = sites_add_files(site, all, config, entries_max);
 	if (error < 0)
-		say("cannot serve %s: %s", config->root, weir_error_text(error));
+		say("cannot serve %s: %s",
+		        config->root ? config->root : config->proxies.items[0].to,
+		        weir_error_text(error));
 	return error;
 }
 
@@ -194,7 +217,7 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 	for (size_t i = 0; i < count; i++) {
 		if (i + 1 < count)
 			set->items[i].site.next = &set->items[i + 1].site;
-		if (sites_fill_site(&set->items[i], config, i, tree_entries_max) < 0) {
+		if (sites_fill_site(set, i, tree_entries_max) < 0) {
 			weir_http_sites_release(&set->sites);
 			return NULL;
 		}

@@ -56,7 +56,7 @@ static void prefix_print(FILE *to, const struct key *key, const void *value)
 }
 
 /* Stored as const char *: a path in a site, without the slashes at its ends. */
-static const struct type type_prefix = {
+const struct type type_prefix = {
         .what = "a path in the site, such as private or a/b, without '.', '..' or '//' in it",
         .argument = "PATH",
         .size = sizeof(char *),
@@ -379,10 +379,39 @@ static const struct key site_keys[] = {
 };
 #undef KEYS_STRUCT
 
+/* Whether no request reaches the files. */
+static bool site_is_proxied(const struct config_site *site)
+{
+	for (size_t i = 0; i < site->proxies.count; i++)
+		if (site->proxies.items[i].path && !*site->proxies.items[i].path)
+			return true;
+	return false;
+}
+
+static void site_check_root(struct reader *reader, const struct node *node)
+{
+	if (!node_find(node, "root"))
+		reader_problem_at(reader, node,
+		        node_find(node, "proxy") ? "a site lacks 'root', or 'proxy' with the path /"
+		                                 : "a site lacks 'root'");
+}
+
+static void site_check_uploads(
+        struct reader *reader, const struct node *node, const struct config_site *site)
+{
+	if (site->uploads.present && !node_find(node, "root"))
+		reader_problem_at(reader, node_find(node, "uploads"),
+		        "'uploads' needs 'root': the directory that clients write to");
+}
+
 static void site_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_site *site = target;
 	redirect_check_all(reader, node, site);
+	if (!site_is_proxied(site))
+		site_check_root(reader, node);
+	else
+		site_check_uploads(reader, node, site);
 	if (site->index && strchr(site->index, '/'))
 		reader_problem_at(reader, node_find(node, "index"),
 		        "'index' must be the name of a file, without '/', or off");
@@ -394,8 +423,8 @@ const struct section table_site = {
         .size = sizeof(struct config_site),
         .check = site_check,
         .doc = "A site is a directory that is served by HTTP under some host names. A request "
-               "passes `redirect-to-https`, `redirect`, `auth`, `uploads` and the files, in this "
-               "order.",
+               "passes `redirect-to-https`, `redirect`, `auth`, `proxy`, `uploads` and the "
+               "files, in this order.",
 };
 
 /* Whether a site before number `before` has the name. */

@@ -1,0 +1,25 @@
+/*
+ * The proxies of the sites of one worker. A group of upstreams has connections, so each worker has
+ * one for each group that a site uses, which all its sites share.
+ */
+#ifndef DAEMON_PROXIES_H
+#define DAEMON_PROXIES_H
+
+#include <weir/http.h>
+
+struct config_proxy;
+struct proxies_group;
+
+/* The groups of a worker; NULL at first. */
+struct proxies {
+	struct proxies_group *first;
+};
+
+/* Makes the handler of a proxy. Returns 0 or a negative errno. */
+int proxies_create(
+        struct proxies *proxies, const struct config_proxy *config, struct weir_http_handler **ret);
+
+/* Releases the groups; handlers hold those that they use. */
+void proxies_finish(struct proxies *proxies);
+
+#endif

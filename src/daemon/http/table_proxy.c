@@ -1,0 +1,284 @@
+/*
+ * The keys of `upstreams`, and of `proxy` in a site. `to` of a proxy names a group, or is a URL:
+ * then there is a group of this one server, with the defaults of all its other keys.
+ */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include <weir/error.h>
+#include <weir/http_proxy.h>
+#include <weir/limits.h>
+#include <weir/tls.h>
+
+#include "config.h"
+#include "sources.h"
+#include "table.h"
+#include "types.h"
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_upstream
+static const struct key upstream_keys[] = {
+#include "upstream_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static bool upstream_is_https(const char *url)
+{
+	return strncasecmp(url, "https://", 8) == 0;
+}
+
+/* Whether the library accepts the URL; that https has no certificates yet does not matter. */
+static bool upstream_url_is_good(const char *url)
+{
+	struct weir_http_upstream one = {.url = url, .weight = 1};
+	struct weir_http_upstreams_options options;
+	struct weir_http_upstreams *made;
+	weir_http_upstreams_options_init(&options);
+	options.upstreams = &one;
+	options.count = 1;
+	int error = weir_http_upstreams_create(&options, &made);
+	if (error == 0)
+		weir_http_upstreams_release(made);
+	return error == 0 || (error == -EINVAL && upstream_is_https(url));
+}
+
+#define UPSTREAM_URL "http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+
+static void upstream_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_upstream *upstream = target;
+	if (upstream->url && !upstream_url_is_good(upstream->url))
+		reader_problem_at(reader, node_find(node, "url"),
+		        "'url' must be " UPSTREAM_URL ", not '%.64s'", upstream->url);
+}
+
+static const struct section table_upstream = {
+        .what = "a server",
+        .keys = upstream_keys,
+        .size = sizeof(struct config_upstream),
+        .check = upstream_check,
+        .doc = "A server of the group.",
+};
+
+/* -- groups ------------------------------------------------------------------------------------ */
+
+static const char *const balance_words[] = {
+        [WEIR_HTTP_BALANCE_RANDOM] = "random",
+        [WEIR_HTTP_BALANCE_LEAST] = "least",
+        [WEIR_HTTP_BALANCE_ROUND_ROBIN] = "round-robin",
+        [WEIR_HTTP_BALANCE_CLIENT] = "client",
+        [WEIR_HTTP_BALANCE_PATH] = "path",
+        [WEIR_HTTP_BALANCE_COOKIE] = "cookie",
+        [WEIR_HTTP_BALANCE_FIELD] = "field",
+        NULL,
+};
+
+#define KEYS_STRUCT config_upstreams
+static const struct key upstreams_keys[] = {
+#include "upstreams_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+/* Reports mistakes in the files of TLS, at the value that names one, or at the group. */
+struct upstreams_report {
+	struct reader *reader;
+	const struct node *node;
+	bool any;
+};
+
+static void upstreams_report_tls(void *context, const char *path, const char *text)
+{
+	struct upstreams_report *report = context;
+	report->any = true;
+	reader_problem_at(report->reader, report->node, "%s%s%s", path, *path ? ": " : "", text);
+}
+
+static bool upstreams_speak_https(const struct config_upstreams *upstreams)
+{
+	for (size_t i = 0; i < upstreams->servers.count; i++)
+		if (upstreams->servers.items[i].url &&
+		        upstream_is_https(upstreams->servers.items[i].url))
+			return true;
+	return false;
+}
+
+static void upstreams_load_tls(
+        struct reader *reader, const struct node *node, struct config_upstreams *upstreams)
+{
+	const struct node *ca = node_find(node, "ca"), *own = node_find(node, "certificate");
+	struct upstreams_report report = {reader, ca ? ca : own ? own : node, false};
+	struct weir_tls_client_options options;
+	bool left = sources_leave(upstreams->ca);
+	left |= sources_leave(upstreams->certificate);
+	left |= sources_leave(upstreams->certificate_key);
+	if (left)
+		return;
+	weir_tls_client_options_init(&options);
+	options.ca = upstreams->ca;
+	options.certificate = upstreams->certificate;
+	options.key = upstreams->certificate_key;
+	options.verify = upstreams->verify;
+	int error =
+	        weir_tls_client_create(&options, upstreams_report_tls, &report, &upstreams->tls);
+	if (error < 0 && !report.any)
+		upstreams_report_tls(&report, "", weir_error_text(error));
+	if (error < 0)
+		upstreams->tls = NULL;
+}
+
+static void upstreams_check_key(
+        struct reader *reader, const struct node *node, const struct config_upstreams *upstreams)
+{
+	bool needs = upstreams->balance == WEIR_HTTP_BALANCE_COOKIE ||
+	             upstreams->balance == WEIR_HTTP_BALANCE_FIELD;
+	if (needs && !upstreams->key)
+		reader_problem_at(reader, node_find(node, "balance"),
+		        "'balance: %s' needs 'key': the name of the %s",
+		        balance_words[upstreams->balance], balance_words[upstreams->balance]);
+	if (!needs && upstreams->key && node_find(node, "balance"))
+		reader_problem_at(reader, node_find(node, "key"),
+		        "'key' is not used: it needs 'balance: cookie' or 'field'");
+}
+
+static void upstreams_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_upstreams *upstreams = target;
+	const struct node *servers = node_find(node, "servers");
+	if (servers && servers->type == NODE_LIST && upstreams->servers.count == 0)
+		reader_problem_at(reader, servers, "'servers' is empty");
+	upstreams_check_key(reader, node, upstreams);
+	if (upstreams_speak_https(upstreams))
+		upstreams_load_tls(reader, node, upstreams);
+	else if (upstreams->ca || upstreams->certificate)
+		reader_problem_at(reader, node_find(node, upstreams->ca ? "ca" : "certificate"),
+		        "'%s' is not used: no server has a URL with https",
+		        upstreams->ca ? "ca" : "certificate");
+}
+
+const struct section table_upstreams = {
+        .what = "an entry of upstreams",
+        .keys = upstreams_keys,
+        .size = sizeof(struct config_upstreams),
+        .check = upstreams_check,
+        .doc = "Groups of servers that requests are passed on to. Each worker has connections of "
+               "its own, and notices for itself which servers are down.",
+};
+
+/* -- proxies ----------------------------------------------------------------------------------- */
+
+static const char *const forwarded_words[] = {
+        [WEIR_HTTP_FORWARDED_X] = "x",
+        [WEIR_HTTP_FORWARDED_RFC] = "rfc7239",
+        [WEIR_HTTP_FORWARDED_BOTH] = "both",
+        [WEIR_HTTP_FORWARDED_OFF] = "off",
+        NULL,
+};
+
+#define KEYS_STRUCT config_proxy
+static const struct key proxy_keys[] = {
+#include "proxy_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+/* Whether the text can be the field Host: a name or an address, perhaps with a port. */
+static bool proxy_host_is_good(const char *host)
+{
+	size_t size = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	                           "-._:[]");
+	return size && !host[size] && size <= WEIR_HTTP_PROXY_HOST_MAX && *host != ':';
+}
+
+static void proxy_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_proxy *proxy = target;
+	if (proxy->host && !proxy_host_is_good(proxy->host))
+		reader_problem_at(reader, node_find(node, "host"),
+		        "'host' must be client, upstream, or a name such as app.internal, not '%.64s'",
+		        proxy->host);
+}
+
+const struct section table_proxy = {
+        .what = "an entry of proxy",
+        .keys = proxy_keys,
+        .size = sizeof(struct config_proxy),
+        .check = proxy_check,
+        .doc = "Paths whose requests are passed on to other servers. Bodies are passed on as they "
+               "come, in both directions. Fields of the connection are not passed on.",
+};
+
+static const struct config_upstreams *proxy_find_upstreams(
+        const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->upstreams.count; i++)
+		if (config->upstreams.items[i].name &&
+		        strcmp(config->upstreams.items[i].name, name) == 0)
+			return &config->upstreams.items[i];
+	return NULL;
+}
+
+/* Makes a group of one server. Returns NULL without memory, which was made a problem. */
+static struct config_upstreams *proxy_make_single(
+        struct reader *reader, const struct node *node, const char *url)
+{
+	struct config_upstreams *single = reader_alloc(reader, sizeof *single);
+	struct config_upstream *server = reader_alloc(reader, sizeof *server);
+	if (!single || !server || !section_init(reader, &table_upstreams, single) ||
+	        !section_init(reader, &table_upstream, server))
+		return NULL;
+	server->url = url;
+	single->name = url;
+	single->servers.items = server;
+	single->servers.count = 1;
+	single->next = reader->config->singles;
+	reader->config->singles = single;
+	if (upstream_is_https(url))
+		upstreams_load_tls(reader, node, single);
+	return single;
+}
+
+static void proxy_resolve(
+        struct reader *reader, const struct node *node, struct config_proxy *proxy)
+{
+	const struct node *to = node_find(node, "to");
+	if (!proxy->to)
+		return;
+	proxy->upstreams = proxy_find_upstreams(reader->config, proxy->to);
+	if (proxy->upstreams)
+		return;
+	if (strchr(proxy->to, ':') && upstream_url_is_good(proxy->to))
+		proxy->upstreams = proxy_make_single(reader, to, proxy->to);
+	else
+		reader_problem_at(reader, to,
+		        "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_URL
+		        ", not '%.64s'",
+		        proxy->to);
+}
+
+static void proxy_check_names(struct reader *reader, const struct node *top)
+{
+	const struct config *config = reader->config;
+	const struct node *list = node_find(top, "upstreams");
+	for (size_t i = 0; i < config->upstreams.count; i++) {
+		const char *name = config->upstreams.items[i].name;
+		if (name && proxy_find_upstreams(config, name) != &config->upstreams.items[i])
+			reader_problem_at(reader, node_find(node_item(list, i), "name"),
+			        "another entry of 'upstreams' has the name '%.64s' already", name);
+	}
+}
+
+void table_proxy_check(struct reader *reader, const struct node *top)
+{
+	const struct node *sites = node_find(top, "sites");
+	proxy_check_names(reader, top);
+	for (size_t i = 0; i < reader->config->sites.count; i++) {
+		struct config_site *site = &reader->config->sites.items[i];
+		const struct node *list = node_find(node_item(sites, i), "proxy");
+		for (size_t j = 0; j < site->proxies.count; j++)
+			proxy_resolve(reader, node_item(list, j), &site->proxies.items[j]);
+	}
+}
