@@ -283,6 +283,21 @@ WEIR_API int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned 
 /* Replies with a small page that names the status. */
 WEIR_API int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
 
+/*
+ * Changes the protocol of the connection (RFC 9110 7.8): replies with 101 and `protocol`, the value
+ * of Upgrade. From then on the receiver gets what the client sends, and `output` is sent as it is:
+ * both are the connection's own bytes. `end` is called at the end of the client's input, unless
+ * `output` was closed before. The connection ends with `output`, which becomes the exchange's in
+ * any case. Returns 0; WEIR_E_CLOSED if the exchange has been replied to or the client has gone;
+ * -EINVAL if the request does not ask for it, has a body, or is the last of its connection; or an
+ * error of weir_http_add_field. After an error a reply is still to be made.
+ */
+WEIR_API int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span protocol,
+        const struct weir_http_receiver *receiver, void *context, struct weir_producer *output);
+
+/* Returns whether weir_http_upgrade is possible: the client asks for another protocol. */
+WEIR_API bool weir_http_may_upgrade(const struct weir_http_exchange *exchange);
+
 /* -- sites and servers ------------------------------------------------------------------------- */
 
 /* A virtual host. */

@@ -17,8 +17,8 @@
  *
  * Replies are parsed by the code that parses requests, as strictly. A reply that two programs could
  * read in different ways ends the connection: two Content-Lengths, LF for CRLF, a folded field,
- * bytes behind a reply. Each has an error of its own (WEIR_E_HTTP_… in weir/error.h). The protocol
- * of the connection is not changed: a 101 is an error.
+ * bytes behind a reply. Each has an error of its own (WEIR_E_HTTP_… in weir/error.h). So has a 101
+ * that was not asked for, or that names another protocol.
  *
  * A reply may come before its request has been sent, as when a server refuses a body. The rest of
  * the request is not sent then, and the connection is closed.
@@ -156,6 +156,12 @@ struct weir_http_call_events {
 	 * request with this function asks the server for them (TE).
 	 */
 	void (*trailer)(void *context, const struct weir_http_field *field);
+	/*
+	 * The server has changed the protocol, as `upgrade` asks for (101). From here on piece()
+	 * has its bytes, weir_http_call_send sends others, and the end of the connection is that of
+	 * the call. No time limit applies. Must be set for a call with `upgrade`.
+	 */
+	void (*upgraded)(void *context, const struct weir_http_reply_head *head);
 	/* The last call; the struct weir_http_call is gone. Not called after a cancel. */
 	void (*end)(void *context, const struct weir_http_call_end *end);
 };
@@ -195,6 +201,11 @@ struct weir_http_call_options {
 	 * another origin while `unix_path` is set.
 	 */
 	unsigned redirects_max;
+	/*
+	 * Asks the server to change to this protocol (RFC 9110 7.8), a list of names as in Upgrade;
+	 * without a body. NULL, the default: no.
+	 */
+	const char *upgrade;
 	bool fresh; /* on a new connection, not on a kept one; false by default */
 	/* Bytes of the reply's body; UINT64_MAX, the default: no bound. Not of a redirect's. */
 	uint64_t body_max;
@@ -206,7 +217,7 @@ WEIR_API void weir_http_call_options_init(struct weir_http_call_options *options
 /*
  * Starts a call, which is valid until end() is called or weir_http_call_cancel. Returns 0;
  * WEIR_E_SYNTAX if the URL, the method or a field is malformed; -EINVAL if a field or CONNECT is
- * refused, both bodies are set, the path is too long, or https is asked for without `tls`;
+ * refused, both bodies are set, or one with `upgrade`, the path is too long, or https is asked for without `tls`;
  * WEIR_E_LIMIT if too many calls wait, or the head is larger than WEIR_HTTP_CLIENT_REQUEST_MAX; or
  * -ENOMEM. After an error no callback comes.
  */
@@ -215,9 +226,15 @@ WEIR_API int weir_http_call_start(struct weir_http_client *client,
         void *context, struct weir_http_call **ret);
 
 /*
+ * After upgraded(): sends the bytes of the producer, which becomes the connection's in any case.
+ * Returns 0, or an error of weir_channel_push.
+ */
+WEIR_API int weir_http_call_send(struct weir_http_call *call, struct weir_producer *producer);
+
+/*
  * Ends a call at any time, also from its callbacks, but not from end(). No callback comes any more.
  * Its connection is closed, and with it the producer of the request's body, in the next turn of the
- * loop.
+ * loop. One with another protocol is closed when all that weir_http_call_send was given has left.
  */
 WEIR_API void weir_http_call_cancel(struct weir_http_call *call);
 

@@ -19,6 +19,10 @@
  *   No byte of the reply came, no byte of the request's body was sent, and either no byte of the
  *   request was sent or its method is idempotent (RFC 9110 9.2.2).
  *
+ * A client may ask for another protocol (Upgrade, as for WebSocket) by a request without a body. If
+ * the upstream agrees by a valid 101, both connections become a tunnel, which the end of either side
+ * ends. HTTP/2 and TLS are not asked for.
+ *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
  * in time, and 503 if all connections are in use. An upstream that fails within its body ends the
  * client's connection, so that the client notices. A client that leaves ends the upstream's
@@ -87,6 +91,7 @@ struct weir_http_upstreams_options {
 	uint32_t wait_ms;         /* for a connection; WEIR_HTTP_PROXY_WAIT_MS */
 	/* See weir/http_client.h, with its defaults. */
 	uint32_t connect_ms, head_ms, body_ms, idle_ms;
+	uint32_t tunnel_ms;   /* without a byte through a tunnel; WEIR_HTTP_PROXY_TUNNEL_MS */
 	unsigned retries_max; /* of one request; WEIR_HTTP_PROXY_RETRIES_MAX */
 	/*
 	 * An upstream is down after so many failures in a row, for `down_ms`. Then it is asked

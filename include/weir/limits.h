@@ -148,16 +148,19 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_EXCHANGES_KEPT 256 /* exchanges whose memory a loop retains for reuse */
 
 /* -- reverse proxy -- */
-#define WEIR_HTTP_PROXY_UPSTREAMS_MAX 64      /* upstreams of a group */
-#define WEIR_HTTP_PROXY_WEIGHT_MAX 1000       /* the largest weight of an upstream */
-#define WEIR_HTTP_PROXY_CONNECTIONS_MAX 512   /* connections of a loop to an upstream (set) */
-#define WEIR_HTTP_PROXY_WAITING_MAX 1024      /* requests that wait for a connection (set) */
-#define WEIR_HTTP_PROXY_WAIT_MS (10 * 1000)   /* for which they wait: 503 (set) */
-#define WEIR_HTTP_PROXY_RETRIES_MAX 2         /* further attempts of a request (set) */
-#define WEIR_HTTP_PROXY_FAILURES_MAX 3        /* in a row, then an upstream is down (set) */
-#define WEIR_HTTP_PROXY_DOWN_MS (10 * 1000)   /* for which it is not asked (set) */
-#define WEIR_HTTP_PROXY_HOST_MAX 512          /* bytes of a Host that is passed on: 400 */
-#define WEIR_HTTP_PROXY_METHOD_MAX 64         /* bytes of a method that is passed on: 400 */
+#define WEIR_HTTP_PROXY_UPSTREAMS_MAX 64    /* upstreams of a group */
+#define WEIR_HTTP_PROXY_WEIGHT_MAX 1000     /* the largest weight of an upstream */
+#define WEIR_HTTP_PROXY_CONNECTIONS_MAX 512 /* connections of a loop to an upstream (set) */
+#define WEIR_HTTP_PROXY_WAITING_MAX 1024    /* requests that wait for a connection (set) */
+#define WEIR_HTTP_PROXY_WAIT_MS (10 * 1000) /* for which they wait: 503 (set) */
+#define WEIR_HTTP_PROXY_RETRIES_MAX 2       /* further attempts of a request (set) */
+#define WEIR_HTTP_PROXY_FAILURES_MAX 3      /* in a row, then an upstream is down (set) */
+#define WEIR_HTTP_PROXY_DOWN_MS (10 * 1000) /* for which it is not asked (set) */
+#define WEIR_HTTP_PROXY_HOST_MAX 512        /* bytes of a Host that is passed on: 400 */
+#define WEIR_HTTP_PROXY_METHOD_MAX 64       /* bytes of a method that is passed on: 400 */
+#define WEIR_HTTP_PROXY_PROTOCOL_MAX                                                               \
+	64 /* bytes of a protocol of Upgrade; else it is not passed on */
+#define WEIR_HTTP_PROXY_TUNNEL_MS (60 * 60 * 1000) /* without a byte through a tunnel (set) */
 #define WEIR_HTTP_PROXY_FLOW_PAUSE (4 * 1024) /* bytes on their way at which a side is paused */
 #define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024) /* bytes on their way: more are a failure */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32     /* names in Connection: 400 or 502 */

@@ -37,6 +37,7 @@ static int proxies_make_upstreams(
 	options.head_ms = (uint32_t)config->head_ms;
 	options.body_ms = (uint32_t)config->body_ms;
 	options.idle_ms = (uint32_t)config->idle_ms;
+	options.tunnel_ms = (uint32_t)config->tunnel_ms;
 	options.retries_max = (unsigned)config->retries;
 	options.failures_max = (unsigned)config->failures;
 	options.down_ms = (uint32_t)config->down_ms;

@@ -62,7 +62,8 @@ static int http_call_set_target(
 static int http_call_prepare(
         struct weir_http_call *call, const struct weir_http_call_options *options)
 {
-	if (options->body && options->make_body)
+	if ((options->body && options->make_body) ||
+	        (options->upgrade && (options->body || options->make_body)))
 		return -EINVAL;
 	if (call->client->waiting_count >= call->client->options.waiting_max)
 		return WEIR_E_LIMIT;
@@ -121,7 +122,9 @@ void http_call_free(struct weir_http_call *call)
 {
 	http_client_dequeue(call);
 	http_call_drop_held_body(call);
-	if (call->connection)
+	if (call->connection && call->upgraded && call->connection->channel)
+		http_client_connection_release(call->connection);
+	else if (call->connection)
 		http_client_connection_abandon(call->connection);
 	weir_list_remove(&call->link);
 	http_origin_release(call->origin);
@@ -133,6 +136,7 @@ void http_call_free(struct weir_http_call *call)
 	weir_buffer_finish(&call->fields);
 	weir_buffer_finish(&call->credentials);
 	weir_buffer_finish(&call->content);
+	weir_buffer_finish(&call->upgrade);
 	weir_buffer_finish(&call->next_url);
 	free(call);
 }
@@ -288,6 +292,42 @@ void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_fi
 {
 	if (!call->following && call->events->trailer)
 		call->events->trailer(call->context, field);
+}
+
+/* The server chooses one of the protocols that it was asked for, by one Upgrade field. */
+bool http_call_accepts_upgrade(
+        const struct weir_http_call *call, const struct weir_http_reply_head *head)
+{
+	struct weir_span protocol = {0};
+	unsigned upgrades = 0;
+	bool connection = false;
+	for (unsigned i = 0; i < head->field_count; i++) {
+		const struct weir_http_field *field = &head->fields[i];
+		if (weir_span_equal_nocase(field->name, WEIR_SPAN("Connection")))
+			connection |= http_list_has(field->value, WEIR_SPAN("Upgrade"));
+		if (!weir_span_equal_nocase(field->name, WEIR_SPAN("Upgrade")))
+			continue;
+		protocol = field->value;
+		upgrades++;
+	}
+	return connection && upgrades == 1 && protocol.size && call->upgrade.size &&
+	       http_list_has(weir_buffer_span(&call->upgrade), protocol);
+}
+
+void http_call_on_upgrade(struct weir_http_call *call, const struct weir_http_reply_head *head)
+{
+	struct weir_http_reply_head copy = *head;
+	copy.url = call->url.data;
+	call->upgraded = call->head_came = true;
+	call->events->upgraded(call->context, &copy);
+}
+
+int weir_http_call_send(struct weir_http_call *call, struct weir_producer *producer)
+{
+	if (call->upgraded && call->connection && call->connection->channel)
+		return weir_channel_push(call->connection->channel, producer);
+	weir_producer_close(producer, WEIR_CLOSE_ABORTED);
+	return WEIR_E_CLOSED;
 }
 
 void http_call_on_reply(struct weir_http_call *call)

@@ -66,6 +66,15 @@ void http_client_connection_abandon(struct http_client_connection *connection)
 		http_client_connection_free(connection);
 }
 
+void http_client_connection_release(struct http_client_connection *connection)
+{
+	connection->call->connection = NULL;
+	connection->call = NULL;
+	connection->state = HTTP_CONNECTION_CLOSING;
+	weir_channel_resume(connection->channel);
+	weir_channel_close(connection->channel);
+}
+
 void http_client_connection_orphan(struct http_client_connection *connection)
 {
 	client_connection_detach(connection);
@@ -231,6 +240,22 @@ static void client_connection_on_interim(
 	http_call_on_interim(connection->call, head);
 }
 
+static bool client_connection_accepts_upgrade(
+        struct http_reader *reader, const struct weir_http_reply_head *head)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	return connection->call && http_call_accepts_upgrade(connection->call, head);
+}
+
+static void client_connection_on_upgrade(
+        struct http_reader *reader, const struct weir_http_reply_head *head)
+{
+	struct http_client_connection *connection = client_connection_of(reader);
+	connection->paused = false;
+	weir_timer_stop(&connection->timer);
+	http_call_on_upgrade(connection->call, head);
+}
+
 static void client_connection_on_head(
         struct http_reader *reader, const struct weir_http_reply_head *head)
 {
@@ -313,6 +338,8 @@ const struct http_reader_type http_client_reader_type = {
         .head = client_connection_on_head,
         .piece = client_connection_on_piece,
         .trailer = client_connection_on_trailer,
+        .accepts_upgrade = client_connection_accepts_upgrade,
+        .upgraded = client_connection_on_upgrade,
         .end = client_connection_on_end,
 };
 

@@ -58,6 +58,14 @@ static int http_call_set_host(struct weir_http_call *call, const char *text)
 	return weir_buffer_append(&call->host, text, strlen(text), WEIR_HTTP_CLIENT_URL_MAX);
 }
 
+static int http_call_set_upgrade(struct weir_http_call *call, struct weir_span protocol)
+{
+	if (protocol.size == 0 || http_run(protocol, WEIR_HTTP_VCHAR) < protocol.size)
+		return WEIR_E_SYNTAX;
+	return weir_buffer_append(
+	        &call->upgrade, protocol.data, protocol.size, WEIR_HTTP_CLIENT_REQUEST_MAX);
+}
+
 int http_call_set_request(struct weir_http_call *call, const struct weir_http_call_options *options)
 {
 	struct weir_span method = weir_span_of(options->method);
@@ -69,10 +77,12 @@ int http_call_set_request(struct weir_http_call *call, const struct weir_http_ca
 	        &call->method, method.data, method.size, WEIR_HTTP_CLIENT_REQUEST_MAX);
 	if (!error && options->host)
 		error = http_call_set_host(call, options->host);
+	if (!error && options->upgrade)
+		error = http_call_set_upgrade(call, weir_span_of(options->upgrade));
 	for (unsigned i = 0; i < options->field_count && !error; i++)
 		error = http_call_add_field(call, &options->fields[i]);
 	size_t size = call->method.size + call->url.size + call->host.size + call->fields.size +
-	              call->credentials.size + call->content.size;
+	              call->credentials.size + call->content.size + call->upgrade.size;
 	return !error && size > WEIR_HTTP_CLIENT_REQUEST_MAX ? WEIR_E_LIMIT : error;
 }
 
@@ -147,6 +157,7 @@ static int http_call_put_head(
         const struct weir_http_call *call, struct weir_buffer *head, int64_t body_size)
 {
 	const struct http_url *target = &call->target;
+	bool upgrades = call->upgrade.size;
 	const struct weir_span parts[] = {
 	        weir_buffer_span(&call->method),
 	        WEIR_SPAN(" "),
@@ -156,7 +167,12 @@ static int http_call_put_head(
 	        call->host.size ? weir_buffer_span(&call->host) : target->authority,
 	        WEIR_SPAN("\r\n"),
 	        /* RFC 9110 6.5.1: a server sends only trailer fields that are asked for. */
-	        weir_span_of(call->events->trailer ? "TE: trailers\r\nConnection: TE\r\n" : ""),
+	        weir_span_of(call->events->trailer && !upgrades
+	                             ? "TE: trailers\r\nConnection: TE\r\n"
+	                             : ""),
+	        weir_span_of(upgrades ? "Connection: Upgrade\r\nUpgrade: " : ""),
+	        weir_buffer_span(&call->upgrade),
+	        weir_span_of(upgrades ? "\r\n" : ""),
 	        weir_buffer_span(&call->fields),
 	        weir_buffer_span(&call->content),
 	        weir_buffer_span(&call->credentials),

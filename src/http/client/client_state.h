@@ -117,6 +117,7 @@ struct weir_http_call {
 	struct weir_buffer fields;    /* whole lines, without those below */
 	struct weir_buffer credentials; /* for the first origin alone */
 	struct weir_buffer content;     /* of the body: Content-Type and so on */
+	struct weir_buffer upgrade;     /* the value of the field, or empty */
 
 	struct weir_producer *body; /* not sent yet, or NULL */
 	weir_http_make_body_fn *make_body;
@@ -135,9 +136,10 @@ struct weir_http_call {
 	bool fresh;                      /* the request is sent again: on a new connection */
 	bool retried;
 	bool head_came;
-	bool begun; /* a byte of the reply came */
-	bool sent;  /* a byte of the request was taken */
-	bool kept;  /* the connection that failed was used before */
+	bool upgraded; /* the connection has another protocol */
+	bool begun;    /* a byte of the reply came */
+	bool sent;     /* a byte of the request was taken */
+	bool kept;     /* the connection that failed was used before */
 	bool paused;
 };
 
@@ -189,6 +191,9 @@ void http_client_connection_abandon(struct http_client_connection *connection);
 /* Closes it at once; the client forgets the connection, since it is being destroyed. */
 void http_client_connection_orphan(struct http_client_connection *connection);
 
+/* Closes one with another protocol when all has left, without a callback of its call. */
+void http_client_connection_release(struct http_client_connection *connection);
+
 /* Closes an idle one in an orderly way. */
 void http_client_connection_retire(struct http_client_connection *connection);
 
@@ -221,6 +226,10 @@ void http_call_on_interim(struct weir_http_call *call, const struct weir_http_re
 void http_call_on_head(struct weir_http_call *call, struct weir_http_reply_head *head);
 void http_call_on_piece(struct weir_http_call *call, struct weir_span bytes);
 void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_field *field);
+/* 101: returns whether the call has asked for this protocol. */
+bool http_call_accepts_upgrade(
+        const struct weir_http_call *call, const struct weir_http_reply_head *head);
+void http_call_on_upgrade(struct weir_http_call *call, const struct weir_http_reply_head *head);
 /* The reply is complete; the call has no connection any more. */
 void http_call_on_reply(struct weir_http_call *call);
 

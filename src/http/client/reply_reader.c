@@ -166,6 +166,16 @@ static enum http_reader_state http_reader_body_state(
 static void http_reader_handle_interim(
         struct http_reader *reader, const struct weir_http_reply_head *head)
 {
+	const struct http_reader_type *type = reader->type;
+	bool upgrade =
+	        head->status == 101 && type->accepts_upgrade && type->accepts_upgrade(reader, head);
+	if (upgrade) {
+		reader->keep_alive = false;
+		reader->body_max = UINT64_MAX;
+		http_reader_enter(reader, HTTP_READER_CLOSE);
+		type->upgraded(reader, head);
+		return;
+	}
 	if (head->status == 101 || ++reader->interims > WEIR_HTTP_CLIENT_INTERIM_MAX) {
 		http_reader_fail(reader, WEIR_E_HTTP_INTERIM);
 		return;

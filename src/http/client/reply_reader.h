@@ -5,6 +5,7 @@
  *
  *   HEAD ─▶ (1xx: HEAD again) ─▶ LENGTH ──────────────────────────────────────▶ DONE
  *                                CLOSE: up to the end of the connection ───────▶ DONE
+ *             (101: CLOSE)
  *                                CHUNK_LINE ─▶ CHUNK_DATA ─▶ CHUNK_END ─▶ CHUNK_LINE …
  *                                     └ size 0 ─▶ TRAILERS ────────────────────▶ DONE
  *   any ── a fault ──▶ FAILED      DONE ── a byte ──▶ FAILED, with WEIR_E_HTTP_EXTRA
@@ -39,6 +40,12 @@ struct http_reader_type {
 	void (*head)(struct http_reader *reader, const struct weir_http_reply_head *head);
 	void (*piece)(struct http_reader *reader, struct weir_span bytes);
 	void (*trailer)(struct http_reader *reader, const struct weir_http_field *field);
+	/*
+	 * 101 came. Returns whether it was asked for: then all that follows is pieces. NULL: never.
+	 */
+	bool (*accepts_upgrade)(
+	        struct http_reader *reader, const struct weir_http_reply_head *head);
+	void (*upgraded)(struct http_reader *reader, const struct weir_http_reply_head *head);
 	/* The reply is complete (0), or the reader has failed: called once for each begin. */
 	void (*end)(struct http_reader *reader, int error);
 };

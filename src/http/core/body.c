@@ -204,6 +204,7 @@ void http_body_request(struct weir_http_exchange *exchange, struct weir_span lin
 	        "http-chunk-end", http_body_scan_chunk_end};
 	switch ((enum http_body_state)exchange->body_state) {
 	case HTTP_BODY_NONE:
+	case HTTP_BODY_TUNNEL:
 		break;
 	case HTTP_BODY_LENGTH:
 		http_body_complete(exchange);
@@ -224,6 +225,42 @@ void http_body_request(struct weir_http_exchange *exchange, struct weir_span lin
 		break;
 	}
 }
+
+/* -- another protocol -------------------------------------------------------------------------- */
+
+void http_body_begin_tunnel(struct weir_http_exchange *exchange,
+        const struct weir_http_receiver *receiver, void *context)
+{
+	struct weir_channel *channel = exchange->channel;
+	exchange->receiver = receiver;
+	exchange->receiver_context = context;
+	exchange->received = true;
+	exchange->body_max = UINT64_MAX;
+	exchange->body_state = HTTP_BODY_TUNNEL;
+	weir_channel_set_session(channel, exchange);
+	weir_channel_read_small(channel, exchange->small_pieces);
+	weir_channel_stream(channel, weir_everything());
+	weir_channel_resume(channel);
+}
+
+void http_body_eof_of_tunnel(struct weir_http_exchange *exchange)
+{
+	weir_channel_set_session(exchange->channel, NULL);
+	http_body_end_receiver(exchange, 0);
+	http_exchange_free_if_unused(exchange);
+}
+
+void http_body_end_tunnel(struct weir_http_exchange *exchange)
+{
+	exchange->receiver = NULL;
+	exchange->body_state = HTTP_BODY_NONE;
+	if (!exchange->channel)
+		return;
+	weir_channel_set_session(exchange->channel, NULL);
+	weir_channel_close(exchange->channel);
+}
+
+/* -- bodies that nobody receives --------------------------------------------------------------- */
 
 void http_body_drop(struct weir_http_exchange *exchange)
 {

@@ -252,7 +252,9 @@ void http_connection_reply_left(struct weir_http_exchange *exchange)
 	if (!channel)
 		return;
 	struct weir_http_exchange *next = weir_channel_session(channel);
-	if (exchange->input_held && exchange->keep_alive)
+	if (exchange->body_state == HTTP_BODY_TUNNEL)
+		http_body_end_tunnel(exchange);
+	else if (exchange->input_held && exchange->keep_alive)
 		weir_channel_resume(channel);
 	if (!next || next->handler_state != HTTP_HANDLER_DEFERRED ||
 	        weir_channel_replies(channel) > 1)
@@ -285,7 +287,9 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	 * before.
 	 */
 	bool safe = http_connection_is_safe(request->method);
-	exchange->input_held = exchange->keep_alive && (request->minor == 0 || !safe);
+	/* Nor before the reply to Upgrade, behind which another protocol may begin. */
+	exchange->input_held = exchange->keep_alive &&
+	                       (request->minor == 0 || !safe || request->first[WEIR_HTTP_UPGRADE]);
 	exchange->confirm_keep_alive = request->minor == 0;
 	if (!safe && weir_channel_replies(channel) > 1) {
 		http_connection_defer(exchange, head);
@@ -346,7 +350,9 @@ static void http_connection_on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
 	/* A deferred request without a body is complete. */
-	if (exchange && exchange->body_state != HTTP_BODY_NONE)
+	if (exchange && exchange->body_state == HTTP_BODY_TUNNEL)
+		http_body_eof_of_tunnel(exchange);
+	else if (exchange && exchange->body_state != HTTP_BODY_NONE)
 		http_body_fail(exchange, -ECONNRESET, 400);
 	weir_channel_close(channel);
 }

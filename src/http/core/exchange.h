@@ -100,14 +100,16 @@ enum http_body_state {
 	HTTP_BODY_CHUNK_DATA,
 	HTTP_BODY_CHUNK_END,
 	HTTP_BODY_TRAILERS,
+	HTTP_BODY_TUNNEL, /* another protocol, up to the end of the input */
 };
 
 /* How the client finds the end of the reply (RFC 9112 6.3). */
 enum http_framing {
 	HTTP_FRAMED_BY_LENGTH, /* reply_size */
 	HTTP_FRAMED_BY_CHUNKS,
-	HTTP_FRAMED_BY_CLOSE, /* HTTP/1.0, a size that is not known */
-	HTTP_FRAMED_BY_HEAD,  /* 204 and 304 have no body, and no Content-Length is given */
+	HTTP_FRAMED_BY_CLOSE,   /* HTTP/1.0, a size that is not known */
+	HTTP_FRAMED_BY_HEAD,    /* 204 and 304 have no body, and no Content-Length is given */
+	HTTP_FRAMED_BY_UPGRADE, /* 101: another protocol follows, up to the end of the connection */
 };
 
 struct weir_http_exchange {
@@ -271,6 +273,13 @@ void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned sta
  * freed.
  */
 bool http_body_abandon(struct weir_http_exchange *exchange);
+/* Another protocol follows: its bytes are the body. */
+void http_body_begin_tunnel(struct weir_http_exchange *exchange,
+        const struct weir_http_receiver *receiver, void *context);
+/* The client's input has ended. */
+void http_body_eof_of_tunnel(struct weir_http_exchange *exchange);
+/* The last byte of the other protocol has left: the connection ends. */
+void http_body_end_tunnel(struct weir_http_exchange *exchange);
 /* The channel is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);
 

@@ -255,6 +255,40 @@ int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct
 	return 0;
 }
 
+bool weir_http_may_upgrade(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_request *request = exchange->request;
+	const struct weir_http_field *field = NULL;
+	if (!request || request->minor == 0 || !request->first[WEIR_HTTP_UPGRADE] ||
+	        !exchange->keep_alive || exchange->had_body)
+		return false;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_CONNECTION, field)))
+		if (http_list_has(field->value, WEIR_SPAN("Upgrade")))
+			return true;
+	return false;
+}
+
+int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span protocol,
+        const struct weir_http_receiver *receiver, void *context, struct weir_producer *output)
+{
+	int error = exchange->reply_state != HTTP_REPLY_AWAITED || !exchange->channel
+	                    ? WEIR_E_CLOSED
+	            : !weir_http_may_upgrade(exchange) ? -EINVAL
+	            : !output                          ? -ENOMEM
+	                                               : 0;
+	if (!error)
+		error = weir_http_add_field(exchange, "Upgrade", protocol);
+	if (error) {
+		weir_producer_close(output, WEIR_CLOSE_ABORTED);
+		return error;
+	}
+	exchange->framing = HTTP_FRAMED_BY_UPGRADE;
+	exchange->keep_alive = false;
+	http_body_begin_tunnel(exchange, receiver, context);
+	http_reply_begin(exchange, 101, output);
+	return 0;
+}
+
 int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_exchange_replied(exchange))

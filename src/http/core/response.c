@@ -71,7 +71,9 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 		to = http_response_put_number(to, (uint64_t)exchange->reply_size);
 		to = PUT(to, "\r\n");
 	}
-	if (!exchange->keep_alive)
+	if (exchange->framing == HTTP_FRAMED_BY_UPGRADE)
+		to = PUT(to, "Connection: Upgrade\r\n");
+	else if (!exchange->keep_alive)
 		to = PUT(to, "Connection: close\r\n");
 	else if (exchange->confirm_keep_alive)
 		to = PUT(to, "Connection: keep-alive\r\n");

@@ -28,6 +28,7 @@ static void proxy_job_free_if_unused(struct proxy_job *job)
 		return;
 	weir_metric_add(&cells->requests[job->result], 1);
 	weir_metric_subtract(&cells->under_way, 1);
+	weir_timer_stop(&job->timer);
 	http_proxy_flow_finish(&job->request);
 	http_proxy_flow_finish(&job->reply);
 	weir_http_upstreams_release(job->upstreams);
@@ -230,12 +231,108 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 static void proxy_on_piece(void *context, struct weir_span bytes)
 {
 	struct proxy_job *job = context;
+	job->passed += bytes.size;
 	if (http_proxy_flow_add(job, &job->reply, bytes) == 0)
 		return;
 	job->result = PROXY_RESULT_TRUNCATED;
 	http_proxy_flow_end(&job->reply, true);
 	proxy_job_cancel_call(job);
 	proxy_job_free_if_unused(job);
+}
+
+/* -- tunnels ----------------------------------------------------------------------------------- */
+
+/*
+ * A protocol that may follow a 101. Not one of HTTP's own: its requests would pass by all that a
+ * site asks for.
+ */
+static bool proxy_may_pass_protocol(struct weir_span protocol)
+{
+	static const char *const refused[] = {"h2", "HTTP", "TLS"};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		size_t size = strlen(refused[i]);
+		if (protocol.size >= size && weir_span_equal_nocase(weir_span(protocol.data, size),
+		                                     weir_span(refused[i], size)))
+			return false;
+	}
+	/* One protocol, not a list. */
+	return protocol.size && !memchr(protocol.data, ',', protocol.size);
+}
+
+/* Copies the protocol that the client asks for. Returns NULL if there is none that may pass. */
+static const char *proxy_upgrade_of(
+        const struct weir_http_exchange *exchange, char text[WEIR_HTTP_PROXY_PROTOCOL_MAX + 1])
+{
+	const struct weir_http_request *request = weir_http_request(exchange);
+	struct weir_span protocol = weir_http_request_known(request, WEIR_HTTP_UPGRADE);
+	if (!weir_http_may_upgrade(exchange) || !proxy_may_pass_protocol(protocol) ||
+	        !text_copy_span(text, WEIR_HTTP_PROXY_PROTOCOL_MAX + 1, protocol))
+		return NULL;
+	return text;
+}
+
+static void proxy_end_tunnel(struct proxy_job *job)
+{
+	weir_timer_stop(&job->timer);
+	proxy_job_cancel_call(job);
+	http_proxy_flow_end(&job->reply, false);
+	proxy_job_free_if_unused(job);
+}
+
+void http_proxy_client_ended(struct proxy_job *job)
+{
+	proxy_end_tunnel(job);
+}
+
+static void proxy_start_tunnel_timer(struct proxy_job *job);
+
+static void proxy_on_tunnel_time(struct weir_timer *timer)
+{
+	struct proxy_job *job = WEIR_CONTAINER(timer, struct proxy_job, timer);
+	if (job->passed == job->passed_before)
+		proxy_end_tunnel(job);
+	else
+		proxy_start_tunnel_timer(job);
+}
+
+static void proxy_start_tunnel_timer(struct proxy_job *job)
+{
+	job->passed_before = job->passed;
+	weir_timer_start(job->upstreams->loop, &job->timer, job->upstreams->options.tunnel_ms,
+	        proxy_on_tunnel_time);
+}
+
+static void proxy_on_upgraded(void *context, const struct weir_http_reply_head *head)
+{
+	struct proxy_job *job = context;
+	struct weir_http_exchange *exchange = job->exchange;
+	struct weir_span protocol = weir_http_reply_head_field(head, WEIR_SPAN("Upgrade"));
+	http_upstream_succeeded(job->upstreams, job->upstream);
+	int error = proxy_pass_fields(job, head);
+	struct weir_producer *up = http_proxy_body_create(job, &job->request, -1);
+	struct weir_producer *down = http_proxy_body_create(job, &job->reply, -1);
+	if (error || !up || !down) {
+		http_proxy_flow_finish(&job->request);
+		http_proxy_flow_finish(&job->reply);
+		weir_producer_close(up, WEIR_CLOSE_ABORTED);
+		weir_producer_close(down, WEIR_CLOSE_ABORTED);
+		proxy_job_refuse(job, 500, weir_error_text(error ? error : -ENOMEM));
+		return;
+	}
+	proxy_log_upstream(job);
+	job->result = PROXY_RESULT_1XX;
+	job->replied = job->reply_has_body = job->received = job->receiving = job->tunnel = true;
+	proxy_start_tunnel_timer(job);
+	weir_http_on_gone(exchange, NULL, NULL);
+	weir_http_receive_small(exchange);
+	struct weir_http_call *call = job->call;
+	/* Without memory the job is gone, and with it the call. */
+	if (weir_http_upgrade(exchange, protocol, &http_proxy_receiver, job, down) < 0) {
+		weir_producer_close(up, WEIR_CLOSE_ABORTED);
+		weir_http_reply_error(exchange, 500);
+		return;
+	}
+	weir_http_call_send(call, up);
 }
 
 static void proxy_on_trailer(void *context, const struct weir_http_field *field)
@@ -250,7 +347,7 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 {
 	const struct weir_http_request *request = weir_http_request(job->exchange);
 	struct weir_http_call_options options;
-	char method[WEIR_HTTP_PROXY_METHOD_MAX + 1];
+	char method[WEIR_HTTP_PROXY_METHOD_MAX + 1], protocol[WEIR_HTTP_PROXY_PROTOCOL_MAX + 1];
 	if (!text_copy_span(method, sizeof method, request->method_name))
 		return WEIR_E_SYNTAX;
 	weir_http_call_options_init(&options);
@@ -261,6 +358,7 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 	options.fields = from->fields;
 	options.field_count = from->count;
 	options.fresh = job->fresh;
+	options.upgrade = proxy_upgrade_of(job->exchange, protocol);
 	if (job->received || weir_http_has_body(job->exchange)) {
 		options.body = http_proxy_body_create(
 		        job, &job->request, request->has_length ? (int64_t)request->length : -1);
@@ -336,6 +434,7 @@ static const struct weir_http_call_events proxy_events = {
         .interim = proxy_on_interim,
         .head = proxy_on_head,
         .piece = proxy_on_piece,
+        .upgraded = proxy_on_upgraded,
         .end = proxy_on_end,
 };
 
@@ -343,6 +442,7 @@ static const struct weir_http_call_events proxy_events_with_trailers = {
         .interim = proxy_on_interim,
         .head = proxy_on_head,
         .piece = proxy_on_piece,
+        .upgraded = proxy_on_upgraded,
         .trailer = proxy_on_trailer,
         .end = proxy_on_end,
 };

@@ -31,6 +31,7 @@ static size_t proxy_flow_size(const struct proxy_flow *flow)
 static void proxy_body_on_piece(void *context, struct weir_span bytes)
 {
 	struct proxy_job *job = context;
+	job->passed += bytes.size;
 	if (http_proxy_flow_add(job, &job->request, bytes) < 0)
 		http_proxy_flow_end(&job->request, true);
 }
@@ -51,13 +52,14 @@ static void proxy_body_on_end(void *context, int error)
 		http_proxy_flow_end(&job->request, false);
 }
 
+const struct weir_http_receiver http_proxy_receiver = {proxy_body_on_piece, proxy_body_on_end};
+
 static void proxy_body_receive(struct proxy_job *job)
 {
-	static const struct weir_http_receiver receiver = {proxy_body_on_piece, proxy_body_on_end};
 	job->received = job->receiving = true;
 	weir_http_receive_small(job->exchange);
 	weir_http_on_trailer(job->exchange, proxy_body_on_trailer);
-	weir_http_receive(job->exchange, &receiver, job, job->proxy->options.body_max);
+	weir_http_receive(job->exchange, &http_proxy_receiver, job, job->proxy->options.body_max);
 }
 
 void http_proxy_stop_receiving(struct proxy_job *job)
@@ -149,6 +151,8 @@ static void proxy_body_close(struct weir_producer *producer, enum weir_close_rea
 		if (why == WEIR_CLOSE_ABORTED && job->reply_has_body)
 			job->result = PROXY_RESULT_GONE;
 		http_proxy_abandon(job);
+	} else if (job && job->tunnel) {
+		http_proxy_client_ended(job);
 	}
 	weir_buffer_finish(&body->lent);
 	free(body);

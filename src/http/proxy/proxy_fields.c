@@ -64,14 +64,9 @@ bool http_proxy_passes(const struct proxy_options *options, const struct weir_ht
 bool http_proxy_wants_trailers(const struct weir_http_request *request)
 {
 	const struct weir_http_field *field = NULL;
-	while ((field = weir_http_request_next(request, WEIR_HTTP_TE, field))) {
-		struct weir_span rest = field->value, coding;
-		for (bool more = true; more;) {
-			more = weir_span_cut(&rest, ',', &coding);
-			if (weir_span_equal_nocase(weir_span_trim(coding), WEIR_SPAN("trailers")))
-				return true;
-		}
-	}
+	while ((field = weir_http_request_next(request, WEIR_HTTP_TE, field)))
+		if (http_list_has(field->value, WEIR_SPAN("trailers")))
+			return true;
 	return false;
 }
 

@@ -142,12 +142,16 @@ struct proxy_job {
 	int64_t begun_ms;                      /* when the last attempt began */
 	uint64_t tried;                        /* a bit for each upstream that failed */
 	unsigned attempts;
-	unsigned retries;    /* those of the client counted, too */
-	bool receiving;      /* the exchange's receiver has not ended */
-	bool received;       /* weir_http_receive was called */
-	bool replied;        /* with the upstream's head */
-	bool reply_has_body; /* then */
-	bool fresh;          /* the next attempt is on a new connection */
+	unsigned retries;        /* those of the client counted, too */
+	bool receiving;          /* the exchange's receiver has not ended */
+	bool received;           /* weir_http_receive was called */
+	bool replied;            /* with the upstream's head */
+	bool reply_has_body;     /* then */
+	bool fresh;              /* the next attempt is on a new connection */
+	bool tunnel;             /* both connections have another protocol */
+	struct weir_timer timer; /* of the tunnel */
+	uint64_t passed;         /* bytes that came through it */
+	uint64_t passed_before;  /* when the timer began */
 	enum proxy_result result;
 };
 
@@ -174,6 +178,12 @@ void http_proxy_flow_finish(struct proxy_flow *flow);
 
 /* A weir_trailers_fn; the context is a struct proxy_body. */
 size_t http_proxy_body_trailers(void *context, char *text, size_t room);
+
+/* A tunnel: the bytes of either side are the bodies. */
+extern const struct weir_http_receiver http_proxy_receiver;
+
+/* The client's last byte has been passed on through a tunnel. */
+void http_proxy_client_ended(struct proxy_job *job);
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);

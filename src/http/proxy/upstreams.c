@@ -26,6 +26,7 @@ void weir_http_upstreams_options_init(struct weir_http_upstreams_options *option
 	        .head_ms = WEIR_HTTP_CLIENT_HEAD_MS,
 	        .body_ms = WEIR_HTTP_CLIENT_BODY_MS,
 	        .idle_ms = WEIR_HTTP_CLIENT_IDLE_MS,
+	        .tunnel_ms = WEIR_HTTP_PROXY_TUNNEL_MS,
 	        .retries_max = WEIR_HTTP_PROXY_RETRIES_MAX,
 	        .failures_max = WEIR_HTTP_PROXY_FAILURES_MAX,
 	        .down_ms = WEIR_HTTP_PROXY_DOWN_MS,
@@ -39,7 +40,7 @@ static int upstreams_check(const struct weir_http_upstreams_options *options)
 	if (options->count == 0 || options->count > WEIR_HTTP_PROXY_UPSTREAMS_MAX ||
 	        (keyed && !options->key) || !options->connections_max || !options->waiting_max ||
 	        !options->wait_ms || !options->connect_ms || !options->head_ms ||
-	        !options->body_ms || !options->idle_ms)
+	        !options->body_ms || !options->idle_ms || !options->tunnel_ms)
 		return -EINVAL;
 	for (size_t i = 0; i < options->count; i++)
 		if (options->upstreams[i].weight == 0 ||

@@ -286,3 +286,16 @@ struct weir_span http_status_reason(int status)
 	struct weir_span reason = reasons[status - 100];
 	return reason.data ? reason : WEIR_SPAN("");
 }
+
+/* -- lists ------------------------------------------------------------------------------------- */
+
+bool http_list_has(struct weir_span list, struct weir_span token)
+{
+	struct weir_span element;
+	for (bool more = true; more;) {
+		more = weir_span_cut(&list, ',', &element);
+		if (weir_span_equal_nocase(weir_span_trim(element), token))
+			return true;
+	}
+	return false;
+}

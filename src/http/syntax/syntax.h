@@ -98,6 +98,9 @@ static inline uint64_t http_load8(const char *bytes)
 	return word;
 }
 
+/* Returns whether the list of tokens (RFC 9110 5.6.1) has this one, in any case. */
+bool http_list_has(struct weir_span list, struct weir_span token);
+
 /* -- names of fields and methods --------------------------------------------------------------- */
 
 /*
