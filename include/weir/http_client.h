@@ -156,14 +156,14 @@ struct weir_http_call_events {
 	 * request with this function asks the server for them (TE).
 	 */
 	void (*trailer)(void *context, const struct weir_http_field *field);
+	/* The last call; the struct weir_http_call is gone. Not called after a cancel. */
+	void (*end)(void *context, const struct weir_http_call_end *end);
 	/*
 	 * The server has changed the protocol, as `upgrade` asks for (101). From here on piece()
 	 * has its bytes, weir_http_call_send sends others, and the end of the connection is that of
 	 * the call. No time limit applies. Must be set for a call with `upgrade`.
 	 */
 	void (*upgraded)(void *context, const struct weir_http_reply_head *head);
-	/* The last call; the struct weir_http_call is gone. Not called after a cancel. */
-	void (*end)(void *context, const struct weir_http_call_end *end);
 };
 
 /* Makes the request's body, each time it is sent. Returns NULL without memory. */

@@ -40,14 +40,14 @@ struct http_reader_type {
 	void (*head)(struct http_reader *reader, const struct weir_http_reply_head *head);
 	void (*piece)(struct http_reader *reader, struct weir_span bytes);
 	void (*trailer)(struct http_reader *reader, const struct weir_http_field *field);
+	/* The reply is complete (0), or the reader has failed: called once for each begin. */
+	void (*end)(struct http_reader *reader, int error);
 	/*
 	 * 101 came. Returns whether it was asked for: then all that follows is pieces. NULL: never.
 	 */
 	bool (*accepts_upgrade)(
 	        struct http_reader *reader, const struct weir_http_reply_head *head);
 	void (*upgraded)(struct http_reader *reader, const struct weir_http_reply_head *head);
-	/* The reply is complete (0), or the reader has failed: called once for each begin. */
-	void (*end)(struct http_reader *reader, int error);
 };
 
 struct http_reader {
