@@ -20,8 +20,8 @@
  *   request was sent or its method is idempotent (RFC 9110 9.2.2).
  *
  * A client may ask for another protocol (Upgrade, as for WebSocket) by a request without a body. If
- * the upstream agrees by a valid 101, both connections become a tunnel, which the end of either side
- * ends. HTTP/2 and TLS are not asked for.
+ * the upstream agrees by a valid 101, both connections become a tunnel, which the end of either
+ * side ends. HTTP/2 and TLS are not asked for.
  *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
  * in time, and 503 if all connections are in use. An upstream that fails within its body ends the

@@ -1,6 +1,6 @@
 /*
- * A proxy for tests, with the client and the upstream as each side sees the connection: both ends are
- * the test's, and all is on one loop. Failures fail the test.
+ * A proxy for tests, with the client and the upstream as each side sees the connection: both ends
+ * are the test's, and all is on one loop. Failures fail the test.
  *
  *   client ──▶ web (a server with the handler of the proxy) ──▶ upstream, a connection to origin
  */

@@ -214,7 +214,7 @@ static void tunnels(void **state)
 	}
 }
 
-/* What the client sends behind its request is part of the tunnel, or another request. */
+/* Bytes behind the request of a client are part of the tunnel, or another request. */
 static void bytes_before_a_tunnel(void **state)
 {
 	(void)state;

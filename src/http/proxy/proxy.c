@@ -21,7 +21,7 @@ static const struct weir_http_call_events proxy_events, proxy_events_with_traile
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static void proxy_job_free_if_unused(struct proxy_job *job)
+void http_proxy_free_if_unused(struct proxy_job *job)
 {
 	struct proxy_cells *cells = job->upstreams->cells;
 	if (job->exchange || job->call)
@@ -41,7 +41,7 @@ static void proxy_job_forget_call(struct proxy_job *job)
 	job->upstream->busy--;
 }
 
-static void proxy_job_cancel_call(struct proxy_job *job)
+void http_proxy_cancel_call(struct proxy_job *job)
 {
 	struct weir_http_call *call = job->call;
 	if (!call)
@@ -65,9 +65,9 @@ void http_proxy_abandon(struct proxy_job *job)
 {
 	/* A reply without a body has left before its call has ended. */
 	if (!job->replied || job->reply_has_body)
-		proxy_job_cancel_call(job);
+		http_proxy_cancel_call(job);
 	proxy_job_forget_exchange(job);
-	proxy_job_free_if_unused(job);
+	http_proxy_free_if_unused(job);
 }
 
 static void proxy_on_gone(void *context)
@@ -81,7 +81,7 @@ static void proxy_on_gone(void *context)
 
 /* -- failures ---------------------------------------------------------------------------------- */
 
-static void proxy_log_upstream(struct proxy_job *job)
+void http_proxy_log_upstream(struct proxy_job *job)
 {
 	int64_t took_ms = weir_loop_now_ms(job->upstreams->loop) - job->begun_ms;
 	if (job->upstream)
@@ -91,16 +91,15 @@ static void proxy_log_upstream(struct proxy_job *job)
 		weir_http_log_note_number(job->exchange, "upstream_retries", job->retries);
 }
 
-/* Replies with an error of our own. The job is freed. */
-static void proxy_job_refuse(struct proxy_job *job, unsigned status, const char *why)
+void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why)
 {
 	struct weir_http_exchange *exchange = job->exchange;
-	proxy_log_upstream(job);
+	http_proxy_log_upstream(job);
 	weir_http_log_note(exchange, "upstream_error", weir_span_of(why));
 	exchange->fields.size = 0;
-	proxy_job_cancel_call(job);
+	http_proxy_cancel_call(job);
 	proxy_job_forget_exchange(job);
-	proxy_job_free_if_unused(job);
+	http_proxy_free_if_unused(job);
 	weir_http_reply_error(exchange, status);
 }
 
@@ -158,7 +157,7 @@ static void proxy_job_note_failure(struct proxy_job *job, const struct weir_http
 
 /* -- the reply --------------------------------------------------------------------------------- */
 
-static int proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head)
+int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head)
 {
 	struct proxy_options options;
 	int error = http_proxy_find_options(head->fields, head->field_count, &options);
@@ -207,13 +206,13 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 	http_upstream_succeeded(job->upstreams, job->upstream);
 	weir_metric_observe_ms(job->upstreams->cells->head_ms,
 	        weir_loop_now_ms(job->upstreams->loop) - job->begun_ms);
-	int error = proxy_pass_fields(job, head);
+	int error = http_proxy_pass_fields(job, head);
 	if (error < 0) {
-		proxy_job_refuse(job, proxy_status_of(error == -ENOMEM ? error : -EPROTO),
+		http_proxy_refuse(job, proxy_status_of(error == -ENOMEM ? error : -EPROTO),
 		        "the fields of the reply are too many or too large");
 		return;
 	}
-	proxy_log_upstream(job);
+	http_proxy_log_upstream(job);
 	job->result = (enum proxy_result)(PROXY_RESULT_1XX + head->status / 100 - 1);
 	job->replied = true;
 	job->reply_has_body = head->has_body;
@@ -221,7 +220,7 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 	struct weir_producer *body = proxy_make_reply_body(job, head);
 	if (!body) {
 		weir_http_set_trailers(exchange, NULL, NULL);
-		proxy_job_refuse(job, 500, weir_error_text(-ENOMEM));
+		http_proxy_refuse(job, 500, weir_error_text(-ENOMEM));
 		return;
 	}
 	/* A body that is not wanted is closed at once, and the job with it. */
@@ -236,103 +235,8 @@ static void proxy_on_piece(void *context, struct weir_span bytes)
 		return;
 	job->result = PROXY_RESULT_TRUNCATED;
 	http_proxy_flow_end(&job->reply, true);
-	proxy_job_cancel_call(job);
-	proxy_job_free_if_unused(job);
-}
-
-/* -- tunnels ----------------------------------------------------------------------------------- */
-
-/*
- * A protocol that may follow a 101. Not one of HTTP's own: its requests would pass by all that a
- * site asks for.
- */
-static bool proxy_may_pass_protocol(struct weir_span protocol)
-{
-	static const char *const refused[] = {"h2", "HTTP", "TLS"};
-	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-		size_t size = strlen(refused[i]);
-		if (protocol.size >= size && weir_span_equal_nocase(weir_span(protocol.data, size),
-		                                     weir_span(refused[i], size)))
-			return false;
-	}
-	/* One protocol, not a list. */
-	return protocol.size && !memchr(protocol.data, ',', protocol.size);
-}
-
-/* Copies the protocol that the client asks for. Returns NULL if there is none that may pass. */
-static const char *proxy_upgrade_of(
-        const struct weir_http_exchange *exchange, char text[WEIR_HTTP_PROXY_PROTOCOL_MAX + 1])
-{
-	const struct weir_http_request *request = weir_http_request(exchange);
-	struct weir_span protocol = weir_http_request_known(request, WEIR_HTTP_UPGRADE);
-	if (!weir_http_may_upgrade(exchange) || !proxy_may_pass_protocol(protocol) ||
-	        !text_copy_span(text, WEIR_HTTP_PROXY_PROTOCOL_MAX + 1, protocol))
-		return NULL;
-	return text;
-}
-
-static void proxy_end_tunnel(struct proxy_job *job)
-{
-	weir_timer_stop(&job->timer);
-	proxy_job_cancel_call(job);
-	http_proxy_flow_end(&job->reply, false);
-	proxy_job_free_if_unused(job);
-}
-
-void http_proxy_client_ended(struct proxy_job *job)
-{
-	proxy_end_tunnel(job);
-}
-
-static void proxy_start_tunnel_timer(struct proxy_job *job);
-
-static void proxy_on_tunnel_time(struct weir_timer *timer)
-{
-	struct proxy_job *job = WEIR_CONTAINER(timer, struct proxy_job, timer);
-	if (job->passed == job->passed_before)
-		proxy_end_tunnel(job);
-	else
-		proxy_start_tunnel_timer(job);
-}
-
-static void proxy_start_tunnel_timer(struct proxy_job *job)
-{
-	job->passed_before = job->passed;
-	weir_timer_start(job->upstreams->loop, &job->timer, job->upstreams->options.tunnel_ms,
-	        proxy_on_tunnel_time);
-}
-
-static void proxy_on_upgraded(void *context, const struct weir_http_reply_head *head)
-{
-	struct proxy_job *job = context;
-	struct weir_http_exchange *exchange = job->exchange;
-	struct weir_span protocol = weir_http_reply_head_field(head, WEIR_SPAN("Upgrade"));
-	http_upstream_succeeded(job->upstreams, job->upstream);
-	int error = proxy_pass_fields(job, head);
-	struct weir_producer *up = http_proxy_body_create(job, &job->request, -1);
-	struct weir_producer *down = http_proxy_body_create(job, &job->reply, -1);
-	if (error || !up || !down) {
-		http_proxy_flow_finish(&job->request);
-		http_proxy_flow_finish(&job->reply);
-		weir_producer_close(up, WEIR_CLOSE_ABORTED);
-		weir_producer_close(down, WEIR_CLOSE_ABORTED);
-		proxy_job_refuse(job, 500, weir_error_text(error ? error : -ENOMEM));
-		return;
-	}
-	proxy_log_upstream(job);
-	job->result = PROXY_RESULT_1XX;
-	job->replied = job->reply_has_body = job->received = job->receiving = job->tunnel = true;
-	proxy_start_tunnel_timer(job);
-	weir_http_on_gone(exchange, NULL, NULL);
-	weir_http_receive_small(exchange);
-	struct weir_http_call *call = job->call;
-	/* Without memory the job is gone, and with it the call. */
-	if (weir_http_upgrade(exchange, protocol, &http_proxy_receiver, job, down) < 0) {
-		weir_producer_close(up, WEIR_CLOSE_ABORTED);
-		weir_http_reply_error(exchange, 500);
-		return;
-	}
-	weir_http_call_send(call, up);
+	http_proxy_cancel_call(job);
+	http_proxy_free_if_unused(job);
 }
 
 static void proxy_on_trailer(void *context, const struct weir_http_field *field)
@@ -358,7 +262,7 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 	options.fields = from->fields;
 	options.field_count = from->count;
 	options.fresh = job->fresh;
-	options.upgrade = proxy_upgrade_of(job->exchange, protocol);
+	options.upgrade = http_proxy_upgrade_of(job->exchange, protocol);
 	if (job->received || weir_http_has_body(job->exchange)) {
 		options.body = http_proxy_body_create(
 		        job, &job->request, request->has_length ? (int64_t)request->length : -1);
@@ -387,9 +291,9 @@ static void proxy_attempt(struct proxy_job *job)
 	if (!error)
 		job->upstream->busy++;
 	else if (made && error == WEIR_E_LIMIT)
-		proxy_job_refuse(job, 503, "too many requests wait for a connection");
+		http_proxy_refuse(job, 503, "too many requests wait for a connection");
 	else
-		proxy_job_refuse(job,
+		http_proxy_refuse(job,
 		        error == -ENOMEM        ? 500
 		        : error == WEIR_E_LIMIT ? 414
 		                                : 400,
@@ -406,7 +310,7 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 		http_proxy_flow_end(&job->reply, false);
 		if (job->exchange)
 			http_proxy_stop_receiving(job);
-		proxy_job_free_if_unused(job);
+		http_proxy_free_if_unused(job);
 		return;
 	}
 	job->retries += retries;
@@ -419,14 +323,14 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 			weir_http_log_note(
 			        job->exchange, "upstream_error", weir_span_of(end->text));
 		http_proxy_flow_end(&job->reply, true);
-		proxy_job_free_if_unused(job);
+		http_proxy_free_if_unused(job);
 	} else if (proxy_may_retry(job, end)) {
 		job->retries++;
 		job->fresh = stale;
 		weir_metric_add(&job->upstreams->cells->retries, 1);
 		proxy_attempt(job);
 	} else {
-		proxy_job_refuse(job, proxy_status_of(end->error), end->text);
+		http_proxy_refuse(job, proxy_status_of(end->error), end->text);
 	}
 }
 
@@ -434,7 +338,7 @@ static const struct weir_http_call_events proxy_events = {
         .interim = proxy_on_interim,
         .head = proxy_on_head,
         .piece = proxy_on_piece,
-        .upgraded = proxy_on_upgraded,
+        .upgraded = http_proxy_on_upgraded,
         .end = proxy_on_end,
 };
 
@@ -442,7 +346,7 @@ static const struct weir_http_call_events proxy_events_with_trailers = {
         .interim = proxy_on_interim,
         .head = proxy_on_head,
         .piece = proxy_on_piece,
-        .upgraded = proxy_on_upgraded,
+        .upgraded = http_proxy_on_upgraded,
         .trailer = proxy_on_trailer,
         .end = proxy_on_end,
 };

@@ -152,7 +152,7 @@ static void proxy_body_close(struct weir_producer *producer, enum weir_close_rea
 			job->result = PROXY_RESULT_GONE;
 		http_proxy_abandon(job);
 	} else if (job && job->tunnel) {
-		http_proxy_client_ended(job);
+		http_proxy_end_tunnel(job);
 	}
 	weir_buffer_finish(&body->lent);
 	free(body);

@@ -6,6 +6,7 @@
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
+ *   proxy_tunnel.c    two connections with another protocol
  *   proxy_metrics.c   what is counted
  *
  * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
@@ -155,6 +156,21 @@ struct proxy_job {
 	enum proxy_result result;
 };
 
+/* Frees the job, if neither exchange nor call use it any more. */
+void http_proxy_free_if_unused(struct proxy_job *job);
+
+/* Cancels the call, if there is one. */
+void http_proxy_cancel_call(struct proxy_job *job);
+
+/* Replies with an error of the proxy's own, and its reason in the log. The job is freed. */
+void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why);
+
+/* Adds the notes of an upstream's reply to the log. */
+void http_proxy_log_upstream(struct proxy_job *job);
+
+/* Adds the fields of an upstream's reply. Returns 0 or an error of weir_http_add_field. */
+int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head);
+
 /* The client's connection, its body or its reply has ended. The job may be freed. */
 void http_proxy_abandon(struct proxy_job *job);
 
@@ -179,14 +195,23 @@ void http_proxy_flow_finish(struct proxy_flow *flow);
 /* A weir_trailers_fn; the context is a struct proxy_body. */
 size_t http_proxy_body_trailers(void *context, char *text, size_t room);
 
-/* A tunnel: the bytes of either side are the bodies. */
+/* Receives the client's body, or its bytes of a tunnel; the context is the job. */
 extern const struct weir_http_receiver http_proxy_receiver;
-
-/* The client's last byte has been passed on through a tunnel. */
-void http_proxy_client_ended(struct proxy_job *job);
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- tunnels ----------------------------------------------------------------------------------- */
+
+/* Copies the protocol that the client asks for. Returns NULL if there is none that may pass. */
+const char *http_proxy_upgrade_of(
+        const struct weir_http_exchange *exchange, char text[WEIR_HTTP_PROXY_PROTOCOL_MAX + 1]);
+
+/* The call's upgraded(). */
+void http_proxy_on_upgraded(void *context, const struct weir_http_reply_head *head);
+
+/* Ends both connections when all has been passed on. The job may be freed. */
+void http_proxy_end_tunnel(struct proxy_job *job);
 
 /* -- fields ------------------------------------------------------------------------------------ */
 
