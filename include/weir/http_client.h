@@ -218,8 +218,8 @@ WEIR_API void weir_http_call_options_init(struct weir_http_call_options *options
  * Starts a call, which is valid until end() is called or weir_http_call_cancel. Returns 0;
  * WEIR_E_SYNTAX if the URL, the method or a field is malformed; -EINVAL if a field or CONNECT is
  * refused, both bodies are set, or one with `upgrade`, the path is too long, or https is asked for
- * without `tls`; WEIR_E_LIMIT if too many calls wait, or the head is larger than WEIR_HTTP_CLIENT_REQUEST_MAX; or
- * -ENOMEM. After an error no callback comes.
+ * without `tls`; WEIR_E_LIMIT if too many calls wait, or the head is larger than
+ * WEIR_HTTP_CLIENT_REQUEST_MAX; or -ENOMEM. After an error no callback comes.
  */
 WEIR_API int weir_http_call_start(struct weir_http_client *client,
         const struct weir_http_call_options *options, const struct weir_http_call_events *events,
