@@ -1,4 +1,4 @@
-/* Whether the address sanitizer watches this program: an exhaustive test takes larger steps then. */
+/* Whether the address sanitizer watches the program: exhaustive tests take larger steps then. */
 #ifndef TESTS_SANITIZED_H
 #define TESTS_SANITIZED_H
 
