@@ -379,10 +379,9 @@ static int client_connection_on_open(struct weir_channel *channel)
 	struct http_client_connection *connection = weir_channel_context(channel);
 	weir_channel_reset_on_failure(channel, true);
 	weir_channel_read_after_failure(channel, true);
-	weir_channel_read_small(
-	        channel, connection->client && connection->client->options.small_pieces);
 	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return 0;
+	weir_channel_read_small(channel, connection->client->options.small_pieces);
 	if (connection->origin->tls)
 		return weir_channel_start_tls(
 		        channel, connection->client->options.tls, connection->origin->host);

@@ -70,7 +70,7 @@ static unsigned balance_draw(struct weir_http_upstreams *upstreams, const struct
 	unsigned i = 0;
 	/* Without random bits the first is drawn. */
 	random_pool_take(&upstreams->random, &chance, sizeof chance);
-	for (at = chance % among->total; at >= among->weights[i]; i++)
+	for (at = chance % among->total; i + 1 < among->count && at >= among->weights[i]; i++)
 		at -= among->weights[i];
 	return i;
 }
@@ -181,7 +181,7 @@ static unsigned balance_among(struct weir_http_upstreams *upstreams,
 struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
         const struct weir_http_exchange *exchange, uint64_t tried)
 {
-	struct candidates among;
+	struct candidates among = {0};
 	if (upstreams->count == 1)
 		return &upstreams->upstreams[0];
 	for (unsigned i = 0; i < 4; i++) {
