@@ -255,7 +255,7 @@ def test_it_needs_privilege_separation(run, keyed, tmp_path):
     (tmp_path / "weir.yaml").write_text(text.replace("root: site", f"root: {tmp_path}"))
     result = run("check", "weir.yaml")
     assert result.returncode == 1
-    assert "needs 'privilege-separation: yes'" in result.stderr
+    assert "weir.yaml:6:16: 'key-process' needs 'privilege-separation: yes'" in result.stderr
 
 
 def test_check_says_that_there_is_one(run, keyed):

@@ -237,11 +237,6 @@ struct config *config_load(const struct options *options, const struct config *p
 		config_release(config);
 		return NULL;
 	}
-	if (config->tls.key_process && !config->privilege_separation) {
-		say("'key-process' of 'tls' needs 'privilege-separation: yes'");
-		config_release(config);
-		return NULL;
-	}
 	/* The master has warned of the rest. */
 	if (sources_replaying())
 		config_tls_warn(config);
