@@ -83,6 +83,16 @@ static const struct grant *process_find(
 	return NULL;
 }
 
+/*
+ * At once, and not by its close alone: a child that was forked a moment ago has the descriptor, too,
+ * until it executes.
+ */
+static void process_unwatch(struct process *process, struct weir_watch *watch)
+{
+	if (watch->fd >= 0)
+		close(weir_watch_cancel(process->loop, watch));
+}
+
 /* Ends a watch whose peer has gone, or has sent what no server sends and is ended, too. */
 static void process_lose(
         struct process *process, struct weir_watch *watch, int error, const char *what)
@@ -92,7 +102,7 @@ static void process_lose(
 		        (int)process->pid, what);
 		kill(process->pid, SIGKILL);
 	}
-	weir_watch_close(process->loop, watch);
+	process_unwatch(process, watch);
 }
 
 /* Whether another message may be there. */
@@ -348,10 +358,8 @@ void process_destroy(struct process *process)
 	if (!process)
 		return;
 	weir_timer_stop(&process->limit);
-	if (process->requests.fd >= 0)
-		weir_watch_close(process->loop, &process->requests);
-	if (process->control.fd >= 0)
-		weir_watch_close(process->loop, &process->control);
+	process_unwatch(process, &process->requests);
+	process_unwatch(process, &process->control);
 	grants_destroy(process->table);
 	grants_destroy(process->next);
 	free(process->user);
