@@ -316,7 +316,7 @@ static EVP_PKEY *sign_make_key(const struct sign_key *from)
 	return key;
 }
 
-/* -- a certificate's key ------------------------------------------------------------------------ */
+/* -- a certificate's key ----------------------------------------------------------------------- */
 
 /* The context of a server's signature in TLS 1.3 (RFC 8446 4.4.3). */
 #define SIGN_CONTEXT "TLS 1.3, server CertificateVerify"

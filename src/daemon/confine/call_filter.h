@@ -1,6 +1,7 @@
 /*
- * The system calls that a server process and a key process may make. The others fail with EPERM: exec, ptrace, new
- * processes, mounts, memory that is executable. Built without libseccomp, nothing is refused.
+ * The system calls that a server process and a key process may make. The others fail with EPERM:
+ * exec, ptrace, new processes, mounts, memory that is executable. Built without libseccomp, nothing
+ * is refused.
  */
 #ifndef DAEMON_CALL_FILTER_H
 #define DAEMON_CALL_FILTER_H

@@ -38,7 +38,9 @@ int keys_start(struct weir_loop *loop, int program, const struct config *config,
 /* The process has ended; another one starts. */
 void keys_restart(struct keys *keys, int status);
 
-/* Closes the master's ends. The process ends when its servers have closed theirs. NULL is allowed. */
+/*
+ * Closes the master's ends. The process ends when its servers have closed theirs. NULL is allowed.
+ */
 void keys_destroy(struct keys *keys);
 
 /* -- for an upgrade: see upgrade.c -- */

@@ -84,8 +84,8 @@ static const struct grant *process_find(
 }
 
 /*
- * At once, and not by its close alone: a child that was forked a moment ago has the descriptor, too,
- * until it executes.
+ * At once, and not by its close alone: a child that was forked a moment ago has the descriptor,
+ * too, until it executes.
  */
 static void process_unwatch(struct process *process, struct weir_watch *watch)
 {

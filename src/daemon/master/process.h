@@ -73,8 +73,8 @@ void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
 
 /*
  * The user opens what the user may read. Root opens the rest, through no link that another user
- * could have made: a server in the hands of an attacker could replace a file of its own by one. Returns a
- * descriptor or a negative errno.
+ * could have made: a server in the hands of an attacker could replace a file of its own by one.
+ * Returns a descriptor or a negative errno.
  */
 int process_open_file(const char *user, const char *path);
 
