@@ -73,6 +73,11 @@ def names_a_user(arguments, cwd="."):
 SEPARATED = os.environ.get("WEIR_SEPARATED") == "yes"
 
 
+def together(why):
+    """Marks a test that needs one process, or a server process with the rights of its user."""
+    return pytest.mark.skipif(SEPARATED, reason=why)
+
+
 def is_separated(arguments, cwd="."):
     """Whether the arguments of `weir serve`, or the configuration that they name, separate privileges."""
     if "--privilege-separation" in arguments:

@@ -43,7 +43,8 @@ static bool tls_bio_save(struct tls *tls, const unsigned char *data, size_t size
 	memcpy(grown->bytes + old, data, size);
 	free(pending);
 	tls->pending = grown;
-	tls->base.pending = !tls_remote_working(tls);
+	if (!tls_remote_working(tls))
+		tls->base.pending = true;
 	return true;
 }
 

@@ -154,7 +154,9 @@ def test_a_key_process_that_hangs_blocks_no_other_request(keyed, authority):
     pid = key_pid(server)
     seen = []
     os.kill(pid, signal.SIGSTOP)
+    stopped = lambda: "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()
     try:
+        wait_for(stopped, what="the stop")
         slow = threading.Thread(target=lambda: seen.append(greet(server, authority)))
         slow.start()
         for _ in range(20):
