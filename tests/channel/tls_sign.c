@@ -21,6 +21,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "allocation.h"
 #include "certificate.h"
 #include "secret.h"
 
@@ -251,6 +252,27 @@ static void a_key_of_another_certificate_is_refused(void **state)
 	certificates_remove();
 }
 
+static void rules_without_memory_leave_nothing(void **state)
+{
+	(void)state;
+	struct certificate_files files = certificate_make("one", "DNS:localhost", 10);
+	int error = -ENOMEM;
+	use_key(files.key);
+	atomic_store(&signer.fails, false);
+	atomic_store(&signer.released, 0);
+	for (unsigned good = 0; error < 0; good++) {
+		fail_allocation_after(good, false);
+		error = make_rules(files.chain);
+		assert_int_equal(stop_failing_allocations(), error < 0);
+		assert_int_equal(atomic_load(&signer.released), 0);
+	}
+	weir_tls_release(rules);
+	assert_int_equal(atomic_load(&signer.released), 1);
+	EVP_PKEY_free(signer.key);
+	signer.key = NULL;
+	certificates_remove();
+}
+
 /* A peer that has sent its ClientHello, and whose signature waits. */
 static struct peer begin_slowly(struct secret *secret)
 {
@@ -328,6 +350,7 @@ int main(void)
 	        cmocka_unit_test(each_full_handshake_has_one_signature),
 	        cmocka_unit_test(a_signature_that_fails_fails_the_handshake),
 	        cmocka_unit_test(a_key_of_another_certificate_is_refused),
+	        cmocka_unit_test(rules_without_memory_leave_nothing),
 	        cmocka_unit_test(the_loop_turns_while_a_signature_is_made),
 	        cmocka_unit_test(a_connection_may_end_while_its_signature_is_made),
 	        cmocka_unit_test(a_server_may_end_while_a_signature_is_made),
