@@ -168,6 +168,7 @@ int key_client_sign(void *context, const struct weir_tls_signing *signing, unsig
 	struct key_reply reply;
 	if (!key_client_fill(signing, &request))
 		return -EINVAL;
+	reply.size = 0;
 	size_t at = key_client_reserve(client, &request.id);
 	int error = key_client_ask(client->sockets[at], &request, &reply);
 	key_client_free(client, at);
