@@ -18,6 +18,7 @@
 #include "process.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 
 enum {
 	REQUESTS_PER_TURN = 64,
@@ -63,6 +64,9 @@ static int process_open_grant(const struct process *process, const struct grant 
 		return process_open_file(process->user, grant->key);
 	case GRANT_LOG:
 		return resources_open_log(process->user, grant->key);
+	case GRANT_LINES:
+		fd = grant->fd < 0 ? -1 : fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -ENOENT : fd;
 	case GRANT_STREAM:
 	case GRANT_DATAGRAM:
 	case GRANT_ADMIN:
@@ -226,6 +230,7 @@ static void process_exec(const struct process_options *options, const struct pro
 {
 	char numbers[64];
 	sigset_t none;
+	say_log_forget();
 	fcntl(ends->requests, F_SETFD, 0);
 	fcntl(ends->control, F_SETFD, 0);
 	fcntl(ends->table, F_SETFD, 0);

@@ -11,7 +11,9 @@
 #include "cli.h"
 #include "confine.h"
 #include "link.h"
+#include "recent_lines.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve.h"
 #include "serve_state.h"
 #include "sources.h"
@@ -38,6 +40,9 @@ int serve_process_confine(const struct config *config, unsigned *ret_workers)
 	/* The master has opened a socket for each of as many workers. */
 	const char *text = link_value(GRANT_WORKERS, "");
 	int count = text ? atoi(text) : 0;
+	int lines = link_open(GRANT_LINES, "");
+	if (lines >= 0)
+		recent_lines_follow(lines);
 	*ret_workers = count < 1 || count > CONFIG_WORKERS_MAX ? 1 : (unsigned)count;
 	return confine_apply(config);
 }
@@ -76,8 +81,8 @@ static void serve_process_answer(struct daemon *daemon, int result)
 		admin_ok(request);
 	else if (request)
 		admin_error(request,
-		        "the previous state stays in effect; the standard error of the daemon says "
-		        "why, and so does 'weir check'");
+		        "the previous state stays in effect; the log of the daemon, or its standard "
+		        "error, says why, and so does 'weir check'");
 }
 
 static void serve_process_on_lost(struct daemon *daemon)
@@ -194,6 +199,7 @@ void serve_process_report_ready(struct daemon *daemon)
 	if (link_value(GRANT_BANNER, ""))
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
 	link_send(HANDOVER_READY, 0);
+	say_log_started();
 	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_process_look);
 }
 
