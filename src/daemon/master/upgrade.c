@@ -376,7 +376,8 @@ bool master_is_resuming(void)
 
 int upgrade_resume(struct master *master)
 {
-	int fd = atoi(getenv(UPGRADE_VARIABLE));
+	const char *number = getenv(UPGRADE_VARIABLE);
+	int fd = number ? atoi(number) : -1;
 	unsetenv(UPGRADE_VARIABLE);
 	lseek(fd, 0, SEEK_SET);
 	FILE *from = fdopen(fd, "r");
