@@ -195,10 +195,11 @@ static void serve_process_look(struct weir_timer *timer)
 
 void serve_process_report_ready(struct daemon *daemon)
 {
+	/* First, so that a signal that follows the banner finds the master ready. */
+	link_send(HANDOVER_READY, 0);
 	/* The banner is for those who start the daemon, not for its later server processes. */
 	if (link_value(GRANT_BANNER, ""))
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
-	link_send(HANDOVER_READY, 0);
 	say_log_started();
 	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_process_look);
 }
