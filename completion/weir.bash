@@ -76,6 +76,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
 		return
 		;;
+	serve:--log)
+		mapfile -t COMPREPLY < <(compgen -W 'stderr - syslog journal off' -f -- "$word")
+		return
+		;;
 	serve:--access-log)
 		mapfile -t COMPREPLY < <(compgen -W 'off -' -f -- "$word")
 		return
@@ -198,7 +202,7 @@ _weir() {
 		;;
 	esac
 	case $verb:$word in
-	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --privilege-separation --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
+	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --privilege-separation --admin --log --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --effective --help' -- "$word") ;;
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;

@@ -35,6 +35,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 
 complete -c weir -n '__fish_seen_subcommand_from serve' -l user -x -a '(__fish_complete_users)' -d 'The user to become once the addresses and logs are open, if the server is started as root'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l privilege-separation -d 'Serve in a process of its own, which has no rights but those that it needs'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -x -d 'The admin listener: the path of a Unix socket for weir console, weir status and HTTP, or an address for HTTP alone, or a list of both. By HTTP it has a status page for browsers, and /metrics'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l log -r -F -a 'stderr - syslog journal off' -d 'Where the server'\''s own lines go: what fails, what it warns of, reloads and restarts'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve, instead of the configured sites'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l doh -d 'Answer DNS over HTTPS (RFC 8484) at /dns-query of the first site'

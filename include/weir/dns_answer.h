@@ -140,6 +140,8 @@ struct weir_dns_request {
 	const struct weir_address *peer;
 	enum weir_dns_over over;
 	int64_t now_s; /* since 1970 */
+	/* When the query came, by weir_loop_now_ms: the caller's, unchanged in a deferred reply. */
+	int64_t begun_ms;
 	/* UDP: copied for a deferred reply. Otherwise NULL. */
 	const struct weir_datagram_local *local;
 };

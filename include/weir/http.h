@@ -333,23 +333,25 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 /*
  * Begin with weir_http_options_init.
  *
- * The access log is in the combined format, with the seconds taken, the end of the connection and
- * the site behind it.
+ * The access log is in the combined format, with the seconds taken, the end of the connection, the
+ * site and the ID of the request behind it.
  *
  *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512
- *           "-" "curl/7.88" 0.004 + "example.org"
+ *           "-" "curl/7.88" 0.004 + "example.org" 5ec0ffee00000001
  *
  * The status is 499 if the client went before there was a reply. The size is the number of the
  * body's bytes that were sent. The time is followed by X if the client went before the end, + if
  * the connection stays open, - if it was closed. For a request over TLS the version precedes the
- * time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ * time: "curl/7.88" TLSv1.3 0.004 + "example.org" 5ec0ffee00000001
  *
- * The last field is the first of the site's names, or - if it has none, or if no request was
- * understood. Notes of handlers follow (weir_http_log_note): upstream="127.0.0.1:3000".
- * The reason why input is malformed replaces the request line, or follows it if only
- * the body is malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to
- * WEIR_HTTP_FAULT_MAX bytes of the input are shown, escaped. A body that is malformed after the
- * reply has a line of its own.
+ * The site is the first of its names, or - if it has none, or if no request was understood. The ID
+ * is in all lines of a request, in any form. Notes of handlers follow (weir_http_log_note):
+ * upstream="127.0.0.1:3000".
+ *
+ * The reason why input is malformed replaces the request line, or follows it if only the body is
+ * malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to WEIR_HTTP_FAULT_MAX
+ * bytes of the input are shown, escaped. A body that is malformed after the reply has a line of its
+ * own.
  */
 struct weir_http_options {
 	struct weir_listener listener; /* over its `peers`, a connection is closed at once */

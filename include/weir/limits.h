@@ -39,6 +39,8 @@ WEIR_C_BEGIN
 #define WEIR_BODY_RATE_MIN                                                                         \
 	4000 /* bytes a second that streamed input must keep up after WEIR_REQUEST_MS */
 
+#define WEIR_MALFORMED_SHOWN 64 /* bytes of malformed input that are reported */
+
 /* -- metrics -- */
 #define WEIR_METRIC_SETS_MAX 4096 /* sets of one loop; further ones are counted as "other" */
 #define WEIR_METRIC_LABEL_MAX 255 /* bytes of the value of a label */

@@ -18,6 +18,7 @@
 #include <weir/channel.h>
 #include <weir/open_file.h>
 #include <weir/peers.h>
+#include <weir/span.h>
 
 WEIR_C_BEGIN
 
@@ -38,6 +39,15 @@ typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, 
  * or another errno.
  */
 typedef void weir_proxy_failed_fn(void *context, const struct weir_address *peer, int error);
+
+/*
+ * A client has sent what its protocol does not understand: it was refused, or has cost the
+ * connection. `why` ("line too long") and the first bytes of the input, which may be none and have
+ * at most WEIR_MALFORMED_SHOWN, are for the log, and valid during the call. HTTP has its access log
+ * instead. A client may cause as many calls as it sends lines, so bound what you log.
+ */
+typedef void weir_malformed_fn(
+        void *context, const struct weir_address *peer, const char *why, struct weir_span input);
 
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
@@ -70,6 +80,7 @@ struct weir_listener {
 	weir_accept_failed_fn *accept_failed; /* may be NULL */
 	weir_tls_failed_fn *tls_failed;       /* may be NULL */
 	weir_proxy_failed_fn *proxy_failed;   /* may be NULL */
+	weir_malformed_fn *malformed;         /* may be NULL */
 	void *context;                        /* of these callbacks */
 };
 
@@ -119,6 +130,13 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
  * negative errno.
  */
 WEIR_API int weir_server_adopt(struct weir_server *server, int fd, const struct weir_address *peer);
+
+/*
+ * For protocols: counts input that a client's protocol does not have, and calls the listener's
+ * `malformed`. `why` has no text of the client; the input must not have a password.
+ */
+WEIR_API void weir_server_report_malformed(struct weir_server *server,
+        const struct weir_address *peer, const char *why, struct weir_span input);
 
 /* The number of its channels. */
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);

@@ -52,6 +52,8 @@ static const struct weir_metric channel_metrics_rows[] = {
                 CHANNEL_CELL(bytes_out)},
         {"weir_listener_limits_total", "Requests and connections over a limit", WEIR_METRIC_COUNTER,
                 CHANNEL_CELL(limits_hit)},
+        {"weir_listener_malformed_total", "Input that the protocol does not have",
+                WEIR_METRIC_COUNTER, CHANNEL_CELL(malformed)},
         {"weir_listener_timeouts_total", "Connections ended by a time limit", WEIR_METRIC_COUNTER,
                 CHANNEL_CELL(timeouts), .labels = {&channel_metrics_limit}},
         {"weir_listener_tls_handshakes_total", "TLS handshakes by their result",

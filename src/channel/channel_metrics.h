@@ -27,6 +27,7 @@ struct channel_cells {
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 	uint64_t limits_hit;
+	uint64_t malformed;
 	uint64_t timeouts[CHANNEL_TIMINGS];
 	uint64_t handshakes[CHANNEL_HANDSHAKE_RESULTS];
 };

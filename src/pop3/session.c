@@ -211,6 +211,20 @@ static void pop3_session_mistake(struct pop3_session *session, const char *line)
 		weir_channel_close(session->channel);
 }
 
+/* The input is shown, unless it may have a password. */
+static void pop3_session_malformed(
+        struct pop3_session *session, const char *why, struct weir_span line, const char *reply)
+{
+	static const char *const secret[] = {"PASS", "AUTH", "APOP"};
+	for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+		if (line.size >= 4 &&
+		        weir_span_equal_nocase(weir_span(line.data, 4), weir_span_of(secret[i])))
+			line.size = 4;
+	weir_server_report_malformed(
+	        session->server->listener, weir_channel_peer(session->channel), why, line);
+	pop3_session_mistake(session, reply);
+}
+
 static bool pop3_session_has_arguments(
         const struct pop3_verb *verb, const struct pop3_command *command)
 {
@@ -223,21 +237,25 @@ static void pop3_session_carry_out(struct pop3_session *session, struct weir_spa
 {
 	struct pop3_command command;
 	if (pop3_command_parse(line, &command) < 0) {
-		pop3_session_mistake(session, "-ERR Malformed command\r\n");
+		pop3_session_malformed(session, "a control character, or an empty line", line,
+		        "-ERR Malformed command\r\n");
 		return;
 	}
 	const struct pop3_verb *verb = pop3_session_find_verb(command.verb);
-	const char *refusal = NULL;
+	const char *refusal = NULL, *malformed = NULL;
 	if (!verb)
-		refusal = "-ERR Unknown command\r\n";
+		refusal = malformed = "-ERR Unknown command\r\n";
 	else if (!(verb->states & session->state))
 		refusal = session->state == POP3_TRANSACTION ? "-ERR Already logged in\r\n"
 		                                             : "-ERR Log in first\r\n";
 	else if (!pop3_session_has_arguments(verb, &command))
-		refusal = "-ERR Wrong number of arguments\r\n";
+		refusal = malformed = "-ERR Wrong number of arguments\r\n";
 	size_t row = verb ? (size_t)(verb - verbs) : sizeof verbs / sizeof *verbs;
 	weir_metric_add(&session->server->cells->commands[row][!refusal], 1);
-	if (refusal)
+	if (malformed)
+		pop3_session_malformed(session,
+		        verb ? "wrong number of arguments" : "unknown command", line, refusal);
+	else if (refusal)
 		pop3_session_mistake(session, refusal);
 	else
 		verb->run(session, &command);
@@ -264,7 +282,8 @@ static void pop3_session_on_overflow(struct weir_channel *channel, int error)
 	struct pop3_session *session = pop3_session_session_of(channel);
 	(void)error; /* the only error of a delimiter is the length */
 	pop3_auth_stop(session);
-	pop3_session_mistake(session, "-ERR Line too long\r\n");
+	pop3_session_malformed(
+	        session, "line too long", weir_span(NULL, 0), "-ERR Line too long\r\n");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */

@@ -1,13 +1,11 @@
 /*
- * The text of metrics, as a producer. It composes one piece of text at a time (the lines that begin
- * a metric, one sample, or one histogram) and puts it whole or in parts, so that a reader decides
- * how much work is done.
+ * Metrics as a producer of text. It composes one piece of text at a time (the lines that begin a
+ * metric, one sample, or one histogram) and puts it whole or in parts, so that a reader decides how
+ * much work is done.
  *
  * The text has all samples of one metric together, and one table is used by sets of several loops.
  * So the sets are sorted by table and labels first; neighbours that are equal are one series.
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,11 +14,9 @@
 #include <weir/output.h>
 #include <weir/producer.h>
 
+#include "exposition_text.h"
+
 enum {
-	/* Escaping may double a label. A histogram has a line for each bucket, and two. */
-	EXPOSITION_LABELS_MAX = 4 * (2 * WEIR_METRIC_LABEL_MAX + 64),
-	EXPOSITION_LINE_MAX = EXPOSITION_LABELS_MAX + 256,
-	EXPOSITION_TEXT_MAX = (WEIR_METRIC_BUCKETS + 2) * EXPOSITION_LINE_MAX,
 	EXPOSITION_SKIPS_MAX =
 	        4096, /* samples that are looked at without putting any, in one call */
 };
@@ -34,7 +30,6 @@ enum exposition_part {
 
 struct exposition {
 	struct weir_producer base;
-	enum weir_exposition_format format;
 	enum exposition_part part;
 	bool headed; /* the lines that begin the metric were composed */
 
@@ -51,91 +46,9 @@ struct exposition {
 	void *snapshot;
 	size_t index; /* of the next sample */
 
-	size_t size; /* of the text, of which `put` bytes were put */
-	size_t put;
-	char text[EXPOSITION_TEXT_MAX];
+	size_t put; /* bytes of the text */
+	struct exposition_text text;
 };
-
-/* -- text -------------------------------------------------------------------------------------- */
-
-__attribute__((format(printf, 2, 3))) static void exposition_add(
-        struct exposition *to, const char *format, ...)
-{
-	size_t room = sizeof to->text - to->size;
-	va_list arguments;
-	va_start(arguments, format);
-	int size = vsnprintf(to->text + to->size, room, format, arguments);
-	va_end(arguments);
-	/* The bounds above leave room for every text. */
-	if (size > 0)
-		to->size += (size_t)size < room ? (size_t)size : room - 1;
-}
-
-/* A label's value, cut to WEIR_METRIC_LABEL_MAX bytes. Control characters become '?'. */
-static void exposition_add_escaped(struct exposition *to, const char *text)
-{
-	size_t size = strnlen(text, WEIR_METRIC_LABEL_MAX);
-	for (size_t i = 0; i < size; i++) {
-		char c = text[i];
-		if (c == '\\' || c == '"')
-			exposition_add(to, "\\%c", c);
-		else
-			to->text[to->size++] = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
-	}
-}
-
-static void exposition_add_label(
-        struct exposition *to, unsigned *count, const char *name, const char *value)
-{
-	exposition_add(to, "%s%s=\"", (*count)++ ? "," : "{", name);
-	exposition_add_escaped(to, value);
-	exposition_add(to, "\"");
-}
-
-/* The name without _total, which OpenMetrics has for the whole of a counter. */
-static int exposition_family_size(const struct exposition *to, const struct weir_metric *metric)
-{
-	size_t size = strlen(metric->name), suffix = strlen("_total");
-	if (to->format == WEIR_EXPOSITION_OPENMETRICS && metric->type == WEIR_METRIC_COUNTER &&
-	        size > suffix)
-		size -= suffix;
-	return (int)size;
-}
-
-/* OpenMetrics has a line for the unit, which must be the end of the name. */
-static void exposition_add_unit(struct exposition *to, const struct weir_metric *metric, int size)
-{
-	static const char *const units[] = {"seconds", "bytes"};
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		int length = (int)strlen(units[i]);
-		if (size > length && metric->name[size - length - 1] == '_' &&
-		        memcmp(metric->name + size - length, units[i], (size_t)length) == 0)
-			exposition_add(to, "# UNIT %.*s %s\n", size, metric->name, units[i]);
-	}
-}
-
-static void exposition_add_head(struct exposition *to, const struct weir_metric *metric)
-{
-	static const char *const types[] = {
-	        [WEIR_METRIC_COUNTER] = "counter",
-	        [WEIR_METRIC_GAUGE] = "gauge",
-	        [WEIR_METRIC_GAUGE_MOST] = "gauge",
-	        [WEIR_METRIC_HISTOGRAM] = "histogram",
-	};
-	int size = exposition_family_size(to, metric);
-	exposition_add(to, "# TYPE %.*s %s\n", size, metric->name, types[metric->type]);
-	if (to->format == WEIR_EXPOSITION_OPENMETRICS)
-		exposition_add_unit(to, metric, size);
-	exposition_add(to, "# HELP %.*s %s\n", size, metric->name, metric->help);
-}
-
-/* Milliseconds as seconds, without a zero too many. */
-static void exposition_add_seconds(struct exposition *to, uint64_t ms)
-{
-	exposition_add(to, "%llu", (unsigned long long)(ms / 1000));
-	if (ms % 1000)
-		exposition_add(to, ".%03u", (unsigned)(ms % 1000));
-}
 
 /* -- sets -------------------------------------------------------------------------------------- */
 
@@ -191,24 +104,14 @@ static unsigned exposition_add_labels(struct exposition *to, const struct weir_m
 	const struct weir_metric_set *set = to->sets[to->at];
 	unsigned count = 0, below = exposition_values(metric), value = to->value;
 	for (unsigned i = 0; i < WEIR_METRIC_SET_LABELS && set->table->labels[i]; i++)
-		exposition_add_label(to, &count, set->table->labels[i], set->values[i]);
+		exposition_add_label(&to->text, &count, set->table->labels[i], set->values[i]);
 	for (unsigned i = 0; i < WEIR_METRIC_FIXED_LABELS && metric->labels[i]; i++) {
 		below /= metric->labels[i]->count;
-		exposition_add_label(to, &count, metric->labels[i]->name,
+		exposition_add_label(&to->text, &count, metric->labels[i]->name,
 		        metric->labels[i]->values[value / below]);
 		value %= below;
 	}
 	return count;
-}
-
-static void exposition_add_number(
-        struct exposition *to, const struct weir_metric *metric, uint64_t value)
-{
-	if (metric->unit == WEIR_METRIC_MILLISECONDS)
-		exposition_add_seconds(to, value);
-	else
-		exposition_add(to, "%llu", (unsigned long long)value);
-	exposition_add(to, "\n");
 }
 
 static void exposition_add_histogram(
@@ -217,21 +120,21 @@ static void exposition_add_histogram(
 	uint64_t count = 0;
 	for (unsigned i = 0; i < WEIR_METRIC_BUCKETS; i++) {
 		count += exposition_read(to, end, metric, cell + i);
-		exposition_add(to, "%s_bucket", metric->name);
+		exposition_add(&to->text, "%s_bucket", metric->name);
 		unsigned labels = exposition_add_labels(to, metric);
-		exposition_add(to, "%sle=\"", labels ? "," : "{");
+		exposition_add(&to->text, "%sle=\"", labels ? "," : "{");
 		if (i < WEIR_METRIC_BUCKETS - 1)
-			exposition_add_seconds(to, (uint64_t)1 << i);
+			exposition_add_seconds(&to->text, (uint64_t)1 << i);
 		else
-			exposition_add(to, "+Inf");
-		exposition_add(to, "\"} %llu\n", (unsigned long long)count);
+			exposition_add(&to->text, "+Inf");
+		exposition_add(&to->text, "\"} %llu\n", (unsigned long long)count);
 	}
-	exposition_add(to, "%s_sum", metric->name);
-	exposition_add(to, "%s ", exposition_add_labels(to, metric) ? "}" : "");
+	exposition_add(&to->text, "%s_sum", metric->name);
+	exposition_add(&to->text, "%s ", exposition_add_labels(to, metric) ? "}" : "");
 	exposition_add_number(
-	        to, metric, exposition_read(to, end, metric, cell + WEIR_METRIC_BUCKETS));
-	exposition_add(to, "%s_count", metric->name);
-	exposition_add(to, "%s %llu\n", exposition_add_labels(to, metric) ? "}" : "",
+	        &to->text, metric, exposition_read(to, end, metric, cell + WEIR_METRIC_BUCKETS));
+	exposition_add(&to->text, "%s_count", metric->name);
+	exposition_add(&to->text, "%s %llu\n", exposition_add_labels(to, metric) ? "}" : "",
 	        (unsigned long long)count);
 }
 
@@ -249,9 +152,9 @@ static void exposition_add_series(struct exposition *to, const struct weir_metri
 	uint64_t value = exposition_read(to, end, metric, cell);
 	if (value == 0 && metric->labels[0])
 		return;
-	exposition_add(to, "%s", metric->name);
-	exposition_add(to, "%s ", exposition_add_labels(to, metric) ? "}" : "");
-	exposition_add_number(to, metric, value);
+	exposition_add(&to->text, "%s", metric->name);
+	exposition_add(&to->text, "%s ", exposition_add_labels(to, metric) ? "}" : "");
+	exposition_add_number(&to->text, metric, value);
 }
 
 /* The sets of the table at `to`; none is left: on to the sources. */
@@ -279,7 +182,7 @@ static void exposition_step_sets(struct exposition *at)
 		at->headed = true;
 		at->at = at->from;
 		at->value = 0;
-		exposition_add_head(at, metric);
+		exposition_add_head(&at->text, metric);
 		return;
 	}
 	exposition_add_series(at, metric);
@@ -310,29 +213,18 @@ static void exposition_next_source(struct exposition *at)
 	at->headed = false;
 }
 
-static void exposition_add_double(struct exposition *to, double value)
-{
-	if (!(value > -1e15 && value < 1e15))
-		exposition_add(to, __builtin_isnan(value) ? "NaN\n"
-		                   : value > 0            ? "+Inf\n"
-		                                          : "-Inf\n");
-	else if (value == (double)(int64_t)value)
-		exposition_add(to, "%.0f\n", value);
-	else
-		exposition_add(to, "%.3f\n", value);
-}
-
 static void exposition_add_sample(struct exposition *to, const struct weir_metric *metric,
         const struct weir_metric_sample *sample)
 {
 	const struct weir_metric_source *source = to->source;
 	unsigned count = 0;
-	exposition_add(to, "%s", metric->name);
+	exposition_add(&to->text, "%s", metric->name);
 	for (unsigned i = 0; i < WEIR_METRIC_SET_LABELS && source->labels[i]; i++)
 		if (sample->labels[i])
-			exposition_add_label(to, &count, source->labels[i], sample->labels[i]);
-	exposition_add(to, "%s ", count ? "}" : "");
-	exposition_add_double(to, sample->value);
+			exposition_add_label(
+			        &to->text, &count, source->labels[i], sample->labels[i]);
+	exposition_add(&to->text, "%s ", count ? "}" : "");
+	exposition_add_double(&to->text, sample->value);
 }
 
 static void exposition_step_sources(struct exposition *at)
@@ -353,7 +245,7 @@ static void exposition_step_sources(struct exposition *at)
 	if (!at->headed) {
 		at->headed = true;
 		at->index = 0;
-		exposition_add_head(at, metric);
+		exposition_add_head(&at->text, metric);
 		return;
 	}
 	int more = source->sample(at->snapshot, at->metric, at->index++, &sample);
@@ -377,8 +269,8 @@ static void exposition_step(struct exposition *at)
 		exposition_step_sources(at);
 		break;
 	default:
-		if (at->format == WEIR_EXPOSITION_OPENMETRICS)
-			exposition_add(at, "# EOF\n");
+		if (at->text.format == WEIR_EXPOSITION_OPENMETRICS)
+			exposition_add(&at->text, "# EOF\n");
 		at->part = EXPOSITION_OVER;
 	}
 }
@@ -386,12 +278,13 @@ static void exposition_step(struct exposition *at)
 /* Returns false if nothing could be put though there is room: there is no memory. */
 static bool exposition_put_text(struct exposition *from, struct weir_output *out)
 {
-	size_t left = from->size - from->put;
-	size_t put = left ? weir_output_copy(out, from->text + from->put, left) : 0;
+	struct exposition_text *text = &from->text;
+	size_t left = text->size - from->put;
+	size_t put = left ? weir_output_copy(out, text->bytes + from->put, left) : 0;
 	from->put += put;
-	if (from->put < from->size)
+	if (from->put < text->size)
 		return put || weir_output_room(out) == 0;
-	from->put = from->size = 0;
+	from->put = text->size = 0;
 	return true;
 }
 
@@ -401,7 +294,7 @@ static enum weir_more exposition_more(struct weir_producer *producer, struct wei
 	for (unsigned skips = 0; weir_output_room(out) && skips < EXPOSITION_SKIPS_MAX; skips++) {
 		if (!exposition_put_text(exposition, out))
 			return WEIR_FAILED;
-		if (exposition->size)
+		if (exposition->text.size)
 			return WEIR_MORE;
 		if (exposition->part == EXPOSITION_OVER)
 			return WEIR_DONE;
@@ -454,50 +347,10 @@ struct weir_producer *weir_produce_exposition(struct weir_loop *const *loops, si
 		return NULL;
 	}
 	weir_producer_init(&exposition->base, &exposition_producer_type);
-	exposition->format = format;
+	exposition->text.format = format;
 	exposition->source = sources;
 	exposition->count = exposition_collect(loops, count, exposition->sets, room);
 	qsort(exposition->sets, exposition->count, sizeof *exposition->sets, exposition_compare);
 	exposition_begin_table(exposition);
 	return &exposition->base;
-}
-
-/* -- the format -------------------------------------------------------------------------------- */
-
-const char *weir_exposition_type(enum weir_exposition_format format)
-{
-	return format == WEIR_EXPOSITION_OPENMETRICS
-	               ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-	               : "text/plain; version=0.0.4; charset=utf-8";
-}
-
-/* Whether the parameters of a media range have q=0. */
-static bool exposition_is_refused(struct weir_span parameters)
-{
-	while (parameters.size) {
-		struct weir_span one;
-		weir_span_cut(&parameters, ';', &one);
-		one = weir_span_trim(one);
-		if (one.size < 3 || (one.data[0] | 32) != 'q' || one.data[1] != '=')
-			continue;
-		for (size_t i = 2; i < one.size; i++)
-			if (one.data[i] > '0' && one.data[i] <= '9')
-				return false;
-		return true;
-	}
-	return false;
-}
-
-enum weir_exposition_format weir_exposition_choose(struct weir_span accept)
-{
-	while (accept.size) {
-		struct weir_span range, type;
-		weir_span_cut(&accept, ',', &range);
-		weir_span_cut(&range, ';', &type);
-		if (weir_span_equal_nocase(
-		            weir_span_trim(type), WEIR_SPAN("application/openmetrics-text")) &&
-		        !exposition_is_refused(range))
-			return WEIR_EXPOSITION_OPENMETRICS;
-	}
-	return WEIR_EXPOSITION_PROMETHEUS;
 }

@@ -100,7 +100,7 @@ def test_access_log(weir, site, tmp_path):
     assert len(lines) == 2
     assert any(
         re.fullmatch(
-            r'127\.0\.0\.1 - - \[.*\] "GET /\?a HTTP/1\.1" 200 5 "http://x/" "test" \d+\.\d+ [+X-] "-"',
+            r'127\.0\.0\.1 - - \[.*\] "GET /\?a HTTP/1\.1" 200 5 "http://x/" "test" \d+\.\d+ [+X-] "-" [0-9a-f]{16}',
             line,
         )
         for line in lines

@@ -105,6 +105,49 @@ static uint64_t counted(const char *name)
 	return 0;
 }
 
+enum {
+	PIPED = 8000, /* lines, which are more than a pipe holds */
+	PIPED_SIZE = 23,
+};
+
+/* Reads what is in the pipe; the lines are whole, and begin with this number. Returns the next. */
+static unsigned read_pipe(int fd, unsigned number)
+{
+	char text[PIPED_SIZE + 1] = "";
+	unsigned found;
+	for (; read(fd, text, PIPED_SIZE) == PIPED_SIZE; number++)
+		assert_true(sscanf(text, "line %u of the log\n", &found) == 1 && found == number);
+	return number;
+}
+
+/*
+ * A reader that stops, as `less` does: neither the loop nor the end of the log waits for it. When
+ * the reader goes on, nothing is missing.
+ */
+static void a_pipe_that_nobody_reads_is_not_waited_for(void **state)
+{
+	int ends[2];
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	weir_log_destroy(log_of_test);
+	assert_int_equal(weir_log_adopt(loop, "pipe", ends[1], NULL, &log_of_test), 0);
+	for (unsigned i = 0; i < PIPED; i++)
+		put_line(i);
+	turn_for_ms(600);
+	for (unsigned count = 0; count < PIPED; weir_loop_turn(loop, 100))
+		count = read_pipe(ends[0], count);
+	for (unsigned i = 0; i < PIPED; i++)
+		put_line(i);
+	turn_for_ms(600);
+	weir_log_destroy(log_of_test);
+	log_of_test = NULL;
+	unsigned count = read_pipe(ends[0], 0);
+	assert_true(count > 0 && count < PIPED);
+	assert_int_equal(counted("weir_log_lost_lines_total"), PIPED - count);
+	close(ends[0]);
+}
+
 static void a_full_disk_tears_no_line(void **state)
 {
 	(void)state;
@@ -353,6 +396,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(a_full_disk_tears_no_line, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                a_pipe_that_nobody_reads_is_not_waited_for, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                lines_are_sent_with_their_levels, set_up_sending, tear_down),
 	        cmocka_unit_test_setup_teardown(

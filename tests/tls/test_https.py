@@ -108,9 +108,9 @@ def test_log(secure, authority, tmp_path):
     assert server.stop() == 0
     lines = sorted((tmp_path / "log").read_text().splitlines())
     for line, version in zip(lines, ["TLSv1.2", "TLSv1.3"]):
-        pattern = r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 5 "-" "-" (\S+) \d\.\d{3} - "-"'
+        pattern = r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 5 "-" "-" (\S+) \d\.\d{3} - "-" [0-9a-f]{16}'
         assert re.fullmatch(pattern, line), line
-    assert {line.split()[-4] for line in lines} == {"TLSv1.2", "TLSv1.3"}
+    assert {line.split()[-5] for line in lines} == {"TLSv1.2", "TLSv1.3"}
 
 
 # -- http on the port of https, and the other way round -------------------------------------------

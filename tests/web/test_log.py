@@ -17,7 +17,7 @@ LINE = re.compile(
     r"(?P<host>[0-9.]+) - (?P<user>\S+) \[(?P<date>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000)\] "
     r'"(?P<request>[^"]*)" (?P<status>\d{3}) (?P<size>\d+) '
     r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<seconds>\d+\.\d{3}) (?P<mark>[X+-]) '
-    r'"(?P<site>[^"]*)"'
+    r'"(?P<site>[^"]*)" (?P<id>[0-9a-f]{16})'
 )
 
 
@@ -116,6 +116,7 @@ def test_body_that_is_malformed_after_the_reply(logged):
     assert first["request"] == "GET / HTTP/1.1" and first["status"] == "200"
     assert second["request"] == "malformed: not the size of a chunk: " + "x" * 64
     assert second["status"] == "400" and second["mark"] == "-"
+    assert second["id"] == first["id"]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@
  * and inode), so that another daemon's is never taken away.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <weir/channel.h>
@@ -24,11 +22,8 @@
 #include "admin.h"
 #include "admin_http.h"
 #include "link.h"
-#include "resources.h"
-#include "say.h"
 
 enum {
-	ADMIN_BACKLOG = 128,
 	ADMIN_ACCEPTS_PER_TURN = 16,
 };
 
@@ -260,69 +255,7 @@ static void admin_on_event(struct weir_watch *watch, unsigned events)
 		;
 }
 
-/* -- the socket file --------------------------------------------------------------------------- */
-
-static bool admin_address(const char *path, struct sockaddr_un *ret)
-{
-	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof ret->sun_path)
-		return false;
-	strcpy(ret->sun_path, path);
-	return true;
-}
-
-const char *admin_path_fault(const char *path)
-{
-	struct sockaddr_un address;
-	struct stat status;
-	if (!admin_address(path, &address))
-		return "the path of a socket has at most 107 bytes";
-	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
-		return "there is a file of this name that is no socket; name another, or remove it";
-	return NULL;
-}
-
-/*
- * Removes the socket file if nobody listens on it any more. Returns 0, or -EADDRINUSE if somebody
- * does, or if the file is no socket.
- */
-static int admin_remove_stale(const struct sockaddr_un *address)
-{
-	struct stat status;
-	if (lstat(address->sun_path, &status) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EADDRINUSE;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-	               errno == ECONNREFUSED;
-	close(fd);
-	if (!refused)
-		return -EADDRINUSE;
-	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/*
- * bind() gives the file the mode that the socket has, so that no other user may connect at any
- * moment. Returns the socket, or a negative errno.
- */
-static int admin_bind(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error = fd < 0 || fchmod(fd, 0600) < 0 ? -errno : 0;
-	if (error == 0)
-		error = admin_remove_stale(address);
-	if (error == 0 && (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
-	                          listen(fd, ADMIN_BACKLOG) < 0))
-		error = -errno;
-	if (error == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return error;
-}
+/* -- listening --------------------------------------------------------------------------------- */
 
 /* Stops listening, and removes the socket file. NULL is allowed. */
 static void admin_close(struct admin_socket *old)
@@ -364,42 +297,11 @@ static int admin_watch(struct admin *admin, int fd, const char *path, struct adm
 	return 0;
 }
 
-static void admin_complain(const char *path, int error);
-
-int admin_bind_socket(const char *user, const char *path)
-{
-	struct sockaddr_un address;
-	if (!admin_address(path, &address))
-		return -ENAMETOOLONG;
-	int error = resources_lend(user);
-	if (error < 0)
-		return error;
-	int fd = admin_bind(&address);
-	resources_return();
-	if (fd < 0)
-		admin_complain(path, fd);
-	return fd;
-}
-
 static int admin_open(
         struct admin *admin, const char *user, const char *path, struct admin_socket **ret)
 {
 	int fd = link_active() ? link_open(GRANT_ADMIN, path) : admin_bind_socket(user, path);
 	return fd < 0 ? fd : admin_watch(admin, fd, path, ret);
-}
-
-static void admin_complain(const char *path, int error)
-{
-	if (error == -EADDRINUSE)
-		say("cannot listen on the admin socket %s: another process listens there, or the "
-		    "file is no socket",
-		        path);
-	else if (error == -EACCES || error == -ENOENT)
-		say("cannot make the admin socket %s: %s; its directory must exist, and the user "
-		    "that the daemon runs as must be allowed to write there",
-		        path, weir_error_text(error));
-	else
-		say("cannot listen on the admin socket %s: %s", path, weir_error_text(error));
 }
 
 int admin_listen(struct admin *admin, const char *user, const char *path)

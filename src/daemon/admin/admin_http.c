@@ -2,9 +2,14 @@
  * The HTTP servers of the admin listener, and the check of a token. A token is compared in constant
  * time, and is long, so that it cannot be guessed.
  *
- * Invariant: every path of the address is behind the check. The Unix socket has none here, since
- * admin.c asks the kernel for the peer's user.
+ * Invariant: every path of the address is behind the check. The Unix socket needs none, since
+ * admin.c asks the kernel for the peer's user. But a port that leads to it, by ssh, is open to each
+ * page in that user's browser, by DNS rebinding: a name of the attacker's gets the address of the
+ * port, and counts as the origin of both. So the socket serves no host whose name others could
+ * have. The address needs no such check: a browser sends the name and password of another origin
+ * to none.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +109,48 @@ static struct weir_http_handler *admin_http_pages(struct admin_http *http)
 	return weir_http_chain(weir_http_routes_create(admin_http_routes,
 	                               sizeof admin_http_routes / sizeof *admin_http_routes, http),
 	        status_page_handler(http->page));
+}
+
+/* -- the host ---------------------------------------------------------------------------------- */
+
+/* Whether nobody else has this name in DNS: an IP address, localhost, or a name without dots. */
+static bool admin_host_is_own(struct weir_span host)
+{
+	bool address = true, dots = false;
+	if (host.size && host.data[0] == '[')
+		return true;
+	for (size_t i = 0; i < host.size && host.data[i] != ':'; i++) {
+		dots = dots || host.data[i] == '.';
+		address = address && (host.data[i] == '.' || isdigit((unsigned char)host.data[i]));
+	}
+	return address || !dots;
+}
+
+static void admin_host_handle(
+        struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	if (admin_host_is_own(weir_http_request(exchange)->host))
+		weir_http_next(handler, exchange);
+	else
+		weir_http_reply_error(exchange, 421);
+}
+
+static void admin_host_destroy(struct weir_http_handler *handler)
+{
+	free(handler);
+}
+
+static struct weir_http_handler *admin_host_create(void)
+{
+	static const struct weir_http_handler_type type = {
+	        .name = "admin-host",
+	        .handle = admin_host_handle,
+	        .destroy = admin_host_destroy,
+	};
+	struct weir_http_handler *handler = calloc(1, sizeof *handler);
+	if (handler)
+		handler->type = &type;
+	return handler;
 }
 
 /* -- the check --------------------------------------------------------------------------------- */
@@ -265,7 +312,8 @@ int admin_http_create(const struct admin_http_options *options, struct admin_htt
 	http->options = *options;
 	int error = status_page_create(options, &http->page);
 	if (error == 0)
-		error = admin_http_open(http, NULL, admin_http_pages(http), &http->local);
+		error = admin_http_open(http, NULL,
+		        weir_http_chain(admin_host_create(), admin_http_pages(http)), &http->local);
 	if (error < 0) {
 		status_page_destroy(http->page);
 		free(http);

@@ -16,6 +16,7 @@
 #include "cli.h"
 #include "endpoint.h"
 #include "say.h"
+#include "say_log.h"
 #include "service.h"
 
 /* -- the first page ---------------------------------------------------------------------------- */
@@ -149,7 +150,7 @@ static void banner_print_commands(
 static bool banner_has_log(const struct config *config)
 {
 	for (unsigned i = 0; i < LOG_COUNT; i++)
-		if (config->logs[i])
+		if (config->logs[i] && strcmp(config->logs[i], SAY_LOG_STDERR_PATH) != 0)
 			return true;
 	return false;
 }

@@ -70,6 +70,7 @@ enum config_log {
 	LOG_MAIL,
 	LOG_FTP,
 	LOG_DNS,
+	LOG_DAEMON, /* its own lines; see say_log.h */
 	LOG_COUNT,
 };
 

@@ -9,7 +9,6 @@
 
 #include "helper.h"
 #include "problems.h"
-#include "recent_lines.h"
 
 static struct problem *problems_next(struct problems *problems)
 {
@@ -58,16 +57,6 @@ static int problems_compare(const void *left, const void *right)
 	return order ? order : problems_order(a->order, b->order);
 }
 
-/* The status page shows the problems of a reload. */
-static void problems_remember(const struct problem *problem, const char *file)
-{
-	char line[RECENT_LINE_SIZE_MAX + 1];
-	int size = snprintf(line, sizeof line, "%s:%zu:%zu: %s", file, problem->location.line,
-	        problem->location.column, problem->text);
-	if (size > 0)
-		recent_lines_add(line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
-}
-
 void problems_print(struct problems *problems, FILE *to)
 {
 	if (problems->stored)
@@ -79,7 +68,6 @@ void problems_print(struct problems *problems, FILE *to)
 		if (at->line)
 			fprintf(to, ":%zu:%zu", at->line, at->column);
 		fprintf(to, ": %s\n", problem->text);
-		problems_remember(problem, at->file ? at->file : problems->file);
 	}
 	if (problems->count > problems->stored)
 		fprintf(to, "%s: and %zu more\n", problems->file,

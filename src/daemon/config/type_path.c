@@ -108,6 +108,9 @@ static bool new_directory_parse(
 
 /* -- logs -------------------------------------------------------------------------------------- */
 
+#define LOG_STDOUT "/dev/stdout"
+#define LOG_STDERR "/dev/stderr"
+
 /* The file may be missing; the directory that it will be created in may not. */
 static int log_look(char *path)
 {
@@ -144,7 +147,12 @@ static bool log_parse(struct reader *reader, const struct key *key, const char *
 	const char *path, *scheme = log_socket_parse(text, &path);
 	if (scheme)
 		return log_parse_socket(reader, scheme, path, target);
-	return path_store(reader, strcmp(text, "-") == 0 ? "/dev/stdout" : text, log_look, target);
+	/* Which another user may own, as in a container. */
+	if (strcmp(text, "-") == 0)
+		return type_store_text(reader, LOG_STDOUT, strlen(LOG_STDOUT), target);
+	if (strcmp(text, "stderr") == 0)
+		return type_store_text(reader, LOG_STDERR, strlen(LOG_STDERR), target);
+	return path_store(reader, text, log_look, target);
 }
 
 static void log_print(FILE *to, const struct key *key, const void *value)
@@ -152,8 +160,10 @@ static void log_print(FILE *to, const struct key *key, const void *value)
 	const char *path = *(const char *const *)value;
 	if (!path)
 		fputs("off", to);
-	else if (strcmp(path, "/dev/stdout") == 0)
+	else if (strcmp(path, LOG_STDOUT) == 0)
 		yaml_print_text(to, "-");
+	else if (strcmp(path, LOG_STDERR) == 0)
+		fputs("stderr", to);
 	else
 		path_print(to, key, value);
 }
@@ -216,8 +226,8 @@ const struct type type_new_directory = {
         .print = path_print,
 };
 const struct type type_log = {
-        .what = "a path, - for the standard output, syslog, journal, or off",
-        .argument = "PATH|-|syslog|journal|off",
+        .what = "a path, - for the standard output, stderr, syslog, journal, or off",
+        .argument = "PATH|-|stderr|syslog|journal|off",
         .size = sizeof(char *),
         .parse = log_parse,
         .print = log_print,

@@ -23,6 +23,7 @@ enum grant_kind {
 	GRANT_STREAM = 'S',   /* a listening socket; see endpoint_key; the value is its address */
 	GRANT_DATAGRAM = 'U', /* a bound socket, likewise */
 	GRANT_ADMIN = 'A',    /* the admin socket; the key is its path */
+	GRANT_LINES = 'R',    /* the last lines of the master (recent_lines.h); the key is empty */
 	GRANT_KEYS = 'K',     /* a socket of the key process; the key is its number */
 	/* Have a value, and cannot be opened. */
 	GRANT_TEXT = 'T',      /* of a file of the configuration, by its path */

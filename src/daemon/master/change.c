@@ -15,6 +15,7 @@
 #include "master_state.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve.h"
 #include "service.h"
 #include "sources.h"
@@ -71,6 +72,8 @@ static int change_fill(struct master *master, struct grants *table, const struct
 	int error = listening_grant(listening, table);
 	if (error == 0)
 		error = grants_add(table, GRANT_WORKERS, "", workers, strlen(workers), -1);
+	if (error == 0 && master->lines >= 0)
+		error = grants_add(table, GRANT_LINES, "", NULL, 0, master->lines);
 	if (error == 0 && banner)
 		error = grants_add(table, GRANT_BANNER, "", NULL, 0, -1);
 	for (size_t i = 0; i < count && error == 0; i++)
@@ -151,6 +154,8 @@ void change_commit(struct master *master)
 	master->listening = change->listening;
 	master->config = change->config;
 	log_configure(master->config);
+	say_log_use(master->loop, master->config);
+	say_log_started();
 	manager_store(&master->listening);
 	*change = (struct master_change){.listening.admin = -1};
 }

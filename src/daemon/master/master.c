@@ -18,8 +18,10 @@
 #include "master.h"
 #include "master_state.h"
 #include "notify.h"
+#include "recent_lines.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 
 enum {
 	DRAIN_MARGIN_MS = 5 * 1000, /* beyond the server's own limit */
@@ -86,6 +88,7 @@ static void master_reload(struct master *master)
 	}
 	notify_reloading();
 	/* Logs come first: they are reopened even if the configuration is refused. */
+	say_log_reopen();
 	process_send(master->server, HANDOVER_REOPEN, 0);
 	struct grants *table = change_begin(master, false);
 	int error = table ? process_reload(master->server, table) : -EINVAL;
@@ -340,6 +343,7 @@ static void master_on_signal(struct weir_signals *signals, int signal)
 	if (signal == SIGCHLD) {
 		master_reap(master);
 	} else if (signal == SIGUSR1) {
+		say_log_reopen();
 		if (master->server)
 			process_send(master->server, HANDOVER_REOPEN, 0);
 	} else if (signal == SIGHUP) {
@@ -387,8 +391,10 @@ static int master_start(struct master *master)
 	error = manager_adopt(&master->listening);
 	master_start_watchdog(master);
 	struct grants *table = error == 0 ? change_begin(master, true) : NULL;
-	if (!table)
+	if (!table || say_log_use(master->loop, master->change.config) < 0) {
+		grants_destroy(table);
 		return -EINVAL;
+	}
 	resources_warn_of_root(master->change.config);
 	error = master_start_process(master, master->change.config->user, table, &master->server);
 	if (error < 0)
@@ -404,9 +410,14 @@ int master(const struct options *options, char **arguments)
 	        .listening.admin = -1,
 	        .change.listening.admin = -1,
 	        .probe.fd = -1,
-	        .program = -1};
+	        .program = -1,
+	        .lines = -1};
 	say_with_time();
+	if (master_is_resuming())
+		say_never_wait();
 	resources_raise_files();
+	/* Without it, the status page has the lines of the server alone. */
+	recent_lines_share(&master.lines);
 	weir_list_init(&master.restart.timer.link);
 	weir_list_init(&master.probe_timer.link);
 	weir_list_init(&master.watchdog.link);
@@ -429,6 +440,9 @@ int master(const struct options *options, char **arguments)
 		weir_signals_stop(&master.signals);
 	if (master.program >= 0)
 		close(master.program);
+	if (master.lines >= 0)
+		close(master.lines);
+	say_log_close();
 	weir_loop_destroy(master.loop);
 	return master.code;
 }

@@ -41,6 +41,7 @@ struct master {
 	unsigned workers;
 	uint32_t serial; /* of the last table */
 	int program;     /* the executable file of this process */
+	int lines;       /* a memory file, see recent_lines_share; -1: none */
 	char path[4096]; /* of it, for an upgrade */
 	pid_t probe_pid; /* of the trial of a new program; or 0 */
 	struct weir_watch probe;

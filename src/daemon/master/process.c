@@ -18,6 +18,7 @@
 #include "process.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 
 enum {
 	REQUESTS_PER_TURN = 64,
@@ -59,6 +60,9 @@ static int process_open_grant(const struct process *process, const struct grant 
 		return process_open_file(process->user, grant->key);
 	case GRANT_LOG:
 		return resources_open_log(process->user, grant->key);
+	case GRANT_LINES:
+		fd = grant->fd < 0 ? -1 : fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -ENOENT : fd;
 	case GRANT_STREAM:
 	case GRANT_DATAGRAM:
 	case GRANT_ADMIN:
@@ -231,6 +235,7 @@ char **process_arguments(const char *verb, const char *value, const char *const 
 void process_execute(int program, char **arguments, const char *user)
 {
 	sigset_t none;
+	say_log_forget();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (arguments && confine_become(user) == 0) {

@@ -21,7 +21,9 @@
 #include "helper.h"
 #include "master.h"
 #include "master_state.h"
+#include "recent_lines.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve.h"
 #include "service.h"
 #include "sources.h"
@@ -87,6 +89,7 @@ static void upgrade_exec_probe(const struct master *master, int to)
 	sigset_t none;
 	char number[16];
 	snprintf(number, sizeof number, "%d", to);
+	say_log_forget();
 	char **arguments = process_arguments("@probe", number, master->arguments);
 	if (!arguments)
 		_exit(EXIT_FAILURE);
@@ -190,7 +193,7 @@ static void upgrade_keep_open(const struct master *master, int state, int table,
 	const struct listening *listening = &master->listening;
 	int flags = keep ? 0 : FD_CLOEXEC;
 	const int fds[] = {state, table, master->server->control.fd, master->server->requests.fd,
-	        listening->admin};
+	        listening->admin, master->lines};
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			fcntl(fds[i], F_SETFD, flags);
@@ -210,6 +213,7 @@ static int upgrade_write_state(const struct master *master, int table)
 	fprintf(to, "server %d %d %d %d %u %d\n", (int)master->server->pid,
 	        master->server->control.fd, master->server->requests.fd, table, master->serial,
 	        master->asked);
+	fprintf(to, "lines %d\n", master->lines);
 	fprintf(to, "user %s\n", master->server->user ? master->server->user : "");
 	upgrade_write_listening(&master->listening, to);
 	keys_write(master->keys, to);
@@ -229,8 +233,10 @@ static void upgrade_execute(struct master *master)
 		snprintf(number, sizeof number, "%d", state);
 		setenv(UPGRADE_VARIABLE, number, 1);
 		upgrade_keep_open(master, state, table, true);
+		say_log_close();
 		execv(master->path, (char *const *)(uintptr_t)(master->arguments - 2));
 		error = -errno;
+		say_log_use(master->loop, master->config);
 		upgrade_keep_open(master, -1, table, false);
 		unsetenv(UPGRADE_VARIABLE);
 		close(state);
@@ -329,10 +335,16 @@ static bool upgrade_read_server(struct master *master, const char *line)
 static bool upgrade_read_line(struct upgrade_reading *reading, const char *line)
 {
 	struct master *master = reading->master;
+	int lines;
 	if (strncmp(line, "server ", 7) == 0)
 		return upgrade_read_server(master, line);
 	if (strncmp(line, "user ", 5) == 0 && master->server)
 		return line[5] == 0 || (master->server->user = strdup(line + 5));
+	if (sscanf(line, "lines %d", &lines) == 1) {
+		if (lines >= 0)
+			recent_lines_inherit(lines);
+		return true;
+	}
 	if (strncmp(line, "endpoint ", 9) == 0)
 		return upgrade_read_endpoint(reading, line);
 	if (strncmp(line, "sockets ", 8) == 0)
@@ -368,7 +380,8 @@ bool master_is_resuming(void)
 
 int upgrade_resume(struct master *master)
 {
-	int fd = atoi(getenv(UPGRADE_VARIABLE));
+	const char *number = getenv(UPGRADE_VARIABLE);
+	int fd = number ? atoi(number) : -1;
 	unsetenv(UPGRADE_VARIABLE);
 	lseek(fd, 0, SEEK_SET);
 	FILE *from = fdopen(fd, "r");
@@ -385,7 +398,10 @@ int upgrade_resume(struct master *master)
 	listening_adopt_grants(&master->listening, master->server->table);
 	keys_adopt_grants(master->keys, master->server->table);
 	master->was_ready = true;
+	say_log_started();
 	struct grants *table = change_begin(master, false);
+	if (table)
+		say_log_use(master->loop, master->change.config);
 	if (table)
 		error = master_start_successor(master, table);
 	if (!table || error < 0) {

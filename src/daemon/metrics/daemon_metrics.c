@@ -21,6 +21,7 @@
 #include "config_tls.h"
 #include "daemon_metrics.h"
 #include "mail_relay.h"
+#include "say.h"
 #include "service_dns.h"
 #include "service_mail.h"
 
@@ -43,6 +44,7 @@ enum process_metric {
 	PROCESS_CACHE_ENTRIES,
 	PROCESS_CACHE_BYTES,
 	PROCESS_CACHE_EVICTED,
+	PROCESS_STDERR_LOST,
 	PROCESS_METRICS,
 };
 
@@ -77,6 +79,8 @@ static const struct weir_metric process_rows[PROCESS_METRICS + 1] = {
                 WEIR_METRIC_GAUGE},
         [PROCESS_CACHE_EVICTED] = {"weir_dns_cache_evicted_total",
                 "Answers removed to make room for others", WEIR_METRIC_COUNTER},
+        [PROCESS_STDERR_LOST] = {"weir_stderr_lost_lines_total",
+                "The daemon's own lines that stderr did not take", WEIR_METRIC_COUNTER},
         [PROCESS_METRICS] = {0},
 };
 
@@ -170,6 +174,9 @@ static int process_sample(
 	case PROCESS_MAILBOX_OVER_QUOTA:
 	case PROCESS_MAILBOX_QUOTA:
 		there = process_sample_mailboxes(metrics, metric, &ret->value);
+		break;
+	case PROCESS_STDERR_LOST:
+		ret->value = (double)say_lost_lines();
 		break;
 	default:
 		there = process_sample_cache(metrics, metric, &ret->value);

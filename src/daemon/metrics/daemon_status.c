@@ -146,6 +146,7 @@ static void status_write_durations(const struct status_walk *walk)
 	        {"smtp message", "weir_smtp_message_duration_seconds"},
 	        {"pop3 session", "weir_pop3_session_duration_seconds"},
 	        {"ftp transfer", "weir_ftp_transfer_duration_seconds"},
+	        {"dns query", "weir_dns_query_duration_seconds"},
 	        {"dns question upstream", "weir_resolver_ask_duration_seconds"},
 	        {"turn of a loop", "weir_loop_turn_seconds"},
 	};

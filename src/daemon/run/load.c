@@ -186,7 +186,7 @@ static int load_choose_certificates(
 
 /* -- all of it --------------------------------------------------------------------------------- */
 
-/* Prints problems as they are, or as lines of the daemon if these have fields or levels. */
+/* Prints problems as they are, or as lines of the daemon if it serves, or these have fields. */
 static void load_print(struct problems *problems)
 {
 	char *text = NULL, *rest;

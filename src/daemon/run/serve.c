@@ -29,6 +29,7 @@
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve.h"
 #include "serve_state.h"
 #include "service_dns.h"
@@ -65,6 +66,7 @@ void serve_reopen_logs(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
+	say_log_reopen();
 	dns_shared_reopen_log(daemon->dns);
 }
 
@@ -181,6 +183,8 @@ static int serve_start(struct daemon *daemon)
 	}
 	error = serve_create_workers(daemon, count);
 	if (error == 0)
+		error = say_log_use(daemon->loop, config);
+	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
 		error = dns_shared_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
@@ -215,6 +219,7 @@ static int serve_run(struct daemon *daemon)
 		resources_warn_of_root(daemon->config);
 		notify_ready("Serving");
 		notify_start(&daemon->notify, daemon->loop);
+		say_log_started();
 	} else if (daemon->alive) {
 		serve_stop(daemon);
 	}
@@ -273,6 +278,7 @@ int serve(const struct options *options)
 	weir_rates_release(daemon.rates);
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
+	say_log_close();
 	weir_loop_destroy(daemon.loop);
 	return code;
 }

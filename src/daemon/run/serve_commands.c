@@ -16,8 +16,8 @@ static void serve_command_reload(void *context, struct admin_request *request)
 		admin_ok(request);
 	else
 		admin_error(request,
-		        "the previous configuration stays in effect; the standard error of the daemon "
-		        "says why, and so does 'weir check'");
+		        "the previous configuration stays in effect; the log of the daemon, or its "
+		        "standard error, says why, and so does 'weir check'");
 }
 
 static void serve_command_drain(void *context, struct admin_request *request)

@@ -18,6 +18,7 @@
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve_state.h"
 #include "service_dns.h"
 #include "service_mail.h"
@@ -181,6 +182,7 @@ int serve_use_config(struct daemon *daemon, struct config *config)
 	}
 	mail_relay_update(daemon->relay, daemon->config);
 	dns_shared_update(daemon->dns, daemon->config, false);
+	say_log_use(daemon->loop, daemon->config);
 	if (serve_listen_admin(daemon) < 0)
 		say_at(WEIR_LOG_WARNING, "the admin listener stays where it was");
 	return 0;

@@ -14,7 +14,9 @@
 #include "cli.h"
 #include "confine.h"
 #include "link.h"
+#include "recent_lines.h"
 #include "say.h"
+#include "say_log.h"
 #include "serve.h"
 #include "serve_state.h"
 #include "sources.h"
@@ -41,6 +43,9 @@ int serve_process_confine(const struct config *config, unsigned *ret_workers)
 	/* The master has opened a socket for each of as many workers. */
 	const char *text = link_value(GRANT_WORKERS, "");
 	int count = text ? atoi(text) : 0;
+	int lines = link_open(GRANT_LINES, "");
+	if (lines >= 0)
+		recent_lines_follow(lines);
 	*ret_workers = count < 1 || count > CONFIG_WORKERS_MAX ? 1 : (unsigned)count;
 	return confine_apply(config);
 }
@@ -79,8 +84,8 @@ static void serve_process_answer(struct daemon *daemon, int result)
 		admin_ok(request);
 	else if (request)
 		admin_error(request,
-		        "the previous state stays in effect; the standard error of the daemon says "
-		        "why, and so does 'weir check'");
+		        "the previous state stays in effect; the log of the daemon, or its standard "
+		        "error, says why, and so does 'weir check'");
 }
 
 static void serve_process_on_lost(struct daemon *daemon)
@@ -193,10 +198,12 @@ static void serve_process_look(struct weir_timer *timer)
 
 void serve_process_report_ready(struct daemon *daemon)
 {
+	/* First, so that a signal that follows the banner finds the master ready. */
+	link_send(HANDOVER_READY, 0);
 	/* The banner is for those who start the daemon, not for its later server processes. */
 	if (link_value(GRANT_BANNER, ""))
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
-	link_send(HANDOVER_READY, 0);
+	say_log_started();
 	weir_timer_start(daemon->loop, &daemon->look, LOOK_MS, serve_process_look);
 }
 
@@ -224,6 +231,9 @@ int serve_process(int count, char **arguments)
 		say("cannot read the table of the master: %s", weir_error_text(error));
 		return EXIT_FAILED;
 	}
+	/* Only the first server process has somebody who started it. */
+	if (!link_value(GRANT_BANNER, ""))
+		say_never_wait();
 	static char verb[] = "serve";
 	arguments[1] = verb;
 	int code = options_parse_serve(count - 1, arguments + 1, &options);

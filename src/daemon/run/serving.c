@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <weir/buffer.h>
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/policy.h>
@@ -34,6 +35,7 @@ void serving_init(struct worker *worker)
 	forwarding_init(&serving->forwarding, worker->loop);
 	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
 	complaints_init(&serving->proxies, worker->loop, "connections without a PROXY header");
+	complaints_init(&serving->malformed, worker->loop, "lines or messages were malformed");
 	weir_list_init(&serving->servers);
 	weir_list_init(&serving->logs);
 }
@@ -80,6 +82,39 @@ static void serving_proxy_failed(void *context, const struct weir_address *peer,
 	weir_address_format(&server->endpoint.actual, to);
 	say_at(WEIR_LOG_WARNING, "the proxy %s sent no PROXY header to %s: %s", from, to,
 	        weir_error_text(error));
+}
+
+static void serving_print_malformed(const struct serving_server *server,
+        const struct weir_address *peer, const char *why, struct weir_span input)
+{
+	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
+	struct weir_buffer text = {0};
+	weir_address_format(peer, from);
+	weir_address_format(&server->endpoint.actual, to);
+	weir_log_escape(&text, input, 4 * WEIR_MALFORMED_SHOWN);
+	say_at(WEIR_LOG_WARNING, "malformed input of %s to %s: %s: \"%.*s\"", from, to, why,
+	        (int)text.size, text.size ? text.data : "");
+	weir_buffer_finish(&text);
+}
+
+/* In the log of the protocol; without one it is a line of the daemon. */
+static void serving_malformed(
+        void *context, const struct weir_address *peer, const char *why, struct weir_span input)
+{
+	struct serving_server *server = context;
+	struct log_line line;
+	if (!complaints_allow(&server->worker->serving.malformed))
+		return;
+	if (!server->log) {
+		serving_print_malformed(server, peer, why, input);
+		return;
+	}
+	log_line_begin(&line, server->log->log, server->worker->loop, WEIR_LOG_WARNING,
+	        server->endpoint.type->name, "malformed");
+	log_line_add_peer(&line, peer, false);
+	log_line_add_known(&line, "error", weir_span_of(why));
+	log_line_add_known(&line, "input", input);
+	log_line_end(&line);
 }
 
 /* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
@@ -133,6 +168,7 @@ static int serving_open_server(struct worker *worker, const struct server_plan *
 	                        .tls_failed = serving_tls_failed,
 	                        .policy = endpoint->policy,
 	                        .proxy_failed = serving_proxy_failed,
+	                        .malformed = serving_malformed,
 	                        .context = server,
 	                },
 	        .state = plan->states.of[endpoint->type->service],
@@ -366,5 +402,6 @@ void serving_destroy(struct worker *worker)
 	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
 	complaints_end(&serving->proxies);
+	complaints_end(&serving->malformed);
 	log_files_close(&serving->logs, true);
 }

@@ -31,7 +31,8 @@ struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
 	struct complaints handshakes;
-	struct complaints proxies; /* that sent no PROXY header */
+	struct complaints proxies;   /* that sent no PROXY header */
+	struct complaints malformed; /* input of clients */
 	struct forwarding forwarding;
 	struct service_states next; /* prepared, not yet committed */
 	bool prepared;

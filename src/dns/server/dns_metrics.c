@@ -64,6 +64,11 @@ static const struct weir_metric dns_metrics_rows[] = {
         DNS_COUNTER("weir_dns_duplicates_total", "Queries not answered: the same query is pending",
                 duplicate),
         DNS_COUNTER("weir_dns_transfers_total", "Zone transfers begun", transfers),
+        {.name = "weir_dns_query_duration_seconds",
+                .help = "From a query until its reply is made",
+                .type = WEIR_METRIC_HISTOGRAM,
+                .unit = WEIR_METRIC_MILLISECONDS,
+                .cell = WEIR_METRIC_CELL(struct dns_cells, took_ms)},
         {0},
 };
 
@@ -80,7 +85,8 @@ struct dns_cells *dns_metrics(struct weir_loop *loop, const struct weir_dns_opti
 	        loop, &dns_metrics_table, (const char *[]){name ? name : "dns", ""});
 }
 
-void dns_metrics_count(struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size)
+void dns_metrics_count(struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size,
+        int64_t took_ms)
 {
 	unsigned type = outcome->type < 256 ? dns_metrics_places[outcome->type] : 0;
 	unsigned result = outcome->transfer                    ? DNS_METRICS_TRANSFER
@@ -89,6 +95,7 @@ void dns_metrics_count(struct dns_cells *cells, const struct weir_dns_outcome *o
 	                                                       : DNS_METRICS_OTHER;
 	weir_metric_add(&cells->queries[type][result], 1);
 	weir_metric_add(&cells->sent, size);
+	weir_metric_observe_ms(cells->took_ms, took_ms);
 	if (outcome->truncated)
 		weir_metric_add(&cells->truncated, 1);
 	if (outcome->over_quota)

@@ -19,13 +19,14 @@ struct dns_cells {
 	uint64_t over_quota;
 	uint64_t duplicate;
 	uint64_t transfers;
+	uint64_t took_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
 
 /* Returns NULL without memory. */
 struct dns_cells *dns_metrics(struct weir_loop *loop, const struct weir_dns_options *options);
 
 /* Counts a query and its reply of `size` bytes; 0: there was none. */
-void dns_metrics_count(
-        struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size);
+void dns_metrics_count(struct dns_cells *cells, const struct weir_dns_outcome *outcome, size_t size,
+        int64_t took_ms);
 
 #endif

@@ -11,13 +11,14 @@ enum {
 	PORT_TRIES = 16 /* for a port that is free for both */
 };
 
-void dns_server_count(
-        struct weir_dns_server *server, const struct weir_dns_outcome *outcome, size_t size)
+void dns_server_count(struct weir_dns_server *server, const struct weir_dns_request *request,
+        const struct weir_dns_outcome *outcome, size_t size)
 {
 	struct weir_dns_counters *counters = &server->counters;
 	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
 	counters->queries++;
-	dns_metrics_count(server->cells, outcome, size);
+	dns_metrics_count(
+	        server->cells, outcome, size, weir_loop_now_ms(server->loop) - request->begun_ms);
 	counters->over_quota += outcome->over_quota;
 	counters->duplicate += outcome->duplicate;
 	if (!size)
@@ -26,6 +27,15 @@ void dns_server_count(
 	counters->truncated += outcome->truncated;
 	if (outcome->rcode < most)
 		counters->rcodes[outcome->rcode]++;
+}
+
+void dns_server_note(struct weir_dns_server *server, const struct weir_dns_request *request,
+        const struct weir_dns_outcome *outcome, size_t size)
+{
+	bool transfers = !size && outcome->transfer;
+	if (server->listener && !transfers && (!size || outcome->rcode == WEIR_DNS_FORMERR))
+		weir_server_report_malformed(server->listener, request->peer,
+		        size ? "malformed query (FORMERR)" : "no query", request->message);
 }
 
 /* -- sockets ----------------------------------------------------------------------------------- */

@@ -66,9 +66,13 @@ void dns_server_release(struct weir_dns_server *server);
  */
 size_t dns_server_refuse(struct weir_span message, unsigned refusal, uint8_t *reply, size_t room);
 
+/* Reports a message that was answered by FORMERR, or that is no query: `size` is 0. */
+void dns_server_note(struct weir_dns_server *server, const struct weir_dns_request *request,
+        const struct weir_dns_outcome *outcome, size_t size);
+
 /* Counts a query and its reply. */
-void dns_server_count(
-        struct weir_dns_server *server, const struct weir_dns_outcome *outcome, size_t size);
+void dns_server_count(struct weir_dns_server *server, const struct weir_dns_request *request,
+        const struct weir_dns_outcome *outcome, size_t size);
 
 /* server_udp.c: for weir_datagrams_options. */
 size_t dns_answer_datagram(

@@ -78,8 +78,7 @@ static void dns_tcp_reply_deferred(void *context, struct weir_span message,
 {
 	struct reply_slot *slot = context, *first = dns_tcp_first_slot(slot->session);
 	struct weir_reply *reply = first->reply;
-	(void)request;
-	dns_server_count(slot->session->server, outcome, message.size);
+	dns_server_count(slot->session->server, request, outcome, message.size);
 	if (first != slot) {
 		/* Swap the slots, so that the query still pending has the later one. */
 		first->reply = slot->reply;
@@ -218,13 +217,13 @@ static void dns_tcp_wait_in_queue(
 	weir_list_append(&session->slots, &slot->link);
 }
 
-static void dns_tcp_refuse(struct weir_channel *channel, struct weir_span message)
+static void dns_tcp_refuse(struct weir_channel *channel, const struct weir_dns_request *request)
 {
 	struct weir_dns_server *server = weir_channel_context(channel);
 	struct weir_dns_outcome outcome = {.rcode = WEIR_DNS_REFUSED};
-	size_t size =
-	        dns_server_refuse(message, WEIR_DNS_REFUSED, server->reply, sizeof server->reply);
-	dns_server_count(server, &outcome, size);
+	size_t size = dns_server_refuse(
+	        request->message, WEIR_DNS_REFUSED, server->reply, sizeof server->reply);
+	dns_server_count(server, request, &outcome, size);
 	if (size)
 		dns_tcp_reply_now(
 		        channel, weir_channel_session(channel), weir_span(server->reply, size));
@@ -238,18 +237,19 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 	struct weir_dns_outcome outcome;
 	struct weir_dns_waiting *waiting;
 	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
-	if (weir_channel_count_request(channel)) {
-		dns_tcp_refuse(channel, message);
-		return;
-	}
-	/* Without memory for a slot the query is answered from the cache, or fails. */
-	struct reply_slot *slot = malloc(sizeof *slot);
 	const struct weir_dns_request asked = {
 	        .message = message,
 	        .peer = weir_channel_peer(channel),
 	        .over = server->over,
 	        .now_s = weir_loop_wall_s(server->loop),
+	        .begun_ms = weir_loop_now_ms(server->loop),
 	};
+	if (weir_channel_count_request(channel)) {
+		dns_tcp_refuse(channel, &asked);
+		return;
+	}
+	/* Without memory for a slot the query is answered from the cache, or fails. */
+	struct reply_slot *slot = malloc(sizeof *slot);
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &asked,
 	        server->reply, sizeof server->reply, &outcome, slot ? dns_tcp_reply_deferred : NULL,
 	        slot, &waiting);
@@ -258,7 +258,8 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 		return;
 	}
 	free(slot);
-	dns_server_count(server, &outcome, size);
+	dns_server_note(server, &asked, &outcome, size);
+	dns_server_count(server, &asked, &outcome, size);
 	if (outcome.transfer)
 		dns_tcp_start_transfer(channel, server, &outcome, message);
 	else if (size)

@@ -141,7 +141,7 @@ static void dns_udp_send_deferred(void *context, struct weir_span reply,
 	struct weir_dns_server *server = context;
 	uint8_t *bytes = (uint8_t *)(uintptr_t)reply.data;
 	size_t size = dns_udp_limit(server, request, outcome, bytes, reply.size);
-	dns_server_count(server, outcome, size);
+	dns_server_count(server, request, outcome, size);
 	/* A datagram that cannot be sent counts as lost on the network. */
 	if (size && server->datagrams)
 		weir_datagrams_send(
@@ -188,6 +188,7 @@ size_t dns_answer_datagram(
 	        .peer = datagram->peer,
 	        .over = WEIR_DNS_OVER_UDP,
 	        .now_s = weir_loop_wall_s(server->loop),
+	        .begun_ms = weir_loop_now_ms(server->loop),
 	        .local = datagram->local,
 	};
 	unsigned refusal = dns_udp_policy_refusal(server, request.peer);
@@ -195,14 +196,15 @@ size_t dns_answer_datagram(
 		outcome = (struct weir_dns_outcome){.rcode = refusal & 0xf};
 		size_t refused = dns_server_refuse(datagram->bytes, refusal, reply, room);
 		refused = dns_udp_limit(server, &request, &outcome, reply, refused);
-		dns_server_count(server, &outcome, refused);
+		dns_server_count(server, &request, &outcome, refused);
 		return refused;
 	}
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &request, reply,
 	        room, &outcome, dns_udp_send_deferred, server, &waiting);
 	if (waiting)
 		return 0;
+	dns_server_note(server, &request, &outcome, size);
 	size = dns_udp_limit(server, &request, &outcome, reply, size);
-	dns_server_count(server, &outcome, size);
+	dns_server_count(server, &request, &outcome, size);
 	return size;
 }

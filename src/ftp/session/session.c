@@ -106,6 +106,13 @@ static void ftp_session_hold(struct ftp_session *session, const char *line)
 	ftp_session_go_on(session);
 }
 
+void ftp_report_malformed(
+        const struct ftp_session *session, const char *why, struct weir_span input)
+{
+	weir_server_report_malformed(
+	        session->server->listener, weir_channel_peer(session->channel), why, input);
+}
+
 static void ftp_session_on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct ftp_session *session = ftp_session_session_of(channel);
@@ -114,18 +121,22 @@ static void ftp_session_on_request(struct weir_channel *channel, struct weir_spa
 	ssize_t size = ftp_telnet_strip(request, line, &answer);
 	if (answer.size)
 		weir_channel_push_copy(channel, weir_span(answer.bytes, answer.size));
-	if (size < 0)
+	if (size < 0) {
+		ftp_report_malformed(session, "NUL in a command", weir_span(NULL, 0));
 		FTP_REPLY(session, "501 Command contains a NUL.");
-	else if (session->transfer && !ftp_verb_during(session, line))
+	} else if (session->transfer && !ftp_verb_during(session, line)) {
 		ftp_session_hold(session, line);
-	else
+	} else {
 		ftp_verb_run(session, line);
+	}
 }
 
 static void ftp_session_on_overflow(struct weir_channel *channel, int error)
 {
+	struct ftp_session *session = ftp_session_session_of(channel);
 	(void)error;
-	FTP_REPLY(ftp_session_session_of(channel), "500 Command line too long.");
+	ftp_report_malformed(session, "line too long", weir_span(NULL, 0));
+	FTP_REPLY(session, "500 Command line too long.");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */

@@ -113,6 +113,10 @@ void ftp_log_change(
 /* The user's root was looked up: logs whether that has begun or ceased to be an error. */
 void ftp_log_home(struct ftp_session *session, int error);
 
+/* Malformed input; the reason is for the log. */
+void ftp_report_malformed(
+        const struct ftp_session *session, const char *why, struct weir_span input);
+
 /* -- session.c: a line ------------------------------------------------------------------------- */
 
 /* Telnet commands are removed from a line, then it is split into verb and argument. */

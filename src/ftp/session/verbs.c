@@ -145,6 +145,9 @@ void ftp_verb_run(struct ftp_session *session, const char *line)
 	}
 	weir_metric_add(
 	        &session->server->cells->commands[verb ? verb - verbs : VERB_COUNT][!refused], 1);
+	if (!verb || (refused && strncmp(refused, "501", 3) == 0))
+		ftp_report_malformed(
+		        session, verb ? "argument missing" : "unknown command", weir_span_of(line));
 	if (refused)
 		ftp_reply_text(session, refused);
 	else

@@ -110,12 +110,10 @@ static size_t http_log_compose(const struct weir_http_exchange *exchange,
 	return split;
 }
 
-/* More than the size, the time and the mark need. */
+/* More than the size, the time, the mark and the ID need. */
 enum {
-	LINE_END_MAX = 64
+	LINE_END_MAX = 96
 };
-
-/* -- logfmt and JSON --------------------------------------------------------------------------- */
 
 /* 16 hexadecimal digits: 32 bits of chance for the loop, then a counter. */
 uint64_t http_log_id(struct weir_http_exchange *exchange)
@@ -128,6 +126,8 @@ uint64_t http_log_id(struct weir_http_exchange *exchange)
 		exchange->log_id = ++loop_state->log_ids;
 	return (uint64_t)*base << 32 | exchange->log_id;
 }
+
+/* -- logfmt and JSON --------------------------------------------------------------------------- */
 
 /* Text of a client is cut off, so that there is room for the server's fields behind it. */
 static void http_log_field(struct weir_buffer *line, enum weir_log_format format, const char *key,
@@ -285,7 +285,7 @@ static enum weir_log_level http_log_level(unsigned status)
 	return status >= 500 ? WEIR_LOG_ERROR : WEIR_LOG_WARNING;
 }
 
-static void http_log_write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
+static void http_log_write_line(struct weir_log *log, struct weir_http_exchange *exchange,
         const struct weir_buffer *known, size_t split, uint64_t size, char mark)
 {
 	if (exchange->log_format != WEIR_LOG_TEXT) {
@@ -307,7 +307,8 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
 	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
 	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_append(line, "\"", 1, WEIR_LOG_QUEUE_MAX);
+	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "\" %016llx",
+	        (unsigned long long)http_log_id(exchange));
 	http_log_add_notes(line, WEIR_LOG_TEXT, exchange);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(log);
@@ -385,7 +386,7 @@ static inline void http_log_count(
 
 /* Apart, so that a server without a log does not save registers for it. */
 static __attribute__((noinline)) void http_log_write_finished(
-        const struct weir_http_exchange *exchange, uint64_t size, enum weir_close_reason why)
+        struct weir_http_exchange *exchange, uint64_t size, enum weir_close_reason why)
 {
 	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
 	http_log_write_line(

@@ -13,6 +13,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
+#include "helper.h"
 #include "smtp_metrics.h"
 #include "smtp_session.h"
 
@@ -60,8 +61,19 @@ void smtp_count_errors(struct smtp_session *session, unsigned count)
 		smtp_end(session, "421 4.7.0 Too many errors\r\n");
 }
 
+void smtp_report_malformed(const struct smtp_session *session, const char *text)
+{
+	char why[128];
+	text_copy_span(why, sizeof why, weir_span(text, strcspn(text, "\r")));
+	weir_server_report_malformed(session->server->listener, weir_channel_peer(session->channel),
+	        why, session->server->line);
+}
+
 void smtp_refuse(struct smtp_session *session, const char *text)
 {
+	/* The codes of syntax errors (RFC 5321 4.2.2). */
+	if (text[0] == '5' && text[1] == '0' && text[2] <= '1')
+		smtp_report_malformed(session, text);
 	smtp_reply(session, text);
 	smtp_count_errors(session, 1);
 }

@@ -37,7 +37,8 @@ struct weir_smtp_server {
 	struct smtp_transaction *spare;   /* for reuse */
 	unsigned spares;
 	struct smtp_cells *cells;
-	uint32_t ids; /* number of messages, for their ids */
+	uint32_t ids;          /* number of messages, for their ids */
+	struct weir_span line; /* the command that is carried out, to be reported if malformed */
 };
 
 struct smtp_session {
@@ -70,6 +71,9 @@ void smtp_reply_format(struct smtp_session *session, const char *format, ...)
 
 /* Replies with an error, which is counted. Too many errors end the session. */
 void smtp_refuse(struct smtp_session *session, const char *text);
+
+/* Reports a malformed command; the reason ends at a CR. */
+void smtp_report_malformed(const struct smtp_session *session, const char *text);
 
 /* Sends a last reply and closes. */
 void smtp_end(struct smtp_session *session, const char *text);

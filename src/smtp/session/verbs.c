@@ -237,7 +237,7 @@ static bool smtp_verbs_has_control(struct weir_span line)
 	return false;
 }
 
-void smtp_command(struct smtp_session *session, struct weir_span line)
+static void smtp_verbs_run(struct smtp_session *session, struct weir_span line)
 {
 	struct weir_span argument = line, name;
 	bool first = session->quiet;
@@ -245,12 +245,16 @@ void smtp_command(struct smtp_session *session, struct weir_span line)
 	weir_span_cut(&argument, ' ', &name);
 	argument = weir_span_trim(argument);
 	if (first && smtp_verbs_is_http(name)) {
+		smtp_report_malformed(session, "An HTTP request");
 		weir_channel_abort(session->channel, WEIR_E_SYNTAX);
 		return;
 	}
 	const struct smtp_verb_row *verb =
 	        smtp_verbs_find(weir_span_trim(name), smtp_is_lmtp(session));
 	const char *refusal = NULL;
+	/* It may have a password. */
+	if (verb && verb->run == smtp_verb_auth)
+		session->server->line = weir_span(NULL, 0);
 	if (smtp_verbs_has_control(line))
 		refusal = "500 5.5.2 Control character in the command\r\n";
 	else if (!verb)
@@ -267,4 +271,12 @@ void smtp_command(struct smtp_session *session, struct weir_span line)
 		smtp_refuse(session, refusal);
 	else
 		verb->run(session, argument);
+}
+
+void smtp_command(struct smtp_session *session, struct weir_span line)
+{
+	struct weir_smtp_server *server = session->server;
+	server->line = line;
+	smtp_verbs_run(session, line);
+	server->line = weir_span(NULL, 0);
 }

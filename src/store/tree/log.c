@@ -3,10 +3,12 @@
  * the pool writes another.
  *
  * Invariant: a line is written whole, or not at all. If a full disk takes a part of one, the part
- * is cut off again; where that is not possible (a pipe, another writer), the next line begins anew.
+ * is cut off again; where that is not possible (another writer), the next line begins anew. Lines
+ * that a full pipe does not take are held in the buffer, and tried again after a moment.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ enum {
 	WRITE_SIZE = 32 * 1024,
 	WRITE_AFTER_MS = 200,
 	REPORT_AFTER_MS = 10 * 1000, /* between two reports that writing fails */
-	WRITE_WAIT_MS = 1000,        /* for a pipe that somebody else has made non-blocking */
+	WRITE_WAIT_MS = 1000,        /* at the end, for the reader of a pipe or terminal */
 };
 
 struct log_cells {
@@ -85,7 +87,9 @@ struct weir_log {
 	int64_t report_after_ms;
 	bool reported; /* that it fails */
 	bool busy;
-	bool torn; /* the pool's: the file ends within a line */
+	bool torn;    /* the pool's: the file ends within a line */
+	bool is_file; /* the pool's: and not a pipe, a terminal, … */
+	bool ending;
 };
 
 static bool log_is_level(unsigned char c)
@@ -110,17 +114,31 @@ static bool log_cut_off(int fd, size_t size)
 	       ftruncate(fd, status.st_size - (off_t)size) == 0;
 }
 
-/* Returns a positive number of bytes, or a negative errno. */
-static ssize_t log_write_once(int fd, const char *data, size_t size)
+/* The bytes that a pipe with room takes without waiting: whole lines, if possible. */
+static size_t log_size_for_pipe(const char *data, size_t size)
+{
+	if (size <= PIPE_BUF)
+		return size;
+	const char *end = memrchr(data, '\n', PIPE_BUF);
+	return end ? (size_t)(end + 1 - data) : PIPE_BUF;
+}
+
+/* Returns a positive number of bytes, or a negative errno: -EAGAIN if a pipe is full. */
+static ssize_t log_write_once(const struct weir_log *log, const char *data, size_t size)
 {
 	for (;;) {
-		struct pollfd wait = {.fd = fd, .events = POLLOUT};
-		ssize_t put = write(fd, data, size);
+		struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+		int found = log->is_file ? 1 : poll(&ready, 1, log->ending ? WRITE_WAIT_MS : 0);
+		if (found == 0)
+			return -EAGAIN;
+		if (!log->is_file)
+			size = log_size_for_pipe(data, size);
+		ssize_t put = found < 0 ? -1 : write(log->fd, data, size);
 		if (put > 0)
 			return put;
 		if (put == 0)
 			return -EIO;
-		if (errno != EINTR && (errno != EAGAIN || poll(&wait, 1, WRITE_WAIT_MS) <= 0))
+		if (errno != EINTR)
 			return -errno;
 	}
 }
@@ -137,27 +155,39 @@ static void log_write_failed(struct weir_log *log, size_t done)
 		log->written.lost += data[i] == '\n';
 }
 
+static bool log_is_file(int fd)
+{
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Writes the buffer `writing`. */
 static void log_write_all(struct weir_log *log)
 {
 	size_t done = 0;
 	log->written = (struct log_written){0};
+	log->is_file = log_is_file(log->fd);
 	if (log->torn && log->writing.size) {
-		ssize_t put = log_write_once(log->fd, "\n", 1);
+		ssize_t put = log_write_once(log, "\n", 1);
 		log->written.error = put < 0 ? (int)put : 0;
 		log->torn = put < 0;
 	}
 	while (done < log->writing.size && log->written.error == 0) {
 		ssize_t put =
-		        log_write_once(log->fd, log->writing.data + done, log->writing.size - done);
+		        log_write_once(log, log->writing.data + done, log->writing.size - done);
 		if (put < 0)
 			log->written.error = (int)put;
 		else
 			done += (size_t)put;
 	}
+	log->written.bytes = done;
+	if (log->written.error == -EAGAIN && !log->ending) {
+		log->written.error = 0;
+		weir_buffer_consume(&log->writing, done);
+		return;
+	}
 	if (log->written.error < 0)
 		log_write_failed(log, done);
-	log->written.bytes = done;
 	log->writing.size = 0;
 }
 
@@ -231,15 +261,22 @@ static void log_note_written(struct weir_log *log)
 static void log_start_write(struct weir_log *log);
 static void log_on_time(struct weir_timer *timer);
 
+/* Writes now if there is much, and after a moment if there is little, or if a pipe is full. */
+static void log_write_soon(struct weir_log *log)
+{
+	/* Starts the timer also after the pool has refused the work. */
+	if (log->filling.size >= WRITE_SIZE && !log->busy && log->writing.size == 0)
+		log_start_write(log);
+	if (!log->busy && log->filling.size + log->writing.size && !weir_timer_running(&log->timer))
+		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
+}
+
 static void log_done_write(struct weir_work *work)
 {
 	struct weir_log *log = WEIR_CONTAINER(work, struct weir_log, work);
 	log->busy = false;
 	log_note_written(log);
-	if (log->filling.size >= WRITE_SIZE)
-		log_start_write(log);
-	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
-		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
+	log_write_soon(log);
 }
 
 static void log_swap_buffers(struct weir_log *log)
@@ -251,13 +288,15 @@ static void log_swap_buffers(struct weir_log *log)
 
 static void log_start_write(struct weir_log *log)
 {
-	if (log->busy || log->filling.size == 0)
+	bool held = log->writing.size;
+	if (log->busy || (log->filling.size == 0 && !held))
 		return;
-	log_swap_buffers(log);
+	if (!held)
+		log_swap_buffers(log);
 	weir_timer_stop(&log->timer);
 	log->busy = weir_work_submit_to(log->loop, WEIR_LANE_LOG, &log->work, log_run_write,
 	                    log_done_write) == 0;
-	if (!log->busy)
+	if (!log->busy && !held)
 		log_swap_buffers(log);
 }
 
@@ -265,8 +304,7 @@ static void log_on_time(struct weir_timer *timer)
 {
 	struct weir_log *log = WEIR_CONTAINER(timer, struct weir_log, timer);
 	log_start_write(log);
-	if (log->filling.size)
-		weir_timer_start(log->loop, timer, WRITE_AFTER_MS, log_on_time);
+	log_write_soon(log);
 }
 
 /* The report would be lost as well while the disk is full. */
@@ -335,11 +373,7 @@ void weir_log_end(struct weir_log *log)
 		if (log->cells)
 			weir_metric_add(&log->cells->lines, 1);
 	}
-	if (log->filling.size >= WRITE_SIZE)
-		log_start_write(log);
-	/* Starts also after the pool has refused the work. */
-	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
-		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
+	log_write_soon(log);
 }
 
 /* -- settings ---------------------------------------------------------------------------------- */
@@ -424,6 +458,14 @@ int weir_log_reopen(struct weir_log *log)
 	return error;
 }
 
+static void log_put_rest(struct weir_log *log)
+{
+	if (log->writing.size == 0)
+		return;
+	log_put_all(log);
+	log_note_written(log);
+}
+
 void weir_log_destroy(struct weir_log *log)
 {
 	if (!log)
@@ -431,14 +473,14 @@ void weir_log_destroy(struct weir_log *log)
 	weir_timer_stop(&log->timer);
 	while (log->busy)
 		weir_loop_turn(log->loop, -1);
+	log->ending = true;
+	log_put_rest(log);
 	log_swap_buffers(log);
-	log_put_all(log);
-	log_note_written(log);
+	log_put_rest(log);
 	/* There is room for the report now. */
 	log_report_lost(log);
 	log_swap_buffers(log);
-	log_put_all(log);
-	log_note_written(log);
+	log_put_rest(log);
 	close(log->fd);
 	weir_buffer_finish(&log->filling);
 	weir_buffer_finish(&log->writing);

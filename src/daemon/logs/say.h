@@ -1,12 +1,14 @@
 /*
- * Prints errors and events to stderr, a line each, which begins with "weir: ". Any thread may
- * print; a line is written by one call, so that lines do not mix.
+ * Prints the daemon's own errors and events, a line each: to stderr, where a line begins with
+ * "weir: ", or to a log (say_log.h). Any thread may print; a line is written by one call, so that
+ * lines do not mix.
  */
 #ifndef DAEMON_SAY_H
 #define DAEMON_SAY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <weir/log.h>
 #include <weir/loop.h>
@@ -21,8 +23,20 @@ void say_with_time(void);
 /* Sets the form of lines, WEIR_LOG_TEXT at first. Other threads may print meanwhile. */
 void say_in_format(enum weir_log_format format);
 
-/* Whether lines are text without levels, so that other text may be printed between them. */
+/*
+ * Whether lines are text on stderr alone, which is waited for, so that other text may be printed
+ * between them.
+ */
 bool say_is_plain(void);
+
+/*
+ * From here on no thread waits for the reader of stderr, if that is a pipe, a terminal or a socket.
+ * A line that would have to wait is lost, and counted.
+ */
+void say_never_wait(void);
+
+/* The number of lines that stderr did not take. */
+uint64_t say_lost_lines(void);
 
 /* Prints an error, whatever weir_log_level is. The end of the line is added. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -30,6 +44,9 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints a line of this level, unless weir_log_level leaves it out. */
 void say_at(enum weir_log_level level, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+
+/* Prints an error to stderr, also if lines go to a log: for the fault of that log. */
+void say_on_stderr(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it

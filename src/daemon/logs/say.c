@@ -1,9 +1,13 @@
 /*
- * Prints lines to stderr. A line is composed first and written whole, since several threads may
- * print. A long line is cut off. Nothing here allocates, so that it works when memory is short.
+ * The daemon's own lines, errors and events. A line is composed first and written whole, since
+ * several threads may print. A long line is cut off. Nothing here allocates, so that it works when
+ * memory is short. Lines for stderr are written here, those of a log are handed to say_log.c.
  *
  * Of complaints a period begins with the first one; at its end the number of the rest is reported.
  */
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,14 +22,17 @@
 
 #include "recent_lines.h"
 #include "say.h"
+#include "say_log.h"
 
 enum {
-	LINE_SIZE = 4096
+	LINE_SIZE = PIPE_BUF, /* a pipe that poll(2) reports as writable takes so much at once */
+	TEXT_SIZE = LINE_SIZE - 256,
 };
 
 /* Set before threads start. */
 static bool say_time;
 static bool say_journal; /* stderr is the journal */
+static atomic_bool say_serves;
 
 /* systemd names the device and the inode of the socket that it gave as stderr. */
 static bool say_is_journal(void)
@@ -53,22 +60,29 @@ void say_in_format(enum weir_log_format format)
 
 bool say_is_plain(void)
 {
-	return say_format == WEIR_LOG_TEXT && !say_journal;
+	return say_format == WEIR_LOG_TEXT && !say_journal && say_log_where() == SAY_LOG_STDERR &&
+	       !say_serves;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
 /* Composes the line as text. Returns its size, without its end. */
-static size_t say_compose_text(char *line, size_t max, const char *text)
+static size_t say_compose_text(
+        char *line, size_t max, const char *text, const struct say_log_form *form)
 {
 	time_t now = time(NULL);
 	struct tm local;
 	size_t used = 0;
-	if (say_time && localtime_r(&now, &local))
+	if (form->time && localtime_r(&now, &local))
 		used = strftime(line, max, "%Y-%m-%dT%H:%M:%S%z ", &local);
-	int size = snprintf(line + used, max - used, "weir: %s", text);
+	int size = snprintf(line + used, max - used, "%s%s", form->name ? "weir: " : "", text);
 	used += size > 0 ? (size_t)size : 0;
-	return used < max ? used : max - 1;
+	used = used < max ? used : max - 1;
+	/* Text of a client or of a file must not forge a line. */
+	for (size_t i = 0; i < used; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	return used;
 }
 
 static const char *say_level_name(enum weir_log_level level)
@@ -97,24 +111,100 @@ static size_t say_compose_fields(char *line, size_t max, enum weir_log_level lev
 	return fields.size - 1;
 }
 
-static void say_print(enum weir_log_level level, const char *format, va_list arguments)
+static size_t say_compose(char *line, size_t max, enum weir_log_level level, const char *text,
+        const struct say_log_form *form)
 {
-	char text[LINE_SIZE - 256], line[LINE_SIZE];
-	enum weir_log_format form = say_format;
+	return form->format == WEIR_LOG_TEXT
+	               ? say_compose_text(line, max, text, form)
+	               : say_compose_fields(line, max, level, text, form->format);
+}
+
+/* -- stderr ------------------------------------------------------------------------------------ */
+
+static struct {
+	pthread_mutex_t lock;
+	bool torn;     /* a full disk has taken a part of a line */
+	unsigned lost; /* lines since the last report */
+	_Atomic uint64_t lost_total;
+} say_stderr = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void say_never_wait(void)
+{
+	say_serves = true;
+}
+
+uint64_t say_lost_lines(void)
+{
+	return say_stderr.lost_total;
+}
+
+/*
+ * Writes without waiting, unless that is allowed. A line that was taken in part by a full disk
+ * counts as lost, and the next one begins anew. Returns whether the line was written.
+ */
+static bool say_stderr_write(const char *line, size_t size)
+{
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	if (say_serves && poll(&ready, 1, 0) != 1)
+		return false;
+	if (say_stderr.torn && write(STDERR_FILENO, "\n", 1) != 1)
+		return false;
+	ssize_t put = write(STDERR_FILENO, line, size);
+	say_stderr.torn = put > 0 && (size_t)put < size;
+	return put == (ssize_t)size;
+}
+
+/* Under the lock. */
+static bool say_stderr_put(enum weir_log_level level, const char *text)
+{
+	const struct say_log_form form = {say_format, say_time, true};
+	char line[LINE_SIZE];
 	size_t used = 0;
-	if (vsnprintf(text, sizeof text, format, arguments) < 0)
-		return;
-	recent_lines_add(text, strlen(text));
 	/* The journal cuts the level off (sd-daemon(3)). */
 	if (say_journal)
 		used = (size_t)snprintf(line, sizeof line, "<%d>", (int)level);
-	char *rest = line + used;
-	size_t room = sizeof line - used - 1;
-	used += form == WEIR_LOG_TEXT ? say_compose_text(rest, room, text)
-	                              : say_compose_fields(rest, room, level, text, form);
+	used += say_compose(line + used, sizeof line - used - 1, level, text, &form);
 	line[used++] = '\n';
-	ssize_t put = write(STDERR_FILENO, line, used);
-	(void)put; /* a failure cannot be reported */
+	return say_stderr_write(line, used);
+}
+
+static void say_to_stderr(enum weir_log_level level, const char *text)
+{
+	char report[64];
+	pthread_mutex_lock(&say_stderr.lock);
+	if (say_stderr.lost) {
+		snprintf(report, sizeof report, "%u lines were lost here", say_stderr.lost);
+		if (say_stderr_put(WEIR_LOG_WARNING, report))
+			say_stderr.lost = 0;
+	}
+	if (say_stderr.lost || !say_stderr_put(level, text)) {
+		say_stderr.lost++;
+		say_stderr.lost_total++;
+	}
+	pthread_mutex_unlock(&say_stderr.lock);
+}
+
+/* -- printing ---------------------------------------------------------------------------------- */
+
+static void say_to_log(enum weir_log_level level, const char *text)
+{
+	char line[LINE_SIZE];
+	struct say_log_form form = say_log_form();
+	size_t size = say_compose(line, sizeof line, level, text, &form);
+	if (!say_log_add(level, weir_span(line, size)))
+		say_to_stderr(level, text);
+}
+
+static void say_print(enum weir_log_level level, const char *format, va_list arguments)
+{
+	char text[TEXT_SIZE];
+	if (vsnprintf(text, sizeof text, format, arguments) < 0)
+		return;
+	recent_lines_add(text, strlen(text));
+	if (say_log_where() & SAY_LOG_STDERR)
+		say_to_stderr(level, text);
+	if (say_log_where() & SAY_LOG_FILE)
+		say_to_log(level, text);
 }
 
 void say(const char *format, ...)
@@ -132,6 +222,18 @@ void say_at(enum weir_log_level level, const char *format, ...)
 		return;
 	va_start(arguments, format);
 	say_print(level, format, arguments);
+	va_end(arguments);
+}
+
+void say_on_stderr(const char *format, ...)
+{
+	char text[TEXT_SIZE];
+	va_list arguments;
+	va_start(arguments, format);
+	if (vsnprintf(text, sizeof text, format, arguments) >= 0) {
+		recent_lines_add(text, strlen(text));
+		say_to_stderr(WEIR_LOG_ERROR, text);
+	}
 	va_end(arguments);
 }
 

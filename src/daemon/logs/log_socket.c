@@ -124,18 +124,29 @@ static int log_socket_add_field(
 	return error < 0 ? error : weir_buffer_append(to, "\n", 1, LOG_SOCKET_DATAGRAM_MAX);
 }
 
+/* Returns the text that the journal shows: the field `message` of an own line, or the line. */
+static struct weir_span log_socket_message(struct weir_span line)
+{
+	struct weir_span rest = line, key, value;
+	while (log_socket_cut_field(&rest, &key, &value))
+		if (weir_span_equal(key, WEIR_SPAN("message")))
+			return value;
+	return line;
+}
+
 int log_socket_compose_journal(
         struct weir_buffer *to, enum weir_log_level level, struct weir_span line)
 {
-	struct weir_span key, value;
+	struct weir_span key, value, message = log_socket_message(line);
 	int error = weir_buffer_format(to, LOG_SOCKET_DATAGRAM_MAX,
 	        "PRIORITY=%d\nSYSLOG_IDENTIFIER=weir\nMESSAGE=", (int)level);
 	if (error == 0)
-		error = weir_buffer_append(to, line.data, line.size, LOG_SOCKET_DATAGRAM_MAX);
+		error = weir_buffer_append(to, message.data, message.size, LOG_SOCKET_DATAGRAM_MAX);
 	if (error == 0)
 		error = weir_buffer_append(to, "\n", 1, LOG_SOCKET_DATAGRAM_MAX);
 	while (error == 0 && log_socket_cut_field(&line, &key, &value))
-		if (!weir_span_equal(key, WEIR_SPAN("time")))
+		if (!weir_span_equal(key, WEIR_SPAN("time")) &&
+		        !weir_span_equal(key, WEIR_SPAN("message")))
 			error = log_socket_add_field(to, key, value);
 	return error;
 }
