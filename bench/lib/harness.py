@@ -70,6 +70,7 @@ class Case:
     depth: int = 1
     header: str = None  # of the request
     tls: bool = False
+    http2: bool = False  # in clear, by prior knowledge
     compressed_cache: bool = True  # Weir's, of compressed files
     rounds_max: int = 1000
     beside: str = None  # a case of the same round that it is compared with
