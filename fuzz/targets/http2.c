@@ -103,7 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = connect_to(weir_server_address(listener));
 	size_t step = size ? (size_t)data[size - 1] * 16 + 1 : 1, received = 0;
 	handled = 0;
-	(void)!send(fd, first, sizeof first, MSG_NOSIGNAL); /* with its NUL: the last byte of SETTINGS */
+	(void)!send(fd, first, sizeof first,
+	        MSG_NOSIGNAL); /* with its NUL: the last byte of SETTINGS */
 	for (size_t at = 0; at < size; at += step) {
 		size_t part = size - at < step ? size - at : step;
 		(void)!send(fd, data + at, part, MSG_NOSIGNAL | MSG_DONTWAIT);

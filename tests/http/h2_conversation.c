@@ -81,14 +81,11 @@ static void receive(struct weir_http_exchange *exchange, bool pauses)
 		weir_http_reply_error(exchange, 503);
 		return;
 	}
+	upload->exchange = exchange;
+	upload->pauses = pauses;
 	uploads_open++;
-	int error = weir_http_receive(exchange, &receiver, upload, 50000);
-	/* As handlers do, this fills its state only now. */
-	if (error == 0) {
-		upload->exchange = exchange;
-		upload->pauses = pauses;
+	if (weir_http_receive(exchange, &receiver, upload, 50000) == 0)
 		return;
-	}
 	uploads_open--;
 	free(upload);
 	weir_http_reply_error(exchange, 413);
@@ -148,8 +145,8 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 		weir_http_reply(exchange, 200, weir_produce_generator(generate_broken, NULL, NULL));
 	else if (strcmp(path, "large") == 0)
 		weir_http_reply(exchange, 200,
-		        weir_produce_hook(weir_produce_borrowed(large, sizeof large), note_hook,
-		                NULL));
+		        weir_produce_hook(
+		                weir_produce_borrowed(large, sizeof large), note_hook, NULL));
 	else if (strcmp(path, "204") == 0)
 		weir_http_reply_empty(exchange, 204);
 	else if (strcmp(path, "upload") == 0)
@@ -275,8 +272,8 @@ static void note_fields(struct client *client, const struct h2_frame *frame)
 	for (;;) {
 		nghttp2_nv nv;
 		int flags = 0;
-		ssize_t used = nghttp2_hd_inflate_hd2(client->inflater, &nv, &flags,
-		        (const uint8_t *)block.data, block.size, 1);
+		ssize_t used = nghttp2_hd_inflate_hd2(
+		        client->inflater, &nv, &flags, (const uint8_t *)block.data, block.size, 1);
 		assert_true(used >= 0);
 		block = weir_span_skip(block, (size_t)used);
 		if (flags & NGHTTP2_HD_INFLATE_EMIT && strcmp((char *)nv.name, ":status") == 0)
@@ -345,7 +342,8 @@ static void client_expect(struct client *client, const char *text)
 static void client_await(struct client *client, const char *text)
 {
 	if (!TURN_UNTIL(loop, client_has(client, text)))
-		fail_msg("no \"%s\" in \"%s\"", text, client->text.data);
+		fail_msg("no \"%s\" in \"%s\" and %zu bytes", text, client->text.data,
+		        client->data_bytes);
 }
 
 /* -- replies ----------------------------------------------------------------------------------- */
@@ -440,7 +438,7 @@ static void a_producer_is_not_closed_before_its_bytes_were_taken(void **state)
 {
 	(void)state;
 	struct client client = client_begin();
-	int small = 4096;
+	int small = 65536;
 	setsockopt(client.peer.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
 	client.quiet = true;
 	put32(&client, H2_WINDOW_UPDATE, 0, 1 << 30);

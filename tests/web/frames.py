@@ -46,6 +46,8 @@ class Client:
         self.socket = sock or socket.create_connection(("127.0.0.1", port), SECONDS)
         self.socket.settimeout(SECONDS)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
+        self.encoder.header_table_size = 0
+        self.encoder.encode([])  # the update of the size, which is not sent
         self.bytes = b""
         self.got = []  # all frames that were read
         self.port = port
@@ -74,7 +76,6 @@ class Client:
         return self.encode([*((k, v) for k, v in pseudo.items() if v is not None), *fields])
 
     def encode(self, fields):
-        self.encoder.header_table_size = 0
         return self.encoder.encode(
             [hpack.NeverIndexedHeaderTuple(name, value) for name, value in fields]
         )

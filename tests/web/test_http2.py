@@ -3,6 +3,7 @@
 import http.client
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -268,7 +269,7 @@ def test_a_draining_server_finishes_its_streams_and_says_goodbye(weir, site, tmp
         assert idle.is_alive()
         busy.ask(1, path="/large.bin")
         busy.until(lambda kind, *_: kind == DATA)
-        server.send_signal("TERM")
+        server.send_signal(signal.SIGTERM)
         assert idle.until(lambda kind, *_: kind == GOAWAY)[3][4:] == u32(0)
         assert idle.read() is None
         busy.ask(3)
@@ -292,7 +293,7 @@ def test_a_reload_changes_the_sites_of_open_connections(weir, site, tmp_path):
     with Client(server.port) as c:
         assert c.ask(1).reply(1)[2] == b"hello"
         config.write_text(text % ("off", "other"))
-        server.send_signal("HUP")
+        server.send_signal(signal.SIGHUP)
         server.wait_stderr("reloaded")
         assert c.ask(3).reply(3)[2] == b"other"
     with socket.create_connection(("127.0.0.1", server.port), SECONDS) as raw:

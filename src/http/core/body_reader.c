@@ -16,14 +16,15 @@ static enum weir_scan http_body_reader_refuse(
 	return WEIR_SCAN_BAD;
 }
 
-static enum weir_scan http_body_reader_scan_line(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan http_body_reader_scan_line(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)before;
 	enum weir_scan result = http_line_scan(data, seen, ret);
 	if (result != WEIR_SCAN_BAD)
 		return result;
-	return http_body_reader_refuse(terminator, "a line of a chunked body does not end in CRLF", data);
+	return http_body_reader_refuse(
+	        terminator, "a line of a chunked body does not end in CRLF", data);
 }
 
 static enum weir_scan http_body_reader_scan_chunk_end(struct weir_terminator *terminator,
@@ -37,12 +38,14 @@ static enum weir_scan http_body_reader_scan_chunk_end(struct weir_terminator *te
 	return http_body_reader_refuse(terminator, "no CRLF behind the data of a chunk", data);
 }
 
-static void http_body_reader_await_line(struct weir_http_exchange *exchange, enum http_body_state state)
+static void http_body_reader_await_line(
+        struct weir_http_exchange *exchange, enum http_body_state state)
 {
 	exchange->body_state = state;
 	weir_channel_set_request_max(exchange->channel,
 	        state == HTTP_BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
-	static const struct weir_terminator_type type = {"http-body-line", http_body_reader_scan_line};
+	static const struct weir_terminator_type type = {
+	        "http-body-line", http_body_reader_scan_line};
 	weir_channel_await(exchange->channel,
 	        (struct weir_terminator){.type = &type, .context = exchange->loop_state});
 }

@@ -135,7 +135,8 @@ static bool http_connection_begin_h2(struct weir_channel *channel, struct weir_s
 static void http_connection_reply_and_close(struct weir_channel *channel, unsigned status)
 {
 	struct weir_http_server *server = http_connection_server_of(channel);
-	struct weir_http_exchange *exchange = http_exchange_create(server, channel, &http_connection_type, NULL);
+	struct weir_http_exchange *exchange =
+	        http_exchange_create(server, channel, &http_connection_type, NULL);
 	/* The client may still be sending: input is read and dropped, so that it gets the reply. */
 	weir_channel_expect_body(channel, true);
 	weir_channel_close(channel);
@@ -227,7 +228,8 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 		http_connection_reply_and_close(channel, (unsigned)status);
 		return;
 	}
-	struct weir_http_exchange *exchange = http_exchange_create(server, channel, &http_connection_type, NULL);
+	struct weir_http_exchange *exchange =
+	        http_exchange_create(server, channel, &http_connection_type, NULL);
 	if (!exchange)
 		return;
 	exchange->request = request;

@@ -61,8 +61,8 @@ struct http_loop {
 struct h2_stream;
 
 struct weir_http_server {
-	uint32_t progress_ms; /* the bound of the listener */
-	bool prior_knowledge; /* HTTP/2 in clear */
+	uint32_t progress_ms;             /* the bound of the listener */
+	bool prior_knowledge;             /* HTTP/2 in clear */
 	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
@@ -115,9 +115,9 @@ enum http_body_state {
 enum http_framing {
 	HTTP_FRAMED_BY_LENGTH, /* reply_size */
 	HTTP_FRAMED_BY_CHUNKS,
-	HTTP_FRAMED_BY_CLOSE, /* HTTP/1.0, a size that is not known */
+	HTTP_FRAMED_BY_CLOSE,  /* HTTP/1.0, a size that is not known */
 	HTTP_FRAMED_BY_STREAM, /* HTTP/2, a size that is not known */
-	HTTP_FRAMED_BY_HEAD,  /* 204 and 304 have no body, and no Content-Length is given */
+	HTTP_FRAMED_BY_HEAD,   /* 204 and 304 have no body, and no Content-Length is given */
 };
 
 /*
@@ -159,8 +159,8 @@ struct weir_http_exchange {
 	struct weir_http_exchange *next_free;
 	struct weir_http_server *server; /* held */
 	const struct http_connection_type *connection;
-	struct weir_channel *channel;    /* NULL once it is gone */
-	struct h2_stream *stream;        /* of HTTP/2; NULL once it is gone, and for HTTP/1.1 */
+	struct weir_channel *channel; /* NULL once it is gone */
+	struct h2_stream *stream;     /* of HTTP/2; NULL once it is gone, and for HTTP/1.1 */
 	struct http_loop *loop_state;
 	struct weir_loop *loop;
 	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */

@@ -172,8 +172,8 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 		if (exchange->connection->major == 1)
 			weir_log_add_number(line, format, "minor", request->minor, LINE_MAX_SIZE);
 		else
-			weir_log_add_number(line, format, "major", exchange->connection->major,
-			        LINE_MAX_SIZE);
+			weir_log_add_number(
+			        line, format, "major", exchange->connection->major, LINE_MAX_SIZE);
 		http_log_field(line, format, "host", request->host);
 		http_log_field(line, format, "referer",
 		        weir_http_request_known(request, WEIR_HTTP_REFERER));

@@ -45,8 +45,7 @@ static char *http_response_put_status_line(char *to, unsigned status)
 }
 
 /* Most replies begin with the status line of 200 and the date, which are composed once a second. */
-static inline void http_response_renew_opening(
-        struct http_loop *loop_state, struct weir_loop *loop)
+static inline void http_response_renew_opening(struct http_loop *loop_state, struct weir_loop *loop)
 {
 	int64_t now = weir_loop_wall_s(loop);
 	if (loop_state->date_s == now)

@@ -22,7 +22,7 @@ void h2_loop_destroy(struct h2_loop *loop_state)
 {
 	if (!loop_state)
 		return;
-	nghttp2_hd_inflate_del(loop_state->inflater);
+	h2_connection_drop_shared_inflater(loop_state);
 	free(loop_state);
 }
 
@@ -49,7 +49,8 @@ nghttp2_hd_inflater *h2_connection_shared_inflater(struct h2_loop *loop_state)
 
 void h2_connection_drop_shared_inflater(struct h2_loop *loop_state)
 {
-	nghttp2_hd_inflate_del(loop_state->inflater);
+	if (loop_state->inflater)
+		nghttp2_hd_inflate_del(loop_state->inflater);
 	loop_state->inflater = NULL;
 }
 
@@ -120,8 +121,8 @@ static void h2_connection_send_settings(struct h2_connection *connection)
 		to = h2_frame_put32(to, settings[i].value);
 	}
 	h2_connection_send(connection, H2_SETTINGS, 0, 0, payload, sizeof payload);
-	h2_connection_send32(connection, H2_WINDOW_UPDATE, 0,
-	        WEIR_HTTP2_CONNECTION_WINDOW - H2_WINDOW_INITIAL);
+	h2_connection_send32(
+	        connection, H2_WINDOW_UPDATE, 0, WEIR_HTTP2_CONNECTION_WINDOW - H2_WINDOW_INITIAL);
 }
 
 static void h2_connection_put_goaway(struct h2_connection *connection, enum h2_error code)
@@ -153,8 +154,7 @@ void h2_connection_give_back(struct h2_connection *connection, size_t size)
 static void h2_connection_abort_streams(struct h2_connection *connection)
 {
 	while (!weir_list_empty(&connection->streams))
-		h2_stream_abort(
-		        WEIR_CONTAINER(connection->streams.next, struct h2_stream, link));
+		h2_stream_abort(WEIR_CONTAINER(connection->streams.next, struct h2_stream, link));
 }
 
 void h2_connection_fail(struct h2_connection *connection, enum h2_error code)
@@ -276,8 +276,7 @@ void h2_connection_expect_bodies(struct h2_connection *connection)
 }
 
 /* Ends the bodies that the client has not sent all of. A reply may follow. */
-static void h2_connection_fail_bodies(
-        struct h2_connection *connection, int error, unsigned status)
+static void h2_connection_fail_bodies(struct h2_connection *connection, int error, unsigned status)
 {
 	for (bool again = true; again;) {
 		again = false;
@@ -331,7 +330,8 @@ void h2_on_close(void *session)
 	weir_timer_stop(&connection->stall_timer);
 	weir_buffer_finish(&connection->control);
 	weir_buffer_finish(&connection->block);
-	nghttp2_hd_inflate_del(connection->inflater);
+	if (connection->inflater)
+		nghttp2_hd_inflate_del(connection->inflater);
 	weir_channel_set_session(connection->channel, NULL);
 	free(connection);
 }

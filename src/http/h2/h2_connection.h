@@ -61,14 +61,15 @@ struct h2_connection {
 	struct weir_list sent;         /* those that have put all; some bytes may not be sent yet */
 	struct weir_buffer control;    /* frames to send before those of streams */
 	struct weir_buffer block;      /* the field block of a HEADERS without END_HEADERS */
-	struct weir_timer stall_timer; /* runs while a stream waits for a window */
+	struct weir_timer stall_timer; /* runs while a stream has a deadline */
+	int64_t stall_at_ms;           /* when it fires */
 
 	int64_t send_window;
 	int32_t receive_window;
-	uint32_t receive_taken;  /* bytes that were taken and not given back to the window yet */
-	int32_t initial_window;  /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
-	uint32_t last_stream_id; /* the highest of the client's */
-	uint32_t open_streams;   /* as SETTINGS_MAX_CONCURRENT_STREAMS counts them */
+	uint32_t receive_taken;   /* bytes that were taken and not given back to the window yet */
+	int32_t initial_window;   /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
+	uint32_t last_stream_id;  /* the highest of the client's */
+	uint32_t open_streams;    /* as SETTINGS_MAX_CONCURRENT_STREAMS counts them */
 	uint32_t block_stream_id; /* whose CONTINUATION must come next; 0: none */
 	uint8_t block_frames;     /* CONTINUATION frames of the block */
 	uint8_t block_flags;      /* of its HEADERS */
@@ -113,12 +114,13 @@ struct h2_stream {
 	int64_t send_window;
 	int64_t body_bytes;  /* of the request, so far */
 	int64_t body_length; /* its Content-Length, or -1 */
-	int64_t blocked_at_ms;
+	int64_t deadline_ms; /* of a stream that is blocked or lingers: when it is reset */
 	struct h2_priority priority;
 	bool remote_closed : 1;
 	bool local_closed : 1;
 	bool counted : 1; /* in connection->open_streams */
-	bool blocked : 1; /* by a window, since blocked_at_ms */
+	bool blocked : 1; /* by a window */
+	bool lingers : 1; /* the reply has left, and the client still sends a body nobody takes */
 	bool reading : 1; /* the exchange has a receiver */
 	bool woken : 1;   /* while its producer was asked */
 	bool failed : 1;  /* its producer has failed: RST_STREAM has been put */
@@ -190,7 +192,10 @@ void h2_stream_drop_held(struct h2_stream *stream);
 void h2_stream_deliver_later(struct h2_stream *stream);
 /* Puts the stream on the ready list. */
 void h2_stream_make_ready(struct h2_stream *stream);
-/* The stream cannot send before WINDOW_UPDATE comes. */
+/*
+ * The stream cannot send before WINDOW_UPDATE comes. It is reset if that takes too long, as a
+ * reader is that takes nothing.
+ */
 void h2_stream_block(struct h2_stream *stream);
 /* A window has grown. */
 void h2_stream_unblock(struct h2_stream *stream);

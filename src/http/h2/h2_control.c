@@ -6,8 +6,7 @@
 #include "h2_connection.h"
 
 /* Returns false if too much of what the client sends carries nothing. */
-static bool h2_control_count_frame(
-        struct h2_connection *connection, const struct h2_frame *frame)
+static bool h2_control_count_frame(struct h2_connection *connection, const struct h2_frame *frame)
 {
 	connection->bytes += H2_FRAME_HEADER_SIZE + frame->size;
 	if (frame->type == H2_DATA || frame->type == H2_HEADERS || frame->type == H2_CONTINUATION)
@@ -16,15 +15,13 @@ static bool h2_control_count_frame(
 }
 
 /* RFC 9113 6.9.2: a window may become negative, but not too large. */
-static enum h2_error h2_control_set_initial_window(
-        struct h2_connection *connection, uint32_t value)
+static enum h2_error h2_control_set_initial_window(struct h2_connection *connection, uint32_t value)
 {
 	if (value > H2_WINDOW_MAX)
 		return H2_FLOW_CONTROL_ERROR;
 	int64_t change = (int64_t)value - connection->initial_window;
 	connection->initial_window = (int32_t)value;
-	WEIR_LIST_EACH_SAFE (
-	        struct h2_stream, stream, next_stream, &connection->streams, link) {
+	WEIR_LIST_EACH_SAFE (struct h2_stream, stream, next_stream, &connection->streams, link) {
 		stream->send_window += change;
 		if (stream->send_window > H2_WINDOW_MAX)
 			return H2_FLOW_CONTROL_ERROR;
@@ -35,8 +32,7 @@ static enum h2_error h2_control_set_initial_window(
 }
 
 /* Frames are never larger than the least that a client may ask for, and nothing is pushed. */
-static enum h2_error h2_control_set(
-        struct h2_connection *connection, unsigned id, uint32_t value)
+static enum h2_error h2_control_set(struct h2_connection *connection, unsigned id, uint32_t value)
 {
 	switch (id) {
 	case H2_SETTINGS_ENABLE_PUSH:
@@ -45,7 +41,7 @@ static enum h2_error h2_control_set(
 		return h2_control_set_initial_window(connection, value);
 	case H2_SETTINGS_MAX_FRAME_SIZE:
 		return value < H2_FRAME_PAYLOAD_MAX || value > 0xffffff ? H2_PROTOCOL_ERROR
-		                                                       : H2_NO_ERROR;
+		                                                        : H2_NO_ERROR;
 	default:
 		return H2_NO_ERROR;
 	}
@@ -60,8 +56,7 @@ static void h2_control_on_acknowledged(struct h2_connection *connection)
 	connection->inflater = NULL;
 }
 
-static void h2_control_on_settings(
-        struct h2_connection *connection, const struct h2_frame *frame)
+static void h2_control_on_settings(struct h2_connection *connection, const struct h2_frame *frame)
 {
 	if (frame->flags & H2_FLAG_ACK) {
 		if (connection->inflater)
@@ -70,8 +65,8 @@ static void h2_control_on_settings(
 	}
 	for (size_t at = 0; at < frame->payload.size; at += 6) {
 		const uint8_t *item = (const uint8_t *)frame->payload.data + at;
-		enum h2_error error = h2_control_set(connection,
-		        (unsigned)item[0] << 8 | item[1], h2_frame_get32((const char *)item + 2));
+		enum h2_error error = h2_control_set(connection, (unsigned)item[0] << 8 | item[1],
+		        h2_frame_get32((const char *)item + 2));
 		if (error) {
 			h2_connection_fail(connection, error);
 			return;
@@ -112,8 +107,7 @@ static void h2_control_on_window_update(
 	}
 }
 
-static void h2_control_on_rst_stream(
-        struct h2_connection *connection, const struct h2_frame *frame)
+static void h2_control_on_rst_stream(struct h2_connection *connection, const struct h2_frame *frame)
 {
 	struct h2_stream *stream = h2_connection_find(connection, frame->stream_id);
 	if (!stream) {
@@ -129,8 +123,7 @@ static void h2_control_on_rst_stream(
 }
 
 /* The priorities of RFC 7540 are read only to find what RFC 9113 still calls an error. */
-static void h2_control_on_priority(
-        struct h2_connection *connection, const struct h2_frame *frame)
+static void h2_control_on_priority(struct h2_connection *connection, const struct h2_frame *frame)
 {
 	struct h2_stream *stream = h2_connection_find(connection, frame->stream_id);
 	enum h2_error error = H2_NO_ERROR;
@@ -183,8 +176,8 @@ static void h2_control_handle(struct h2_connection *connection, struct h2_frame 
 		break;
 	case H2_PING:
 		if (!(frame->flags & H2_FLAG_ACK))
-			h2_connection_send(connection, H2_PING, H2_FLAG_ACK, 0,
-			        frame->payload.data, frame->payload.size);
+			h2_connection_send(connection, H2_PING, H2_FLAG_ACK, 0, frame->payload.data,
+			        frame->payload.size);
 		break;
 	case H2_WINDOW_UPDATE:
 		h2_control_on_window_update(connection, frame);
@@ -202,12 +195,11 @@ void h2_control_on_frame(struct h2_connection *connection, struct weir_span byte
 	struct h2_frame frame = h2_frame_read(bytes);
 	enum h2_error error = h2_frame_check(&frame);
 	bool continued = connection->block_stream_id;
-	if (!connection->settings_seen &&
-	        (frame.type != H2_SETTINGS || frame.flags & H2_FLAG_ACK))
+	if (!connection->settings_seen && (frame.type != H2_SETTINGS || frame.flags & H2_FLAG_ACK))
 		error = H2_PROTOCOL_ERROR;
 	connection->settings_seen = true;
-	if (continued && (frame.type != H2_CONTINUATION ||
-	                         frame.stream_id != connection->block_stream_id))
+	if (continued &&
+	        (frame.type != H2_CONTINUATION || frame.stream_id != connection->block_stream_id))
 		error = H2_PROTOCOL_ERROR;
 	if (!error && !h2_control_count_frame(connection, &frame))
 		error = H2_ENHANCE_YOUR_CALM;

@@ -196,8 +196,8 @@ static void h2_head_add(
 /* -- the block --------------------------------------------------------------------------------- */
 
 /* Returns 0, or a negative code of libnghttp2. */
-static int h2_head_inflate(struct h2_head *head, nghttp2_hd_inflater *inflater,
-        struct weir_span block, bool trailers)
+static int h2_head_inflate(
+        struct h2_head *head, nghttp2_hd_inflater *inflater, struct weir_span block, bool trailers)
 {
 	for (;;) {
 		nghttp2_nv field;
@@ -219,8 +219,8 @@ static int h2_head_inflate(struct h2_head *head, nghttp2_hd_inflater *inflater,
 	return 0;
 }
 
-static enum h2_decoded h2_head_inflate_all(struct h2_head *head, nghttp2_hd_inflater *inflater,
-        struct weir_span block, bool trailers)
+static enum h2_decoded h2_head_inflate_all(
+        struct h2_head *head, nghttp2_hd_inflater *inflater, struct weir_span block, bool trailers)
 {
 	h2_head_begin(head);
 	int error = h2_head_inflate(head, inflater, block, trailers);

@@ -67,8 +67,7 @@ static size_t h2_output_headers_max(size_t block)
  * Reserves room for a block of at most `most` bytes and its frame headers. NULL without room or
  * memory. *ret_headers is the size of the headers.
  */
-static char *h2_output_reserve_block(
-        struct weir_output *out, size_t most, size_t *ret_headers)
+static char *h2_output_reserve_block(struct weir_output *out, size_t most, size_t *ret_headers)
 {
 	size_t size, headers = h2_output_headers_max(most);
 	if (weir_output_room(out) < most + headers)
@@ -95,8 +94,7 @@ static bool h2_output_put_head(struct h2_stream *stream, struct weir_output *out
 		end = h2_head_put_no_table(end);
 	connection->no_table_sent = true;
 	end = h2_output_compose_head(exchange, end);
-	end = h2_output_frame_block(
-	        bytes, headers, (size_t)(end - block), stream->id, end_stream);
+	end = h2_output_frame_block(bytes, headers, (size_t)(end - block), stream->id, end_stream);
 	weir_output_commit(out, (size_t)(end - bytes));
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 	return true;
@@ -144,13 +142,12 @@ enum {
 	H2_OUTPUT_SPARE = 5 * H2_FRAME_HEADER_SIZE + H2_FRAME_HEADER_SIZE + 4,
 	H2_OUTPUT_SPARE_TRAILERS = 2 * WEIR_TRAILERS_MAX,
 	H2_OUTPUT_SPARE_PIECES = 16,
-	H2_OUTPUT_DATA_MAX = 64 * 1024, /* that a stream is asked for at once */
 	H2_OUTPUT_SMALL_WINDOW = 2048,
 };
 
 /* One DATA frame of `size` bytes, which begin *at bytes into the piece *next. */
-static bool h2_output_put_frame(struct weir_output *out, const struct weir_piece **next,
-        size_t *at, size_t size, uint32_t id, bool end_stream)
+static bool h2_output_put_frame(struct weir_output *out, const struct weir_piece **next, size_t *at,
+        size_t size, uint32_t id, bool end_stream)
 {
 	char header[H2_FRAME_HEADER_SIZE];
 	h2_frame_put_header(header, size, H2_DATA, end_stream ? H2_FLAG_END_STREAM : 0, id);
@@ -210,7 +207,7 @@ static size_t h2_output_window(const struct h2_stream *stream)
 	int64_t left = h2_output_left(stream->exchange);
 	if (window <= 0 || (window < left && window < least))
 		return 0;
-	return (size_t)min_of(window, (int64_t)H2_OUTPUT_DATA_MAX);
+	return (size_t)min_of(window, (int64_t)WEIR_OUTPUT_ROOM);
 }
 
 /* The stream has put all: it ends when the bytes have left. */
@@ -224,8 +221,8 @@ static void h2_output_end(struct h2_stream *stream)
 static bool h2_output_fail(struct h2_stream *stream, struct weir_output *out)
 {
 	char frame[H2_FRAME_HEADER_SIZE + 4];
-	h2_frame_put32(h2_frame_put_header(frame, 4, H2_RST_STREAM, 0, stream->id),
-	        H2_INTERNAL_ERROR);
+	h2_frame_put32(
+	        h2_frame_put_header(frame, 4, H2_RST_STREAM, 0, stream->id), H2_INTERNAL_ERROR);
 	stream->failed = true;
 	h2_stream_close_remote(stream);
 	h2_output_end(stream);
@@ -346,8 +343,7 @@ static bool h2_output_put_control(struct h2_connection *connection, struct weir_
 	return true;
 }
 
-static enum h2_served h2_output_serve_all(
-        struct h2_connection *connection, struct weir_output *out)
+static enum h2_served h2_output_serve_all(struct h2_connection *connection, struct weir_output *out)
 {
 	WEIR_LIST_EACH_SAFE (
 	        struct h2_stream, stream, next_stream, &connection->ready, ready_link) {
@@ -360,8 +356,7 @@ static enum h2_served h2_output_serve_all(
 
 static enum weir_more h2_output_more(struct weir_producer *producer, struct weir_output *out)
 {
-	struct h2_connection *connection =
-	        WEIR_CONTAINER(producer, struct h2_connection, producer);
+	struct h2_connection *connection = WEIR_CONTAINER(producer, struct h2_connection, producer);
 	size_t before = out->size;
 	connection->output_open = false;
 	h2_output_finish_sent(connection);
@@ -385,8 +380,7 @@ static enum weir_more h2_output_more(struct weir_producer *producer, struct weir
 
 static void h2_output_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	struct h2_connection *connection =
-	        WEIR_CONTAINER(producer, struct h2_connection, producer);
+	struct h2_connection *connection = WEIR_CONTAINER(producer, struct h2_connection, producer);
 	connection->queued = false;
 	if (why == WEIR_CLOSE_DONE || producer->taken == producer->put)
 		h2_output_finish_sent(connection);

@@ -14,7 +14,7 @@
 
 /* What is noted of a HEADERS frame beside its own flags. */
 enum {
-	H2_REQUEST_OPENS = 0x40,       /* the stream is new */
+	H2_REQUEST_OPENS = 0x40,      /* the stream is new */
 	H2_REQUEST_DEPENDS_ON = 0x80, /* the stream's priority depends on itself */
 };
 
@@ -46,8 +46,7 @@ static void h2_request_refuse(
 }
 
 /* Notes the body that is to come. Returns false if its announced length is wrong already. */
-static bool h2_request_expect_body(
-        struct h2_stream *stream, struct weir_http_request *request)
+static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_request *request)
 {
 	if (request->has_length)
 		stream->body_length = (int64_t)request->length;
@@ -134,8 +133,7 @@ static void h2_request_on_trailers(
 		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
 		return;
 	}
-	if (decoded == H2_DECODED_TOO_LARGE && exchange &&
-	        exchange->body_state != HTTP_BODY_NONE) {
+	if (decoded == H2_DECODED_TOO_LARGE && exchange && exchange->body_state != HTTP_BODY_NONE) {
 		h2_stream_close_remote(stream);
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
 		return;
@@ -203,8 +201,8 @@ static enum h2_error h2_request_check_stream(
 /* Stores a part of a block that goes on in CONTINUATION frames. */
 static void h2_request_save_block(struct h2_connection *connection, struct weir_span part)
 {
-	int error = weir_buffer_append(
-	        &connection->block, part.data, part.size, WEIR_HTTP_HEAD_MAX);
+	int error =
+	        weir_buffer_append(&connection->block, part.data, part.size, WEIR_HTTP_HEAD_MAX);
 	if (error == WEIR_E_LIMIT)
 		h2_connection_fail(connection, H2_ENHANCE_YOUR_CALM);
 	else if (error < 0)
@@ -255,8 +253,7 @@ void h2_request_on_continuation(struct h2_connection *connection, const struct h
 /* -- DATA -------------------------------------------------------------------------------------- */
 
 /* DATA on a stream that takes none: its bytes count in the connection's window all the same. */
-static void h2_request_on_stray_data(
-        struct h2_connection *connection, const struct h2_frame *frame)
+static void h2_request_on_stray_data(struct h2_connection *connection, const struct h2_frame *frame)
 {
 	uint32_t id = frame->stream_id;
 	if (id > connection->last_stream_id) {

@@ -142,9 +142,69 @@ void h2_stream_reset(struct h2_stream *stream, enum h2_error code)
 		h2_stream_send_reset(connection, id, code);
 }
 
+/* -- deadlines --------------------------------------------------------------------------------- */
+
+/* Resets a stream whose deadline has passed. Returns false if there is none. */
+static bool h2_stream_reset_expired(struct h2_connection *connection, int64_t now)
+{
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
+		if (!(stream->blocked || stream->lingers) || stream->deadline_ms > now)
+			continue;
+		h2_stream_reset(stream, stream->lingers ? H2_NO_ERROR : H2_CANCEL);
+		return true;
+	}
+	return false;
+}
+
+static void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms);
+
+static void h2_stream_on_stall_time(struct weir_timer *timer)
+{
+	struct h2_connection *connection = WEIR_CONTAINER(timer, struct h2_connection, stall_timer);
+	int64_t now = *connection->server->loop_state->now_ms, next = INT64_MAX;
+	while (!connection->failed && h2_stream_reset_expired(connection, now))
+		continue;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
+		if (stream->blocked || stream->lingers)
+			next = min_of(next, stream->deadline_ms);
+	if (next < INT64_MAX)
+		h2_stream_start_timer(connection, next);
+}
+
+static void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms)
+{
+	struct weir_timer *timer = &connection->stall_timer;
+	if (weir_timer_running(timer) && connection->stall_at_ms <= at_ms)
+		return;
+	connection->stall_at_ms = at_ms;
+	weir_timer_start(connection->server->loop, timer,
+	        at_ms - *connection->server->loop_state->now_ms, h2_stream_on_stall_time);
+}
+
+static void h2_stream_set_deadline(struct h2_stream *stream, int64_t after_ms)
+{
+	stream->deadline_ms = *stream->connection->server->loop_state->now_ms + after_ms;
+	h2_stream_start_timer(stream->connection, stream->deadline_ms);
+}
+
+void h2_stream_block(struct h2_stream *stream)
+{
+	weir_list_remove(&stream->ready_link);
+	if (!stream->blocked)
+		h2_stream_set_deadline(stream, stream->connection->server->progress_ms);
+	stream->blocked = true;
+}
+
+void h2_stream_unblock(struct h2_stream *stream)
+{
+	if (stream->blocked)
+		h2_stream_make_ready(stream);
+}
+
+/* -- the end of a reply ------------------------------------------------------------------------- */
+
 void h2_stream_finish(struct h2_stream *stream)
 {
-	struct h2_connection *connection = stream->connection;
 	struct weir_http_exchange *exchange = stream->exchange;
 	weir_list_remove(&stream->ready_link);
 	if (stream->aborted) {
@@ -160,9 +220,13 @@ void h2_stream_finish(struct h2_stream *stream)
 	/* The rest of a body may still be received. */
 	if (stream->exchange)
 		return;
-	if (!stream->remote_closed && !stream->failed)
-		h2_stream_send_reset(connection, stream->id, H2_NO_ERROR);
-	h2_stream_destroy(stream);
+	if (stream->remote_closed) {
+		h2_stream_destroy(stream);
+		return;
+	}
+	/* Clients that are reset while they send may lose the reply: let them end the stream. */
+	stream->lingers = true;
+	h2_stream_set_deadline(stream, WEIR_LINGER_MS);
 }
 
 /* -- the body ---------------------------------------------------------------------------------- */
@@ -176,8 +240,8 @@ void h2_stream_give_back(struct h2_stream *stream, size_t size)
 	h2_frame_put32(payload, stream->receive_taken);
 	stream->receive_window += (int32_t)stream->receive_taken;
 	stream->receive_taken = 0;
-	h2_connection_send(stream->connection, H2_WINDOW_UPDATE, 0, stream->id, payload,
-	        sizeof payload);
+	h2_connection_send(
+	        stream->connection, H2_WINDOW_UPDATE, 0, stream->id, payload, sizeof payload);
 }
 
 void h2_stream_drop_held(struct h2_stream *stream)
@@ -210,6 +274,8 @@ void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool en
 		h2_stream_close_remote(stream);
 	if (!exchange || exchange->body_state == HTTP_BODY_NONE) {
 		h2_connection_give_back(stream->connection, bytes.size);
+		if (end && stream->lingers)
+			h2_stream_abort(stream);
 		return;
 	}
 	if (stream->reading && !exchange->paused && !stream->held.size) {
@@ -265,56 +331,9 @@ void h2_stream_make_ready(struct h2_stream *stream)
 		return;
 	struct weir_list *after = connection->ready.prev;
 	while (after != &connection->ready &&
-	        h2_stream_goes_before(
-	                stream, WEIR_CONTAINER(after, struct h2_stream, ready_link)))
+	        h2_stream_goes_before(stream, WEIR_CONTAINER(after, struct h2_stream, ready_link)))
 		after = after->prev;
 	/* Appending to the link behind is inserting before it. */
 	weir_list_append(after->next, &stream->ready_link);
 	h2_connection_wake(connection);
-}
-
-/* -- windows ----------------------------------------------------------------------------------- */
-
-/* A stream that has waited for a window for too long is reset, as a reader that takes nothing. */
-static void h2_stream_on_stall_time(struct weir_timer *timer)
-{
-	struct h2_connection *connection =
-	        WEIR_CONTAINER(timer, struct h2_connection, stall_timer);
-	int64_t now = *connection->server->loop_state->now_ms;
-	int64_t limit = connection->server->progress_ms, next = -1;
-	for (bool again = true; again && !connection->failed;) {
-		again = false;
-		next = -1;
-		WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
-			int64_t left = stream->blocked_at_ms + limit - now;
-			if (!stream->blocked)
-				continue;
-			if (left <= 0) {
-				h2_stream_reset(stream, H2_CANCEL);
-				again = true;
-				break; /* other streams may have ended meanwhile */
-			}
-			next = next < 0 ? left : min_of(next, left);
-		}
-	}
-	if (next >= 0 && !connection->failed)
-		weir_timer_start(connection->server->loop, timer, next, h2_stream_on_stall_time);
-}
-
-void h2_stream_block(struct h2_stream *stream)
-{
-	struct h2_connection *connection = stream->connection;
-	weir_list_remove(&stream->ready_link);
-	if (!stream->blocked)
-		stream->blocked_at_ms = *connection->server->loop_state->now_ms;
-	stream->blocked = true;
-	if (!weir_timer_running(&connection->stall_timer))
-		weir_timer_start(connection->server->loop, &connection->stall_timer,
-		        connection->server->progress_ms, h2_stream_on_stall_time);
-}
-
-void h2_stream_unblock(struct h2_stream *stream)
-{
-	if (stream->blocked)
-		h2_stream_make_ready(stream);
 }
