@@ -571,6 +571,23 @@ static void an_idle_connection_is_closed_with_goaway(void **state)
 	client_end(&client);
 }
 
+/* A client that has ended its side gives no window any more. */
+static void streams_that_wait_for_a_window_end_with_the_input(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	client.quiet = true;
+	put_request(&client, 1, "GET", "/large", true);
+	client_send(&client);
+	assert_true(TURN_UNTIL(loop, (client_read(&client), client.data_bytes == 65535)));
+	shutdown(client.peer.fd, SHUT_WR);
+	client_await(&client, "1!8 ");
+	assert_true(TURN_UNTIL(loop, (client_read(&client), client.peer.eof)));
+	assert_int_equal(hooks_closed, 1);
+	assert_int_equal(hook_why, WEIR_CLOSE_ABORTED);
+	client_end(&client);
+}
+
 /* -- faults ------------------------------------------------------------------------------------ */
 
 static void converse(void)
@@ -622,6 +639,7 @@ int main(void)
 	        TEST(the_window_is_given_back_for_bodies_that_are_dropped),
 	        TEST(a_client_that_sends_no_body_is_told_after_a_time),
 	        TEST(an_idle_connection_is_closed_with_goaway),
+	        TEST(streams_that_wait_for_a_window_end_with_the_input),
 	        TEST(any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

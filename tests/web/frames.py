@@ -45,6 +45,7 @@ class Client:
     def __init__(self, port, settings=b"", preface=PREFACE, sock=None):
         self.socket = sock or socket.create_connection(("127.0.0.1", port), SECONDS)
         self.socket.settimeout(SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.encoder.header_table_size = 0
         self.encoder.encode([])  # the update of the size, which is not sent

@@ -20,38 +20,7 @@
 
 void h2_loop_destroy(struct h2_loop *loop_state)
 {
-	if (!loop_state)
-		return;
-	h2_connection_drop_shared_inflater(loop_state);
 	free(loop_state);
-}
-
-/* Takes the table away by an update of its size in a block of its own (RFC 7541 6.3). */
-static bool h2_connection_empty_table(nghttp2_hd_inflater *inflater)
-{
-	static const uint8_t update = 0x20;
-	nghttp2_nv field;
-	int flags;
-	if (nghttp2_hd_inflate_change_table_size(inflater, 0) != 0 ||
-	        nghttp2_hd_inflate_hd2(inflater, &field, &flags, &update, 1, 1) < 0)
-		return false;
-	nghttp2_hd_inflate_end_headers(inflater);
-	return true;
-}
-
-nghttp2_hd_inflater *h2_connection_shared_inflater(struct h2_loop *loop_state)
-{
-	if (!loop_state->inflater && nghttp2_hd_inflate_new(&loop_state->inflater) == 0 &&
-	        !h2_connection_empty_table(loop_state->inflater))
-		h2_connection_drop_shared_inflater(loop_state);
-	return loop_state->inflater;
-}
-
-void h2_connection_drop_shared_inflater(struct h2_loop *loop_state)
-{
-	if (loop_state->inflater)
-		nghttp2_hd_inflate_del(loop_state->inflater);
-	loop_state->inflater = NULL;
 }
 
 static struct h2_loop *h2_connection_loop_state(struct http_loop *http)
@@ -108,7 +77,6 @@ static void h2_connection_send_settings(struct h2_connection *connection)
 		uint16_t id;
 		uint32_t value;
 	} settings[] = {
-	        {H2_SETTINGS_HEADER_TABLE_SIZE, 0},
 	        {H2_SETTINGS_MAX_CONCURRENT_STREAMS, WEIR_HTTP2_STREAMS_MAX},
 	        {H2_SETTINGS_INITIAL_WINDOW_SIZE, WEIR_HTTP2_STREAM_WINDOW},
 	        {H2_SETTINGS_MAX_HEADER_LIST_SIZE, WEIR_HTTP_HEAD_MAX},
@@ -297,6 +265,7 @@ void h2_on_eof(void *session)
 {
 	struct h2_connection *connection = session;
 	h2_connection_fail_bodies(connection, -ECONNRESET, 400);
+	h2_stream_expire_all(connection);
 	weir_channel_close(connection->channel);
 }
 
@@ -330,8 +299,7 @@ void h2_on_close(void *session)
 	weir_timer_stop(&connection->stall_timer);
 	weir_buffer_finish(&connection->control);
 	weir_buffer_finish(&connection->block);
-	if (connection->inflater)
-		nghttp2_hd_inflate_del(connection->inflater);
+	nghttp2_hd_inflate_del(connection->inflater);
 	weir_channel_set_session(connection->channel, NULL);
 	free(connection);
 }

@@ -15,7 +15,7 @@
  *
  * The connection is the channel's session, and a producer in its reply queue while there is a
  * stream or a frame to send. So the channel's own time limits apply: with streams, those of a
- * reply; without, the idle one. An idle connection owns its struct and nothing else.
+ * reply; without, the idle one. An idle connection owns its struct and the decoder of HPACK.
  */
 #ifndef WEIR_HTTP_H2_CONNECTION_H
 #define WEIR_HTTP_H2_CONNECTION_H
@@ -32,11 +32,6 @@
 
 /* One a loop. */
 struct h2_loop {
-	/*
-	 * Decodes for every connection whose client has acknowledged that there is no dynamic
-	 * table: without one a decoder has no state between two blocks.
-	 */
-	nghttp2_hd_inflater *inflater;
 	struct h2_head head;
 };
 
@@ -55,7 +50,7 @@ struct h2_connection {
 	struct weir_http_server *server;
 	struct weir_channel *channel;
 	struct h2_loop *loop_state;
-	nghttp2_hd_inflater *inflater; /* its own, up to the client's acknowledgement; then NULL */
+	nghttp2_hd_inflater *inflater;
 	struct weir_list streams;      /* all, the oldest first */
 	struct weir_list ready;        /* those that have something to send, by urgency */
 	struct weir_list sent;         /* those that have put all; some bytes may not be sent yet */
@@ -89,6 +84,7 @@ struct h2_connection {
 	bool goaway_sent : 1;   /* no stream is accepted any more */
 	bool no_table_sent : 1; /* h2_head_put_no_table */
 	bool input_held : 1;    /* the channel is paused until `control` has left */
+	bool input_ended : 1;   /* no window will grow any more */
 	bool output_open : 1;   /* the bytes of the last output may not have been taken */
 	uint32_t output_number; /* counts outputs */
 };
@@ -131,12 +127,6 @@ struct h2_stream {
 
 /* -- h2_connection.c -- */
 
-/*
- * Returns the loop's decoder, which has no table; NULL without memory. It is dropped after an
- * error, and made anew.
- */
-nghttp2_hd_inflater *h2_connection_shared_inflater(struct h2_loop *loop_state);
-void h2_connection_drop_shared_inflater(struct h2_loop *loop_state);
 /* A connection error (RFC 9113 5.4.1): GOAWAY, and the end. All streams are freed. */
 void h2_connection_fail(struct h2_connection *connection, enum h2_error code);
 /* Appends a frame that is sent before those of streams. `payload` may be empty. */
@@ -197,6 +187,8 @@ void h2_stream_make_ready(struct h2_stream *stream);
  * reader is that takes nothing.
  */
 void h2_stream_block(struct h2_stream *stream);
+/* The client sends nothing any more: streams that wait for it are reset soon. */
+void h2_stream_expire_all(struct h2_connection *connection);
 /* A window has grown. */
 void h2_stream_unblock(struct h2_stream *stream);
 

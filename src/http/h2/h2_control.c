@@ -47,22 +47,10 @@ static enum h2_error h2_control_set(struct h2_connection *connection, unsigned i
 	}
 }
 
-/* The client knows that it must not use a dynamic table: from now on the loop's decoder will do. */
-static void h2_control_on_acknowledged(struct h2_connection *connection)
-{
-	if (!h2_connection_shared_inflater(connection->loop_state))
-		return;
-	nghttp2_hd_inflate_del(connection->inflater);
-	connection->inflater = NULL;
-}
-
 static void h2_control_on_settings(struct h2_connection *connection, const struct h2_frame *frame)
 {
-	if (frame->flags & H2_FLAG_ACK) {
-		if (connection->inflater)
-			h2_control_on_acknowledged(connection);
+	if (frame->flags & H2_FLAG_ACK)
 		return;
-	}
 	for (size_t at = 0; at < frame->payload.size; at += 6) {
 		const uint8_t *item = (const uint8_t *)frame->payload.data + at;
 		enum h2_error error = h2_control_set(connection, (unsigned)item[0] << 8 | item[1],

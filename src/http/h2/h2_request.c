@@ -18,15 +18,6 @@ enum {
 	H2_REQUEST_DEPENDS_ON = 0x80, /* the stream's priority depends on itself */
 };
 
-/* A decoder that has failed is of no use, and other connections share this one. */
-static void h2_request_fail_block(struct h2_connection *connection, enum h2_decoded decoded)
-{
-	if (!connection->inflater)
-		h2_connection_drop_shared_inflater(connection->loop_state);
-	h2_connection_fail(connection,
-	        decoded == H2_DECODED_BROKEN ? H2_COMPRESSION_ERROR : H2_INTERNAL_ERROR);
-}
-
 /* -- a request --------------------------------------------------------------------------------- */
 
 /* Replies to a head that is not passed to a handler. */
@@ -150,15 +141,11 @@ static void h2_request_on_block(
 	nghttp2_hd_inflater *inflater = connection->inflater;
 	struct weir_span text = {NULL, 0};
 	bool opens = flags & H2_REQUEST_OPENS;
-	enum h2_decoded decoded = H2_DECODED_NO_MEMORY;
-	if (!inflater)
-		inflater = h2_connection_shared_inflater(connection->loop_state);
-	if (inflater && opens)
-		decoded = h2_head_decode(head, inflater, block, &text);
-	else if (inflater)
-		decoded = h2_head_decode_trailers(head, inflater, block);
+	enum h2_decoded decoded = opens ? h2_head_decode(head, inflater, block, &text)
+	                                : h2_head_decode_trailers(head, inflater, block);
 	if (decoded == H2_DECODED_BROKEN || decoded == H2_DECODED_NO_MEMORY) {
-		h2_request_fail_block(connection, decoded);
+		h2_connection_fail(connection,
+		        decoded == H2_DECODED_BROKEN ? H2_COMPRESSION_ERROR : H2_INTERNAL_ERROR);
 		return;
 	}
 	struct h2_stream *stream = opens ? NULL : h2_connection_find(connection, id);

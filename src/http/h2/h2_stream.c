@@ -183,8 +183,18 @@ static void h2_stream_start_timer(struct h2_connection *connection, int64_t at_m
 
 static void h2_stream_set_deadline(struct h2_stream *stream, int64_t after_ms)
 {
+	if (stream->connection->input_ended)
+		after_ms = 0;
 	stream->deadline_ms = *stream->connection->server->loop_state->now_ms + after_ms;
 	h2_stream_start_timer(stream->connection, stream->deadline_ms);
+}
+
+void h2_stream_expire_all(struct h2_connection *connection)
+{
+	connection->input_ended = true;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
+		if (stream->blocked || stream->lingers)
+			h2_stream_set_deadline(stream, 0);
 }
 
 void h2_stream_block(struct h2_stream *stream)
