@@ -236,6 +236,14 @@ static inline bool channel_dead(const struct weir_channel *channel)
 	return channel->phase == CHANNEL_DEAD;
 }
 
+/* -- listener.c -- */
+/* Returns false if no request could ever be received or answered within the bounds. */
+bool channel_bounds_work(const struct weir_bounds *bounds);
+/* The group has its loop and bounds. */
+void channel_group_init(struct channel_group *group);
+/* Opens a socket that listens. Returns it, and its address, or a negative errno. */
+int channel_open_listener(const struct weir_listener *listener, struct weir_address *ret_address);
+
 /* -- input.c -- */
 
 extern const struct weir_cutter_type channel_cutter_type;

@@ -2,8 +2,6 @@
  * Servers: a listening socket, and the channels accepted from it. If a connection cannot be
  * accepted now (no descriptors left, no memory), it stays in the kernel's queue for a moment. A
  * peer that has gone already costs nothing but the call.
- *
- * Outgoing channels use the same code, and each has a group of its own.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -29,49 +27,6 @@ struct weir_server {
 	void *drained_context;
 	struct weir_task drained_task;
 };
-
-/* -- options ----------------------------------------------------------------------------------- */
-
-void weir_bounds_init(struct weir_bounds *bounds)
-{
-	*bounds = (struct weir_bounds){
-	        .request_max = WEIR_REQUEST_MAX,
-	        .replies_max = WEIR_REPLIES_MAX,
-	        .idle_ms = WEIR_IDLE_MS,
-	        .request_ms = WEIR_REQUEST_MS,
-	        .progress_ms = WEIR_PROGRESS_MS,
-	        .channels_max = WEIR_CHANNELS_MAX,
-	        .drain_ms = WEIR_DRAIN_MS,
-	};
-}
-
-void weir_listener_init(struct weir_listener *listener)
-{
-	*listener = (struct weir_listener){0};
-	weir_bounds_init(&listener->bounds);
-}
-
-void weir_server_options_init(struct weir_server_options *options)
-{
-	*options = (struct weir_server_options){0};
-	weir_listener_init(&options->listener);
-}
-
-/* With one of these bounds 0, no request could ever be received or answered. */
-static bool server_bounds_work(const struct weir_bounds *bounds)
-{
-	return bounds->request_max && bounds->replies_max && bounds->idle_ms &&
-	       bounds->request_ms && bounds->progress_ms;
-}
-
-static void server_group_init(struct channel_group *group)
-{
-	struct weir_bounds *bounds = &group->bounds;
-	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
-	group->counters = weir_loop_counters(group->loop);
-	weir_list_init(&group->channels);
-	weir_list_init(&group->handshakes);
-}
 
 /* -- accepting --------------------------------------------------------------------------------- */
 
@@ -236,64 +191,6 @@ static void server_channel_gone(struct channel_group *group)
 		server_end_drain(server);
 }
 
-/* Accepted sockets inherit these options, so that none is set per connection. */
-static int server_set_options(int fd, const struct weir_listener *listener)
-{
-	int on = 1, off = 0, unsent = WEIR_UNSENT_LOW;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) < 0)
-		return -errno;
-	if (listener->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-		return -errno;
-	if (listener->address.any.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-		        IN6_IS_ADDR_UNSPECIFIED(&listener->address.v6.sin6_addr) ? &off : &on,
-		        sizeof on);
-	return 0;
-}
-
-/* Takes a socket that listens already. */
-static int server_take_listener(
-        const struct weir_listener *listener, struct weir_address *ret_address)
-{
-	int on = 1, unsent = WEIR_UNSENT_LOW;
-	socklen_t size = sizeof *ret_address;
-	int fd = listener->open_socket(listener->context, SOCK_STREAM);
-	if (fd < 0)
-		return fd;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0 &&
-	        getsockname(fd, &ret_address->any, &size) == 0)
-		return fd;
-	int error = -errno;
-	close(fd);
-	return error;
-}
-
-static int server_open_listener(
-        const struct weir_listener *listener, struct weir_address *ret_address)
-{
-	socklen_t size = sizeof *ret_address;
-	if (listener->open_socket)
-		return server_take_listener(listener, ret_address);
-	int fd = socket(
-	        listener->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int error = server_set_options(fd, listener);
-	if (error == 0 &&
-	        (bind(fd, &listener->address.any, weir_address_size(&listener->address)) < 0 ||
-	                listen(fd, WEIR_BACKLOG) < 0 ||
-	                getsockname(fd, &ret_address->any, &size) < 0))
-		error = -errno;
-	if (error < 0) {
-		close(fd);
-		return error;
-	}
-	return fd;
-}
-
 static struct weir_server *server_allocate(
         struct weir_loop *loop, const struct weir_server_options *options)
 {
@@ -316,7 +213,7 @@ static struct weir_server *server_allocate(
 	        .tls = options->listener.tls_upgrade ? NULL : options->listener.tls,
 	        .tls_refusal = options->tls_refusal,
 	};
-	server_group_init(&server->group);
+	channel_group_init(&server->group);
 	weir_list_init(&server->timer.link);
 	return server;
 }
@@ -342,13 +239,13 @@ int weir_server_create(
         struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
 {
 	if (!options->protocol || !options->listener.bounds.channels_max ||
-	        !server_bounds_work(&options->listener.bounds))
+	        !channel_bounds_work(&options->listener.bounds))
 		return -EINVAL;
 	struct weir_server *server = server_allocate(loop, options);
 	if (!server)
 		return -ENOMEM;
 	bool passive = options->listener.passive;
-	int fd = passive ? -1 : server_open_listener(&options->listener, &server->address);
+	int fd = passive ? -1 : channel_open_listener(&options->listener, &server->address);
 	int error = fd < 0 && !passive ? fd : permits_join(&server->group);
 	if (passive)
 		server->address = options->listener.address;
@@ -467,72 +364,4 @@ void weir_server_destroy(struct weir_server *server)
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->group.loop, &server->drained_task);
 	server_free(server);
-}
-
-/* -- outgoing channels ------------------------------------------------------------------------- */
-
-static void server_free_group(struct channel_group *group)
-{
-	free(group);
-}
-
-static int server_connect_socket(const struct weir_address *address)
-{
-	int on = 1, unsent = WEIR_UNSENT_LOW;
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	if (connect(fd, &address->any, weir_address_size(address)) < 0 && errno != EINPROGRESS) {
-		int error = -errno;
-		close(fd);
-		return error;
-	}
-	return fd;
-}
-
-/* Connected at once or not, the socket becomes writable: open() is called from the loop. */
-int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
-        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
-        struct weir_channel **ret)
-{
-	int error;
-	if (bounds && !server_bounds_work(bounds))
-		return -EINVAL;
-	struct channel_group *group = calloc(1, sizeof *group);
-	if (!group)
-		return -ENOMEM;
-	group->loop = loop;
-	group->protocol = protocol;
-	group->context = context;
-	if (bounds)
-		group->bounds = *bounds;
-	else
-		weir_bounds_init(&group->bounds);
-	server_group_init(group);
-	group->cells = channel_metrics_of_outgoing(loop);
-	error = -ENOMEM;
-	struct weir_channel *channel =
-	        group->cells ? channel_create(group, fd, peer, true, &error) : NULL;
-	if (!channel) {
-		free(group);
-		return error;
-	}
-	group->channel_gone = server_free_group;
-	*ret = channel;
-	return 0;
-}
-
-int weir_connect(struct weir_loop *loop, const struct weir_address *address,
-        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
-        struct weir_channel **ret)
-{
-	int fd = server_connect_socket(address);
-	if (fd < 0)
-		return fd;
-	int error = weir_adopt(loop, fd, address, protocol, context, bounds, ret);
-	if (error < 0)
-		close(fd);
-	return error;
 }

@@ -1,13 +1,12 @@
 /*
- * The daemon's main thread: it starts the workers, and then waits for signals.
+ * The daemon's main thread: it starts the workers, and then waits for signals and commands.
  *
  *   SIGHUP            reloads the configuration and the certificates, and reopens the logs
  *   SIGUSR1           reopens the logs, and nothing else
  *   SIGTERM, SIGINT   finish the requests in flight and end; the second time, end at once
  *   others            as SIGTERM, where the default would end the process
  *
- * Invariant: all workers serve one configuration. A change is prepared on all of them first, and is
- * committed only if none has failed (see worker.h). The servers of one worker are in serving.c.
+ * serve_config.c puts a configuration into effect. The servers of one worker are in serving.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -35,152 +34,6 @@
 #include "service_dns.h"
 #include "service_mail.h"
 #include "worker.h"
-
-/* -- serving a configuration ------------------------------------------------------------------- */
-
-/* idle_ms and replies_max are 0 if they are not configured: see service_set_listener. */
-static struct weir_bounds serve_bounds_of(
-        const struct config *config, struct weir_permits *permits, struct budget budget)
-{
-	struct weir_bounds bounds;
-	weir_bounds_init(&bounds);
-	bounds.replies_max = (unsigned)config->limits.replies;
-	bounds.idle_ms = (uint32_t)config->limits.idle_ms;
-	bounds.request_ms = (uint32_t)config->limits.request_ms;
-	bounds.progress_ms = (uint32_t)config->limits.progress_ms;
-	bounds.drain_ms = (uint32_t)config->limits.drain_ms;
-	bounds.channels_max = budget.connections;
-	bounds.permits = permits;
-	return bounds;
-}
-
-/* Sets the size of the pool of connections. */
-static struct budget serve_set_permits(struct daemon *daemon, const struct config *config)
-{
-	struct budget budget = resources_budget(config, daemon->files, daemon->worker_count);
-	weir_permits_set(daemon->permits, budget.connections, budget.reserved);
-	return budget;
-}
-
-/* Applies a configuration to all workers, or to none. */
-static int serve_apply(struct daemon *daemon, struct config *config,
-        const struct endpoint_list *endpoints, unsigned replace)
-{
-	struct budget budget = serve_set_permits(daemon, config);
-	struct server_plan plan = {
-	        .endpoints = endpoints->items,
-	        .count = endpoints->count,
-	        .logs = config->logs,
-	        .user = config->user,
-	        .guard = daemon->guard,
-	        .relay = mail_relay_sink(daemon->relay),
-	        .dns = daemon->dns,
-	        .workers = daemon->worker_count,
-	        .bounds = serve_bounds_of(config, daemon->permits, budget),
-	        .replace = replace,
-	};
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		int error = service_states_load(config, budget, &plan.states);
-		if (error == 0)
-			error = worker_prepare(daemon->workers[i], &plan);
-		if (error == 0)
-			continue;
-		while (i-- > 0)
-			worker_forget(daemon->workers[i]);
-		if (daemon->config)
-			serve_set_permits(daemon, daemon->config);
-		return error;
-	}
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_commit(daemon->workers[i]);
-	return 0;
-}
-
-/* Without memory the old settings stay in effect. */
-static void serve_set_guard(struct daemon *daemon, const struct config_guard *config)
-{
-	struct weir_guard_options options;
-	weir_guard_options_init(&options);
-	options.enabled = config->enabled;
-	options.threshold = (unsigned)config->threshold;
-	options.first_ms = (uint32_t)config->first_ms;
-	options.most_ms = (uint32_t)config->most_ms;
-	options.decay_ms = (uint32_t)config->decay_ms;
-	options.exempt = config->exempt.items;
-	options.exempt_count = config->exempt.count;
-	options.bans = daemon->bans;
-	options.ban_after = (unsigned)config->ban_after;
-	options.ban_ms = (uint32_t)config->ban_ms;
-	int error = weir_guard_set(daemon->guard, &options);
-	if (error < 0)
-		say("the guard keeps its previous settings: %s", weir_error_text(error));
-}
-
-/* Takes ownership of the configuration in any case. */
-static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
-{
-	struct endpoint_list endpoints = {0};
-	config->rates = daemon->rates;
-	config->bans = daemon->bans;
-	int error = link_active() ? endpoints_take(config, &endpoints)
-	                          : endpoints_reserve(config, &daemon->endpoints, &endpoints);
-	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
-	config->guarded = daemon->guard;
-	if (error == 0)
-		error = serve_apply(daemon, config, &endpoints, replace);
-	if (error < 0) {
-		endpoints_free(&endpoints);
-		config_release(config);
-		return error;
-	}
-	serve_set_guard(daemon, &config->guard);
-	endpoints_unreserve(&endpoints);
-	endpoints_free(&daemon->endpoints);
-	config_release(daemon->config);
-	daemon->endpoints = endpoints;
-	daemon->config = config;
-	return 0;
-}
-
-/* A bit for each service. */
-#define SERVICES_ALL ((1u << SERVICE_COUNT) - 1)
-
-/*
- * Returns a bit for each service whose servers must be opened again; sessions of the others stay. A
- * server keeps the log and the bounds that it was opened with. After root was given up an address
- * cannot be opened a second time, so these change at the next start only.
- */
-static unsigned serve_changed_services(struct daemon *daemon, struct config *config)
-{
-	const struct config *old = daemon->config;
-	bool same_mail = config_mail_same(&config->mail, &old->mail);
-	bool same_dns = config_dns_same(&config->dns, &old->dns);
-	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
-	unsigned changed = same_limits ? 0 : SERVICES_ALL;
-	if (config->workers && config->workers != daemon->worker_count)
-		say_at(WEIR_LOG_WARNING, "the number of workers changes at the next start");
-	if (!config_dns_same_cache(&config->dns, &old->dns))
-		say_at(WEIR_LOG_WARNING, "the cache of DNS changes at the next start");
-	for (unsigned i = 0; i < SERVICE_COUNT; i++)
-		if (!config_same_log(config, old, service_infos[i].log))
-			changed |= 1u << i;
-	/* All servers of mail must have the same mailboxes. */
-	if (!same_mail)
-		changed |= 1u << SERVICE_SMTP | 1u << SERVICE_POP3;
-	if (!same_dns)
-		changed |= 1u << SERVICE_DNS;
-	if (!changed || !daemon->dropped)
-		return changed;
-	say_at(WEIR_LOG_WARNING,
-	        "limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
-	        "the next start, for addresses that are open already");
-	/* All servers of mail, and the reports of the relay, must have the same mailboxes. */
-	mail_shared_use(config, old);
-	return 0;
-}
-
-/* Why there is no upgrade. */
-#define SERVE_NO_MASTER "an upgrade needs 'privilege-separation: yes', see weir.yaml(5)"
 
 /* -- signals ----------------------------------------------------------------------------------- */
 
@@ -215,35 +68,8 @@ void serve_reopen_logs(struct daemon *daemon)
 	dns_shared_reopen_log(daemon->dns);
 }
 
-/* Whether one of the two listeners cannot change, the other may. */
-static int serve_listen_admin(struct daemon *daemon)
-{
-	const struct config *config = daemon->config;
-	int error = admin_listen(daemon->admin, config->user, config->admin.path);
-	int http_error = admin_http_listen(daemon->admin_http, &config->admin);
-	return error < 0 ? error : http_error;
-}
-
-int serve_use_config(struct daemon *daemon, struct config *config)
-{
-	log_configure(config);
-	int error = serve_config(daemon, config, serve_changed_services(daemon, config));
-	if (error < 0) {
-		log_configure(daemon->config);
-		return error;
-	}
-	mail_relay_update(daemon->relay, daemon->config);
-	dns_shared_update(daemon->dns, daemon->config, false);
-	if (serve_listen_admin(daemon) < 0)
-		say_at(WEIR_LOG_WARNING, "the admin listener stays where it was");
-	return 0;
-}
-
-/*
- * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
- * used.
- */
-static bool serve_reload(struct daemon *daemon)
+/* Logs come first: they are reopened even if the configuration is refused. */
+bool serve_reload(struct daemon *daemon)
 {
 	notify_reloading();
 	serve_reopen_logs(daemon);
@@ -291,139 +117,6 @@ static void serve_on_worker_ended(void *context)
 	}
 	if (--daemon->alive == 0)
 		weir_loop_stop(daemon->loop);
-}
-
-/* -- the admin socket -------------------------------------------------------------------------- */
-
-static void serve_command_reload(void *context, struct admin_request *request)
-{
-	struct daemon *daemon = context;
-	if (link_active())
-		serve_process_ask(daemon, request, HANDOVER_ASK_RELOAD);
-	else if (daemon->stop_signals)
-		admin_error(request, "the daemon is draining");
-	else if (serve_reload(daemon))
-		admin_ok(request);
-	else
-		admin_error(request,
-		        "the previous configuration stays in effect; the standard error of the daemon "
-		        "says why, and so does 'weir check'");
-}
-
-static void serve_command_drain(void *context, struct admin_request *request)
-{
-	struct daemon *daemon = context;
-	if (link_active()) {
-		serve_process_ask(daemon, request, HANDOVER_ASK_DRAIN);
-		return;
-	}
-	if (daemon->stop_signals) {
-		admin_error(request, "the daemon is draining already");
-		return;
-	}
-	admin_ok(request);
-	serve_stop(daemon);
-}
-
-static void serve_command_upgrade(void *context, struct admin_request *request)
-{
-	if (link_active())
-		serve_process_ask(context, request, HANDOVER_ASK_UPGRADE);
-	else
-		admin_error(request, SERVE_NO_MASTER);
-}
-
-static void serve_command_reopen_logs(void *context, struct admin_request *request)
-{
-	serve_reopen_logs(context);
-	admin_ok(request);
-}
-
-static void serve_command_log_level(void *context, struct admin_request *request)
-{
-	(void)context;
-	unsigned level = 0;
-	if (request->count == 0) {
-		while (log_levels[level].level != weir_log_level())
-			level++; /* it is one of them */
-		admin_print(request, "%s", log_levels[level].name);
-		admin_ok(request);
-		return;
-	}
-	while (log_levels[level].name && strcmp(log_levels[level].name, request->arguments[0]) != 0)
-		level++;
-	if (!log_levels[level].name) {
-		admin_error(request, "'%.64s' is not a level: info, warning or error",
-		        request->arguments[0]);
-		return;
-	}
-	weir_log_set_level(log_levels[level].level);
-	admin_ok(request);
-}
-
-static int serve_create_admin_http(struct daemon *daemon)
-{
-	daemon->metrics = (struct daemon_metrics){
-	        .loop = daemon->loop,
-	        .guard = daemon->guard,
-	        .permits = daemon->permits,
-	        .config = &daemon->config,
-	        .relay = &daemon->relay,
-	        .dns = &daemon->dns,
-	        .workers = &daemon->worker_count,
-	};
-	daemon_metrics_init(&daemon->metrics);
-	return admin_http_create(
-	        &(struct admin_http_options){
-	                .loop = daemon->loop,
-	                .guard = daemon->guard,
-	                .metrics = &daemon->metrics,
-	                .workers = daemon->workers,
-	                .worker_count = &daemon->worker_count,
-	        },
-	        &daemon->admin_http);
-}
-
-static int serve_create_admin(struct daemon *daemon)
-{
-	static const struct admin_command list[] = {
-	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
-	                serve_command_reload},
-	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
-	        {"log level", "[info|warning|error]",
-	                "shows or changes the level of all logs, until the next reload", 0, 1,
-	                serve_command_log_level},
-	        {"upgrade", "", "starts the program anew, and drains this one, as SIGUSR2", 0, 0,
-	                serve_command_upgrade},
-	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
-	                serve_command_drain},
-	        {0},
-	};
-	int error = serve_create_admin_http(daemon);
-	if (error == 0)
-		error = admin_create(daemon->loop, daemon->admin_http, &daemon->admin);
-	if (error < 0) {
-		admin_http_destroy(daemon->admin_http);
-		return error;
-	}
-	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
-	admin_connections_init(
-	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
-	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
-	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
-	admin_register(daemon->admin, &daemon->show_commands.table);
-	admin_register(daemon->admin, &daemon->connection_commands.table);
-	admin_top_init(&daemon->top_commands, daemon->workers, &daemon->worker_count);
-	admin_register(daemon->admin, &daemon->top_commands.table);
-	admin_register(daemon->admin, &daemon->guard_commands.table);
-	admin_bans_init(&daemon->ban_commands, daemon->bans, daemon->loop);
-	admin_register(daemon->admin, &daemon->ban_commands.table);
-	admin_mail_init(&daemon->mail_commands, &daemon->relay, &daemon->config, daemon->loop);
-	admin_register(daemon->admin, &daemon->mail_commands.table);
-	admin_dns_init(&daemon->dns_commands, &daemon->dns, daemon->loop);
-	admin_register(daemon->admin, &daemon->dns_commands.table);
-	admin_register(daemon->admin, &daemon->commands);
-	return 0;
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */

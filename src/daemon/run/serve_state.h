@@ -1,4 +1,4 @@
-/* The state of the main thread, for serve.c and serve_process.c. */
+/* The state of the main thread, for the files serve*.c. */
 #ifndef DAEMON_SERVE_STATE_H
 #define DAEMON_SERVE_STATE_H
 
@@ -40,7 +40,7 @@ struct daemon {
 	struct mail_relay *relay;     /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;
-	struct admin_table commands; /* of this file, for the admin socket */
+	struct admin_table commands; /* of serve_commands.c */
 	struct admin_guard guard_commands;
 	struct admin_bans ban_commands;
 	struct admin_connections connection_commands;
@@ -60,13 +60,34 @@ struct daemon {
 	struct weir_timer look;      /* for directories that were replaced */
 };
 
+/* Why there is no upgrade. */
+#define SERVE_NO_MASTER "an upgrade needs 'privilege-separation: yes', see weir.yaml(5)"
+
 /* -- serve.c -- */
 /* Ends in order the first time, and at once the second time. */
 void serve_stop(struct daemon *daemon);
 void serve_reopen_logs(struct daemon *daemon);
+/* Returns true if the configuration was read again and is in effect. */
+bool serve_reload(struct daemon *daemon);
+
+/* -- serve_commands.c -- */
+/* Creates the admin socket with all its commands. Returns 0 or a negative errno. */
+int serve_create_admin(struct daemon *daemon);
+
+/* -- serve_config.c -- */
 /*
- * Has all workers serve this configuration, which belongs to the daemon in any case. Returns 0 or a
- * negative errno, which was reported.
+ * Has all workers serve the configuration, which belongs to the daemon in any case, and opens the
+ * servers in `replace` anew (a bit for each service). Returns 0 or a negative errno.
+ */
+int serve_config(struct daemon *daemon, struct config *config, unsigned replace);
+/*
+ * Opens the admin listeners of the configuration. Each may fail without the other. Returns 0 or a
+ * negative errno.
+ */
+int serve_listen_admin(struct daemon *daemon);
+/*
+ * Goes over to another configuration, which belongs to the daemon in any case. Returns 0 or a
+ * negative errno, which was reported; then the one before stays in effect.
  */
 int serve_use_config(struct daemon *daemon, struct config *config);
 

@@ -165,6 +165,12 @@ static inline size_t dns_entry_reply_size(
 	return WEIR_DNS_HEADER_SIZE + question->name.size + 4u + entry->body_size;
 }
 
+/* -- cache_entry.c ----------------------------------------------------------------------------- */
+
+/* An entry of exactly as many bytes as it needs, or NULL. */
+struct dns_cache_entry *dns_cache_entry_create(
+        const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s);
+
 /* See weir_dns_lookup_cached. An entry that is not fresh is written as a stale answer. */
 size_t dns_entry_write(const struct dns_cache_entry *entry,
         const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,

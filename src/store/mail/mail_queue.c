@@ -18,84 +18,7 @@ enum {
 	UNREADABLE_S = 60 * 60 /* until a message that cannot be read is tried again */
 };
 
-/* -- the heap ---------------------------------------------------------------------------------- */
-
-static void mail_queue_place(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
-{
-	queue->heap[at] = entry;
-	entry->index = at;
-}
-
-static void mail_queue_sift_up(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
-{
-	for (; at && queue->heap[(at - 1) / 2]->next_s > entry->next_s; at = (at - 1) / 2)
-		mail_queue_place(queue, queue->heap[(at - 1) / 2], at);
-	mail_queue_place(queue, entry, at);
-}
-
-static void mail_queue_sift_down(
-        struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
-{
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child + 1 < queue->heap_count &&
-		        queue->heap[child + 1]->next_s < queue->heap[child]->next_s)
-			child++;
-		if (child >= queue->heap_count || queue->heap[child]->next_s >= entry->next_s)
-			break;
-		mail_queue_place(queue, queue->heap[child], at);
-		at = child;
-	}
-	mail_queue_place(queue, entry, at);
-}
-
-void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry)
-{
-	mail_queue_sift_up(queue, entry, queue->heap_count++);
-}
-
-void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry)
-{
-	struct queue_entry *last = queue->heap[--queue->heap_count];
-	size_t at = entry->index;
-	if (last == entry)
-		return;
-	if (at && queue->heap[(at - 1) / 2]->next_s > last->next_s)
-		mail_queue_sift_up(queue, last, at);
-	else
-		mail_queue_sift_down(queue, last, at);
-}
-
-static void mail_queue_put_among_claimed(struct weir_mail_queue *queue, struct queue_entry *entry)
-{
-	entry->claimed = true;
-	entry->index = queue->claimed_count;
-	queue->claimed[queue->claimed_count++] = entry;
-}
-
-static void mail_queue_remove_from_claimed(struct weir_mail_queue *queue, struct queue_entry *entry)
-{
-	struct queue_entry *last = queue->claimed[--queue->claimed_count];
-	entry->claimed = false;
-	queue->claimed[entry->index] = last;
-	last->index = entry->index;
-}
-
-struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id)
-{
-	for (size_t i = 0; i < queue->heap_count; i++)
-		if (strcmp(queue->heap[i]->id, id) == 0)
-			return queue->heap[i];
-	for (size_t i = 0; i < queue->claimed_count; i++)
-		if (strcmp(queue->claimed[i]->id, id) == 0)
-			return queue->claimed[i];
-	return NULL;
-}
-
-/*
- * -- reservations
- * ------------------------------------------------------------------------------------
- */
+/* -- reservations ------------------------------------------------------------------------------ */
 
 static int mail_queue_grow(struct weir_mail_queue *queue)
 {
@@ -280,7 +203,7 @@ int64_t weir_mail_queue_next(struct weir_mail_queue *queue)
 static void mail_queue_put_back(struct weir_mail_queue *queue, struct queue_entry *entry, bool gone)
 {
 	pthread_mutex_lock(&queue->lock);
-	mail_queue_remove_from_claimed(queue, entry);
+	mail_queue_remove_claimed(queue, entry);
 	if (gone) {
 		mail_queue_free_entry(queue, entry);
 	} else {
@@ -370,7 +293,7 @@ static struct queue_entry *mail_queue_claim_entry(struct weir_mail_queue *queue,
 	if (queue->heap_count && queue->heap[0]->next_s <= now_s) {
 		entry = queue->heap[0];
 		mail_queue_unheap(queue, entry);
-		mail_queue_put_among_claimed(queue, entry);
+		mail_queue_add_claimed(queue, entry);
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return entry;
@@ -395,7 +318,7 @@ int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
 	if (error == 0)
 		return 1;
 	pthread_mutex_lock(&queue->lock);
-	mail_queue_remove_from_claimed(queue, job->entry);
+	mail_queue_remove_claimed(queue, job->entry);
 	mail_queue_heap(queue, job->entry);
 	pthread_mutex_unlock(&queue->lock);
 	free(job);

@@ -121,18 +121,22 @@ void mail_queue_unreserve(struct weir_mail_queue *queue);
 /* Adds a message that is on the disk; cannot fail. */
 void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry);
 
-/* Finds an entry, or NULL. With the lock held. */
-struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id);
-
 /* Frees an entry. With the lock held, or when no other thread can have the queue. */
 void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry);
 
 /* Opens ID.msg. */
 int mail_queued_open(int directory, struct weir_queued *queued);
 
-/* Takes an entry off the heap. With the lock held. */
-void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);
+/* -- mail_queue_heap.c: with the lock held, and room in the arrays -- */
+
 void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry);
+void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);
+void mail_queue_add_claimed(struct weir_mail_queue *queue, struct queue_entry *entry);
+void mail_queue_remove_claimed(struct weir_mail_queue *queue, struct queue_entry *entry);
+/* Finds an entry in both arrays, or NULL. */
+struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id);
+
+/* -- mail_queue.c and others -- */
 
 /* Notifies the listener. With the lock held. */
 void mail_queue_wake(struct weir_mail_queue *queue);
