@@ -5,12 +5,12 @@
  *                                   the first whose match() returns true handles the exchange
  *
  * An exchange is one request and its reply. A handler does not see the connection, nor the version
- * of HTTP: it reads the request, may receive its body, and replies once, now or later. With HTTP/1.1
- * replies leave in the order of the requests. With HTTP/2 each has a stream of its own, and they
- * leave by the client's priorities (RFC 9218).
+ * of HTTP: it reads the request, may receive its body, and replies once, now or later. With
+ * HTTP/1.1 replies leave in the order of the requests. With HTTP/2 each has a stream of its own,
+ * and they leave by the client's priorities (RFC 9218).
  *
- * Pipelining (HTTP/1.1): safe requests are handled side by side. A request whose method is not safe is
- * handled alone: after all earlier ones of its connection have been replied to, and before all
+ * Pipelining of HTTP/1.1: safe requests are handled side by side. A request whose method is not
+ * safe is handled alone: after all earlier ones of its connection have been replied to, and before all
  * later ones begin (RFC 9112 9.3.2).
  *
  * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the

@@ -1,6 +1,6 @@
 /*
- * The parsed head of a request: of HTTP/1.x (RFC 9112), and of HTTP/2 as the HTTP/1.1 head that
- * says the same.
+ * The parsed head of a request: of HTTP/1.x (RFC 9112), and of HTTP/2 as the HTTP/1.1 head with
+ * the same meaning.
  *
  *   POST /a%20b?c=d HTTP/1.1          method, path "/a%20b", query "c=d", minor 1
  *   Host: example.org:8080            host "example.org:8080"
@@ -83,7 +83,7 @@ struct weir_http_request {
 	enum weir_http_method method;
 	uint8_t minor; /* of HTTP/1.minor; 1 with HTTP/2 */
 	bool has_query;
-	bool has_length;      /* Content-Length was given; never together with chunked */
+	bool has_length; /* Content-Length was given; never together with chunked */
 	/* Neither of the two: there is no body. With HTTP/2: there is a body, without a length. */
 	bool chunked;
 	bool keep_alive;      /* the client will take another reply on this connection */

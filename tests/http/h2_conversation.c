@@ -1,6 +1,6 @@
 /*
  * HTTP/2 on the wire with handlers that reply at once, later, in pieces, never; bodies that are
- * received, paused or left alone; ends by either side. What comes is noted as text:
+ * received, paused or left alone; ends by either side. Frames that come are noted as text:
  *
  *   1:200 1:"hello" 1. ─ the head of stream 1, its body, its end;  1!8 ─ RST_STREAM with CANCEL
  */
@@ -433,7 +433,7 @@ static void the_end_of_the_connection_tells_the_handler_that_waits(void **state)
 	assert_true(TURN_UNTIL(loop, gone_count == 1));
 }
 
-/* What a producer has lent stays untouched as long as the kernel has not taken it. */
+/* Bytes that a producer has lent stay untouched as long as the kernel has not taken them. */
 static void a_producer_is_not_closed_before_its_bytes_were_taken(void **state)
 {
 	(void)state;

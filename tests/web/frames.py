@@ -114,7 +114,7 @@ class Client:
 
     def reply(self, stream=1, grants=True):
         """(status, fields, body) of the reply on a stream, or the name of the code that reset it, or
-        ended the connection. Windows are given back unless told otherwise."""
+        ended the connection. Windows are given back if `grants`."""
         status, fields, body = None, {}, b""
         while True:
             got = self.read()
@@ -145,7 +145,7 @@ class Client:
                 return status, fields, body
 
     def outcome(self, stream=1):
-        """What becomes of a stream: a status as text, "reset CODE", "goaway CODE" or "end"."""
+        """The outcome of a stream: a status as text, "reset CODE", "goaway CODE" or "end"."""
         reply = self.reply(stream)
         return reply if isinstance(reply, str) else str(reply[0])
 

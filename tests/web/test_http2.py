@@ -196,7 +196,7 @@ def test_the_urgent_one_is_first(server, by_frame):
             frame(HEADERS, END_STREAM | END_HEADERS, 3, c.block([("priority", high)], path="/large.bin")),
             frame(PRIORITY_UPDATE, 0, 0, u32(3) + b"u=0") if by_frame else b"",
         )
-        # What is sent at first may be of either.
+        # The first bytes may be of either.
         came = 0
         while came < 65535:
             kind, _, _, payload = c.read()

@@ -46,7 +46,7 @@ def half_closed(c, *then):
     return field(c) + b"".join(then)
 
 
-# What is sent, behind the preface; and what must come of stream 1.
+# The frames behind the preface; and the code, or the outcome of stream 1.
 CONNECTION = {
     # frames
     "a frame larger than 16 KiB": (lambda c: frame(DATA, 0, 1, bytes(16385)), "FRAME_SIZE_ERROR"),

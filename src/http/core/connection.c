@@ -360,7 +360,7 @@ const struct weir_protocol http_protocol = {
         .close = http_connection_on_close,
 };
 
-/* -- what an exchange asks of its connection ---------------------------------------------------- */
+/* -- for exchanges ----------------------------------------------------------------------------- */
 
 static int http_connection_attach(struct weir_http_exchange *exchange)
 {

@@ -46,7 +46,7 @@ struct h2_closed {
 };
 
 struct h2_connection {
-	struct weir_producer producer; /* first: it tells the session from an exchange */
+	struct weir_producer producer; /* first: its type marks the session as this struct */
 	struct weir_http_server *server;
 	struct weir_channel *channel;
 	struct h2_loop *loop_state;
@@ -143,7 +143,7 @@ void h2_connection_count_reset(struct h2_connection *connection);
 struct h2_stream *h2_connection_find(struct h2_connection *connection, uint32_t id);
 /* Sends GOAWAY with the last stream that is handled; later ones are refused. */
 void h2_connection_send_goaway(struct h2_connection *connection);
-/* Tells the channel whether the client is to send a body. */
+/* Lets the channel know whether the client is to send a body. */
 void h2_connection_expect_bodies(struct h2_connection *connection);
 
 /* -- h2_control.c -- */

@@ -1,4 +1,4 @@
-/* What an exchange asks of its stream; see struct http_connection_type. */
+/* The functions that an exchange calls on its stream; see struct http_connection_type. */
 #include <weir/error.h>
 
 #include "h2_connection.h"

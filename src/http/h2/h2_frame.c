@@ -1,6 +1,6 @@
 /*
- * The rules on single frames: sizes, stream identifiers and padding. What depends on the state of a
- * stream or of the connection is in h2_connection.c and h2_stream.c.
+ * The rules on single frames: sizes, stream identifiers and padding. The rules that depend on
+ * the state of a stream or of the connection are in h2_control.c and h2_request.c.
  */
 #include "h2_frame.h"
 

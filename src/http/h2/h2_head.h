@@ -22,11 +22,11 @@
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-/* RFC 9218: what a client says of the urgency of a reply. */
+/* RFC 9218: how urgent a reply is to the client. */
 struct h2_priority {
-	uint8_t urgency;  /* 0 to 7, 3 if the client does not say */
+	uint8_t urgency;  /* 0 to 7; 3 if no urgency was given */
 	bool incremental; /* parts of the reply are of use by themselves */
-	bool given;       /* the client has said something */
+	bool given;       /* the client has sent a priority */
 };
 
 enum {
@@ -34,7 +34,7 @@ enum {
 	H2_URGENCY_LAST = 7,
 };
 
-/* Changes what the value of a Priority field says; members that are malformed are ignored. */
+/* Applies the value of a Priority field; members that are malformed are ignored. */
 void h2_priority_parse(struct h2_priority *priority, struct weir_span value);
 
 /* The head that is being decoded: one a loop, since a head is decoded at once. */
@@ -78,7 +78,7 @@ enum {
 	H2_FIELD_EXTRA = 16
 };
 
-/* Tells the client that no dynamic table is used (RFC 7541 6.3), at the front of the first block. */
+/* Gives up the dynamic table (RFC 7541 6.3); belongs at the front of the first block. */
 char *h2_head_put_no_table(char *to);
 char *h2_head_put_status(char *to, unsigned status);
 char *h2_head_put_date(char *to, const char *date);

@@ -138,7 +138,7 @@ static bool h2_output_put_trailers(struct h2_stream *stream, struct weir_output 
 /* -- DATA -------------------------------------------------------------------------------------- */
 
 enum {
-	/* What is kept free in an output: headers of DATA frames, RST_STREAM, pieces for both. */
+	/* Kept free in an output: headers of DATA frames, RST_STREAM, pieces for both. */
 	H2_OUTPUT_SPARE = 5 * H2_FRAME_HEADER_SIZE + H2_FRAME_HEADER_SIZE + 4,
 	H2_OUTPUT_SPARE_TRAILERS = 2 * WEIR_TRAILERS_MAX,
 	H2_OUTPUT_SPARE_PIECES = 16,
@@ -293,7 +293,7 @@ static enum h2_served h2_output_serve(struct h2_stream *stream, struct weir_outp
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	bool fresh = out->size == 0;
-	/* What was lent in this output must not change before the output has been taken. */
+	/* Bytes lent to this output must not change before the output has been taken. */
 	if (stream->output_number == stream->connection->output_number)
 		return H2_SERVED;
 	if (exchange->continue_state == HTTP_CONTINUE_DUE && !h2_output_put_continue(stream, out))

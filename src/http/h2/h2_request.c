@@ -12,7 +12,7 @@
 #include "h2_connection.h"
 #include "head.h"
 
-/* What is noted of a HEADERS frame beside its own flags. */
+/* Flags of our own beside those of a HEADERS frame. */
 enum {
 	H2_REQUEST_OPENS = 0x40,      /* the stream is new */
 	H2_REQUEST_DEPENDS_ON = 0x80, /* the stream's priority depends on itself */

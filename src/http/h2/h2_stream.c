@@ -323,7 +323,7 @@ void h2_stream_deliver_later(struct h2_stream *stream)
 
 /*
  * By urgency; and among equals, what is not incremental in the order of the streams (RFC 9218 10).
- * Streams of which the client has said nothing take turns, so that one large reply does not hold
+ * Streams without a priority of the client take turns, so that one large reply does not hold
  * up the others.
  */
 static bool h2_stream_goes_before(const struct h2_stream *stream, const struct h2_stream *other)
