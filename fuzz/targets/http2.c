@@ -1,7 +1,7 @@
 /*
- * A connection of HTTP/2 as a client sees it. Whatever frames follow the preface, in whatever reads,
- * the server lives, lets go of the connection, and does no more than a bounded amount of work for
- * each byte: handlers are called at most once for each HEADERS frame.
+ * A connection of HTTP/2 as a client sees it. Whatever frames follow the preface, in whatever
+ * reads, the server lives, lets go of the connection, and does no more than a bounded amount of
+ * work for each byte: handlers are called at most once for each HEADERS frame.
  */
 #include <stdlib.h>
 #include <string.h>

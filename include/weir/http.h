@@ -10,8 +10,8 @@
  * and they leave by the client's priorities (RFC 9218).
  *
  * Pipelining of HTTP/1.1: safe requests are handled side by side. A request whose method is not
- * safe is handled alone: after all earlier ones of its connection have been replied to, and before all
- * later ones begin (RFC 9112 9.3.2).
+ * safe is handled alone: after all earlier ones of its connection have been replied to, and before
+ * all later ones begin (RFC 9112 9.3.2).
  *
  * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the
  * handler's until its reply. A handler that returns without a reply may use the request until it

@@ -1,6 +1,6 @@
 /*
  * A request's body as its receiver and its handler see it, for all versions of HTTP. How the bytes
- * come is the connection's part: body_reader.c for HTTP/1.1, h2/exchange.c for HTTP/2.
+ * come is the connection's part: body_reader.c for HTTP/1.1, h2/h2_exchange.c for HTTP/2.
  *
  * A body is read if the handler receives it, or dropped if it is small. Otherwise the connection
  * ends, or with HTTP/2 the stream.

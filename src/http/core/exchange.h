@@ -121,8 +121,9 @@ enum http_framing {
 };
 
 /*
- * The functions that an exchange calls on its connection. HTTP/1.1 (connection.c) and HTTP/2 (h2/exchange.c) each
- * have a table. Handlers, producers, logs and metrics do not know which one it is.
+ * The functions that an exchange calls on its connection. HTTP/1.1 (connection.c) and HTTP/2
+ * (h2/h2_exchange.c) each have a table. Handlers, producers, logs and metrics do not know which one
+ * it is.
  *
  * All but `reply_left` and `freed` are called only while exchange->channel is not NULL.
  */

@@ -211,7 +211,7 @@ void h2_stream_unblock(struct h2_stream *stream)
 		h2_stream_make_ready(stream);
 }
 
-/* -- the end of a reply ------------------------------------------------------------------------- */
+/* -- the end of a reply ------------------------------------------------------------------------ */
 
 void h2_stream_finish(struct h2_stream *stream)
 {
