@@ -129,7 +129,7 @@ enum http_framing {
  */
 struct http_connection_type {
 	unsigned major; /* of the version of HTTP: 1 or 2 */
-	/* The connection shows where a body ends: bodies of unknown size need no coding for that. */
+	/* The connection marks the end of each body: one of unknown size needs no coding. */
 	bool frames_bodies;
 	/* Makes the exchange a reply of its connection. Returns 0 or a negative errno. */
 	int (*attach)(struct weir_http_exchange *exchange);

@@ -187,6 +187,29 @@ static bool h2_output_put_data(struct h2_stream *stream, struct weir_output *out
 	return true;
 }
 
+/*
+ * Over TLS, reads the extents of files into scratch: their bytes then share records with the
+ * headers of the frames. Returns false if a file has become shorter, or without memory.
+ */
+static bool h2_output_read_files(const struct weir_output *out, struct weir_output *inner)
+{
+	if (out->file_room)
+		return true;
+	for (unsigned i = 0; i < inner->count; i++) {
+		struct weir_piece *piece = &inner->pieces[i];
+		struct weir_span bytes;
+		if (piece->kind != WEIR_PIECE_FILE)
+			continue;
+		if (weir_output_bytes(inner, piece, &bytes) < 0)
+			return false;
+		*piece = (struct weir_piece){.data = bytes.data,
+		        .size = bytes.size,
+		        .fd = -1,
+		        .kind = WEIR_PIECE_SCRATCH};
+	}
+	return true;
+}
+
 /* How many bytes of the body are left; INT64_MAX if that is not known. */
 static int64_t h2_output_left(const struct weir_http_exchange *exchange)
 {
@@ -283,6 +306,11 @@ static enum h2_served h2_output_serve_body(struct h2_stream *stream, struct weir
 	stream->output_number = stream->connection->output_number;
 	stream->blocked = stream->woken = false;
 	enum weir_more answer = weir_producer_more(&exchange->producer, &inner);
+	if (!h2_output_read_files(out, &inner)) {
+		inner.count = 0;
+		inner.size = 0;
+		answer = WEIR_FAILED;
+	}
 	bool ends = answer == WEIR_DONE && !exchange->trailers;
 	if ((inner.size || ends) && !h2_output_put_data(stream, out, &inner, ends))
 		return H2_SERVED_FAILED;
