@@ -31,7 +31,7 @@ static struct weir_http_server *server;
 static struct weir_http_exchange *later[16];
 static unsigned later_count, gone_count, hooks_closed, uploads_open;
 static enum weir_close_reason hook_why;
-static char large[300000];
+static char large[300000], large_text[20001];
 
 /* -- handlers, by path ------------------------------------------------------------------------- */
 
@@ -125,6 +125,15 @@ static void note_hook(void *context, enum weir_close_reason why, uint64_t bytes)
 	hook_why = why;
 }
 
+static struct weir_buffer lent_lines;
+static unsigned released;
+
+static void note_released(void *context)
+{
+	(void)context;
+	released++;
+}
+
 static void handle(void *context, struct weir_http_exchange *exchange)
 {
 	static unsigned left;
@@ -160,6 +169,9 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 		weir_http_add_field(exchange, "ETag", WEIR_SPAN("\"a\""));
 		weir_http_add_field(exchange, "Connection", WEIR_SPAN("close"));
 		weir_http_reply_empty(exchange, 200);
+	} else if (strcmp(path, "lent") == 0) {
+		weir_http_lend_fields(exchange, weir_buffer_span(&lent_lines), note_released, NULL);
+		weir_http_reply_text(exchange, 200, "text/plain", WEIR_SPAN("behind"));
 	} else
 		weir_http_reply_text(exchange, 200, "text/plain", weir_http_path(exchange));
 }
@@ -170,6 +182,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	later_count = gone_count = hooks_closed = 0;
+	memset(large_text, 'v', sizeof large_text - 1);
 	assert_int_equal(weir_loop_create(&loop), 0);
 	struct weir_http_options options;
 	weir_http_options_init(&options);
@@ -199,8 +212,10 @@ struct client {
 	nghttp2_hd_inflater *inflater;
 	struct weir_buffer out; /* frames to send */
 	struct weir_buffer text;
-	size_t data_bytes; /* of DATA frames */
-	bool quiet;        /* DATA is counted, but not noted */
+	struct weir_buffer block; /* of HEADERS without END_HEADERS */
+	size_t data_bytes;        /* of DATA frames */
+	unsigned continuations;
+	bool quiet; /* DATA is counted, but not noted */
 };
 
 static void put(struct client *client, enum h2_frame_type type, unsigned flags, uint32_t id,
@@ -256,6 +271,7 @@ static void client_end(struct client *client)
 	nghttp2_hd_inflate_del(client->inflater);
 	weir_buffer_finish(&client->out);
 	weir_buffer_finish(&client->text);
+	weir_buffer_finish(&client->block);
 }
 
 static void client_send(struct client *client)
@@ -268,7 +284,10 @@ static void client_send(struct client *client)
 
 static void note_fields(struct client *client, const struct h2_frame *frame)
 {
-	struct weir_span block = frame->payload;
+	weir_buffer_append(&client->block, frame->payload.data, frame->payload.size, SIZE_MAX);
+	if (!(frame->flags & H2_FLAG_END_HEADERS))
+		return;
+	struct weir_span block = weir_buffer_span(&client->block);
 	for (;;) {
 		nghttp2_nv nv;
 		int flags = 0;
@@ -286,13 +305,15 @@ static void note_fields(struct client *client, const struct h2_frame *frame)
 			break;
 	}
 	nghttp2_hd_inflate_end_headers(client->inflater);
+	client->block.size = 0;
 }
 
 static void note_frame(struct client *client, const struct h2_frame *frame)
 {
 	unsigned id = frame->stream_id;
-	if (frame->type == H2_HEADERS)
+	if (frame->type == H2_HEADERS || frame->type == H2_CONTINUATION)
 		note_fields(client, frame);
+	client->continuations += frame->type == H2_CONTINUATION;
 	if (frame->type == H2_DATA && frame->size && !client->quiet)
 		NOTE(client, "%u:\"%.*s\" ", id, (int)frame->size, frame->payload.data);
 	if (frame->type == H2_DATA)
@@ -384,6 +405,37 @@ static void fields_are_in_lower_case_and_those_of_the_connection_left_out(void *
 	snprintf(text, sizeof text, "1:200 1:content-length=0 1:x-long=%s 1:etag=\"a\" 1. ", value);
 	client_expect(&client, text);
 	client_end(&client);
+}
+
+static void a_large_head_has_continuation_frames(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char name[100];
+		memset(name, 'a' + i, sizeof name);
+		weir_buffer_format(&lent_lines, SIZE_MAX, "X-%.90s: %.*s\r\n", name,
+		        i == 1 ? 20000 : 126 + i, large_text);
+	}
+	released = 0;
+	struct client client = client_begin();
+	client.quiet = true;
+	put_request(&client, 1, "GET", "/lent", true);
+	client_send(&client);
+	client_await(&client, "1. ");
+	assert_int_equal(client.continuations, 1);
+	struct weir_buffer lines = {0};
+	for (int i = 0; i < 3; i++) {
+		char name[100];
+		memset(name, 'a' + i, sizeof name);
+		weir_buffer_format(&lines, SIZE_MAX, "1:x-%.90s=%.*s ", name,
+		        i == 1 ? 20000 : 126 + i, large_text);
+	}
+	weir_buffer_append(&lines, "", 1, SIZE_MAX);
+	assert_non_null(strstr(client.text.data, lines.data));
+	weir_buffer_finish(&lines);
+	client_end(&client);
+	assert_int_equal(released, 1);
+	weir_buffer_finish(&lent_lines);
 }
 
 static void replies_leave_in_any_order(void **state)
@@ -629,6 +681,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(replies_have_frames_and_no_codings),
 	        TEST(fields_are_in_lower_case_and_those_of_the_connection_left_out),
+	        TEST(a_large_head_has_continuation_frames),
 	        TEST(replies_leave_in_any_order),
 	        TEST(a_reset_tells_the_handler_that_waits),
 	        TEST(the_end_of_the_connection_tells_the_handler_that_waits),

@@ -31,7 +31,7 @@ def server(module_weir, tmp_path_factory):
     config.write_text(
         "listen: [{http: '127.0.0.1:0'}, {https: '127.0.0.1:0'}]\n"
         "tls: {certificates: [{chain: cert.pem, key: key.pem}]}\n"
-        "workers: 1\nhttp2: clear\naccess-log: access.log\n"
+        "workers: 1\nhttp2: clear\naccess-log: access.log\nadmin: admin.sock\n"
         "sites: [{root: site, uploads: {put: true, prefix: up, max-size: 1M}}]\n"
     )
     server = module_weir("-c", config)
@@ -338,6 +338,22 @@ def test_curl(server, tmp_path):
         (tmp_path / "small").write_bytes(large()[:900_000])
         assert curl(how, *written, "-T", tmp_path / "small", f"{url}/up/curl") in (b"2 201", b"2 204")
         assert (server.directory / "site" / "up" / "curl").read_bytes() == large()[:900_000]
+
+
+def test_requests_and_connections_are_counted(server):
+    socket_path = server.directory / "admin.sock"
+
+    def count(name):
+        text = curl("--unix-socket", socket_path, "http://localhost/metrics").decode()
+        found = re.findall(rf'^{name}{{site="-"}} (\d+)$', text, re.M)
+        return int(found[0]) if found else 0
+
+    names = ("weir_http2_connections_total", "weir_http2_requests_total")
+    before = [count(name) for name in names]
+    with Client(server.port) as c:
+        assert c.ask(1).outcome(1) == "200" and c.ask(3).outcome(3) == "200"
+    after = [before[0] + 1, before[1] + 2]
+    wait_for(lambda: [count(name) for name in names] == after, what="the counts")
 
 
 def test_nghttp_and_h2load(server):

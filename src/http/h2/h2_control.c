@@ -138,6 +138,10 @@ static void h2_control_on_priority_update(
 		return;
 	stream->priority = (struct h2_priority){.urgency = H2_URGENCY_INITIAL, .given = true};
 	h2_priority_parse(&stream->priority, weir_span_skip(frame->payload, 4));
+	if (stream->local_closed || weir_list_empty(&stream->ready_link))
+		return;
+	weir_list_remove(&stream->ready_link);
+	h2_stream_make_ready(stream);
 }
 
 static void h2_control_handle(struct h2_connection *connection, struct h2_frame *frame)
