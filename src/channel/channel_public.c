@@ -1,4 +1,4 @@
-/* What a protocol may ask of its channel, and may set. */
+/* The properties of a channel: a protocol reads and sets them at any time. */
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>

@@ -13,6 +13,7 @@
 #include "allocation.h"
 #include "decode.h"
 #include "drain.h"
+#include "sanitized.h"
 #include "subjects.h"
 
 enum {
@@ -60,6 +61,8 @@ static bool tells_more(const struct probe *probe, size_t room, unsigned pieces, 
 	bool large = probe->bytes.size > SMALL;
 	/* Less than 100 bytes never take 128 pieces. */
 	if (room && (room < 100 ? large || pieces == 128 : large && room < 700))
+		return false;
+	if (SANITIZED && pieces != usual)
 		return false;
 	/* A wait is a turn of the loop: with each room once, and not for each byte. */
 	return !probe->waits || (pieces == usual && probe->step != 1);

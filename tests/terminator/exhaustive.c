@@ -15,9 +15,11 @@
 #include <weir/error.h>
 #include <weir/list.h>
 
+#include "sanitized.h"
+
 enum {
 	LETTERS = 3,
-	LONGEST = 7,
+	LONGEST = SANITIZED ? 6 : 7,
 	TEXT_MAX = 128
 };
 

@@ -1,4 +1,4 @@
-/* The two arrays of a mail queue: a heap with the entry that is due first in front, and the claimed. */
+/* The two arrays of a mail queue: a heap with the entry due first in front, and the claimed. */
 #include <string.h>
 
 #include "mail_queue_state.h"
