@@ -148,7 +148,7 @@ WEIR_C_BEGIN
 #define WEIR_HTTP2_STREAM_WINDOW                                                                   \
 	(128 * 1024) /* bytes of a request's body that the client may send ahead */
 #define WEIR_HTTP2_CONNECTION_WINDOW                                                               \
-	(512 * 1024) /* the same for all bodies of a connection together */
+	(512 * 1024)                   /* the same for all bodies of a connection together */
 #define WEIR_HTTP2_CONTINUATIONS_MAX 8 /* CONTINUATION frames of a field block */
 #define WEIR_HTTP2_RESETS_BURST                                                                    \
 	500 /* streams of a connection that may end before their reply at once, whoever ends them */

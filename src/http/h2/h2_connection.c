@@ -261,6 +261,32 @@ static void h2_connection_fail_bodies(struct h2_connection *connection, int erro
 	}
 }
 
+static struct h2_stream *h2_connection_find_expired(
+        struct h2_connection *connection, int64_t now, int64_t *ret_next)
+{
+	*ret_next = INT64_MAX;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
+		if (!stream->blocked && !stream->lingers)
+			continue;
+		if (stream->deadline_ms <= now)
+			return stream;
+		*ret_next = min_of(*ret_next, stream->deadline_ms);
+	}
+	return NULL;
+}
+
+/* Resets the streams whose deadline has passed. */
+void h2_connection_on_stall_time(struct weir_timer *timer)
+{
+	struct h2_connection *connection = WEIR_CONTAINER(timer, struct h2_connection, stall_timer);
+	int64_t now = *connection->server->loop_state->now_ms, next = INT64_MAX;
+	struct h2_stream *stream;
+	while ((stream = h2_connection_find_expired(connection, now, &next)))
+		h2_stream_reset(stream, stream->lingers ? H2_NO_ERROR : H2_CANCEL);
+	if (next < INT64_MAX)
+		h2_stream_start_timer(connection, next);
+}
+
 void h2_on_eof(void *session)
 {
 	struct h2_connection *connection = session;

@@ -136,6 +136,8 @@ void h2_connection_send(struct h2_connection *connection, enum h2_frame_type typ
 void h2_connection_wake(struct h2_connection *connection);
 /* `size` bytes of bodies or padding were taken: gives them back to the connection's window. */
 void h2_connection_give_back(struct h2_connection *connection, size_t size);
+/* Resets streams that are blocked, or linger, for too long. */
+void h2_connection_on_stall_time(struct weir_timer *timer);
 /* Remembers that a stream has ended. */
 void h2_connection_note_closed(struct h2_connection *connection, uint32_t id, bool reset);
 /* Counts a stream that ended before its reply (CVE-2023-44487, CVE-2025-8671). */
@@ -189,6 +191,8 @@ void h2_stream_make_ready(struct h2_stream *stream);
 void h2_stream_block(struct h2_stream *stream);
 /* The client sends nothing any more: streams that wait for it are reset soon. */
 void h2_stream_expire_all(struct h2_connection *connection);
+/* Has the timer fire at this time, or earlier. */
+void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms);
 /* A window has grown. */
 void h2_stream_unblock(struct h2_stream *stream);
 

@@ -144,41 +144,14 @@ void h2_stream_reset(struct h2_stream *stream, enum h2_error code)
 
 /* -- deadlines --------------------------------------------------------------------------------- */
 
-/* Resets a stream whose deadline has passed. Returns false if there is none. */
-static bool h2_stream_reset_expired(struct h2_connection *connection, int64_t now)
-{
-	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
-		if (!(stream->blocked || stream->lingers) || stream->deadline_ms > now)
-			continue;
-		h2_stream_reset(stream, stream->lingers ? H2_NO_ERROR : H2_CANCEL);
-		return true;
-	}
-	return false;
-}
-
-static void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms);
-
-static void h2_stream_on_stall_time(struct weir_timer *timer)
-{
-	struct h2_connection *connection = WEIR_CONTAINER(timer, struct h2_connection, stall_timer);
-	int64_t now = *connection->server->loop_state->now_ms, next = INT64_MAX;
-	while (!connection->failed && h2_stream_reset_expired(connection, now))
-		continue;
-	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
-		if (stream->blocked || stream->lingers)
-			next = min_of(next, stream->deadline_ms);
-	if (next < INT64_MAX)
-		h2_stream_start_timer(connection, next);
-}
-
-static void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms)
+void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms)
 {
 	struct weir_timer *timer = &connection->stall_timer;
 	if (weir_timer_running(timer) && connection->stall_at_ms <= at_ms)
 		return;
 	connection->stall_at_ms = at_ms;
 	weir_timer_start(connection->server->loop, timer,
-	        at_ms - *connection->server->loop_state->now_ms, h2_stream_on_stall_time);
+	        at_ms - *connection->server->loop_state->now_ms, h2_connection_on_stall_time);
 }
 
 static void h2_stream_set_deadline(struct h2_stream *stream, int64_t after_ms)
