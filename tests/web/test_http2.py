@@ -281,6 +281,7 @@ def test_a_draining_server_finishes_its_streams_and_says_goodbye(weir, site, tmp
                 ended.add(stream)
             goaway = int.from_bytes(payload[:4], "big") if kind == GOAWAY else goaway
         assert ended == {1, 3} and goaway == 3
+    assert server.wait() == 0
 
 
 def test_a_reload_changes_the_sites_of_open_connections(weir, site, tmp_path):
