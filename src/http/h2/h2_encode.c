@@ -74,39 +74,59 @@ char *h2_head_put_length(char *to, uint64_t length)
 	return h2_encode_put_known(to, 28, weir_span(digits + n, sizeof digits - n));
 }
 
-/* Names of replies in the static table. */
+/* Names of replies in the static table, by their sizes. */
 static unsigned h2_encode_find_name(struct weir_span name)
 {
 	static const struct h2_encode_name {
 		struct weir_span name;
 		unsigned index;
 	} names[] = {
-	        {{"content-type", 12}, 31},
-	        {{"last-modified", 13}, 44},
-	        {{"etag", 4}, 34},
-	        {{"cache-control", 13}, 24},
-	        {{"accept-ranges", 13}, 18},
-	        {{"vary", 4}, 59},
-	        {{"content-encoding", 16}, 26},
-	        {{"content-range", 13}, 30},
-	        {{"location", 8}, 46},
-	        {{"allow", 5}, 22},
-	        {{"set-cookie", 10}, 55},
-	        {{"expires", 7}, 36},
-	        {{"content-length", 14}, 28},
-	        {{"content-disposition", 19}, 25},
-	        {{"server", 6}, 54},
-	        {{"www-authenticate", 16}, 61},
-	        {{"retry-after", 11}, 53},
-	        {{"strict-transport-security", 25}, 56},
-	        {{"access-control-allow-origin", 27}, 20},
 	        {{"age", 3}, 21},
+	        {{"etag", 4}, 34},
+	        {{"vary", 4}, 59},
 	        {{"link", 4}, 45},
 	        {{"date", 4}, 33},
+	        {{"allow", 5}, 22},
+	        {{"server", 6}, 54},
+	        {{"expires", 7}, 36},
+	        {{"location", 8}, 46},
+	        {{"set-cookie", 10}, 55},
+	        {{"retry-after", 11}, 53},
+	        {{"content-type", 12}, 31},
+	        {{"last-modified", 13}, 44},
+	        {{"cache-control", 13}, 24},
+	        {{"accept-ranges", 13}, 18},
+	        {{"content-range", 13}, 30},
+	        {{"content-length", 14}, 28},
+	        {{"content-encoding", 16}, 26},
+	        {{"www-authenticate", 16}, 61},
+	        {{"content-disposition", 19}, 25},
+	        {{"strict-transport-security", 25}, 56},
+	        {{"access-control-allow-origin", 27}, 20},
 	};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (weir_span_equal(names[i].name, name))
+	/* The first of each size; where there is none, one of another size. */
+	static const uint8_t first[] = {[4] = 1,
+	        [5] = 5,
+	        [6] = 6,
+	        [7] = 7,
+	        [8] = 8,
+	        [10] = 9,
+	        [11] = 10,
+	        [12] = 11,
+	        [13] = 12,
+	        [14] = 16,
+	        [16] = 17,
+	        [19] = 19,
+	        [25] = 20,
+	        [27] = 21};
+	if (name.size >= sizeof first)
+		return 0;
+	for (size_t i = first[name.size]; i < sizeof names / sizeof *names; i++) {
+		if (names[i].name.size != name.size)
+			return 0;
+		if (memcmp(names[i].name.data, name.data, name.size) == 0)
 			return names[i].index;
+	}
 	return 0;
 }
 
@@ -135,24 +155,49 @@ size_t h2_head_lines_max(size_t size)
 
 static bool h2_encode_is_of_connection(struct weir_span name)
 {
-	return weir_span_equal_nocase(name, WEIR_SPAN("connection")) ||
-	       weir_span_equal_nocase(name, WEIR_SPAN("transfer-encoding")) ||
-	       weir_span_equal_nocase(name, WEIR_SPAN("keep-alive")) ||
-	       weir_span_equal_nocase(name, WEIR_SPAN("upgrade"));
+	switch (name.size) {
+	case 7:
+		return weir_span_equal_nocase(name, WEIR_SPAN("upgrade"));
+	case 10:
+		return weir_span_equal_nocase(name, WEIR_SPAN("connection")) ||
+		       weir_span_equal_nocase(name, WEIR_SPAN("keep-alive"));
+	case 17:
+		return weir_span_equal_nocase(name, WEIR_SPAN("transfer-encoding"));
+	}
+	return false;
+}
+
+static bool h2_encode_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* A line without its LF. */
+static char *h2_encode_put_line(char *to, const char *line, const char *end)
+{
+	const char *colon = memchr(line, ':', (size_t)(end - line));
+	if (!colon)
+		return to;
+	struct weir_span name = weir_span(line, (size_t)(colon - line));
+	const char *value = colon + 1;
+	while (value < end && h2_encode_is_space(*value))
+		value++;
+	while (value < end && h2_encode_is_space(end[-1]))
+		end--;
+	if (h2_encode_is_of_connection(name))
+		return to;
+	return h2_encode_put_field(to, name, weir_span(value, (size_t)(end - value)));
 }
 
 char *h2_head_put_lines(char *to, struct weir_span lines)
 {
-	while (lines.size) {
-		struct weir_span line, name;
-		weir_span_cut(&lines, '\n', &line);
-		if (!weir_span_cut(&line, ':', &name))
-			continue;
-		struct weir_span value = weir_span_trim(line);
-		if (value.size && value.data[value.size - 1] == '\r')
-			value = weir_span_trim(weir_span(value.data, value.size - 1));
-		if (!h2_encode_is_of_connection(name))
-			to = h2_encode_put_field(to, name, value);
+	const char *at = lines.data, *end = at + lines.size;
+	while (at < end) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		if (!line_end)
+			line_end = end;
+		to = h2_encode_put_line(to, at, line_end);
+		at = line_end < end ? line_end + 1 : end;
 	}
 	return to;
 }

@@ -109,13 +109,13 @@ static bool h2_head_add_pseudo(struct h2_head *head, struct weir_span name, stru
 	return true;
 }
 
-/* RFC 9113 8.2.2. */
+/* RFC 9113 8.2.2. The name has no capitals. */
 static bool h2_head_is_of_connection(struct weir_span name)
 {
 	static const struct weir_span names[] = {{"connection", 10}, {"upgrade", 7},
 	        {"keep-alive", 10}, {"proxy-connection", 16}, {"transfer-encoding", 17}};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (weir_span_equal_nocase(name, names[i]))
+		if (weir_span_equal(name, names[i]))
 			return true;
 	return false;
 }
