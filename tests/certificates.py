@@ -1,5 +1,5 @@
 """Certificates for tests, made by the openssl command: self-signed ones, authorities and what these
-sign, OCSP responses. All of P-256, since that is quick."""
+sign, OCSP responses. Of P-256, since that is quick, unless a test wants RSA."""
 
 import subprocess
 from pathlib import Path
@@ -53,7 +53,7 @@ class Authority:
             *["-out", self.path, "-keyout", self.key],
         )
 
-    def sign(self, name, names=None, days=30, usage="serverAuth"):
+    def sign(self, name, names=None, days=30, usage="serverAuth", rsa=False):
         """A certificate for the name; the paths of it and its key."""
         stem = self.directory / f"{name.replace('*', 'any').replace(' ', '-')}-{self.serial}"
         self.serial += 1
@@ -63,7 +63,8 @@ class Authority:
         if usage == "serverAuth":
             lines.append(alternative_names(names or [name]))
         extensions.write_text("\n".join(lines) + "\n")
-        openssl("req", *CURVE, "-subj", f"/CN={name}", "-out", request, "-keyout", key)
+        kind = ["-newkey", "rsa:2048", "-nodes"] if rsa else CURVE
+        openssl("req", *kind, "-subj", f"/CN={name}", "-out", request, "-keyout", key)
         openssl(
             *["x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key],
             *["-set_serial", self.serial, "-days", days, "-extfile", extensions, "-out", chain],

@@ -5,7 +5,8 @@ process id, and a small HTTP client.
         server = weir("--root", str(tmp_path))
         assert server.get("/").status == 200
 
-The program is the one that the environment names in WEIR, or build/weir.
+The program is the one that the environment names in WEIR, or build/weir. With WEIR_SEPARATED=yes in the
+environment, every server has a master and a server process.
 """
 
 import http.client
@@ -68,6 +69,26 @@ def names_a_user(arguments, cwd="."):
     return False
 
 
+# The variable with which all servers are started so.
+SEPARATED = os.environ.get("WEIR_SEPARATED") == "yes"
+
+
+def together(why):
+    """Marks a test that needs one process, or a server process with the rights of its user."""
+    return pytest.mark.skipif(SEPARATED, reason=why)
+
+
+def is_separated(arguments, cwd="."):
+    """Whether the arguments of `weir serve`, or the configuration that they name, separate privileges."""
+    if "--privilege-separation" in arguments:
+        return True
+    for option, value in zip(arguments, arguments[1:]):
+        path = Path(cwd, value)
+        if option in ("-c", "--config") and path.is_file():
+            return re.search(r"^privilege-separation: *yes", path.read_text(), re.M)
+    return False
+
+
 def as_root():
     """The options with which `weir serve` stays root, if the tests run as root."""
     return ["--user", "root"] if os.geteuid() == 0 else []
@@ -111,6 +132,7 @@ class Server:
                 pass_fds=pass_fds,
             )
         self.pid = self.process.pid
+        self.separated = is_separated(arguments, cwd)
         wait_for(self.is_up, what="the start")
         self.urls = re.findall(r"^  ([a-z0-9]+://\S+)", self.stdout.split("serving\n")[0], re.M)
         self.ports = [int(re.search(r":(\d+)/", url)[1]) for url in self.urls]
@@ -130,9 +152,28 @@ class Server:
 
     @property
     def server_pid(self):
-        """With privilege separation: the newest child of the process that was started."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return int(wait_for(lambda: path.read_text().split(), what="a server process")[-1])
+        """With privilege separation: the newest server process of the process that was started."""
+        return wait_for(lambda: self.children("server"), what="a server process")[-1]
+
+    def child_count(self):
+        """How many processes it has, with those whose end it has not seen."""
+        return len(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
+
+    def children(self, verb):
+        """The ids of its processes with this verb (server or keys), oldest first; not those that have ended."""
+        found = []
+        for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            try:
+                if f"\0@{verb}\0" in Path(f"/proc/{pid}/cmdline").read_text():
+                    found.append(int(pid))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
+
+    @property
+    def serving_pid(self):
+        """Of the process that serves."""
+        return self.server_pid if self.separated else self.pid
 
     @property
     def port(self):
@@ -156,14 +197,14 @@ class Server:
 
     def descriptors(self):
         """How many it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(os.listdir(f"/proc/{self.serving_pid}/fd"))
 
     def open_files(self):
         """(sockets and their like, files and directories) that it has open."""
-        counts = [0, 0]
-        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+        counts, pid = [0, 0], self.serving_pid
+        for fd in os.listdir(f"/proc/{pid}/fd"):
             try:
-                name = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+                name = os.readlink(f"/proc/{pid}/fd/{fd}")
             except FileNotFoundError:
                 continue
             counts[name.startswith("/")] += 1
@@ -171,7 +212,7 @@ class Server:
 
     def memory_kb(self):
         """Returns its resident memory."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        status = Path(f"/proc/{self.serving_pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1])
 
     def send_signal(self, number):
@@ -241,6 +282,8 @@ def serving(weir_program, tmp_path_factory):
             arguments += ["--http", "127.0.0.1:0"]
         if not names_a_user(arguments, cwd or "."):
             arguments += as_root()
+        if SEPARATED and not is_separated(arguments, cwd or "."):
+            arguments.append("--privilege-separation")
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
         server = Server(command, directory, cwd or directory, pass_fds)

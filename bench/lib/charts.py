@@ -27,6 +27,7 @@ QUESTIONS = {
     "What a message costs": "mail",
     "The same over TLS": "tls",
     "What a DNS query costs, and a zone": "dns",
+    "Clients during a crash, and during upgrades": "upgrades",
 }
 
 # What README shows: question, case, and what is measured.

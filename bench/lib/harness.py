@@ -74,6 +74,7 @@ class Case:
     tls: bool = False
     http2: bool = False  # in clear, by prior knowledge
     compressed_cache: bool = True  # Weir's, of compressed files
+    key_process: bool = False  # Weir's, for the private keys
     rounds_max: int = 1000
     beside: str = None  # a case of the same round that it is compared with
     group: str = None   # a name for several cases
@@ -269,7 +270,7 @@ def report_case(results, case):
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
                            ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
                            ("anonymous", "anonymous {:.0f}"), ("rate", "{:.0f} a second"),
-                           ("connections", "{:.0f} connections"),
+                           ("connections", "{:.0f} connections"), ("closed", "{:.0f} idle ones closed"),
                            ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:

@@ -77,6 +77,10 @@ class Weir(Server):
         config = f"{AS_ROOT}sites: [{{root: {site.root}}}]\n"
         if case.http2:
             config += "http2: clear\n"
+        if case.key_process:
+            address = address[:2]
+            config += (f"privilege-separation: yes\ntls: {{certificates: [{{chain: {site.chain}, key: {site.key}}}],"
+                       " key-process: yes}\n")
         if not case.compressed_cache:
             config += "limits: {compressed-cache: 0}\n"
         return [self.path(), "serve", "-c", site.write("weir.yaml", config), *address, "--workers",

@@ -34,6 +34,29 @@ struct weir_tls_certificate {
 	const char *ocsp;  /* path of a DER file: the OCSP response to staple (RFC 6961), or NULL */
 };
 
+/* A signature of a handshake, to be made by the private key of a certificate. */
+struct weir_tls_signing {
+	size_t certificate; /* its index in the options */
+	const char *digest; /* "SHA256", …; NULL: the algorithm needs none (Ed25519) */
+	bool pss;           /* RSA: PSS with a salt of the digest's length; false: PKCS #1 1.5 */
+	/*
+	 * The bytes to sign, which are hashed first: in TLS 1.3 the content of RFC 8446 4.4.3, in
+	 * TLS 1.2 both random values and the parameters of RFC 8422 5.4.
+	 */
+	struct weir_span input;
+};
+
+/*
+ * Stores the signature, of at most `room` bytes. Returns 0, or a negative errno: the handshake
+ * fails. Called on threads of the work pool, several at a time, and by weir_tls_server_create; it
+ * may block.
+ */
+typedef int weir_tls_sign_fn(void *context, const struct weir_tls_signing *signing,
+        unsigned char *signature, size_t room, size_t *ret_size);
+
+/* Called when the weir_tls is freed, on any thread. */
+typedef void weir_tls_sign_release_fn(void *context);
+
 enum weir_tls_clients {
 	WEIR_TLS_CLIENTS_ANY,      /* clients are not asked for certificates */
 	WEIR_TLS_CLIENTS_OPTIONAL, /* they may send one, which must be valid */
@@ -52,6 +75,13 @@ struct weir_tls_options {
 	bool tls13_only;     /* refuse TLS 1.2; false by default */
 	struct weir_tls
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
+	/*
+	 * Signs where the private keys are elsewhere, such as in another process; the files `key`
+	 * are not read then. The keys are RSA, of an elliptic curve, or Ed25519. NULL: the files.
+	 */
+	weir_tls_sign_fn *sign;
+	weir_tls_sign_release_fn *sign_release; /* of `sign_context`; not called on failure */
+	void *sign_context;
 };
 
 /* Sets every member to 0, false or NULL. The certificates have no default. */
@@ -66,7 +96,7 @@ typedef void weir_tls_report_fn(void *context, const char *path, const char *tex
 /*
  * Reads and checks the files; blocks. Calls `report`, which may be NULL, for every mistake. Returns
  * 0; WEIR_E_SYNTAX if there was a mistake (a file cannot be read or parsed, key and certificate do
- * not belong together, …); or -ENOMEM.
+ * not belong together, …); or -ENOMEM. With `sign`, each certificate is tried by one signature.
  */
 WEIR_API int weir_tls_server_create(const struct weir_tls_options *options,
         weir_tls_report_fn *report, void *context, struct weir_tls **ret);

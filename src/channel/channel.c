@@ -54,8 +54,9 @@ void channel_enter(struct weir_channel *channel, enum channel_phase phase)
 static void channel_watch_events(struct weir_channel *channel)
 {
 	unsigned events = channel->blocked || channel->transport->pending ? WEIR_WRITABLE : 0;
-	if (channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
-	        channel->phase == CHANNEL_PROXIED || channel_input_wanted(channel))
+	bool reads = channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
+	             channel->phase == CHANNEL_PROXIED || channel_input_wanted(channel);
+	if (reads && !channel_secure_waits(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;

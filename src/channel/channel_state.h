@@ -297,6 +297,8 @@ void channel_secure_upgrade(struct weir_channel *channel);
 bool channel_secure_step(struct weir_channel *channel);
 /* The handshake has failed or took too long: reports that, and closes the channel. */
 void channel_secure_fail(struct weir_channel *channel, int error);
+/* The handshake waits for a signature, and not for the peer. */
+bool channel_secure_waits(const struct weir_channel *channel);
 /* The upgrade or handshake has ended. */
 void channel_secure_end(struct weir_channel *channel);
 /* `size` bytes of input came in clear after the upgrade was asked for. */

@@ -36,6 +36,12 @@ static struct handshake *handshake_of(const struct weir_channel *channel)
 	return tls_owner(channel->transport);
 }
 
+/* A step that was waited for is made. */
+static void channel_secure_wake(void *owner)
+{
+	channel_schedule(((struct handshake *)owner)->channel);
+}
+
 static int channel_secure_use_tls(
         struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
@@ -49,7 +55,7 @@ static int channel_secure_use_tls(
 	}
 	handshake->channel = channel;
 	weir_list_init(&handshake->link);
-	tls_set_owner(transport, handshake);
+	tls_set_owner(transport, handshake, channel_secure_wake);
 	channel->transport = transport;
 	return 0;
 }
@@ -76,6 +82,11 @@ static void channel_secure_defer_step(struct weir_channel *channel)
 {
 	channel->task.run = channel_task;
 	weir_loop_defer(channel->group->loop, &channel->task);
+}
+
+bool channel_secure_waits(const struct weir_channel *channel)
+{
+	return channel->phase == CHANNEL_SECURING && tls_busy(channel->transport);
 }
 
 void channel_secure_upgrade(struct weir_channel *channel)
@@ -121,7 +132,7 @@ void channel_secure_end(struct weir_channel *channel)
 	if (!weir_list_empty(&handshake->link))
 		channel->group->handshake_count--;
 	weir_list_remove(&handshake->link);
-	tls_set_owner(channel->transport, NULL);
+	tls_set_owner(channel->transport, NULL, NULL);
 	free(handshake);
 }
 
@@ -178,7 +189,8 @@ bool channel_secure_step(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
 	if (!channel_secure_claim_step(channel->group)) {
-		if (!tls_begun(transport) && tls_speaks_first(transport))
+		if ((!tls_begun(transport) && tls_speaks_first(transport)) ||
+		        tls_step_due(transport))
 			channel_secure_defer_step(channel);
 		return false;
 	}

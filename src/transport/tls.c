@@ -51,6 +51,18 @@ static int tls_note_failure(struct tls *tls)
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
+int tls_handshake(struct tls *tls)
+{
+	ERR_clear_error();
+	tls->may_receive = true;
+	int done = SSL_do_handshake(tls->ssl);
+	tls->may_receive = false;
+	if (done == 1)
+		return 0;
+	return SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ ? -EAGAIN
+	                                                            : tls_note_failure(tls);
+}
+
 static int tls_start(struct weir_transport *transport, int fd)
 {
 	struct tls *tls = tls_from(transport);
@@ -59,18 +71,12 @@ static int tls_start(struct weir_transport *transport, int fd)
 		tls->why = "out of memory";
 		return -ENOMEM;
 	}
-	ERR_clear_error();
-	tls->may_receive = true;
-	int done = SSL_do_handshake(tls->ssl);
-	tls->may_receive = false;
-	if (done == 1) {
-		tls->complete = true;
-		tls->resumed = SSL_session_reused(tls->ssl);
-		return 0;
-	}
-	if (SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ)
-		return -EAGAIN;
-	return tls_note_failure(tls);
+	int result = tls_remote_wanted(tls) ? tls_remote_step(tls) : tls_handshake(tls);
+	if (result < 0)
+		return result;
+	tls->complete = true;
+	tls->resumed = SSL_session_reused(tls->ssl);
+	return 0;
 }
 
 /* -- input ------------------------------------------------------------------------------------- */
@@ -110,7 +116,7 @@ static ssize_t tls_receive(struct weir_transport *transport, int fd, void *data,
 			error = tls_nothing_read(tls, result);
 			break;
 		}
-		if (!SSL_has_pending(tls->ssl))
+		if (!SSL_has_pending(tls->ssl) && !tls_remote_left(tls))
 			break;
 	}
 	tls->may_receive = false;
@@ -286,7 +292,7 @@ static int tls_flush(struct weir_transport *transport, int fd)
 static int tls_finish(struct weir_transport *transport, int fd)
 {
 	struct tls *tls = tls_from(transport);
-	if (tls->ssl && SSL_is_init_finished(tls->ssl)) {
+	if (tls->ssl && !tls_remote_running(tls) && SSL_is_init_finished(tls->ssl)) {
 		ERR_clear_error();
 		if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN))
 			SSL_shutdown(tls->ssl);
@@ -298,16 +304,23 @@ static int tls_finish(struct weir_transport *transport, int fd)
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-static void tls_close_transport(struct weir_transport *transport)
+void tls_free(struct tls *tls)
 {
-	struct tls *tls = tls_from(transport);
 	SSL_free(tls->ssl);
 	weir_tls_release(tls->rules);
 	free(tls->pending);
 	free(tls->name);
 	free(tls->subject);
 	free(tls->refused);
+	free(tls->remote);
 	free(tls);
+}
+
+static void tls_close_transport(struct weir_transport *transport)
+{
+	struct tls *tls = tls_from(transport);
+	if (!tls_remote_abandon(tls))
+		tls_free(tls);
 }
 
 const struct weir_transport_type tls_type = {
@@ -376,9 +389,20 @@ void *tls_owner(const struct weir_transport *transport)
 	return tls_const_from(transport)->owner;
 }
 
-void tls_set_owner(struct weir_transport *transport, void *owner)
+void tls_set_owner(struct weir_transport *transport, void *owner, void (*wake)(void *owner))
 {
 	tls_from(transport)->owner = owner;
+	tls_from(transport)->wake = wake;
+}
+
+bool tls_busy(const struct weir_transport *transport)
+{
+	return tls_remote_running(tls_const_from(transport));
+}
+
+bool tls_step_due(const struct weir_transport *transport)
+{
+	return tls_remote_made(tls_const_from(transport));
 }
 
 void tls_withhold_tickets(struct weir_transport *transport)
@@ -404,43 +428,4 @@ bool tls_spoke_plain(const struct weir_transport *transport)
 bool tls_truncated(const struct weir_transport *transport)
 {
 	return tls_const_from(transport)->ended;
-}
-
-/* The subject in the form of RFC 4514, or NULL. The transport owns it. */
-static const char *tls_subject_of(struct tls *tls)
-{
-	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
-	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || !tls->rules->verify)
-		return NULL;
-	if (tls->subject)
-		return tls->subject;
-	BIO *text = BIO_new(BIO_s_mem());
-	char *bytes;
-	if (!text)
-		return NULL;
-	X509_NAME_print_ex(
-	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-	long size = BIO_get_mem_data(text, &bytes);
-	if (size > 0)
-		tls->subject = weir_span_copy(weir_span(bytes, (size_t)size));
-	BIO_free(text);
-	return tls->subject;
-}
-
-void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret)
-{
-	struct tls *tls = tls_from((struct weir_transport *)transport);
-	const unsigned char *alpn = NULL;
-	unsigned alpn_size = 0;
-	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-	SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
-	*ret = (struct weir_tls_info){
-	        .version = SSL_get_version(tls->ssl),
-	        .cipher = SSL_get_cipher_name(tls->ssl),
-	        .name = weir_span(name, name ? strlen(name) : 0),
-	        .alpn = weir_span((const char *)alpn, alpn_size),
-	        .subject = tls_subject_of(tls),
-	        .resumed = tls->resumed,
-	        .session = weir_span((const char *)tls->session, sizeof tls->session),
-	};
 }

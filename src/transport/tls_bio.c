@@ -43,7 +43,8 @@ static bool tls_bio_save(struct tls *tls, const unsigned char *data, size_t size
 	memcpy(grown->bytes + old, data, size);
 	free(pending);
 	tls->pending = grown;
-	tls->base.pending = true;
+	if (!tls_remote_working(tls))
+		tls->base.pending = true;
 	return true;
 }
 
@@ -59,7 +60,8 @@ static ssize_t tls_bio_send_now(struct tls *tls, const unsigned char *data, size
 
 static bool tls_bio_send_or_save(struct tls *tls, const unsigned char *data, size_t size)
 {
-	ssize_t put = tls->base.pending ? 0 : tls_bio_send_now(tls, data, size);
+	bool wait = tls->pending || tls_remote_working(tls);
+	ssize_t put = wait ? 0 : tls_bio_send_now(tls, data, size);
 	if (put < 0)
 		return false;
 	return (size_t)put == size || tls_bio_save(tls, data + put, size - (size_t)put);
@@ -116,6 +118,14 @@ static int tls_bio_write(BIO *bio, const char *data, size_t size, size_t *ret_wr
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
+void tls_note_input(struct tls *tls, unsigned char first)
+{
+	if (tls->any_input)
+		return;
+	tls->plain = tls->rules->server && first != RECORD_HANDSHAKE;
+	tls->any_input = true;
+}
+
 /* Receives only if the caller has room for all of it, so that no input stays here unseen. */
 static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 {
@@ -123,10 +133,13 @@ static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 	BIO_clear_retry_flags(bio);
 	*ret_read = 0;
 	ssize_t got = -1;
-	if (tls->may_receive)
+	errno = EAGAIN;
+	if (tls_remote_left(tls))
+		got = (ssize_t)tls_remote_read(tls, data, room);
+	else if (tls_remote_working(tls))
+		got = tls->ended ? 0 : -1;
+	else if (tls->may_receive)
 		got = socket_receive(tls->fd, data, room);
-	else
-		errno = EAGAIN;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
 		BIO_set_retry_read(bio);
 		return 0;
@@ -137,9 +150,7 @@ static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 		tls->ended = true;
 	if (got <= 0)
 		return 0;
-	if (!tls->any_input)
-		tls->plain = tls->rules->server && data[0] != RECORD_HANDSHAKE;
-	tls->any_input = true;
+	tls_note_input(tls, (unsigned char)data[0]);
 	*ret_read = (size_t)got;
 	return 1;
 }

@@ -1,6 +1,7 @@
 /*
  * A server's certificates: loaded from files, checked, and found by the name a client asks for
- * (SNI, RFC 6066 3). A name that is in several certificates belongs to the first of them.
+ * (SNI, RFC 6066 3). A name that is in several certificates belongs to the first of them. And the
+ * facts of a connection, of which the peer's certificate is one.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -71,25 +72,37 @@ static int tls_certificate_staple(SSL *ssl, void *context)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-int tls_load_certificate(struct certificate *certificate, const struct weir_tls_certificate *files,
+static int tls_certificate_use_key(const struct weir_tls *tls, size_t number, const char *path,
         const struct tls_fault_report *report)
 {
+	SSL_CTX *context = tls->certificates[number].context;
+	const char *why = tls->sign ? tls_sign_use_key(context, tls, number) : NULL;
+	if (why)
+		return tls_complain(report, path, why);
+	if (tls->sign)
+		return 0;
+	if (!tls_file_use_key(context, path))
+		return tls_complain(report, path,
+		        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
+		                ? "this key does not belong to the certificate"
+		                : "no private key in PEM without a password");
+	return SSL_CTX_check_private_key(context) == 1
+	               ? 0
+	               : tls_complain(report, path, "this key does not belong to the certificate");
+}
+
+int tls_load_certificate(const struct weir_tls *tls, size_t number,
+        const struct weir_tls_certificate *files, const struct tls_fault_report *report)
+{
+	struct certificate *certificate = &tls->certificates[number];
 	SSL_CTX *context = certificate->context;
 	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);
 	if (!tls_file_use_chain(context, files->chain))
 		return tls_complain(report, files->chain, "no certificate in PEM");
-	if (!tls_file_use_key(context, files->key))
-		return tls_complain(report, files->key,
-		        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
-		                ? "this key does not belong to the certificate"
-		                : "no private key in PEM without a password");
-	if (SSL_CTX_check_private_key(context) != 1)
-		return tls_complain(
-		        report, files->key, "this key does not belong to the certificate");
-	if (!files->ocsp)
-		return 0;
-	int error = tls_certificate_load_ocsp(certificate, files->ocsp, report);
-	if (error < 0)
+	int error = tls_certificate_use_key(tls, number, files->key, report);
+	if (error == 0 && files->ocsp)
+		error = tls_certificate_load_ocsp(certificate, files->ocsp, report);
+	if (error < 0 || !files->ocsp)
 		return error;
 	SSL_CTX_set_tlsext_status_cb(context, tls_certificate_staple);
 	SSL_CTX_set_tlsext_status_arg(context, certificate);
@@ -198,4 +211,45 @@ const struct certificate *tls_find_certificate(const struct weir_tls *tls, const
 	if (!found && rest && snprintf(wild, sizeof wild, "*%s", rest) < (int)sizeof wild)
 		found = tls_certificate_find_name(tls, wild);
 	return &tls->certificates[found ? found->certificate : 0];
+}
+
+/* -- of a connection --------------------------------------------------------------------------- */
+
+/* The subject in the form of RFC 4514, or NULL. The transport owns it. */
+static const char *tls_subject_of(struct tls *tls)
+{
+	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
+	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || !tls->rules->verify)
+		return NULL;
+	if (tls->subject)
+		return tls->subject;
+	BIO *text = BIO_new(BIO_s_mem());
+	char *bytes;
+	if (!text)
+		return NULL;
+	X509_NAME_print_ex(
+	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	long size = BIO_get_mem_data(text, &bytes);
+	if (size > 0)
+		tls->subject = weir_span_copy(weir_span(bytes, (size_t)size));
+	BIO_free(text);
+	return tls->subject;
+}
+
+void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret)
+{
+	struct tls *tls = tls_from((struct weir_transport *)transport);
+	const unsigned char *alpn = NULL;
+	unsigned alpn_size = 0;
+	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
+	*ret = (struct weir_tls_info){
+	        .version = SSL_get_version(tls->ssl),
+	        .cipher = SSL_get_cipher_name(tls->ssl),
+	        .name = weir_span(name, name ? strlen(name) : 0),
+	        .alpn = weir_span((const char *)alpn, alpn_size),
+	        .subject = tls_subject_of(tls),
+	        .resumed = tls->resumed,
+	        .session = weir_span((const char *)tls->session, sizeof tls->session),
+	};
 }

@@ -112,6 +112,8 @@ void weir_tls_release(struct weir_tls *tls)
 	for (size_t i = 0; i < tls->name_count; i++)
 		free(tls->names[i].name);
 	tls_tickets_release(tls->tickets);
+	if (tls->sign_release)
+		tls->sign_release(tls->sign_context);
 	free(tls->certificates);
 	free(tls->names);
 	free(tls->alpn);
@@ -195,11 +197,10 @@ static int tls_context_set_clients(SSL_CTX *context, const struct weir_tls_optio
 	return tls_context_set_session_rules(context, options->clients);
 }
 
-static int tls_context_set_server(struct weir_tls *tls, struct certificate *certificate,
-        const struct weir_tls_options *options, const struct weir_tls_certificate *files,
-        const struct tls_fault_report *report)
+static int tls_context_set_server(struct weir_tls *tls, size_t number,
+        const struct weir_tls_options *options, const struct tls_fault_report *report)
 {
-	SSL_CTX *context = certificate->context = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *context = tls->certificates[number].context = SSL_CTX_new(TLS_server_method());
 	if (!context)
 		return -ENOMEM;
 	tls_context_set_rules(context, options->tls13_only);
@@ -210,7 +211,7 @@ static int tls_context_set_server(struct weir_tls *tls, struct certificate *cert
 	if (!tls_tickets_use(context))
 		return -ENOMEM;
 	int error = tls_context_set_clients(context, options, report);
-	int loaded = tls_load_certificate(certificate, files, report);
+	int loaded = tls_load_certificate(tls, number, &options->certificates[number], report);
 	return error < 0 ? error : loaded;
 }
 
@@ -224,10 +225,11 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 	                                : tls_tickets_create();
 	if (!tls->tickets)
 		return -ENOMEM;
+	tls->sign = options->sign;
+	tls->sign_context = options->sign_context;
 	/* All of them are loaded, so that all mistakes are reported at once. */
 	for (size_t i = 0; i < options->count; i++) {
-		int failed = tls_context_set_server(
-		        tls, &tls->certificates[i], options, &options->certificates[i], report);
+		int failed = tls_context_set_server(tls, i, options, report);
 		if (error == 0)
 			error = failed;
 	}
@@ -256,11 +258,13 @@ int weir_tls_server_create(const struct weir_tls_options *options, weir_tls_repo
 		return -ENOMEM;
 	int error = tls_context_fill_server(tls, options, &to);
 	ERR_clear_error();
-	if (error < 0)
+	if (error < 0) {
 		weir_tls_release(tls);
-	else
-		*ret = tls;
-	return error;
+		return error;
+	}
+	tls->sign_release = options->sign_release;
+	*ret = tls;
+	return 0;
 }
 
 /* -- clients ----------------------------------------------------------------------------------- */
@@ -346,7 +350,7 @@ static int tls_context_fill_client(struct weir_tls *tls,
 	if (error == 0)
 		error = tls_context_set_trust(own->context, options, report);
 	if (error == 0 && options->certificate)
-		error = tls_load_certificate(own, &files, report);
+		error = tls_load_certificate(tls, 0, &files, report);
 	return error;
 }
 

@@ -40,6 +40,9 @@ struct weir_tls {
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
 	struct tickets *tickets; /* of a server; held */
+	weir_tls_sign_fn *sign;  /* in place of private keys; or NULL */
+	weir_tls_sign_release_fn *sign_release;
+	void *sign_context;
 	int64_t expires_s;
 };
 
@@ -51,8 +54,9 @@ struct tls_fault_report {
 int tls_complain(const struct tls_fault_report *report, const char *path, const char *what);
 
 /* -- tls_certificate.c -- */
-int tls_load_certificate(struct certificate *certificate, const struct weir_tls_certificate *files,
-        const struct tls_fault_report *report);
+/* `number` is its index. Has the signatures be made by tls->sign, if there is one. */
+int tls_load_certificate(const struct weir_tls *tls, size_t number,
+        const struct weir_tls_certificate *files, const struct tls_fault_report *report);
 int tls_load_names(struct weir_tls *tls);
 void tls_note_expiry(struct weir_tls *tls);
 /* The certificate for a name in any case, or the first one if no certificate has the name. */
@@ -64,6 +68,16 @@ bool tls_file_use_chain(SSL_CTX *context, const char *path);
 bool tls_file_use_key(SSL_CTX *context, const char *path);
 /* Trusts the signers in the file, and adds their names to `names` if it is not NULL. */
 bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * names);
+
+/* -- tls_sign.c -- */
+/*
+ * Makes tls->sign sign for a certificate that the context has. Returns NULL, or what is wrong; the
+ * reason may be among OpenSSL's errors.
+ */
+const char *tls_sign_use_key(SSL_CTX *context, const struct weir_tls *tls, size_t certificate);
+/* Whether this thread has asked for a signature since the call of tls_sign_begin. */
+void tls_sign_begin(void);
+bool tls_sign_made(void);
 
 /* -- tls_ticket.c -- */
 struct tickets *tls_tickets_create(void);
@@ -92,9 +106,11 @@ struct tls {
 	struct weir_loop *loop;
 	SSL *ssl; /* NULL up to start() */
 	struct tls_pending *pending;
-	void *owner;      /* of the transport's user */
-	char *name;       /* of the server, if we are its client */
-	char *subject;    /* of the peer; NULL until it is asked for */
+	void *owner; /* of the transport's user */
+	void (*wake)(void *owner);
+	struct tls_remote *remote; /* or NULL */
+	char *name;                /* of the server, if we are its client */
+	char *subject;             /* of the peer; NULL until it is asked for */
 	size_t encrypted; /* bytes that will be offered again: their ciphertext is pending */
 	const char *why;
 	char *refused; /* the refused certificate and the reason; or NULL */
@@ -129,7 +145,30 @@ static inline struct tls *tls_from(struct weir_transport *transport)
 
 extern const struct weir_transport_type tls_type;
 
+/* -- tls.c -- */
+/* Continues the handshake. Returns 0 when it is complete, -EAGAIN, or another errno. */
+int tls_handshake(struct tls *tls);
+void tls_free(struct tls *tls);
+
+/* -- tls_remote.c -- */
+/* Whether the next step is one for tls_remote_step, which returns as tls_handshake does. */
+bool tls_remote_wanted(const struct tls *tls);
+int tls_remote_step(struct tls *tls);
+/* A step is being made, or its result waits for tls_remote_step. For the loop's thread. */
+bool tls_remote_running(const struct tls *tls);
+bool tls_remote_made(const struct tls *tls);
+/* The calling thread makes such a step: it may not use the socket. */
+bool tls_remote_working(const struct tls *tls);
+/* Whether input is left that was received for a step; and takes of it. */
+bool tls_remote_left(const struct tls *tls);
+size_t tls_remote_read(struct tls *tls, void *data, size_t room);
+/* Returns true if a step is being made: the end of the step frees `tls`. */
+bool tls_remote_abandon(struct tls *tls);
+
 /* -- tls_bio.c -- */
+/* Notes the first byte of the peer, and whether it is that of a handshake. */
+void tls_note_input(struct tls *tls, unsigned char first);
+
 /* Returns a BIO on the connection's socket; NULL without memory. */
 BIO *tls_bio_create(struct tls *tls);
 /* Returns 0, -EAGAIN or another errno. */

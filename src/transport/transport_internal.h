@@ -4,6 +4,8 @@
  *   tcp.c              TCP
  *   tls.c              TLS: records out of pieces and files, records into bytes
  *   tls_bio.c          its lower end: OpenSSL's access to the socket
+ *   tls_sign.c         private keys that are elsewhere
+ *   tls_remote.c       the steps of a handshake that wait for them
  *   tls_context.c      struct weir_tls: rules, for servers and clients
  *   tls_certificate.c  a server's certificates, and which of them for which name
  *   tls_ticket.c       the keys of session tickets
@@ -78,7 +80,14 @@ bool tls_heard(const struct weir_transport *transport);
 
 /* A pointer for the user of the transport; NULL at first. */
 void *tls_owner(const struct weir_transport *transport);
-void tls_set_owner(struct weir_transport *transport, void *owner);
+/* With an owner, `wake` is called when a step of the handshake that was waited for is made. */
+void tls_set_owner(struct weir_transport *transport, void *owner, void (*wake)(void *owner));
+
+/* A step of the handshake waits for a signature: start() can do nothing until `wake`. */
+bool tls_busy(const struct weir_transport *transport);
+
+/* The step is made: start() is due, without an event. */
+bool tls_step_due(const struct weir_transport *transport);
 
 /* See weir_channel_withhold_tickets and weir_channel_send_ticket. */
 void tls_withhold_tickets(struct weir_transport *transport);

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from conftest import wait_for
+from conftest import together, wait_for
 from dns_daemon import Curl, Served, authority, check, client, encode, pair, zone_text  # noqa: F401
 
 
@@ -198,6 +198,7 @@ def test_only_who_may(forwarding, upstream):
     assert server.address("a.example.net") == "203.0.113.1"
 
 
+@together("the old process may still answer for a moment")
 def test_a_reload_changes_whom_is_asked(forwarding, upstream):
     one, two = upstream("203.0.113.1"), upstream("203.0.113.2")
     server = forwarding(one)
@@ -214,6 +215,7 @@ def test_a_reload_changes_whom_is_asked(forwarding, upstream):
     assert one.asked == before
 
 
+@together("the old process may still answer for a moment")
 def test_a_reload_begins_and_ends_it(forwarding, upstream):
     one = upstream()
     server = forwarding(None)

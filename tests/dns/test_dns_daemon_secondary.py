@@ -8,7 +8,7 @@ import dns.query
 import dns.rcode
 import pytest
 
-from conftest import wait_for
+from conftest import together, wait_for
 from dns_daemon import SECRET, check, zone_text
 from ports import free_port
 
@@ -122,6 +122,7 @@ def test_there_is_nothing_yet(pair):
     assert ' error="' in secondary.log()
 
 
+@together("the old process may still answer for a moment")
 def test_a_secondary_by_reload(pair):
     primary, secondary = pair
     primary.start()

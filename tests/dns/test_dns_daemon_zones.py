@@ -13,7 +13,7 @@ import dns.message
 import dns.query
 import pytest
 
-from conftest import wait_for
+from conftest import together, wait_for
 from dns_daemon import (  # noqa: F401
     authority,
     axfr,
@@ -245,6 +245,7 @@ def test_settings_change_by_reload(served, tmp_path):
     assert all(version() == b"two" for _ in range(20))
 
 
+@together("limits change at once then")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_a_low_port_and_another_user(weir, quick_path):
     quick_path.chmod(0o755)

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from conftest import wait_for
+from conftest import together, wait_for
 from served import Client, authority, hashed, pair, served, tree, users
 
 
@@ -70,6 +70,7 @@ def test_a_root_that_cannot_be_reached_is_logged_once(served, tree):
     assert lines(again) == lines(lost) == 1
 
 
+@together("a session stays with the process that has a right to the old root")
 def test_a_root_that_was_replaced_is_noticed(served, tree):
     with Client(served(), "carol") as client:
         assert client.get("hello.txt") == b"hello\nworld\n"

@@ -72,10 +72,10 @@ def test_who_does_not_read_holds_it(wide, command):
     def offsets():
         """How far the directories have been read."""
         found = []
-        for fd in os.listdir(f"/proc/{wide.pid}/fd"):
+        for fd in os.listdir(f"/proc/{wide.serving_pid}/fd"):
             try:
-                if os.path.isdir(f"/proc/{wide.pid}/fd/{fd}"):
-                    with open(f"/proc/{wide.pid}/fdinfo/{fd}", encoding="ascii") as info:
+                if os.path.isdir(f"/proc/{wide.serving_pid}/fd/{fd}"):
+                    with open(f"/proc/{wide.serving_pid}/fdinfo/{fd}", encoding="ascii") as info:
                         found.append(info.readline())
             except FileNotFoundError:
                 pass

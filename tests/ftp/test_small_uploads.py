@@ -25,7 +25,7 @@ SYNCS = ("fsync", "fdatasync", "syncfs")
 
 def traced(server, trace, run):
     """The calls of the server while `run` runs: [(name, line)]."""
-    command = ["strace", "-f", "-o", trace, "-p", str(server.pid)]
+    command = ["strace", "-f", "-o", trace, "-p", str(server.serving_pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         if "attached" not in strace.stderr.readline():
             pytest.skip("strace may not attach")

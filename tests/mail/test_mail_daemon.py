@@ -10,7 +10,7 @@ import smtplib
 import pytest
 
 from certificates import make_certificate
-from conftest import let_others_enter
+from conftest import let_others_enter, together
 from mailhost import DOMAIN, HELLO, Host
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 
@@ -270,6 +270,7 @@ def test_the_log_is_rotated(mailhost):
 
 # -- privileges
 
+@together("settings of mail change at once then")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_root_is_given_up(weir, users_file, tmp_path):
     """Mailboxes, queue and log belong to the user, and go on to after a reload."""

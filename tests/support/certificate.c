@@ -7,6 +7,7 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "certificate.h"
@@ -77,9 +78,17 @@ const char *certificate_ca(void)
 
 struct certificate_files certificate_make(const char *common, const char *names, int days)
 {
+	return certificate_make_kind("EC", common, names, days);
+}
+
+struct certificate_files certificate_make_kind(
+        const char *kind, const char *common, const char *names, int days)
+{
 	struct certificate_files files;
 	certificate_ca();
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *key = strcmp(kind, "EC") == 0    ? EVP_EC_gen("P-256")
+	                : strcmp(kind, "RSA") == 0 ? EVP_RSA_gen(2048)
+	                                           : EVP_PKEY_Q_keygen(NULL, NULL, kind);
 	X509 *certificate = make(key, common, names, days);
 	FILE *file = new_file(files.chain);
 	PEM_write_X509(file, certificate);

@@ -22,6 +22,10 @@ const char *certificate_ca(void);
  */
 struct certificate_files certificate_make(const char *common, const char *names, int days);
 
+/* Likewise, with a key of a kind of OpenSSL's: "RSA" (2,048 bits), "EC" (P-256), "ED25519". */
+struct certificate_files certificate_make_kind(
+        const char *kind, const char *common, const char *names, int days);
+
 /* Removes all files that were made. */
 void certificates_remove(void);
 

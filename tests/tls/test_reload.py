@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 from certificates import Authority
-from conftest import wait_for
+from conftest import together, wait_for
 from ports import free_port
 from secure import Secured, authority, configuration, context_for, fetch, pairs, secure
 from wire import request
@@ -88,6 +88,7 @@ def bad_pairs(authority, tmp_path):
     }
 
 
+@together("the master warns before the server process refuses")
 def test_bad_pairs_are_refused(renewable, authority, tmp_path):
     server, install = renewable
     old = serial(server, authority)

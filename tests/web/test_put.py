@@ -94,7 +94,7 @@ def test_a_killed_server_leaves_nothing(weir, configured, drop):
     server = configured("sites: [{root: drop, uploads: {put: true}}]\n")
     with Raw(server.port) as raw:
         raw.send(put_head("/new", 10_000_000) + bytes(2_000_000))
-        wait_for(lambda: open_temporaries(server.pid, drop), what="the upload")
+        wait_for(lambda: open_temporaries(server.serving_pid, drop), what="the upload")
         server.process.kill()
         server.wait()
     assert [name for name in names(drop) if not name.startswith(".weir-")] == []

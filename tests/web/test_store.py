@@ -8,6 +8,7 @@ import time
 
 import pytest
 from client import Raw, names, wait_for
+from conftest import together
 from servers import drop, full, uploads  # noqa: F401
 
 
@@ -150,6 +151,7 @@ def test_a_root_that_cannot_be_reached_is_logged_once(workers, drop):
     assert lines(again) == lines(lost) == 1
 
 
+@together("a process without capabilities gives no file away")
 def test_a_replacement_keeps_mode_owner_and_attributes(workers, drop):
     path = drop / "f"
     path.write_text("old")

@@ -5,6 +5,7 @@
 #include <weir/version.h>
 
 #include "cli.h"
+#include "key_process.h"
 #include "master.h"
 #include "options.h"
 #include "serve.h"
@@ -50,7 +51,8 @@ static const struct {
         {"top", top_verb},
         {"upgrade", console_upgrade},
         {"fetch", fetch},
-        {"@server", master_server}, /* see master.h */
+        {"@server", serve_process}, /* see master.h */
+        {"@keys", key_process},
         {"@probe", master_probe},
 };
 

@@ -307,6 +307,12 @@ struct config *config_file_default(void);
  */
 struct config *config_file_read(struct problems *problems, const struct config *previous);
 
+/*
+ * Whether the flag `name` at the top of this file, without those that it includes, is set. Nothing
+ * else in the file is looked at; false if it cannot be read.
+ */
+bool config_file_has_flag(const char *path, const char *name);
+
 /* Replaces all sites by one with the defaults that serves `root`. Returns 0 or -ENOMEM. */
 int config_file_set_root(struct config *config, const char *root);
 

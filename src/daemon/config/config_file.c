@@ -20,6 +20,7 @@
 #include "say.h"
 #include "sources.h"
 #include "table.h"
+#include "types.h"
 
 /* -- one file ---------------------------------------------------------------------------------- */
 
@@ -284,6 +285,26 @@ struct config *config_file_read(struct problems *problems, const struct config *
 		return config;
 	config_release(config);
 	return NULL;
+}
+
+bool config_file_has_flag(const char *path, const char *name)
+{
+	struct memory memory = {0};
+	struct problems problems = {.file = path};
+	struct source source = {.path = path, .directory = "/"};
+	struct weir_buffer text = {0};
+	struct stat status;
+	struct node *root = NULL;
+	if (config_file_read_all(path, &status, &text) == 0)
+		document_load(&problems, &memory, &source, (const unsigned char *)text.data,
+		        text.size, &root);
+	const struct node *value = node_find(root, name);
+	bool set = value && value->type == NODE_SCALAR && !value->broken &&
+	           type_flag_is_yes(value->text);
+	weir_buffer_finish(&text);
+	problems_free(&problems);
+	memory_free(&memory);
+	return set;
 }
 
 int config_file_set_root(struct config *config, const char *root)

@@ -70,11 +70,16 @@ static bool word_is_one_of(const char *text, const char *const *words)
 	return false;
 }
 
-static bool flag_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+bool type_flag_is_yes(const char *text)
 {
 	static const char *const yes[] = {"yes", "true", "on", NULL};
+	return word_is_one_of(text, yes);
+}
+
+static bool flag_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+{
 	static const char *const no[] = {"no", "false", "off", NULL};
-	bool value = word_is_one_of(text, yes);
+	bool value = type_flag_is_yes(text);
 	if (!value && !word_is_one_of(text, no))
 		return reader_refuse(reader, key, text);
 	*(bool *)target = value;

@@ -45,6 +45,9 @@ void type_print_list(FILE *to, const struct key *key, const void *value);
 /* The grammar of addresses: with `port` 0 the port must be given. Returns false if it is wrong. */
 bool type_parse_address(const char *text, unsigned port, struct weir_address *ret);
 
+/* Whether the text of a flag sets it. */
+bool type_flag_is_yes(const char *text);
+
 /* Stores a copy of the text. */
 bool type_store_text(struct reader *reader, const char *text, size_t size, void *target);
 

@@ -168,6 +168,35 @@ static const int call_filter_calls[] = {
         CALL(getcpu),
 };
 
+/* Of a process that reads, signs and writes, with all its threads started. */
+static const int call_filter_key_calls[] = {
+        CALL(read),
+        CALL(write),
+        CALL(close),
+        CALL(fstat),
+        CALL(newfstatat),
+        CALL(sendto),
+        CALL(recvfrom),
+        CALL(clock_gettime),
+        CALL(getrandom),
+        CALL(munmap),
+        CALL(mremap),
+        CALL(madvise),
+        CALL(brk),
+        CALL(futex),
+        CALL(rseq),
+        CALL(set_robust_list),
+        CALL(sched_yield),
+        CALL(exit),
+        CALL(exit_group),
+        CALL(restart_syscall),
+        CALL(rt_sigprocmask),
+        CALL(rt_sigreturn),
+        CALL(tgkill),
+        CALL(getpid),
+        CALL(gettid),
+};
+
 /* The first argument of a call has one of a few values. */
 static const struct {
 	int call;
@@ -183,12 +212,29 @@ static const struct {
 /* Logs are sent to Unix sockets: see log_socket.c. */
 #define CALL_FILTER_LOG_SOCKET (SOCK_DGRAM | SOCK_CLOEXEC)
 
-static int call_filter_fill(scmp_filter_ctx filter)
+static int call_filter_allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	int error = 0;
-	for (size_t i = 0; i < sizeof call_filter_calls / sizeof *call_filter_calls && error == 0;
-	        i++)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call_filter_calls[i], 0);
+	for (size_t i = 0; i < count && error == 0; i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	return error;
+}
+
+/* Memory that is not executable. */
+static int call_filter_allow_memory(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(
+	        filter, SCMP_ACT_ALLOW, CALL(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (error == 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
+		        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return error;
+}
+
+static int call_filter_fill_server(scmp_filter_ctx filter)
+{
+	int error = call_filter_allow(
+	        filter, call_filter_calls, sizeof call_filter_calls / sizeof *call_filter_calls);
 	for (size_t i = 0; i < sizeof call_filter_values / sizeof *call_filter_values && error == 0;
 	        i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call_filter_values[i].call, 1,
@@ -199,11 +245,7 @@ static int call_filter_fill(scmp_filter_ctx filter)
 		        SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
 		        SCMP_A1(SCMP_CMP_EQ, CALL_FILTER_LOG_SOCKET));
 	if (error == 0)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1,
-		        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (error == 0)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1,
-		        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		error = call_filter_allow_memory(filter);
 	/* Threads, and no processes. */
 	if (error == 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
@@ -213,12 +255,19 @@ static int call_filter_fill(scmp_filter_ctx filter)
 	return error;
 }
 
+static int call_filter_fill_keys(scmp_filter_ctx filter)
+{
+	int error = call_filter_allow(filter, call_filter_key_calls,
+	        sizeof call_filter_key_calls / sizeof *call_filter_key_calls);
+	return error < 0 ? error : call_filter_allow_memory(filter);
+}
+
 bool call_filter_available(void)
 {
 	return true;
 }
 
-int call_filter_apply(void)
+int call_filter_apply(enum call_filter which)
 {
 	scmp_filter_ctx filter = seccomp_init(REFUSED);
 	if (!filter)
@@ -227,7 +276,8 @@ int call_filter_apply(void)
 	if (error == 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (error == 0)
-		error = call_filter_fill(filter);
+		error = which == CALL_FILTER_KEYS ? call_filter_fill_keys(filter)
+		                                  : call_filter_fill_server(filter);
 	if (error == 0)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
@@ -241,8 +291,9 @@ bool call_filter_available(void)
 	return false;
 }
 
-int call_filter_apply(void)
+int call_filter_apply(enum call_filter which)
 {
+	(void)which;
 	return -ENOSYS;
 }
 

@@ -96,12 +96,33 @@ int confine_apply(const struct config *config)
 	int error = confine_by_landlock(config);
 #ifndef WEIR_SANITIZED
 	if (error == 0 && call_filter_available()) {
-		error = call_filter_apply();
+		error = call_filter_apply(CALL_FILTER_SERVER);
 		if (error < 0)
 			say("cannot confine the server by seccomp: %s", weir_error_text(error));
 	}
 #endif
 	return error;
+}
+
+/* A sanitizer opens files at the end. */
+int confine_keys_begin(void)
+{
+#ifndef WEIR_SANITIZED
+	static const struct landlock_plan nothing;
+	int error = landlock_apply(&nothing);
+	if (error < 0 && error != -ENOSYS && error != -EOPNOTSUPP)
+		return error;
+#endif
+	return 0;
+}
+
+int confine_keys_finish(void)
+{
+#ifndef WEIR_SANITIZED
+	if (call_filter_available())
+		return call_filter_apply(CALL_FILTER_KEYS);
+#endif
+	return 0;
 }
 
 bool confine_covers(const struct config *config)
@@ -165,6 +186,8 @@ void confine_print(const struct config *config)
 	                     : "this user",
 	        call_filter_available() ? ", with a filter of system calls"
 	                                : "; seccomp is not built in");
+	if (config->tls.key_process && config->tls.certificates.count)
+		printf("The private keys would be in a key process, which signs handshakes.\n");
 	if (version == 0) {
 		printf("This kernel has no Landlock: the process could open every file of its user.\n");
 		return;

@@ -29,6 +29,14 @@ void confine_begin(int master);
  */
 int confine_apply(const struct config *config);
 
+/*
+ * Confine the key process: to no file and no network, before its threads start, and to few system
+ * calls, of all threads. Return 0, also where the kernel or this build lacks the protection, or a
+ * negative errno.
+ */
+int confine_keys_begin(void);
+int confine_keys_finish(void);
+
 /* Whether a process that was confined for one configuration may serve this one. */
 bool confine_covers(const struct config *config);
 

@@ -190,6 +190,13 @@ const struct grant *grants_find(
 	return grant->kind == (char)kind && strcmp(grant->key, key) == 0 ? grant : NULL;
 }
 
+void grants_set_fd(struct grants *grants, enum grant_kind kind, const char *key, int fd)
+{
+	const struct grant *grant = grants_find(grants, kind, key, 0);
+	if (grant)
+		grants->items[grant - grants->items].fd = fd;
+}
+
 void grants_revoke(struct grants *grants, enum grant_kind kind)
 {
 	for (size_t i = 0; i < grants->count; i++)

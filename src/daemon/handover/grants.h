@@ -23,6 +23,7 @@ enum grant_kind {
 	GRANT_STREAM = 'S',   /* a listening socket; see endpoint_key; the value is its address */
 	GRANT_DATAGRAM = 'U', /* a bound socket, likewise */
 	GRANT_ADMIN = 'A',    /* the admin socket; the key is its path */
+	GRANT_KEYS = 'K',     /* a socket of the key process; the key is its number */
 	/* Have a value, and cannot be opened. */
 	GRANT_TEXT = 'T',      /* of a file of the configuration, by its path */
 	GRANT_DIRECTORY = 'D', /* the real path of a directory, by its path */
@@ -74,6 +75,9 @@ int grants_read(int fd, struct grants **ret);
  */
 const struct grant *grants_find(
         const struct grants *grants, enum grant_kind kind, const char *key, size_t nth);
+
+/* In a table that was read: sets the descriptor of an entry, if there is one of this key. */
+void grants_set_fd(struct grants *grants, enum grant_kind kind, const char *key, int fd);
 
 /* Makes the entries of a kind unusable. */
 void grants_revoke(struct grants *grants, enum grant_kind kind);

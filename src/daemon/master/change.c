@@ -114,9 +114,12 @@ static int change_open(
 	if (error < 0)
 		return error;
 	error = change_fill(master, table, config, &change->listening, banner);
+	if (error < 0)
+		say("the configuration cannot be handed over: %s", weir_error_text(error));
+	else
+		error = keys_start(master->loop, master->program, config, table, &change->keys);
 	if (error == 0)
 		return 0;
-	say("the configuration cannot be handed over: %s", weir_error_text(error));
 	listening_close(&change->listening, &master->listening);
 	return error;
 }
@@ -142,7 +145,9 @@ void change_commit(struct master *master)
 		return;
 	manager_forget(&master->listening);
 	listening_close(&master->listening, &change->listening);
+	keys_destroy(master->keys);
 	config_release(master->config);
+	master->keys = change->keys;
 	master->listening = change->listening;
 	master->config = change->config;
 	log_configure(master->config);
@@ -156,6 +161,7 @@ void change_forget(struct master *master)
 	if (!change->active)
 		return;
 	listening_close(&change->listening, &master->listening);
+	keys_destroy(change->keys);
 	config_release(change->config);
 	*change = (struct master_change){.listening.admin = -1};
 }

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,21 +14,14 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "confine.h"
-#include "helper.h"
-#include "link.h"
 #include "manager.h"
 #include "master.h"
 #include "master_state.h"
 #include "notify.h"
 #include "resources.h"
 #include "say.h"
-#include "serve.h"
 
 enum {
-	RESTART_FIRST_MS = 100, /* the pause before the second restart; it doubles from there */
-	RESTART_MOST_MS = 10 * 1000,
-	RAN_LONG_MS = 60 * 1000,    /* a crash after that counts as the first */
 	DRAIN_MARGIN_MS = 5 * 1000, /* beyond the server's own limit */
 };
 
@@ -244,40 +236,6 @@ static void master_end_if_alone(struct master *master)
 		weir_loop_stop(master->loop);
 }
 
-/* With the same configuration, even if its files are wrong by now. */
-static void master_restart(struct weir_timer *timer)
-{
-	struct master *master = WEIR_CONTAINER(timer, struct master, restart);
-	if (master_start_process(
-	            master, master->restart_user, master->restart_table, &master->server) == 0)
-		master->restart_table = NULL;
-	else
-		weir_timer_start(master->loop, timer, RESTART_MOST_MS, master_restart);
-}
-
-static uint32_t master_restart_delay(struct master *master, const struct process *process)
-{
-	if (weir_loop_now_ms(master->loop) - process->started_ms > RAN_LONG_MS)
-		master->crashes = 0;
-	unsigned crashes = master->crashes++;
-	if (crashes == 0)
-		return 0;
-	uint32_t delay_ms = (uint32_t)RESTART_FIRST_MS << min_of(crashes - 1, 7u);
-	return min_of(delay_ms, (uint32_t)RESTART_MOST_MS);
-}
-
-static void master_say_ended(const struct process *process, int status, uint32_t delay_ms)
-{
-	char how[64];
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status),
-		        strsignal(WTERMSIG(status)));
-	else
-		snprintf(how, sizeof how, "has ended with status %d", WEXITSTATUS(status));
-	say("the server process %d %s; another one starts in %u ms", (int)process->pid, how,
-	        delay_ms);
-}
-
 static void master_on_server_ended(struct master *master, struct process *process, int status)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
@@ -293,26 +251,19 @@ static void master_on_server_ended(struct master *master, struct process *proces
 		master->stop_signals += master->stop_signals == 0;
 		master_end_if_alone(master);
 	} else {
-		uint32_t delay_ms = master_restart_delay(master, process);
-		master_say_ended(process, status, delay_ms);
-		notify_status("The server process has ended, and is started again");
 		change_forget(master);
 		master->asked = false;
-		master->restart_table = process->table;
-		process->table = NULL;
-		free(master->restart_user);
-		master->restart_user = process->user;
-		process->user = NULL;
-		grants_revoke(master->restart_table, GRANT_BANNER);
-		if (!master->old)
-			grants_revoke(master->restart_table, GRANT_SUCCESSOR);
-		weir_timer_start(master->loop, &master->restart, delay_ms, master_restart);
+		restart_schedule(master, process, status);
 	}
 }
 
 static void master_on_child_ended(struct master *master, pid_t pid, int status)
 {
 	struct process *process = NULL;
+	struct keys *const keys[] = {master->keys, master->change.keys};
+	for (size_t i = 0; i < 2; i++)
+		if (keys[i] && keys[i]->pid == pid && !master->stop_signals)
+			keys_restart(keys[i], status);
 	if (master->server && master->server->pid == pid) {
 		process = master->server;
 		master_on_server_ended(master, process, status);
@@ -351,7 +302,7 @@ static void master_kill(struct master *master, int signal)
 
 static void master_begin_stop(struct master *master)
 {
-	weir_timer_stop(&master->restart);
+	weir_timer_stop(&master->restart.timer);
 	notify_stopping();
 	if (master->starting)
 		kill(master->starting->pid, SIGKILL);
@@ -456,7 +407,7 @@ int master(const struct options *options, char **arguments)
 	        .program = -1};
 	say_with_time();
 	resources_raise_files();
-	weir_list_init(&master.restart.link);
+	weir_list_init(&master.restart.timer.link);
 	weir_list_init(&master.probe_timer.link);
 	weir_list_init(&master.watchdog.link);
 	int error = weir_loop_create(&master.loop);
@@ -470,9 +421,9 @@ int master(const struct options *options, char **arguments)
 	else
 		master.code = EXIT_FAILED;
 	change_forget(&master);
-	grants_destroy(master.restart_table);
-	free(master.restart_user);
+	restart_finish(&master);
 	listening_close(&master.listening, NULL);
+	keys_destroy(master.keys);
 	config_release(master.config);
 	if (master.signals.watch.fd >= 0)
 		weir_signals_stop(&master.signals);
@@ -480,27 +431,4 @@ int master(const struct options *options, char **arguments)
 		close(master.program);
 	weir_loop_destroy(master.loop);
 	return master.code;
-}
-
-int master_server(int count, char **arguments)
-{
-	struct options options;
-	int requests, control, table, parent;
-	if (count < 2 ||
-	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
-		return EXIT_USAGE;
-	confine_begin(parent);
-	say_with_time();
-	int error = link_start(requests, control, table);
-	if (error < 0) {
-		say("cannot read the table of the master: %s", weir_error_text(error));
-		return EXIT_FAILED;
-	}
-	static char verb[] = "serve";
-	arguments[1] = verb;
-	int code = options_parse_serve(count - 1, arguments + 1, &options);
-	if (code == EXIT_DONE)
-		code = serve(&options);
-	link_end();
-	return code;
 }

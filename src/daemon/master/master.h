@@ -25,9 +25,6 @@ int master(const struct options *options, char **arguments);
 /* Whether this process was executed by the master of another version, for an upgrade. */
 bool master_is_resuming(void);
 
-/* The server process, which the master executes; `arguments` begin with its verb. */
-int master_server(int count, char **arguments);
-
 /*
  * The child process that tries this program for an upgrade: reads the configuration, and reports
  * that it can take over.

@@ -1,9 +1,10 @@
-/* The state of the master, for master.c (events), change.c (configurations), upgrade.c. */
+/* The state of the master, for the files of this folder. */
 #ifndef DAEMON_MASTER_STATE_H
 #define DAEMON_MASTER_STATE_H
 
 #include <weir/loop.h>
 
+#include "keys.h"
 #include "listening.h"
 #include "options.h"
 #include "process.h"
@@ -13,6 +14,15 @@ struct master_change {
 	bool active;
 	struct config *config;
 	struct listening listening;
+	struct keys *keys; /* or NULL */
+};
+
+/* The server process that has crashed, until another one has its table. */
+struct master_restart {
+	struct weir_timer timer;
+	struct grants *table; /* or NULL */
+	char *user;
+	unsigned crashes; /* since a server process has last run for long */
 };
 
 struct master {
@@ -22,14 +32,12 @@ struct master {
 	struct weir_signals signals;
 	struct config *config; /* in effect; the files that it names are not loaded */
 	struct listening listening;
+	struct keys *keys; /* of the configuration in effect; or NULL */
 	struct master_change change;
 	struct process *server;   /* serves, or will; NULL between a crash and the restart */
 	struct process *starting; /* replaces the server when it is ready; or NULL */
 	struct process *old;      /* drains; or NULL */
-	struct weir_timer restart;
-	struct grants *restart_table; /* of the process that has crashed; or NULL */
-	char *restart_user;           /* of that process */
-	unsigned crashes;             /* since a server process has last run for long */
+	struct master_restart restart;
 	unsigned workers;
 	uint32_t serial; /* of the last table */
 	int program;     /* the executable file of this process */
@@ -60,6 +68,11 @@ void change_forget(struct master *master);
 void upgrade_begin(struct master *master);
 /* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
 int upgrade_resume(struct master *master);
+
+/* -- restart.c -- */
+/* Starts another process after the pause that is due. Takes the table of the one that has ended. */
+void restart_schedule(struct master *master, struct process *process, int status);
+void restart_finish(struct master *master);
 
 /* -- master.c -- */
 void master_received(void *context, struct process *process, const struct handover *message);

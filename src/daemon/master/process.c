@@ -37,11 +37,7 @@ static int process_check_file(int fd)
 	return error;
 }
 
-/*
- * The user opens what the user may read. Root opens the rest, through no link that another user
- * could have made: a server in the hands of an attacker could replace a file of its own by one.
- */
-static int process_open_file(const char *user, const char *path)
+int process_open_file(const char *user, const char *path)
 {
 	int error = resources_lend(user);
 	if (error < 0)
@@ -66,6 +62,7 @@ static int process_open_grant(const struct process *process, const struct grant 
 	case GRANT_STREAM:
 	case GRANT_DATAGRAM:
 	case GRANT_ADMIN:
+	case GRANT_KEYS:
 		if (process->phase == PROCESS_DRAINING || grant->fd < 0)
 			return -ESHUTDOWN;
 		fd = fcntl(grant->fd, F_DUPFD_CLOEXEC, 0);
@@ -86,6 +83,16 @@ static const struct grant *process_find(
 	return NULL;
 }
 
+/*
+ * At once, and not by its close alone: a child that was forked a moment ago has the descriptor,
+ * too, until it executes.
+ */
+static void process_unwatch(struct process *process, struct weir_watch *watch)
+{
+	if (watch->fd >= 0)
+		close(weir_watch_cancel(process->loop, watch));
+}
+
 /* Ends a watch whose peer has gone, or has sent what no server sends and is ended, too. */
 static void process_lose(
         struct process *process, struct weir_watch *watch, int error, const char *what)
@@ -95,7 +102,7 @@ static void process_lose(
 		        (int)process->pid, what);
 		kill(process->pid, SIGKILL);
 	}
-	weir_watch_close(process->loop, watch);
+	process_unwatch(process, watch);
 }
 
 /* Whether another message may be there. */
@@ -206,7 +213,6 @@ static void process_close_ends(const struct process_ends *ends)
 			close(fds[i]);
 }
 
-/* In the child. */
 char **process_arguments(const char *verb, const char *value, const char *const *rest)
 {
 	size_t count = 0;
@@ -222,25 +228,29 @@ char **process_arguments(const char *verb, const char *value, const char *const 
 	return (char **)(uintptr_t)arguments;
 }
 
+void process_execute(int program, char **arguments, const char *user)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (arguments && confine_become(user) == 0) {
+		fexecve(program, arguments, environ);
+		say("cannot execute %s: %s", arguments[1], weir_error_text(-errno));
+	}
+	_exit(EXIT_FAILURE);
+}
+
+/* In the child. */
 static void process_exec(const struct process_options *options, const struct process_ends *ends)
 {
 	char numbers[64];
-	sigset_t none;
 	fcntl(ends->requests, F_SETFD, 0);
 	fcntl(ends->control, F_SETFD, 0);
 	fcntl(ends->table, F_SETFD, 0);
 	snprintf(numbers, sizeof numbers, "%d,%d,%d,%d", ends->requests, ends->control, ends->table,
 	        (int)getppid());
-	char **arguments = process_arguments("@server", numbers, options->arguments);
-	if (!arguments)
-		_exit(EXIT_FAILURE);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (confine_become(options->user) < 0)
-		_exit(EXIT_FAILURE);
-	fexecve(options->program, arguments, environ);
-	say("cannot execute the server process: %s", weir_error_text(-errno));
-	_exit(EXIT_FAILURE);
+	process_execute(options->program, process_arguments("@server", numbers, options->arguments),
+	        options->user);
 }
 
 /* Stores the master's ends in the watches, which are not started. */
@@ -348,10 +358,8 @@ void process_destroy(struct process *process)
 	if (!process)
 		return;
 	weir_timer_stop(&process->limit);
-	if (process->requests.fd >= 0)
-		weir_watch_close(process->loop, &process->requests);
-	if (process->control.fd >= 0)
-		weir_watch_close(process->loop, &process->control);
+	process_unwatch(process, &process->requests);
+	process_unwatch(process, &process->control);
 	grants_destroy(process->table);
 	grants_destroy(process->next);
 	free(process->user);

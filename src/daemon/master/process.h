@@ -72,10 +72,23 @@ void process_settle(struct process *process, bool commit);
 void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
 
 /*
+ * The user opens what the user may read. Root opens the rest, through no link that another user
+ * could have made: a server in the hands of an attacker could replace a file of its own by one.
+ * Returns a descriptor or a negative errno.
+ */
+int process_open_file(const char *user, const char *path);
+
+/*
  * Makes the arguments of a process of this program: "weir", the verb, its value, and `rest` up to
  * its NULL. Returns an array that is freed with free(), and points to the strings; or NULL.
  */
 char **process_arguments(const char *verb, const char *value, const char *const *rest);
+
+/*
+ * In a child: becomes `user` (confine_become) and the program with these arguments. NULL arguments
+ * stand for no memory. Any failure ends the child.
+ */
+_Noreturn void process_execute(int program, char **arguments, const char *user);
 
 /* Closes the sockets and frees everything. The process has ended. NULL is allowed. */
 void process_destroy(struct process *process);

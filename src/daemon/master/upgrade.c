@@ -194,6 +194,7 @@ static void upgrade_keep_open(const struct master *master, int state, int table,
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			fcntl(fds[i], F_SETFD, flags);
+	keys_keep_open(master->keys, keep);
 	for (size_t i = 0; i < 2 * listening->workers * listening->endpoints.count; i++)
 		if (listening->sockets[i] >= 0)
 			fcntl(listening->sockets[i], F_SETFD, flags);
@@ -211,6 +212,7 @@ static int upgrade_write_state(const struct master *master, int table)
 	        master->asked);
 	fprintf(to, "user %s\n", master->server->user ? master->server->user : "");
 	upgrade_write_listening(&master->listening, to);
+	keys_write(master->keys, to);
 	return memory_file_finish(fd, to);
 }
 
@@ -335,6 +337,8 @@ static bool upgrade_read_line(struct upgrade_reading *reading, const char *line)
 		return upgrade_read_endpoint(reading, line);
 	if (strncmp(line, "sockets ", 8) == 0)
 		return upgrade_read_sockets(reading, line);
+	if (strncmp(line, "key", 3) == 0)
+		return keys_read(&master->keys, line, master->loop, master->program);
 	if (strncmp(line, "admin ", 6) == 0)
 		return upgrade_read_admin(&master->listening, line);
 	if (sscanf(line, "workers %u", &master->listening.workers) != 1)
@@ -378,6 +382,8 @@ int upgrade_resume(struct master *master)
 		return error;
 	}
 	upgrade_keep_open(master, -1, -1, false);
+	listening_adopt_grants(&master->listening, master->server->table);
+	keys_adopt_grants(master->keys, master->server->table);
 	master->was_ready = true;
 	struct grants *table = change_begin(master, false);
 	if (table)

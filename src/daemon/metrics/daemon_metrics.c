@@ -262,6 +262,7 @@ const char *const daemon_metrics_lanes[WEIR_LANES] = {
         [WEIR_LANE_PASSWORD] = "password",
         [WEIR_LANE_NAMES] = "names",
         [WEIR_LANE_LOG] = "log",
+        [WEIR_LANE_SIGN] = "sign",
 };
 
 static const struct weir_metric lane_rows[] = {

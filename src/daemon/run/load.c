@@ -18,7 +18,6 @@
 #include "config_admin.h"
 #include "config_dns.h"
 #include "config_tls.h"
-#include "grants.h"
 #include "say.h"
 #include "serve.h"
 #include "service.h"
@@ -214,22 +213,11 @@ static struct config *load_read_file(const char *path, const struct config *prev
 
 bool config_wants_master(const struct options *options)
 {
-	struct problems problems = {.file = options->config_path};
 	for (size_t i = 0; i < options->value_count; i++)
 		if (strcmp(options->values[i].key->name, "privilege-separation") == 0)
 			return true;
-	struct grants *unread = options->config_path ? grants_create(0) : NULL;
-	if (!unread)
-		return false;
-	/* The files that it names are left alone: the process that serves reads them. */
-	sources_record(unread);
-	struct config *config = config_file_read(&problems, NULL);
-	sources_end();
-	bool wanted = config && config->privilege_separation;
-	config_release(config);
-	grants_destroy(unread);
-	problems_free(&problems);
-	return wanted;
+	return options->config_path &&
+	       config_file_has_flag(options->config_path, "privilege-separation");
 }
 
 struct config *config_load(const struct options *options, const struct config *previous)

@@ -229,6 +229,7 @@ int serve(const struct options *options)
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = daemon.control.fd = -1;
 	weir_list_init(&daemon.look.link);
+	weir_list_init(&daemon.retire.link);
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0)

@@ -10,10 +10,10 @@
 /* Returns the exit code. */
 int serve(const struct options *options);
 
-/*
- * Whether the command line or the file asks for privilege separation. A file with mistakes does
- * not.
- */
+/* The server process, which the master executes; `arguments` begin with its verb. */
+int serve_process(int count, char **arguments);
+
+/* Whether the command line or the file asks for privilege separation. */
 bool config_wants_master(const struct options *options);
 
 /*

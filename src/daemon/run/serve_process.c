@@ -4,8 +4,11 @@
  * start, and then follows the master's messages.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include <weir/error.h>
 
 #include "admin_command.h"
 #include "cli.h"
@@ -91,7 +94,7 @@ static void serve_process_on_lost(struct daemon *daemon)
 
 static void serve_process_on_retired(struct weir_timer *timer)
 {
-	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
+	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, retire);
 	if (daemon->stop_signals == 0)
 		serve_stop(daemon);
 }
@@ -107,7 +110,8 @@ static void serve_process_retire(struct daemon *daemon)
 	admin_http_listen(daemon->admin_http, &nowhere);
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_retire(daemon->workers[i]);
-	weir_timer_start(daemon->loop, &daemon->look, RETIRE_MS, serve_process_on_retired);
+	weir_timer_stop(&daemon->look); /* the successor has the directories */
+	weir_timer_start(daemon->loop, &daemon->retire, RETIRE_MS, serve_process_on_retired);
 }
 
 static void serve_process_follow(struct daemon *daemon, const struct handover *message)
@@ -177,7 +181,6 @@ int serve_process_start(struct daemon *daemon)
 	        serve_process_on_control);
 }
 
-/* For as long as no successor has the listeners: `look` has another use then. */
 static void serve_process_look(struct weir_timer *timer)
 {
 	struct daemon *daemon = WEIR_CONTAINER(timer, struct daemon, look);
@@ -201,7 +204,31 @@ void serve_process_finish(struct daemon *daemon)
 {
 	serve_process_answer(daemon, 0);
 	weir_timer_stop(&daemon->look);
+	weir_timer_stop(&daemon->retire);
 	if (daemon->control.fd >= 0)
 		weir_watch_close(daemon->loop, &daemon->control);
 	confine_end();
+}
+
+int serve_process(int count, char **arguments)
+{
+	struct options options;
+	int requests, control, table, parent;
+	if (count < 2 ||
+	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
+		return EXIT_USAGE;
+	confine_begin(parent);
+	say_with_time();
+	int error = link_start(requests, control, table);
+	if (error < 0) {
+		say("cannot read the table of the master: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	static char verb[] = "serve";
+	arguments[1] = verb;
+	int code = options_parse_serve(count - 1, arguments + 1, &options);
+	if (code == EXIT_DONE)
+		code = serve(&options);
+	link_end();
+	return code;
 }

@@ -58,6 +58,7 @@ struct daemon {
 	struct weir_watch control;   /* messages of the master */
 	struct admin_request *asked; /* waits for the master's answer; or NULL */
 	struct weir_timer look;      /* for directories that were replaced */
+	struct weir_timer retire;    /* until it drains, once another process serves */
 };
 
 /* Why there is no upgrade. */

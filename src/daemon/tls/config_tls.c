@@ -12,6 +12,7 @@
 #include <weir/tls.h>
 
 #include "config_tls.h"
+#include "key_client.h"
 #include "say.h"
 #include "service.h"
 #include "sources.h"
@@ -36,23 +37,24 @@ static void config_tls_pass_on(void *context, const char *path, const char *text
 	to->report(to->context, path, text);
 }
 
-/* See sources_leave. */
+/* See sources_leave. The server gets no key that the key process has. */
 static bool config_tls_leave(const struct config_tls *tls)
 {
 	for (size_t i = 0; i < tls->certificates.count; i++) {
 		sources_leave(tls->certificates.items[i].chain);
-		sources_leave(tls->certificates.items[i].key);
+		if (!tls->key_process)
+			sources_leave(tls->certificates.items[i].key);
 		sources_leave(tls->certificates.items[i].ocsp);
 	}
 	return sources_leave(tls->clients_ca);
 }
 
-int config_tls_load(struct config *config, const struct config *previous,
-        void (*report)(void *context, const char *path, const char *text), void *context)
+/* `keys` are NULL, or those of the key process. */
+static int config_tls_load_all(struct config *config, const struct config *previous,
+        struct key_client *keys, void (*report)(void *context, const char *path, const char *text),
+        void *context)
 {
 	struct config_tls *tls = &config->tls;
-	if (config_tls_leave(tls))
-		return 0;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		if (!listeners_include(config, i))
 			continue;
@@ -69,8 +71,14 @@ int config_tls_load(struct config *config, const struct config *previous,
 		options.clients_ca = tls->clients_ca;
 		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;
 		options.tickets = previous ? previous->tls.of[i] : NULL;
+		if (keys) {
+			options.sign = key_client_sign;
+			options.sign_release = key_client_release;
+			options.sign_context = key_client_hold(keys);
+		}
 		int error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0) {
+			key_client_release(keys);
 			if (!to.any)
 				report(context, "", weir_error_text(error));
 			return error;
@@ -79,6 +87,23 @@ int config_tls_load(struct config *config, const struct config *previous,
 		tls->of[i] = loaded;
 	}
 	return 0;
+}
+
+int config_tls_load(struct config *config, const struct config *previous,
+        void (*report)(void *context, const char *path, const char *text), void *context)
+{
+	struct key_client *keys = NULL;
+	int error = 0;
+	if (config_tls_leave(&config->tls))
+		return 0;
+	if (config->tls.key_process && sources_replaying())
+		error = key_client_create(&keys);
+	if (error < 0)
+		report(context, "", "the key process cannot be reached");
+	else
+		error = config_tls_load_all(config, previous, keys, report, context);
+	key_client_release(keys);
+	return error;
 }
 
 const struct weir_tls *config_tls_any(const struct config *config)
@@ -226,6 +251,9 @@ static void tls_add_problem(void *context, const char *path, const char *text)
 void table_tls_check(struct reader *reader, const struct node *top)
 {
 	struct tls_report report = {reader, node_find(top, "tls")};
+	if (reader->config->tls.key_process && !reader->config->privilege_separation)
+		reader_problem_at(reader, node_find(report.node, "key-process"),
+		        "'key-process' needs 'privilege-separation: yes'");
 	if (report.node && tls_is_complete(&reader->config->tls))
 		config_tls_load(reader->config, reader->previous, tls_add_problem, &report);
 }

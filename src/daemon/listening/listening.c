@@ -199,6 +199,21 @@ int listening_grant(const struct listening *listening, struct grants *grants)
 	return error;
 }
 
+void listening_adopt_grants(const struct listening *listening, struct grants *grants)
+{
+	char key[LISTENING_KEY_SIZE];
+	for (size_t i = 0; i < listening->endpoints.count; i++)
+		for (unsigned worker = 0; worker < listening->workers; worker++) {
+			listening_key(&listening->endpoints.items[i], worker, key);
+			grants_set_fd(grants, GRANT_STREAM, key,
+			        *listening_socket(listening, i, worker, SOCK_STREAM));
+			grants_set_fd(grants, GRANT_DATAGRAM, key,
+			        *listening_socket(listening, i, worker, SOCK_DGRAM));
+		}
+	if (listening->admin >= 0)
+		grants_set_fd(grants, GRANT_ADMIN, listening->admin_path, listening->admin);
+}
+
 static bool listening_same_admin(const struct listening *a, const struct listening *b)
 {
 	return b && b->admin >= 0 && a->admin_device == b->admin_device &&

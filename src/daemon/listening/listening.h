@@ -41,6 +41,12 @@ int listening_open(const struct config *config, const struct listening *old, uns
  */
 int listening_grant(const struct listening *listening, struct grants *grants);
 
+/*
+ * Sets the descriptors of a table that was read, as one that another master has made: its sockets
+ * are those of `listening`.
+ */
+void listening_adopt_grants(const struct listening *listening, struct grants *grants);
+
 /* Closes the sockets. Removes the file of the admin socket unless `heir` has the same. */
 void listening_close(struct listening *listening, const struct listening *heir);
 
