@@ -72,6 +72,7 @@ class Case:
     depth: int = 1
     header: str = None  # of the request
     tls: bool = False
+    http2: bool = False  # in clear, by prior knowledge
     compressed_cache: bool = True  # Weir's, of compressed files
     key_process: bool = False  # Weir's, for the private keys
     rounds_max: int = 1000

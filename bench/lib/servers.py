@@ -75,6 +75,8 @@ class Weir(Server):
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
         config = f"{AS_ROOT}sites: [{{root: {site.root}}}]\n"
+        if case.http2:
+            config += "http2: clear\n"
         if case.key_process:
             address = address[:2]
             config += (f"privilege-separation: yes\ntls: {{certificates: [{{chain: {site.chain}, key: {site.key}}}],"
@@ -133,7 +135,7 @@ http {{
   send_timeout {FOREVER_S}s;
   {compression}
   {tls}
-  server {{ listen 127.0.0.1:{port} {'ssl' if case.tls else ''} backlog=4096; root {site.root}; }}
+  server {{ listen 127.0.0.1:{port} {'ssl' if case.tls else 'http2' if case.http2 else ''} backlog=4096; root {site.root}; }}
 }}
 """)]
 
@@ -152,6 +154,7 @@ class H2o(Server):
 num-threads: 1
 max-connections: {CONNECTIONS_MAX}
 http1-request-timeout: {FOREVER_S}
+http2-idle-timeout: {FOREVER_S}
 listen: {{ host: 127.0.0.1, port: {port} }}
 file.mime.setdefaulttype: text/html
 {compression}
@@ -192,6 +195,19 @@ server.upload-dirs = ("{site.scratch}")
 mimetype.assign = ("" => "text/html")
 {compression}
 """)]
+
+
+class Nghttpd(Server):
+    """The server of nghttp2, which speaks HTTP/2 alone."""
+
+    name = "nghttpd"
+    program = "nghttpd"
+
+    def version(self):
+        return self.output_of("--version").split("/")[1].strip()
+
+    def command(self, site, port, case):
+        return [self.path(), "--no-tls", "-a", "127.0.0.1", "-n", "1", "-d", site.root, str(port)]
 
 
 ALL = [Floor, Weir, Nginx, H2o, Lighttpd]

@@ -1,16 +1,17 @@
 /*
- * HTTP/1.1 (RFC 9110, 9112): a server whose requests are answered by handlers.
+ * HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113): a server whose requests are answered by handlers.
  *
  *   listener ──▶ site (by Host) ──▶ handler ─▶ handler ─▶ handler
  *                                   the first whose match() returns true handles the exchange
  *
- * An exchange is one request and its reply. A handler does not see the connection: it reads the
- * request, may receive its body, and replies once, now or later. Replies leave in the order of the
- * requests.
+ * An exchange is one request and its reply. A handler does not see the connection, nor the version
+ * of HTTP: it reads the request, may receive its body, and replies once, now or later. With
+ * HTTP/1.1 replies leave in the order of the requests. With HTTP/2 each has a stream of its own,
+ * and they leave by the client's priorities (RFC 9218).
  *
- * Pipelining: safe requests are handled side by side. A request whose method is not safe is
- * handled alone: after all earlier ones of its connection have been replied to, and before all
- * later ones begin (RFC 9112 9.3.2).
+ * Pipelining of HTTP/1.1: safe requests are handled side by side. A request whose method is not
+ * safe is handled alone: after all earlier ones of its connection have been replied to, and before
+ * all later ones begin (RFC 9112 9.3.2).
  *
  * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the
  * handler's until its reply. A handler that returns without a reply may use the request until it
@@ -178,7 +179,7 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 
 /*
  * A field of the request's trailer section (RFC 9110 6.5), before the receiver's end(). Without
- * such a function they are dropped.
+ * such a function they are dropped, and over HTTP/2 always.
  */
 typedef void weir_http_trailer_fn(void *context, const struct weir_http_field *field);
 
@@ -356,6 +357,12 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 struct weir_http_options {
 	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
 	struct weir_http_sites *sites; /* the reference becomes the server's, also on failure */
+	/*
+	 * Whether a client may begin with HTTP/2 without asking (RFC 9113 3.3): in clear, or over
+	 * TLS without ALPN. False by default. Where TLS negotiates "h2" (`alpn` of
+	 * weir_tls_options), HTTP/2 is spoken in any case.
+	 */
+	bool http2_prior_knowledge;
 	/* See above, and weir/log.h. Outlives the server. NULL, the default: none. */
 	struct weir_log *log;
 };
@@ -372,6 +379,9 @@ WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_opt
 
 /* Replaces the sites from the next request on. The reference becomes the server's. */
 WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
+
+/* Changes `http2_prior_knowledge` for the connections that begin from now on. */
+WEIR_API void weir_http_set_prior_knowledge(struct weir_http_server *server, bool allowed);
 
 WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server);
 

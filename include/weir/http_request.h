@@ -1,5 +1,6 @@
 /*
- * The parsed head of an HTTP/1.x request (RFC 9112).
+ * The parsed head of a request: of HTTP/1.x (RFC 9112), and of HTTP/2 as the HTTP/1.1 head with
+ * the same meaning.
  *
  *   POST /a%20b?c=d HTTP/1.1          method, path "/a%20b", query "c=d", minor 1
  *   Host: example.org:8080            host "example.org:8080"
@@ -80,10 +81,11 @@ struct weir_http_field {
 
 struct weir_http_request {
 	enum weir_http_method method;
-	uint8_t minor; /* of HTTP/1.minor */
+	uint8_t minor; /* of HTTP/1.minor; 1 with HTTP/2 */
 	bool has_query;
-	bool has_length;      /* Content-Length was given; never together with chunked */
-	bool chunked;         /* neither of the two: there is no body */
+	bool has_length; /* Content-Length was given; never together with chunked */
+	/* Neither of the two: there is no body. With HTTP/2: there is a body, without a length. */
+	bool chunked;
 	bool keep_alive;      /* the client will take another reply on this connection */
 	bool expect_continue; /* the client waits for 100 before it sends the body */
 	uint64_t length;      /* 0 without has_length; at most 2^63-1 */

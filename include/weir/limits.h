@@ -167,6 +167,22 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024) /* bytes on their way: more are a failure */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32     /* names in Connection: 400 or 502 */
 
+/* -- HTTP/2 -- */
+#define WEIR_HTTP2_STREAMS_MAX 128 /* streams open at a time in a connection: REFUSED_STREAM */
+#define WEIR_HTTP2_STREAM_WINDOW                                                                   \
+	(128 * 1024) /* bytes of a request's body that the client may send ahead */
+#define WEIR_HTTP2_CONNECTION_WINDOW                                                               \
+	(512 * 1024)                   /* the same for all bodies of a connection together */
+#define WEIR_HTTP2_CONTINUATIONS_MAX 8 /* CONTINUATION frames of a field block */
+#define WEIR_HTTP2_RESETS_BURST                                                                    \
+	500 /* streams of a connection that may end before their reply at once, whoever ends them */
+#define WEIR_HTTP2_RESETS_PER_S 30 /* further ones in each second; over that, the connection ends */
+#define WEIR_HTTP2_OVERHEAD_MAX                                                                    \
+	(1024 * 1024) /* an eighth of all bytes may exceed those of fields and bodies by this */
+#define WEIR_HTTP2_CONTROL_HOLD                                                                    \
+	(8 * 1024) /* bytes of frames that answer others, at which no further frame is read */
+#define WEIR_HTTP2_CONTROL_MAX (64 * 1024) /* bytes of these frames at most */
+
 /* -- HTTP client -- */
 #define WEIR_HTTP_CLIENT_CONNECTIONS_MAX 256     /* connections of a client in all (set) */
 #define WEIR_HTTP_CLIENT_ORIGIN_MAX 16           /* connections to one origin (set) */

@@ -1,5 +1,7 @@
 """DNS over HTTPS by the daemon (RFC 8484)."""
 
+import subprocess
+
 import dns.message
 import dns.query
 import dns.rcode
@@ -109,3 +111,12 @@ def test_dns_over_https_hears_of_a_reload(served):
     server.reload()
     reply = dns.message.from_wire(Curl(server, f"/dns-query?dns={query}").body)
     assert reply.answer[0][0].address == "192.0.2.2"
+
+
+@pytest.mark.parametrize("how", ["+https=/dns-query", "+https-get"])
+def test_dns_over_https_with_kdig_which_insists_on_http_2(served, authority, how):
+    server = served()
+    command = ["kdig", "@127.0.0.1", "-p", str(server.ports["https"]), how]
+    command += [f"+tls-ca={authority.path}", "+tls-hostname=127.0.0.1", "short.example.org", "A"]
+    out = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode()
+    assert "192.0.2.7" in out and "HTTP/2" in out

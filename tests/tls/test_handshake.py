@@ -74,13 +74,18 @@ def test_names(secure, name, expected):
     "offered, agreed",
     [
         ("http/1.1", "http/1.1"),
-        ("h2,http/1.1", "http/1.1"),
+        ("http/1.1,h2", "h2"),
         ("http/1.0", "http/1.0"),
         ("http/1.0,http/1.1", "http/1.1"),
     ],
 )
 def test_alpn(secure, offered, agreed):
     assert field(s_client(secure(), "-alpn", offered), "ALPN protocol") == agreed
+
+
+def test_alpn_without_http_2(secure):
+    server = secure(more="http2: off\n")
+    assert field(s_client(server, "-alpn", "h2,http/1.1"), "ALPN protocol") == "http/1.1"
 
 
 def test_alpn_without_a_protocol_of_ours(secure, authority):

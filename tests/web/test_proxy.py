@@ -17,6 +17,7 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
+from frames import DATA, END_HEADERS, END_STREAM, HEADERS, Client, frame
 from upstream import Upstream, ok
 from wire import Wire, get, request
 
@@ -40,6 +41,7 @@ def proxied(module_weir, upstream, tmp_path_factory):
         f"""
 listen: [{{http: 127.0.0.1:0}}]
 workers: 1
+http2: clear
 access-log: access.log
 admin: admin.sock
 upstreams:
@@ -221,6 +223,24 @@ def test_interim_replies(proxied, upstream):
         assert wire.send(b"hi").reply().text == "hi"
     with Wire(proxied) as wire:  # HTTP/1.0 has no interim replies
         assert wire.ask(request("/hints", version="HTTP/1.0")).status == 200
+
+
+def test_requests_and_interim_replies_of_http2(proxied, upstream):
+    def hints(exchange):
+        exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
+        exchange.send(ok(exchange.body()))
+
+    upstream.replies["/hints2"] = hints
+    with Client(proxied.port) as client:
+        client.ask(1, flags=END_HEADERS, method="POST", path="/hints2")
+        client.send(frame(DATA, 0, 1, b"h"), frame(DATA, END_STREAM, 1, b"i"))
+        early = [client.until(lambda kind, *_: kind == HEADERS) for _ in range(2)]
+        fields = [dict(client.decoder.decode(payload)) for *_, payload in early]
+        assert fields == [{":status": "103", "link": "</a>"}, {":status": "102"}]
+        status, fields, body = client.reply(1)
+        assert (status, body) == (200, b"hi")
+        assert upstream.requests[-1].fields["host"] == f"127.0.0.1:{proxied.port}"
+
 
 
 # -- hostile upstreams -----------------------------------------------------------------------------

@@ -86,6 +86,13 @@ struct config_listener {
 	} proxies, allow, deny; /* see weir/policy.h */
 };
 
+/* Where HTTP/2 is spoken. */
+enum config_http2 {
+	CONFIG_HTTP2_OFF,
+	CONFIG_HTTP2_TLS,   /* where ALPN has chosen it */
+	CONFIG_HTTP2_CLEAR, /* in clear as well, to clients that begin with it */
+};
+
 /* The versions of TLS, as values of `minimum`. */
 enum config_tls_version {
 	CONFIG_TLS_1_2,

@@ -300,6 +300,13 @@ static const char *const log_format_words[] = {
 /* In the order of log_levels. */
 static const char *const log_level_words[] = {"info", "warning", "error", NULL};
 
+static const char *const http2_words[] = {
+        [CONFIG_HTTP2_OFF] = "off",
+        [CONFIG_HTTP2_TLS] = "tls",
+        [CONFIG_HTTP2_CLEAR] = "clear",
+        NULL,
+};
+
 #define KEYS_STRUCT config
 static const struct key top_keys[] = {
 #include "top_keys.def"

@@ -54,6 +54,11 @@ struct http_service {
 	struct service_options options; /* the arguments of sites_join */
 };
 
+static bool service_http_speaks_h2_in_clear(const struct weir_http_sites *sites)
+{
+	return sites_config(sites)->http2 == CONFIG_HTTP2_CLEAR;
+}
+
 static int service_http_open_server(const struct service_options *options, void **ret_server)
 {
 	struct http_service *server = calloc(1, sizeof *server);
@@ -62,6 +67,7 @@ static int service_http_open_server(const struct service_options *options, void 
 	service_set_listener(options, &http.listener);
 	http.listener.peers = sites_config(options->state)->http_peers;
 	http.log = options->log;
+	http.http2_prior_knowledge = service_http_speaks_h2_in_clear(options->state);
 	int error = server ? sites_join(options->state, options) : -ENOMEM;
 	if (error == 0) {
 		http.sites = weir_http_sites_hold(options->state);
@@ -86,6 +92,7 @@ static void service_http_update(void *context, void *state, struct weir_tls *tls
 	if (tls)
 		weir_server_set_tls(weir_http_listener(server->http), tls);
 	weir_http_set_sites(server->http, weir_http_sites_hold(state));
+	weir_http_set_prior_knowledge(server->http, service_http_speaks_h2_in_clear(state));
 	server->sites = state;
 }
 

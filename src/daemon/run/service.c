@@ -19,7 +19,7 @@
 /* -- types of listeners ------------------------------------------------------------------------ */
 
 /* ALPN refuses clients that were led to the wrong protocol (the ALPACA attack). */
-static const char *const http_alpn[] = {"http/1.1", "http/1.0", NULL};
+static const char *const http_alpn[] = {"h2", "http/1.1", "http/1.0", NULL};
 static const char *const pop3_alpn[] = {"pop3", NULL};
 static const char *const ftp_alpn[] = {"ftp", "ftp-data", NULL};
 static const char *const dns_alpn[] = {"dot", NULL};

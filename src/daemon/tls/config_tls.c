@@ -65,6 +65,8 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 		options.certificates = tls->certificates.items;
 		options.count = tls->certificates.count;
 		options.alpn = service_infos[i].alpn;
+		if (i == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
+			options.alpn++; /* the first is "h2" */
 		options.clients = tls->clients;
 		options.clients_ca = tls->clients_ca;
 		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;

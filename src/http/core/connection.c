@@ -14,12 +14,12 @@
  * head, and is the channel's session meanwhile.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include <weir/error.h>
-#include <weir/policy.h>
+#include <weir/tls.h>
 
 #include "exchange.h"
+#include "h2.h"
 #include "head.h"
 #include "syntax.h"
 
@@ -110,16 +110,33 @@ static int http_connection_on_open(struct weir_channel *channel)
 	/* A reply would cost more than the client has left. */
 	if (weir_channel_over_quota(channel))
 		return WEIR_E_LIMIT;
+	struct weir_tls_info tls;
+	if (weir_channel_tls(channel, &tls) && weir_span_equal(tls.alpn, WEIR_SPAN("h2")))
+		return h2_begin(http_connection_server_of(channel), channel, 0);
 	weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
 	http_connection_await_head(channel, http_connection_server_of(channel)->loop_state);
 	return 0;
+}
+
+/* Begins HTTP/2 if that is what the first bytes say. Returns whether it does. */
+static bool http_connection_begin_h2(struct weir_channel *channel, struct weir_span head)
+{
+	struct weir_http_server *server = http_connection_server_of(channel);
+	if (!server->prior_knowledge || !weir_span_equal(head, WEIR_SPAN(H2_PREFACE_HEAD)) ||
+	        weir_channel_sent(channel) || weir_channel_replies(channel))
+		return false;
+	int error = h2_begin(server, channel, head.size);
+	if (error < 0)
+		weir_channel_abort(channel, error);
+	return true;
 }
 
 /* Replies to malformed input, and reads nothing behind it. */
 static void http_connection_reply_and_close(struct weir_channel *channel, unsigned status)
 {
 	struct weir_http_server *server = http_connection_server_of(channel);
-	struct weir_http_exchange *exchange = http_exchange_create(server, channel);
+	struct weir_http_exchange *exchange =
+	        http_exchange_create(server, channel, &http_connection_type, NULL);
 	/* The client may still be sending: input is read and dropped, so that it gets the reply. */
 	weir_channel_expect_body(channel, true);
 	weir_channel_close(channel);
@@ -128,76 +145,14 @@ static void http_connection_reply_and_close(struct weir_channel *channel, unsign
 	http_log_clear_fault(server->loop_state);
 }
 
-/* A reload takes effect for the requests that begin after it. */
-static void http_connection_choose_site(struct weir_http_exchange *exchange)
-{
-	exchange->sites = weir_http_sites_hold(exchange->server->sites);
-	exchange->site = http_sites_find(exchange->sites, exchange->request->host);
-}
-
-static void http_connection_dispatch(struct weir_http_exchange *exchange)
-{
-	struct weir_http_handler first = {.next = exchange->site->handlers};
-	weir_http_next(&first, exchange);
-}
-
-/* Decodes the path, once. The asterisk and authority forms have none. */
-static int http_connection_clean_path(struct weir_http_exchange *exchange)
-{
-	struct weir_span raw = exchange->request->path;
-	exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
-	if (raw.size == 0 || raw.data[0] != '/')
-		return 0;
-	return http_path_clean(raw, exchange->loop_state->path, sizeof exchange->loop_state->path,
-	        &exchange->path);
-}
-
-/* Returns 0, or the status that refuses the request before its handler. */
-static int http_connection_check(struct weir_http_exchange *exchange)
-{
-	char text[16];
-	int status = http_connection_clean_path(exchange);
-	uint32_t wait_ms = weir_channel_count_request(exchange->channel);
-	if (!wait_ms)
-		return status;
-	int size = snprintf(text, sizeof text, "%u", (unsigned)((wait_ms + 999ull) / 1000));
-	weir_http_add_field(exchange, "Retry-After", weir_span(text, (size_t)size));
-	return 429;
-}
-
-/* Handles a request whose path has been decoded. */
-static void http_connection_handle_path(struct weir_http_exchange *exchange)
-{
-	if (exchange->request->method == WEIR_HTTP_CONNECT) {
-		weir_http_allow(exchange, WEIR_HTTP_TARGET_SITE);
-		weir_http_reply_error(exchange, 405);
-	} else {
-		http_connection_dispatch(exchange);
-	}
-}
-
-static void http_connection_handle(struct weir_http_exchange *exchange, struct weir_span head)
-{
-	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	exchange->request_head = head;
-	http_connection_choose_site(exchange);
-	int status = http_connection_check(exchange);
-	if (status)
-		weir_http_reply_error(exchange, (unsigned)status);
-	else
-		http_connection_handle_path(exchange);
-	http_exchange_leave_handler(exchange, before);
-	if (!http_exchange_replied(exchange) && http_exchange_copy_request_now(exchange) < 0)
-		weir_channel_abort(exchange->channel, -ENOMEM);
-	exchange->request_head = (struct weir_span){0};
-}
-
 /* RFC 9110 9.2.1. An unknown method is not safe. */
 static bool http_connection_is_safe(enum weir_http_method method)
 {
 	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
 	       method == WEIR_HTTP_TRACE;
 }
+
+static void http_connection_next(struct weir_http_exchange *exchange);
 
 /* After the handler was called: expects the body, or the next head. */
 static void http_connection_await_rest(struct weir_http_exchange *exchange)
@@ -214,7 +169,7 @@ static void http_connection_await_rest(struct weir_http_exchange *exchange)
 static void http_connection_defer(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	struct weir_channel *channel = exchange->channel;
-	int status = http_connection_check(exchange);
+	int status = http_dispatch_check(exchange);
 	if (status) {
 		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
 		exchange->deferred_status = (uint16_t)status;
@@ -234,11 +189,11 @@ static void http_connection_start_deferred(struct weir_task *task)
 	if (exchange->body_state == HTTP_BODY_NONE)
 		weir_channel_set_session(exchange->channel, NULL);
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	http_connection_choose_site(exchange);
+	http_dispatch_choose_site(exchange);
 	if (exchange->deferred_status)
 		weir_http_reply_error(exchange, exchange->deferred_status);
 	else
-		http_connection_handle_path(exchange);
+		http_dispatch_path(exchange);
 	http_exchange_leave_handler(exchange, before);
 	if (exchange->channel)
 		http_connection_await_rest(exchange);
@@ -246,7 +201,7 @@ static void http_connection_start_deferred(struct weir_task *task)
 		http_exchange_free_if_unused(exchange);
 }
 
-void http_connection_reply_left(struct weir_http_exchange *exchange)
+static void http_connection_reply_left(struct weir_http_exchange *exchange)
 {
 	struct weir_channel *channel = exchange->channel;
 	if (!channel)
@@ -268,12 +223,15 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	struct weir_http_server *server = http_connection_server_of(channel);
 	struct weir_http_request *request = &server->loop_state->request;
 	int status = http_head_parse(head, request);
+	if (status && http_connection_begin_h2(channel, head))
+		return;
 	if (status) {
 		http_log_note_fault(server->loop_state, http_head_fault(head), head);
 		http_connection_reply_and_close(channel, (unsigned)status);
 		return;
 	}
-	struct weir_http_exchange *exchange = http_exchange_create(server, channel);
+	struct weir_http_exchange *exchange =
+	        http_exchange_create(server, channel, &http_connection_type, NULL);
 	if (!exchange)
 		return;
 	exchange->request = request;
@@ -281,7 +239,7 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	if (request->expect_continue && request->minor >= 1)
 		exchange->continue_state = HTTP_CONTINUE_AWAITED;
 	if (request->chunked || request->length > 0)
-		http_body_begin(exchange);
+		http_body_reader_expect(exchange);
 	/*
 	 * The end of a reply to HTTP/1.0 may be the connection's, so no later request is read
 	 * before.
@@ -295,11 +253,11 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 		http_connection_defer(exchange, head);
 		return;
 	}
-	http_connection_handle(exchange, head);
+	http_dispatch(exchange, head);
 	http_connection_await_rest(exchange);
 }
 
-void http_connection_next(struct weir_http_exchange *exchange)
+static void http_connection_next(struct weir_http_exchange *exchange)
 {
 	struct weir_channel *channel = exchange->channel;
 	if (!channel)
@@ -322,11 +280,13 @@ void http_connection_next(struct weir_http_exchange *exchange)
 
 static void http_connection_on_request(struct weir_channel *channel, struct weir_span request)
 {
-	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (exchange)
-		http_body_request(exchange, request);
-	else
+	void *session = weir_channel_session(channel);
+	if (!session)
 		http_connection_on_head(channel, request);
+	else if (h2_is(session))
+		h2_on_request(session, request);
+	else
+		http_body_reader_request(session, request);
 }
 
 static void http_connection_on_piece(struct weir_channel *channel, struct weir_span bytes)
@@ -337,8 +297,10 @@ static void http_connection_on_piece(struct weir_channel *channel, struct weir_s
 static void http_connection_on_overflow(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (exchange)
-		http_body_overflow(exchange, error);
+	if (h2_is(exchange))
+		h2_on_overflow(exchange);
+	else if (exchange)
+		http_body_reader_overflow(exchange, error);
 	else if (error == WEIR_E_SYNTAX)
 		http_connection_reply_and_close(
 		        channel, (unsigned)http_connection_server_of(channel)->loop_state->refusal);
@@ -349,6 +311,10 @@ static void http_connection_on_overflow(struct weir_channel *channel, int error)
 static void http_connection_on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (h2_is(exchange)) {
+		h2_on_eof(exchange);
+		return;
+	}
 	/* A deferred request without a body is complete. */
 	if (exchange && exchange->body_state == HTTP_BODY_TUNNEL)
 		http_body_eof_of_tunnel(exchange);
@@ -360,7 +326,9 @@ static void http_connection_on_eof(struct weir_channel *channel)
 static void http_connection_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (which == WEIR_TIMEOUT_IDLE)
+	if (h2_is(exchange))
+		h2_on_timeout(exchange, which);
+	else if (which == WEIR_TIMEOUT_IDLE)
 		weir_channel_close(channel);
 	else if (which == WEIR_TIMEOUT_REQUEST && exchange)
 		http_body_fail(exchange, -ETIMEDOUT, 408);
@@ -371,8 +339,19 @@ static void http_connection_on_timeout(struct weir_channel *channel, enum weir_t
 static void http_connection_on_close(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (exchange)
+	if (h2_is(exchange))
+		h2_on_close(exchange);
+	else if (exchange)
 		http_body_lost(exchange, error ? error : -ECONNRESET);
+}
+
+static void http_connection_on_draining(struct weir_channel *channel)
+{
+	void *session = weir_channel_session(channel);
+	if (h2_is(session))
+		h2_on_draining(session);
+	else
+		weir_channel_close(channel);
 }
 
 const struct weir_protocol http_protocol = {
@@ -383,5 +362,51 @@ const struct weir_protocol http_protocol = {
         .overflow = http_connection_on_overflow,
         .eof = http_connection_on_eof,
         .timeout = http_connection_on_timeout,
+        .draining = http_connection_on_draining,
         .close = http_connection_on_close,
+};
+
+/* -- for exchanges ----------------------------------------------------------------------------- */
+
+static int http_connection_attach(struct weir_http_exchange *exchange)
+{
+	return weir_channel_push(exchange->channel, &exchange->producer);
+}
+
+static void http_connection_pause(struct weir_http_exchange *exchange)
+{
+	weir_channel_pause(exchange->channel);
+}
+
+static void http_connection_resume(struct weir_http_exchange *exchange)
+{
+	weir_channel_resume(exchange->channel);
+}
+
+static void http_connection_fail_body(struct weir_http_exchange *exchange)
+{
+	weir_channel_set_session(exchange->channel, NULL);
+	weir_channel_close(exchange->channel);
+}
+
+static bool http_connection_release_body(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (weir_channel_session(channel) != exchange)
+		return false;
+	weir_channel_set_session(channel, NULL);
+	return true;
+}
+
+const struct http_connection_type http_connection_type = {
+        .major = 1,
+        .attach = http_connection_attach,
+        .read_body = http_body_reader_start,
+        .pause_body = http_connection_pause,
+        .resume_body = http_connection_resume,
+        .drop_body = http_body_reader_drop,
+        .end_body = http_connection_next,
+        .fail_body = http_connection_fail_body,
+        .release_body = http_connection_release_body,
+        .reply_left = http_connection_reply_left,
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "exchange.h"
+#include "h2.h"
 #include "loop_internal.h"
 
 /* -- one state a loop -------------------------------------------------------------------------- */
@@ -29,6 +30,7 @@ static void http_exchange_destroy_loop_state(void *object)
 		next = exchange->next_free;
 		http_exchange_free(exchange);
 	}
+	h2_loop_destroy(loop_state->h2);
 	free(loop_state);
 }
 
@@ -70,8 +72,9 @@ static struct weir_http_exchange *http_exchange_recycle(struct http_loop *loop_s
 	return exchange;
 }
 
-struct weir_http_exchange *http_exchange_create(
-        struct weir_http_server *server, struct weir_channel *channel)
+struct weir_http_exchange *http_exchange_create(struct weir_http_server *server,
+        struct weir_channel *channel, const struct http_connection_type *connection,
+        struct h2_stream *stream)
 {
 	struct weir_http_exchange *exchange = http_exchange_recycle(server->loop_state);
 	if (!exchange) {
@@ -80,14 +83,16 @@ struct weir_http_exchange *http_exchange_create(
 	}
 	weir_producer_init(&exchange->producer, &http_response_type);
 	exchange->server = http_server_hold(server);
+	exchange->connection = connection;
 	exchange->channel = channel;
+	exchange->stream = stream;
 	exchange->loop_state = server->loop_state;
 	exchange->loop = weir_channel_loop(channel);
 	exchange->peer = *weir_channel_peer(channel);
 	exchange->begun_ms = *exchange->loop_state->now_ms;
 	/* The push may close the producer, without a reply. */
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	int error = weir_channel_push(channel, &exchange->producer);
+	int error = connection->attach(exchange);
 	http_exchange_leave_handler(exchange, before);
 	if (error < 0) {
 		http_server_release(server);
@@ -124,6 +129,8 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 	        exchange->handler_state != HTTP_HANDLER_IDLE ||
 	        exchange->body_state != HTTP_BODY_NONE)
 		return;
+	if (exchange->connection->freed)
+		exchange->connection->freed(exchange);
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
 	weir_http_sites_release(exchange->sites);

@@ -1,7 +1,9 @@
 /*
  * An exchange from the inside, for the files of HTTP's core:
  *
- *   connection.c  the requests of one connection: head, body, the next head
+ *   connection.c  the requests of one HTTP/1.1 connection: head, body, the next head
+ *   body_reader.c how such a connection reads a body
+ *   dispatch.c    from a request to its site and handlers
  *   exchange.c    an exchange's life and states
  *   request.c     what handlers ask of the request
  *   body.c        how the request's body is received
@@ -34,8 +36,11 @@
 #define STATUS_LINE_200_SIZE (sizeof STATUS_LINE_200 - 1)
 #define OPENING_SIZE (sizeof STATUS_LINE_200 "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
 
+struct h2_loop;
+
 /* One per loop: what exchanges need only while a request is being handled. */
 struct http_loop {
+	struct h2_loop *h2;              /* NULL before the first connection of HTTP/2 */
 	struct weir_http_exchange *free; /* exchanges to be used again */
 	unsigned free_count;
 	int refusal;       /* the status for a head that the terminator has refused */
@@ -53,7 +58,11 @@ struct http_loop {
 	struct weir_http_request request;
 };
 
+struct h2_stream;
+
 struct weir_http_server {
+	uint32_t progress_ms;             /* the bound of the listener */
+	bool prior_knowledge;             /* HTTP/2 in clear */
 	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
@@ -108,15 +117,53 @@ enum http_framing {
 	HTTP_FRAMED_BY_LENGTH, /* reply_size */
 	HTTP_FRAMED_BY_CHUNKS,
 	HTTP_FRAMED_BY_CLOSE,   /* HTTP/1.0, a size that is not known */
+	HTTP_FRAMED_BY_STREAM,  /* HTTP/2, a size that is not known */
 	HTTP_FRAMED_BY_HEAD,    /* 204 and 304 have no body, and no Content-Length is given */
 	HTTP_FRAMED_BY_UPGRADE, /* 101: another protocol follows, up to the end of the connection */
 };
 
+/*
+ * The functions that an exchange calls on its connection. HTTP/1.1 (connection.c) and HTTP/2
+ * (h2/h2_exchange.c) each have a table. Handlers, producers, logs and metrics do not know which one
+ * it is.
+ *
+ * All but `reply_left` and `freed` are called only while exchange->channel is not NULL.
+ */
+struct http_connection_type {
+	unsigned major; /* of the version of HTTP: 1 or 2 */
+	/* The connection marks the end of each body: one of unknown size needs no coding. */
+	bool frames_bodies;
+	/* Makes the exchange a reply of its connection. Returns 0 or a negative errno. */
+	int (*attach)(struct weir_http_exchange *exchange);
+	/* The receiver is set: passes the body to http_body_piece from now on. */
+	void (*read_body)(struct weir_http_exchange *exchange);
+	/* The receiver pauses, and resumes. */
+	void (*pause_body)(struct weir_http_exchange *exchange);
+	void (*resume_body)(struct weir_http_exchange *exchange);
+	/* The reply is made, and nobody receives the rest of the body. */
+	void (*drop_body)(struct weir_http_exchange *exchange);
+	/* All of the body has come. */
+	void (*end_body)(struct weir_http_exchange *exchange);
+	/* The body breaks off: no more of it is received. A reply may follow. */
+	void (*fail_body)(struct weir_http_exchange *exchange);
+	/*
+	 * The reply will not be sent. Returns whether the connection was receiving for the
+	 * exchange; from now on it is not.
+	 */
+	bool (*release_body)(struct weir_http_exchange *exchange);
+	/* All of the reply has left. */
+	void (*reply_left)(struct weir_http_exchange *exchange);
+	/* The exchange is about to be freed. NULL: the connection does not need to know. */
+	void (*freed)(struct weir_http_exchange *exchange);
+};
+
 struct weir_http_exchange {
-	struct weir_producer producer; /* the reply, in the channel's queue */
+	struct weir_producer producer; /* the reply, in the channel's queue or of a stream */
 	struct weir_http_exchange *next_free;
 	struct weir_http_server *server; /* held */
-	struct weir_channel *channel;    /* NULL once it is gone */
+	const struct http_connection_type *connection;
+	struct weir_channel *channel; /* NULL once it is gone */
+	struct h2_stream *stream;     /* of HTTP/2; NULL once it is gone, and for HTTP/1.1 */
 	struct http_loop *loop_state;
 	struct weir_loop *loop;
 	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */
@@ -196,9 +243,13 @@ struct http_request_copy {
 
 /* -- exchange.c -- */
 struct http_loop *http_loop_state(struct weir_loop *loop);
-/* Pushes a new exchange as a reply. NULL without memory: the channel ends. */
-struct weir_http_exchange *http_exchange_create(
-        struct weir_http_server *server, struct weir_channel *channel);
+/*
+ * Makes an exchange and attaches it to its connection; `stream` is NULL for HTTP/1.1. NULL without
+ * memory: the channel ends.
+ */
+struct weir_http_exchange *http_exchange_create(struct weir_http_server *server,
+        struct weir_channel *channel, const struct http_connection_type *connection,
+        struct h2_stream *stream);
 /* Frees the exchange if nobody uses it any more. To be called wherever one of the three ends. */
 void http_exchange_free_if_unused(struct weir_http_exchange *exchange);
 
@@ -252,21 +303,40 @@ int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct
 
 /* -- connection.c -- */
 extern const struct weir_protocol http_protocol;
-/* The body has come, or never will: on to the next head, or to the end. */
-void http_connection_next(struct weir_http_exchange *exchange);
-/* All of the reply has left: reading goes on, and a deferred request begins once it is alone. */
-void http_connection_reply_left(struct weir_http_exchange *exchange);
+extern const struct http_connection_type http_connection_type;
+
+/* -- dispatch.c -- */
+/* Calls the handler of a request whose head is `head`. */
+void http_dispatch(struct weir_http_exchange *exchange, struct weir_span head);
+/* The steps of that, for a request that is handled later: */
+/* A reload takes effect for the requests that begin after it. */
+void http_dispatch_choose_site(struct weir_http_exchange *exchange);
+/* Decodes the path. Returns 0, or the status that refuses the request before its handler. */
+int http_dispatch_check(struct weir_http_exchange *exchange);
+/* Handles a request whose path has been decoded. */
+void http_dispatch_path(struct weir_http_exchange *exchange);
+
+/* -- body_reader.c, for HTTP/1.1 -- */
+/* A body is to come: the exchange becomes the channel's session. */
+void http_body_reader_expect(struct weir_http_exchange *exchange);
+void http_body_reader_start(struct weir_http_exchange *exchange);
+/* A line, or the end of a piece, according to the state. */
+void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_span line);
+/* Reads and drops a body that nobody receives, or ends the connection. */
+void http_body_reader_drop(struct weir_http_exchange *exchange);
+/* A line of a chunked body is malformed (WEIR_E_SYNTAX, the fault is noted) or too long. */
+void http_body_reader_overflow(struct weir_http_exchange *exchange, int error);
 
 /* -- body.c -- */
-void http_body_begin(struct weir_http_exchange *exchange);
 void http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes);
-/* A line, or the end of a piece, according to the state. */
-void http_body_request(struct weir_http_exchange *exchange, struct weir_span line);
-/* With the reply: drops a body that nobody receives, or ends the connection. */
+/* All of the body has come. */
+void http_body_complete(struct weir_http_exchange *exchange);
+/* With the reply: drops a body that nobody receives. */
 void http_body_drop(struct weir_http_exchange *exchange);
-/* A line of a chunked body is malformed (WEIR_E_SYNTAX, the fault is noted) or too long. */
-void http_body_overflow(struct weir_http_exchange *exchange, int error);
-/* Ends the body with an error, and the connection; replies `status` if there is no reply yet. */
+/*
+ * Ends the body with an error, and the connection or stream; replies `status` if there is no reply
+ * yet.
+ */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
 /*
  * The reply will not be sent, so the body is not received. Returns whether the exchange may be
@@ -280,11 +350,18 @@ void http_body_begin_tunnel(struct weir_http_exchange *exchange,
 void http_body_eof_of_tunnel(struct weir_http_exchange *exchange);
 /* The last byte of the other protocol has left: the connection ends. */
 void http_body_end_tunnel(struct weir_http_exchange *exchange);
-/* The channel is gone. */
+/* The channel or stream is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);
 
 /* -- response.c -- */
 extern const struct weir_producer_type http_response_type;
+/* The close of a reply, of all versions of HTTP. */
+void http_response_close(struct weir_producer *producer, enum weir_close_reason why);
+/* Puts the rest of the lent body. Returns WEIR_DONE when all of it has been put. */
+enum weir_more http_response_put_lent_body(
+        struct weir_http_exchange *exchange, struct weir_output *out);
+/* Returns the date field's value, WEIR_HTTP_DATE_SIZE bytes, made once a second. */
+const char *http_response_date(struct weir_http_exchange *exchange);
 
 /* -- server.c -- */
 struct weir_http_server *http_server_hold(struct weir_http_server *server);

@@ -45,6 +45,14 @@ static const struct weir_metric http_metrics_rows[] = {
                 .help = "Requests that were malformed",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct http_cells, malformed)},
+        {.name = "weir_http2_connections_total",
+                .help = "Connections that speak HTTP/2",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, http2_connections)},
+        {.name = "weir_http2_requests_total",
+                .help = "Requests by HTTP/2",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, http2_requests)},
         {0},
 };
 

@@ -16,6 +16,8 @@ struct http_cells {
 	uint64_t received;
 	uint64_t sent;
 	uint64_t malformed;
+	uint64_t http2_connections;
+	uint64_t http2_requests;
 };
 
 /*

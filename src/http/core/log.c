@@ -71,14 +71,19 @@ void http_log_clear_fault(struct http_loop *loop_state)
 }
 
 /* Appends the request line, and the reason why it or the body is malformed. */
-static void http_log_add_request(struct weir_buffer *line, const struct http_loop *loop_state,
-        const struct weir_http_request *request)
+static void http_log_add_request(struct weir_buffer *line,
+        const struct weir_http_exchange *exchange, const struct weir_http_request *request)
 {
+	const struct http_loop *loop_state = exchange->loop_state;
 	if (request) {
 		http_log_add_escaped(line, request->method_name);
 		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		http_log_add_escaped(line, request->target);
-		weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
+		if (exchange->connection->major == 1)
+			weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
+		else
+			weir_buffer_format(
+			        line, LINE_MAX_SIZE, " HTTP/%u.0", exchange->connection->major);
 	} else if (!loop_state->fault) {
 		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}
@@ -100,7 +105,7 @@ static size_t http_log_compose(const struct weir_http_exchange *exchange,
 	http_log_add_escaped(
 	        line, exchange->user.size ? weir_buffer_span(&exchange->user) : WEIR_SPAN("-"));
 	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", http_log_date_of(exchange));
-	http_log_add_request(line, exchange->loop_state, request);
+	http_log_add_request(line, exchange, request);
 	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", status);
 	size_t split = line->size;
 	http_log_add_field(line, request, WEIR_HTTP_REFERER);
@@ -166,7 +171,11 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 	if (request) {
 		http_log_field(line, format, "method", request->method_name);
 		http_log_field(line, format, "target", request->target);
-		weir_log_add_number(line, format, "minor", request->minor, LINE_MAX_SIZE);
+		if (exchange->connection->major == 1)
+			weir_log_add_number(line, format, "minor", request->minor, LINE_MAX_SIZE);
+		else
+			weir_log_add_number(
+			        line, format, "major", exchange->connection->major, LINE_MAX_SIZE);
 		http_log_field(line, format, "host", request->host);
 		http_log_field(line, format, "referer",
 		        weir_http_request_known(request, WEIR_HTTP_REFERER));
@@ -307,8 +316,8 @@ static void http_log_write_line(struct weir_log *log, struct weir_http_exchange 
 	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
 	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
 	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "\" %016llx",
-	        (unsigned long long)http_log_id(exchange));
+	weir_buffer_format(
+	        line, WEIR_LOG_QUEUE_MAX, "\" %016llx", (unsigned long long)http_log_id(exchange));
 	http_log_add_notes(line, WEIR_LOG_TEXT, exchange);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(log);

@@ -157,9 +157,12 @@ static struct weir_producer *http_reply_frame(
 	if (exchange->compress)
 		body = weir_produce_gzip(body);
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
-	if (exchange->reply_size >= 0 && !exchange->trailers)
+	if (exchange->reply_size >= 0 &&
+	        (!exchange->trailers || exchange->connection->frames_bodies))
 		return body;
-	if (exchange->request && exchange->request->minor >= 1) {
+	if (exchange->connection->frames_bodies) {
+		exchange->framing = HTTP_FRAMED_BY_STREAM;
+	} else if (exchange->request && exchange->request->minor >= 1) {
 		exchange->framing = HTTP_FRAMED_BY_CHUNKS;
 		body = weir_produce_chunked(body, exchange->trailers, exchange->trailers_context);
 	} else {

@@ -45,16 +45,27 @@ static char *http_response_put_status_line(char *to, unsigned status)
 }
 
 /* Most replies begin with the status line of 200 and the date, which are composed once a second. */
+static inline void http_response_renew_opening(struct http_loop *loop_state, struct weir_loop *loop)
+{
+	int64_t now = weir_loop_wall_s(loop);
+	if (loop_state->date_s == now)
+		return;
+	loop_state->date_s = now;
+	char *end = PUT(loop_state->opening, STATUS_LINE_200 "Date: ");
+	http_date_format(now, end);
+	PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
+}
+
+const char *http_response_date(struct weir_http_exchange *exchange)
+{
+	http_response_renew_opening(exchange->loop_state, exchange->loop);
+	return exchange->loop_state->opening + sizeof STATUS_LINE_200 "Date: " - 1;
+}
+
 static char *http_response_put_opening(char *to, struct weir_http_exchange *exchange)
 {
 	struct http_loop *loop_state = exchange->loop_state;
-	int64_t now = weir_loop_wall_s(exchange->loop);
-	if (loop_state->date_s != now) {
-		loop_state->date_s = now;
-		char *end = PUT(loop_state->opening, STATUS_LINE_200 "Date: ");
-		http_date_format(now, end);
-		PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
-	}
+	http_response_renew_opening(loop_state, exchange->loop);
 	if (exchange->status == 200)
 		return http_response_put(to, loop_state->opening, OPENING_SIZE);
 	to = http_response_put_status_line(to, exchange->status);
@@ -164,7 +175,7 @@ static enum weir_more http_response_put_interim(
 	return interim->size ? WEIR_MORE : WEIR_DONE;
 }
 
-static enum weir_more http_response_put_lent_body(
+enum weir_more http_response_put_lent_body(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
 	struct weir_span *left = &exchange->lent_body;
@@ -194,7 +205,7 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 	return weir_output_room(out) ? weir_producer_more(exchange->body, out) : WEIR_MORE;
 }
 
-static void http_response_close(struct weir_producer *producer, enum weir_close_reason why)
+void http_response_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
@@ -211,7 +222,7 @@ static void http_response_close(struct weir_producer *producer, enum weir_close_
 		http_log_finish(exchange, why);
 	bool freed = why != WEIR_CLOSE_DONE && http_body_abandon(exchange);
 	if (why == WEIR_CLOSE_DONE)
-		http_connection_reply_left(exchange);
+		exchange->connection->reply_left(exchange);
 	if (!freed)
 		http_exchange_free_if_unused(exchange);
 	/* The exchange is still there, since the handler that is notified has not replied. */

@@ -104,6 +104,8 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->sites = options->sites;
 	server->log = options->log;
 	server->loop = loop;
+	server->progress_ms = options->listener.bounds.progress_ms;
+	server->prior_knowledge = options->http2_prior_knowledge;
 	struct weir_server_options listener;
 	weir_server_options_init(&listener);
 	listener.listener = options->listener;
@@ -128,6 +130,11 @@ void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites
 	http_metrics_join(server->loop, sites, server->cells);
 	server->sites = sites;
 	weir_http_sites_release(old);
+}
+
+void weir_http_set_prior_knowledge(struct weir_http_server *server, bool allowed)
+{
+	server->prior_knowledge = allowed;
 }
 
 struct weir_server *weir_http_listener(struct weir_http_server *server)

@@ -1,0 +1,162 @@
+/*
+ * Reads a request's body from an HTTP/1.1 connection by the channel's own terminators: a length;
+ * or, for a chunked body (RFC 9112 7.1), a line, a length and CRLF again and again, up to the
+ * trailer section.
+ */
+#include <weir/error.h>
+
+#include "exchange.h"
+#include "head.h"
+
+/* The terminators below have the loop's state as their context. */
+static enum weir_scan http_body_reader_refuse(
+        const struct weir_terminator *terminator, const char *fault, struct weir_span data)
+{
+	http_log_note_fault((struct http_loop *)terminator->context, fault, data);
+	return WEIR_SCAN_BAD;
+}
+
+static enum weir_scan http_body_reader_scan_line(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)before;
+	enum weir_scan result = http_line_scan(data, seen, ret);
+	if (result != WEIR_SCAN_BAD)
+		return result;
+	return http_body_reader_refuse(
+	        terminator, "a line of a chunked body does not end in CRLF", data);
+}
+
+static enum weir_scan http_body_reader_scan_chunk_end(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)seen;
+	(void)before;
+	enum weir_scan result = http_chunk_end_scan(data, ret);
+	if (result != WEIR_SCAN_BAD)
+		return result;
+	return http_body_reader_refuse(terminator, "no CRLF behind the data of a chunk", data);
+}
+
+static void http_body_reader_await_line(
+        struct weir_http_exchange *exchange, enum http_body_state state)
+{
+	exchange->body_state = state;
+	weir_channel_set_request_max(exchange->channel,
+	        state == HTTP_BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
+	static const struct weir_terminator_type type = {
+	        "http-body-line", http_body_reader_scan_line};
+	weir_channel_await(exchange->channel,
+	        (struct weir_terminator){.type = &type, .context = exchange->loop_state});
+}
+
+void http_body_reader_start(struct weir_http_exchange *exchange)
+{
+	weir_channel_read_small(exchange->channel, exchange->small_pieces);
+	if (exchange->body_state == HTTP_BODY_LENGTH)
+		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
+	else
+		http_body_reader_await_line(exchange, HTTP_BODY_CHUNK_LINE);
+	weir_channel_expect_body(exchange->channel, true);
+	weir_channel_resume(exchange->channel);
+}
+
+void http_body_reader_expect(struct weir_http_exchange *exchange)
+{
+	exchange->had_body = true;
+	exchange->body_state = exchange->request->chunked ? HTTP_BODY_CHUNK_LINE : HTTP_BODY_LENGTH;
+	weir_channel_set_session(exchange->channel, exchange);
+}
+
+static void http_body_reader_fail_malformed(
+        struct weir_http_exchange *exchange, const char *fault, struct weir_span bytes)
+{
+	http_log_note_fault(exchange->loop_state, fault, bytes);
+	http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+}
+
+void http_body_reader_overflow(struct weir_http_exchange *exchange, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	else
+		http_body_reader_fail_malformed(
+		        exchange, "a line of a chunked body is too long", WEIR_SPAN(""));
+}
+
+static void http_body_reader_chunk_line(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	uint64_t size;
+	if (http_chunk_parse(line, &size) < 0) {
+		http_body_reader_fail_malformed(exchange, "not the size of a chunk", line);
+	} else if (size == 0) {
+		http_body_reader_await_line(exchange, HTTP_BODY_TRAILERS);
+	} else {
+		exchange->body_state = HTTP_BODY_CHUNK_DATA;
+		weir_channel_stream(exchange->channel, weir_length(size));
+	}
+}
+
+/* A trailer field is never merged with the head, whose meaning it must not change. */
+static void http_body_reader_trailer(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	struct weir_http_field field;
+	if (line.size == 0)
+		http_body_complete(exchange);
+	else if (http_trailer_parse(line, &field) < 0)
+		http_body_reader_fail_malformed(exchange, "not a trailer field", line);
+	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
+		http_body_fail(exchange, WEIR_E_LIMIT, 431);
+	else if (exchange->receiver && exchange->trailer)
+		exchange->trailer(exchange->receiver_context, &field);
+}
+
+void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	static const struct weir_terminator_type end_type = {
+	        "http-chunk-end", http_body_reader_scan_chunk_end};
+	switch ((enum http_body_state)exchange->body_state) {
+	case HTTP_BODY_NONE:
+	case HTTP_BODY_TUNNEL:
+		break;
+	case HTTP_BODY_LENGTH:
+		http_body_complete(exchange);
+		break;
+	case HTTP_BODY_CHUNK_LINE:
+		http_body_reader_chunk_line(exchange, line);
+		break;
+	case HTTP_BODY_CHUNK_DATA:
+		exchange->body_state = HTTP_BODY_CHUNK_END;
+		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type,
+		                                              .context = exchange->loop_state});
+		break;
+	case HTTP_BODY_CHUNK_END:
+		http_body_reader_await_line(exchange, HTTP_BODY_CHUNK_LINE);
+		break;
+	case HTTP_BODY_TRAILERS:
+		http_body_reader_trailer(exchange, line);
+		break;
+	}
+}
+
+void http_body_reader_drop(struct weir_http_exchange *exchange)
+{
+	bool small = exchange->request->chunked ||
+	             exchange->request->length - exchange->body_got <= WEIR_HTTP_DISCARD_MAX;
+	/* A client that waits for 100 may send the body or the next request now. */
+	if (exchange->continue_state == HTTP_CONTINUE_AWAITED || !small || !exchange->keep_alive) {
+		exchange->body_state = HTTP_BODY_NONE;
+		exchange->keep_alive = false;
+		weir_channel_set_session(exchange->channel, NULL);
+		/* Input is read and dropped, lest a reset make the client lose the reply. */
+		weir_channel_expect_body(exchange->channel, true);
+		weir_channel_resume(exchange->channel);
+		weir_channel_close(exchange->channel);
+		return;
+	}
+	exchange->body_max = exchange->body_got + WEIR_HTTP_DISCARD_MAX;
+	if (exchange->received)
+		weir_channel_resume(exchange->channel);
+	else
+		http_body_reader_start(exchange);
+}

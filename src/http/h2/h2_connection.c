@@ -1,0 +1,331 @@
+/*
+ * A connection: its preface, what it sends beside replies, its errors, its time limits and its end.
+ * Frames are cut by a terminator, so each one is whole when it is handled.
+ *
+ * Floods: what the client makes the server send beside replies waits in `control`, and nothing is
+ * read while that is large. Frames that carry nothing are bounded by a ratio, streams that end
+ * before their reply by a token bucket.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "h2.h"
+#include "h2_connection.h"
+#include "helper.h"
+
+/* -- one state a loop -------------------------------------------------------------------------- */
+
+void h2_loop_destroy(struct h2_loop *loop_state)
+{
+	free(loop_state);
+}
+
+static struct h2_loop *h2_connection_loop_state(struct http_loop *http)
+{
+	if (!http->h2)
+		http->h2 = calloc(1, sizeof *http->h2);
+	return http->h2;
+}
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+void h2_connection_wake(struct h2_connection *connection)
+{
+	if (connection->queued) {
+		weir_wake(&connection->producer);
+		return;
+	}
+	weir_producer_init(&connection->producer, &h2_output_type);
+	connection->queued = true;
+	weir_channel_push(connection->channel, &connection->producer);
+}
+
+void h2_connection_send(struct h2_connection *connection, enum h2_frame_type type, unsigned flags,
+        uint32_t stream_id, const void *payload, size_t size)
+{
+	char bytes[H2_FRAME_HEADER_SIZE + 64];
+	size = min_of(size, sizeof bytes - H2_FRAME_HEADER_SIZE);
+	char *to = h2_frame_put_header(bytes, size, type, flags, stream_id);
+	if (size)
+		memcpy(to, payload, size);
+	if (weir_buffer_append(&connection->control, bytes, H2_FRAME_HEADER_SIZE + size,
+	            WEIR_HTTP2_CONTROL_MAX) < 0) {
+		weir_channel_abort(connection->channel, -ENOMEM);
+		return;
+	}
+	if (connection->control.size >= WEIR_HTTP2_CONTROL_HOLD && !connection->input_held) {
+		connection->input_held = true;
+		weir_channel_pause(connection->channel);
+	}
+	h2_connection_wake(connection);
+}
+
+static void h2_connection_send32(struct h2_connection *connection, enum h2_frame_type type,
+        uint32_t stream_id, uint32_t value)
+{
+	char payload[4];
+	h2_frame_put32(payload, value);
+	h2_connection_send(connection, type, 0, stream_id, payload, sizeof payload);
+}
+
+static void h2_connection_send_settings(struct h2_connection *connection)
+{
+	static const struct {
+		uint16_t id;
+		uint32_t value;
+	} settings[] = {
+	        {H2_SETTINGS_MAX_CONCURRENT_STREAMS, WEIR_HTTP2_STREAMS_MAX},
+	        {H2_SETTINGS_INITIAL_WINDOW_SIZE, WEIR_HTTP2_STREAM_WINDOW},
+	        {H2_SETTINGS_MAX_HEADER_LIST_SIZE, WEIR_HTTP_HEAD_MAX},
+	        {H2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+	char payload[sizeof settings / sizeof *settings * 6], *to = payload;
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		*to++ = (char)(settings[i].id >> 8);
+		*to++ = (char)settings[i].id;
+		to = h2_frame_put32(to, settings[i].value);
+	}
+	h2_connection_send(connection, H2_SETTINGS, 0, 0, payload, sizeof payload);
+	h2_connection_send32(
+	        connection, H2_WINDOW_UPDATE, 0, WEIR_HTTP2_CONNECTION_WINDOW - H2_WINDOW_INITIAL);
+}
+
+static void h2_connection_put_goaway(struct h2_connection *connection, enum h2_error code)
+{
+	char payload[8];
+	h2_frame_put32(h2_frame_put32(payload, connection->last_stream_id), code);
+	connection->goaway_sent = true;
+	h2_connection_send(connection, H2_GOAWAY, 0, 0, payload, sizeof payload);
+}
+
+void h2_connection_send_goaway(struct h2_connection *connection)
+{
+	if (!connection->goaway_sent)
+		h2_connection_put_goaway(connection, H2_NO_ERROR);
+}
+
+void h2_connection_give_back(struct h2_connection *connection, size_t size)
+{
+	connection->receive_taken += (uint32_t)size;
+	if (connection->receive_taken < WEIR_HTTP2_CONNECTION_WINDOW / 2 || connection->failed)
+		return;
+	connection->receive_window += (int32_t)connection->receive_taken;
+	h2_connection_send32(connection, H2_WINDOW_UPDATE, 0, connection->receive_taken);
+	connection->receive_taken = 0;
+}
+
+/* -- errors and floods ------------------------------------------------------------------------- */
+
+static void h2_connection_abort_streams(struct h2_connection *connection)
+{
+	while (!weir_list_empty(&connection->streams))
+		h2_stream_abort(WEIR_CONTAINER(connection->streams.next, struct h2_stream, link));
+}
+
+void h2_connection_fail(struct h2_connection *connection, enum h2_error code)
+{
+	if (connection->failed)
+		return;
+	connection->failed = true;
+	h2_connection_abort_streams(connection);
+	h2_connection_put_goaway(connection, code);
+	/* The client may still be sending: input is read and dropped, so that it gets GOAWAY. */
+	weir_channel_expect_body(connection->channel, true);
+	weir_channel_close(connection->channel);
+}
+
+void h2_connection_count_reset(struct h2_connection *connection)
+{
+	int64_t now = *connection->server->loop_state->now_ms;
+	int64_t more = (now - connection->resets_at_ms) * WEIR_HTTP2_RESETS_PER_S / 1000;
+	if (more > 0) {
+		int64_t most = WEIR_HTTP2_RESETS_BURST;
+		connection->resets_left = (int32_t)min_of(connection->resets_left + more, most);
+		connection->resets_at_ms = now;
+	}
+	if (--connection->resets_left < 0)
+		h2_connection_fail(connection, H2_ENHANCE_YOUR_CALM);
+}
+
+/* -- streams ----------------------------------------------------------------------------------- */
+
+void h2_connection_note_closed(struct h2_connection *connection, uint32_t id, bool reset)
+{
+	struct h2_closed *closed = NULL;
+	for (unsigned i = 0; i < H2_CLOSED_REMEMBERED && !closed; i++)
+		if (connection->closed[i].id == id)
+			closed = &connection->closed[i];
+	if (!closed)
+		closed = &connection->closed[connection->closed_next++ % H2_CLOSED_REMEMBERED];
+	*closed = (struct h2_closed){id, reset || (closed->id == id && closed->reset)};
+}
+
+struct h2_stream *h2_connection_find(struct h2_connection *connection, uint32_t id)
+{
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
+		if (stream->id == id)
+			return stream;
+	return NULL;
+}
+
+/* -- the channel's callbacks ------------------------------------------------------------------- */
+
+static enum weir_scan h2_connection_scan(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator, (void)seen, (void)before;
+	return h2_frame_scan(data, ret);
+}
+
+bool h2_is(const void *session)
+{
+	return session && ((const struct weir_producer *)session)->type == &h2_output_type;
+}
+
+int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size_t seen)
+{
+	struct h2_connection *connection = calloc(1, sizeof *connection);
+	struct h2_loop *loop_state = h2_connection_loop_state(server->loop_state);
+	if (!connection || !loop_state || nghttp2_hd_inflate_new(&connection->inflater) != 0) {
+		free(connection);
+		return -ENOMEM;
+	}
+	weir_producer_init(&connection->producer, &h2_output_type);
+	connection->server = server;
+	connection->channel = channel;
+	connection->loop_state = loop_state;
+	weir_list_init(&connection->streams);
+	weir_list_init(&connection->ready);
+	weir_list_init(&connection->sent);
+	connection->send_window = connection->initial_window = H2_WINDOW_INITIAL;
+	connection->receive_window = WEIR_HTTP2_CONNECTION_WINDOW;
+	connection->resets_left = WEIR_HTTP2_RESETS_BURST;
+	connection->resets_at_ms = *server->loop_state->now_ms;
+	weir_channel_set_session(channel, connection);
+	weir_channel_set_request_max(channel, H2_FRAME_HEADER_SIZE + H2_FRAME_PAYLOAD_MAX);
+	weir_channel_await(channel, weir_length(sizeof H2_PREFACE - 1 - seen));
+	h2_connection_send_settings(connection);
+	weir_metric_add(&server->cells->http2_connections, 1);
+	return 0;
+}
+
+void h2_on_request(void *session, struct weir_span bytes)
+{
+	static const struct weir_terminator_type type = {"h2-frame", h2_connection_scan};
+	struct h2_connection *connection = session;
+	if (connection->preface_seen) {
+		h2_control_on_frame(connection, bytes);
+		return;
+	}
+	struct weir_span preface = WEIR_SPAN(H2_PREFACE);
+	preface = weir_span_skip(preface, preface.size - bytes.size);
+	connection->preface_seen = true;
+	weir_channel_await(connection->channel, (struct weir_terminator){.type = &type});
+	if (!weir_span_equal(bytes, preface))
+		h2_connection_fail(connection, H2_PROTOCOL_ERROR);
+}
+
+void h2_on_overflow(void *session)
+{
+	h2_connection_fail(session, H2_FRAME_SIZE_ERROR);
+}
+
+void h2_connection_expect_bodies(struct h2_connection *connection)
+{
+	bool expected = connection->failed;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
+		expected |= stream->reading && !stream->remote_closed && stream->exchange &&
+		            stream->exchange->body_state != HTTP_BODY_NONE &&
+		            !stream->exchange->paused;
+	weir_channel_expect_body(connection->channel, expected);
+}
+
+/* Ends the bodies that the client has not sent all of. A reply may follow. */
+static void h2_connection_fail_bodies(struct h2_connection *connection, int error, unsigned status)
+{
+	for (bool again = true; again;) {
+		again = false;
+		WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
+			struct weir_http_exchange *exchange = stream->exchange;
+			if (!exchange || stream->remote_closed ||
+			        exchange->body_state == HTTP_BODY_NONE)
+				continue;
+			h2_stream_close_remote(stream);
+			http_body_fail(exchange, error, status);
+			again = true;
+			break; /* other streams may have ended meanwhile */
+		}
+	}
+}
+
+static struct h2_stream *h2_connection_find_expired(
+        struct h2_connection *connection, int64_t now, int64_t *ret_next)
+{
+	*ret_next = INT64_MAX;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
+		if (!stream->blocked && !stream->lingers)
+			continue;
+		if (stream->deadline_ms <= now)
+			return stream;
+		*ret_next = min_of(*ret_next, stream->deadline_ms);
+	}
+	return NULL;
+}
+
+/* Resets the streams whose deadline has passed. */
+void h2_connection_on_stall_time(struct weir_timer *timer)
+{
+	struct h2_connection *connection = WEIR_CONTAINER(timer, struct h2_connection, stall_timer);
+	int64_t now = *connection->server->loop_state->now_ms, next = INT64_MAX;
+	struct h2_stream *stream;
+	while ((stream = h2_connection_find_expired(connection, now, &next)))
+		h2_stream_reset(stream, stream->lingers ? H2_NO_ERROR : H2_CANCEL);
+	if (next < INT64_MAX)
+		h2_stream_start_timer(connection, next);
+}
+
+void h2_on_eof(void *session)
+{
+	struct h2_connection *connection = session;
+	h2_connection_fail_bodies(connection, -ECONNRESET, 400);
+	h2_stream_expire_all(connection);
+	weir_channel_close(connection->channel);
+}
+
+void h2_on_timeout(void *session, enum weir_timeout which)
+{
+	struct h2_connection *connection = session;
+	if (which == WEIR_TIMEOUT_PROGRESS)
+		return;
+	if (which == WEIR_TIMEOUT_REQUEST)
+		h2_connection_fail_bodies(connection, -ETIMEDOUT, 408);
+	h2_connection_send_goaway(connection);
+	weir_channel_close(connection->channel);
+}
+
+void h2_on_draining(void *session)
+{
+	struct h2_connection *connection = session;
+	h2_connection_send_goaway(connection);
+	weir_channel_close(connection->channel);
+}
+
+void h2_on_close(void *session)
+{
+	struct h2_connection *connection = session;
+	connection->failed = true;
+	connection->output_open = false; /* nothing of it is sent any more */
+	h2_connection_abort_streams(connection);
+	while (!weir_list_empty(&connection->sent))
+		h2_stream_finish(
+		        WEIR_CONTAINER(connection->sent.next, struct h2_stream, ready_link));
+	weir_timer_stop(&connection->stall_timer);
+	weir_buffer_finish(&connection->control);
+	weir_buffer_finish(&connection->block);
+	nghttp2_hd_inflate_del(connection->inflater);
+	weir_channel_set_session(connection->channel, NULL);
+	free(connection);
+}

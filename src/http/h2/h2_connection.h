@@ -1,0 +1,205 @@
+/*
+ * An HTTP/2 connection from the inside (RFC 9113), for the files of this folder:
+ *
+ *   h2_connection.c  its life: preface, sending, errors, time limits, end
+ *   h2_control.c     the frames that concern all of it, or the state of a stream
+ *   h2_request.c     HEADERS, CONTINUATION and DATA: from frames to exchanges
+ *   h2_stream.c      streams: their states, windows, and ends
+ *   h2_output.c      the connection as the channel's one reply: frames of all ready streams
+ *   h2_exchange.c    what an exchange asks of its stream
+ *   h2_frame.c, h2_head.c, h2_encode.c   single frames, field sections
+ *
+ *   channel ──frame──▶ h2_connection ──▶ h2_stream ──▶ exchange ──▶ handler
+ *      ▲                                                  │ wake
+ *      └──── more() ◀── ready list, by urgency ◀──────────┘
+ *
+ * The connection is the channel's session, and a producer in its reply queue while there is a
+ * stream or a frame to send. So the channel's own time limits apply: with streams, those of a
+ * reply; without, the idle one. An idle connection owns its struct and the decoder of HPACK.
+ */
+#ifndef WEIR_HTTP_H2_CONNECTION_H
+#define WEIR_HTTP_H2_CONNECTION_H
+
+#include <nghttp2/nghttp2.h>
+#include <weir/buffer.h>
+#include <weir/channel.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+
+#include "exchange.h"
+#include "h2_frame.h"
+#include "h2_head.h"
+
+/* One a loop. */
+struct h2_loop {
+	struct h2_head head;
+};
+
+enum {
+	H2_CLOSED_REMEMBERED = 8,
+};
+
+/* A stream that has ended lately. */
+struct h2_closed {
+	uint32_t id;
+	bool reset; /* by this side: frames may have been under way */
+};
+
+struct h2_connection {
+	struct weir_producer producer; /* first: its type marks the session as this struct */
+	struct weir_http_server *server;
+	struct weir_channel *channel;
+	struct h2_loop *loop_state;
+	nghttp2_hd_inflater *inflater;
+	struct weir_list streams;      /* all, the oldest first */
+	struct weir_list ready;        /* those that have something to send, by urgency */
+	struct weir_list sent;         /* those that have put all; some bytes may not be sent yet */
+	struct weir_buffer control;    /* frames to send before those of streams */
+	struct weir_buffer block;      /* the field block of a HEADERS without END_HEADERS */
+	struct weir_timer stall_timer; /* runs while a stream has a deadline */
+	int64_t stall_at_ms;           /* when it fires */
+
+	int64_t send_window;
+	int32_t receive_window;
+	uint32_t receive_taken;   /* bytes that were taken and not given back to the window yet */
+	int32_t initial_window;   /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
+	uint32_t last_stream_id;  /* the highest of the client's */
+	uint32_t open_streams;    /* as SETTINGS_MAX_CONCURRENT_STREAMS counts them */
+	uint32_t block_stream_id; /* whose CONTINUATION must come next; 0: none */
+	uint8_t block_frames;     /* CONTINUATION frames of the block */
+	uint8_t block_flags;      /* of its HEADERS */
+	uint8_t closed_next;
+	struct h2_closed closed[H2_CLOSED_REMEMBERED]; /* the last ones, a ring */
+
+	/* Against floods; see h2_control_count_frame and h2_connection_count_reset. */
+	uint64_t bytes;         /* of all frames received */
+	uint64_t payload_bytes; /* of fields and bodies, in both directions */
+	int32_t resets_left;
+	int64_t resets_at_ms; /* when resets_left was brought up to date */
+
+	bool preface_seen : 1;
+	bool settings_seen : 1;
+	bool queued : 1;        /* it is in the reply queue */
+	bool failed : 1;        /* a connection error: only GOAWAY is still sent */
+	bool goaway_sent : 1;   /* no stream is accepted any more */
+	bool no_table_sent : 1; /* h2_head_put_no_table */
+	bool input_held : 1;    /* the channel is paused until `control` has left */
+	bool input_ended : 1;   /* no window will grow any more */
+	bool output_open : 1;   /* the bytes of the last output may not have been taken */
+	uint32_t output_number; /* counts outputs */
+};
+
+/*
+ * A stream (RFC 9113 5.1). It ends when both directions are closed and the kernel has all bytes,
+ * or at once by RST_STREAM.
+ *
+ *   open ──END_STREAM received──▶ remote_closed ┐
+ *     └────END_STREAM put───────▶ local_closed ─┴▶ both: closed, freed when the bytes have left
+ */
+struct h2_stream {
+	struct weir_list link;       /* in connection->streams */
+	struct weir_list ready_link; /* in connection->ready or connection->sent, or in none */
+	struct weir_waiter waiter;   /* of the exchange's producer */
+	struct h2_connection *connection;
+	struct weir_http_exchange *exchange; /* NULL once it is over */
+	struct weir_task task;               /* passes `held` to the receiver */
+	struct weir_buffer held; /* of the body, while nobody takes it: bounded by the window */
+	uint32_t id;
+	int32_t receive_window;
+	uint32_t receive_taken; /* as that of the connection */
+	int64_t send_window;
+	int64_t body_bytes;  /* of the request, so far */
+	int64_t body_length; /* its Content-Length, or -1 */
+	int64_t deadline_ms; /* of a stream that is blocked or lingers: when it is reset */
+	struct h2_priority priority;
+	bool remote_closed : 1;
+	bool local_closed : 1;
+	bool counted : 1; /* in connection->open_streams */
+	bool blocked : 1; /* by a window */
+	bool lingers : 1; /* the reply has left, and the client still sends a body nobody takes */
+	bool reading : 1; /* the exchange has a receiver */
+	bool woken : 1;   /* while its producer was asked */
+	bool failed : 1;  /* its producer has failed: RST_STREAM has been put */
+	bool ending : 1;  /* in h2_stream_finish: the exchange may end */
+	bool aborted : 1; /* in connection->sent alone: it ends when its last output was taken */
+	uint32_t output_number; /* of the output in which its producer was asked last */
+};
+
+/* -- h2_connection.c -- */
+
+/* A connection error (RFC 9113 5.4.1): GOAWAY, and the end. All streams are freed. */
+void h2_connection_fail(struct h2_connection *connection, enum h2_error code);
+/* Appends a frame that is sent before those of streams. `payload` may be empty. */
+void h2_connection_send(struct h2_connection *connection, enum h2_frame_type type, unsigned flags,
+        uint32_t stream_id, const void *payload, size_t size);
+/* Has the channel ask for output. */
+void h2_connection_wake(struct h2_connection *connection);
+/* `size` bytes of bodies or padding were taken: gives them back to the connection's window. */
+void h2_connection_give_back(struct h2_connection *connection, size_t size);
+/* Resets streams that are blocked, or linger, for too long. */
+void h2_connection_on_stall_time(struct weir_timer *timer);
+/* Remembers that a stream has ended. */
+void h2_connection_note_closed(struct h2_connection *connection, uint32_t id, bool reset);
+/* Counts a stream that ended before its reply (CVE-2023-44487, CVE-2025-8671). */
+void h2_connection_count_reset(struct h2_connection *connection);
+struct h2_stream *h2_connection_find(struct h2_connection *connection, uint32_t id);
+/* Sends GOAWAY with the last stream that is handled; later ones are refused. */
+void h2_connection_send_goaway(struct h2_connection *connection);
+/* Lets the channel know whether the client is to send a body. */
+void h2_connection_expect_bodies(struct h2_connection *connection);
+
+/* -- h2_control.c -- */
+/* Handles a whole frame. */
+void h2_control_on_frame(struct h2_connection *connection, struct weir_span bytes);
+
+/* -- h2_request.c -- */
+void h2_request_on_headers(struct h2_connection *connection, struct h2_frame *frame);
+void h2_request_on_continuation(struct h2_connection *connection, const struct h2_frame *frame);
+void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame);
+
+/* -- h2_stream.c -- */
+/* NULL without memory. */
+struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id);
+/*
+ * Ends the stream at once, without a frame. The exchange learns that its client is gone: now, or
+ * as soon as the bytes that its producer has lent were taken. The stream must not be used any more.
+ */
+void h2_stream_abort(struct h2_stream *stream);
+/* Sends RST_STREAM for any stream, and counts it unless the code is H2_NO_ERROR. */
+void h2_stream_send_reset(struct h2_connection *connection, uint32_t id, enum h2_error code);
+/* A stream error (RFC 9113 5.4.2): RST_STREAM, and the end. The stream is freed. */
+void h2_stream_reset(struct h2_stream *stream, enum h2_error code);
+/* The bytes of the reply have left: closes it. The stream may be freed. */
+void h2_stream_finish(struct h2_stream *stream);
+/* END_STREAM was received, or put. */
+void h2_stream_close_remote(struct h2_stream *stream);
+void h2_stream_close_local(struct h2_stream *stream);
+/* A part of the body has come; `end` if it is the last. The stream may be freed. */
+void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool end);
+/* `size` bytes were taken: gives them back to the stream's window. */
+void h2_stream_give_back(struct h2_stream *stream, size_t size);
+/* Drops what is held, and gives it back to the connection's window. */
+void h2_stream_drop_held(struct h2_stream *stream);
+/* Passes on what is held, soon. */
+void h2_stream_deliver_later(struct h2_stream *stream);
+/* Puts the stream on the ready list. */
+void h2_stream_make_ready(struct h2_stream *stream);
+/*
+ * The stream cannot send before WINDOW_UPDATE comes. It is reset if that takes too long, as a
+ * reader is that takes nothing.
+ */
+void h2_stream_block(struct h2_stream *stream);
+/* The client sends nothing any more: streams that wait for it are reset soon. */
+void h2_stream_expire_all(struct h2_connection *connection);
+/* Has the timer fire at this time, or earlier. */
+void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms);
+/* A window has grown. */
+void h2_stream_unblock(struct h2_stream *stream);
+
+/* -- h2_output.c -- */
+extern const struct weir_producer_type h2_output_type;
+
+/* -- h2_exchange.c -- */
+extern const struct http_connection_type h2_connection_type;
+
+#endif

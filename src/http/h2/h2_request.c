@@ -1,0 +1,293 @@
+/*
+ * From frames to exchanges: a field block that opens a stream becomes a request, which the same
+ * handlers handle as one of HTTP/1.1; DATA becomes its body; a second block ends it.
+ *
+ * A block is decoded even if nothing is done with it, so that the decoder's state stays that of the
+ * client's encoder (RFC 9113 4.3).
+ */
+#include <errno.h>
+
+#include <weir/error.h>
+
+#include "h2_connection.h"
+#include "head.h"
+
+/* Flags of our own beside those of a HEADERS frame. */
+enum {
+	H2_REQUEST_OPENS = 0x40,      /* the stream is new */
+	H2_REQUEST_DEPENDS_ON = 0x80, /* the stream's priority depends on itself */
+};
+
+/* -- a request --------------------------------------------------------------------------------- */
+
+/* Replies to a head that is not passed to a handler. */
+static void h2_request_refuse(
+        struct h2_stream *stream, unsigned status, const char *fault, struct weir_span head)
+{
+	struct h2_connection *connection = stream->connection;
+	struct http_loop *loop_state = connection->server->loop_state;
+	struct weir_http_exchange *exchange = http_exchange_create(
+	        connection->server, connection->channel, &h2_connection_type, stream);
+	http_log_note_fault(loop_state, fault, head);
+	if (exchange)
+		weir_http_reply_error(exchange, status);
+	else
+		h2_stream_abort(stream);
+	http_log_clear_fault(loop_state);
+}
+
+/* Notes the body that is to come. Returns false if its announced length is wrong already. */
+static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_request *request)
+{
+	if (request->has_length)
+		stream->body_length = (int64_t)request->length;
+	if (stream->remote_closed)
+		return request->length == 0;
+	/* To handlers this is a body whose size is not known in advance. */
+	if (!request->has_length)
+		request->chunked = true;
+	return true;
+}
+
+static void h2_request_handle(
+        struct h2_stream *stream, struct weir_http_request *request, struct weir_span head)
+{
+	struct h2_connection *connection = stream->connection;
+	struct weir_http_exchange *exchange = http_exchange_create(
+	        connection->server, connection->channel, &h2_connection_type, stream);
+	if (!exchange) {
+		h2_stream_abort(stream);
+		return;
+	}
+	exchange->request = request;
+	exchange->keep_alive = true;
+	if (!stream->remote_closed) {
+		exchange->body_state = HTTP_BODY_LENGTH;
+		exchange->had_body = true;
+		if (request->expect_continue)
+			exchange->continue_state = HTTP_CONTINUE_AWAITED;
+	}
+	http_dispatch(exchange, head);
+	weir_metric_add(&exchange->site->cells->http2_requests, 1);
+}
+
+static void h2_request_open(struct h2_connection *connection, uint32_t id, unsigned flags,
+        enum h2_decoded decoded, struct weir_span head)
+{
+	struct weir_http_request *request = &connection->server->loop_state->request;
+	if (connection->goaway_sent || connection->open_streams >= WEIR_HTTP2_STREAMS_MAX) {
+		h2_stream_send_reset(connection, id, H2_REFUSED_STREAM);
+		return;
+	}
+	if (decoded == H2_DECODED_MALFORMED || flags & H2_REQUEST_DEPENDS_ON) {
+		h2_stream_send_reset(connection, id, H2_PROTOCOL_ERROR);
+		return;
+	}
+	struct h2_stream *stream = h2_stream_create(connection, id);
+	if (!stream) {
+		h2_stream_send_reset(connection, id, H2_INTERNAL_ERROR);
+		return;
+	}
+	stream->priority = connection->loop_state->head.priority;
+	if (flags & H2_FLAG_END_STREAM)
+		h2_stream_close_remote(stream);
+	if (decoded == H2_DECODED_TOO_LARGE) {
+		h2_request_refuse(stream, 431, "head too large", WEIR_SPAN(""));
+		return;
+	}
+	int status = http_head_parse(head, request);
+	if (status)
+		h2_request_refuse(stream, (unsigned)status, http_head_fault(head), head);
+	else if (!h2_request_expect_body(stream, request))
+		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
+	else
+		h2_request_handle(stream, request, head);
+	if (weir_channel_draining(connection->channel))
+		h2_connection_send_goaway(connection);
+}
+
+/* -- the end of a body ------------------------------------------------------------------------- */
+
+static bool h2_request_length_is_wrong(const struct h2_stream *stream, bool end)
+{
+	return stream->body_length >= 0 &&
+	       (stream->body_bytes > stream->body_length ||
+	               (end && stream->body_bytes < stream->body_length));
+}
+
+static void h2_request_on_trailers(
+        struct h2_stream *stream, unsigned flags, enum h2_decoded decoded)
+{
+	struct weir_http_exchange *exchange = stream->exchange;
+	if (decoded == H2_DECODED_MALFORMED || !(flags & H2_FLAG_END_STREAM) ||
+	        flags & H2_REQUEST_DEPENDS_ON || h2_request_length_is_wrong(stream, true)) {
+		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
+		return;
+	}
+	if (decoded == H2_DECODED_TOO_LARGE && exchange && exchange->body_state != HTTP_BODY_NONE) {
+		h2_stream_close_remote(stream);
+		http_body_fail(exchange, WEIR_E_LIMIT, 431);
+		return;
+	}
+	h2_stream_receive(stream, weir_span(NULL, 0), true);
+}
+
+/* -- field blocks ------------------------------------------------------------------------------ */
+
+static void h2_request_on_block(
+        struct h2_connection *connection, uint32_t id, unsigned flags, struct weir_span block)
+{
+	struct h2_head *head = &connection->loop_state->head;
+	nghttp2_hd_inflater *inflater = connection->inflater;
+	struct weir_span text = {NULL, 0};
+	bool opens = flags & H2_REQUEST_OPENS;
+	enum h2_decoded decoded = opens ? h2_head_decode(head, inflater, block, &text)
+	                                : h2_head_decode_trailers(head, inflater, block);
+	if (decoded == H2_DECODED_BROKEN || decoded == H2_DECODED_NO_MEMORY) {
+		h2_connection_fail(connection,
+		        decoded == H2_DECODED_BROKEN ? H2_COMPRESSION_ERROR : H2_INTERNAL_ERROR);
+		return;
+	}
+	struct h2_stream *stream = opens ? NULL : h2_connection_find(connection, id);
+	if (opens)
+		h2_request_open(connection, id, flags, decoded, text);
+	else if (stream)
+		h2_request_on_trailers(stream, flags, decoded);
+}
+
+static const struct h2_closed *h2_request_find_closed(
+        const struct h2_connection *connection, uint32_t id)
+{
+	for (unsigned i = 0; i < H2_CLOSED_REMEMBERED; i++)
+		if (connection->closed[i].id == id)
+			return &connection->closed[i];
+	return NULL;
+}
+
+/* RFC 9113 5.1 and 5.1.1: on which streams HEADERS may come. */
+static enum h2_error h2_request_check_stream(
+        struct h2_connection *connection, uint32_t id, bool *ret_opens)
+{
+	const struct h2_stream *stream = h2_connection_find(connection, id);
+	*ret_opens = id > connection->last_stream_id;
+	if (stream)
+		return stream->remote_closed ? H2_STREAM_CLOSED : H2_NO_ERROR;
+	if (id % 2 == 0)
+		return H2_PROTOCOL_ERROR;
+	if (*ret_opens) {
+		connection->last_stream_id = id;
+		return H2_NO_ERROR;
+	}
+	/* Frames may have been under way when the stream was reset. */
+	const struct h2_closed *closed = h2_request_find_closed(connection, id);
+	if (!closed)
+		return H2_PROTOCOL_ERROR;
+	return closed->reset ? H2_NO_ERROR : H2_STREAM_CLOSED;
+}
+
+/* Stores a part of a block that goes on in CONTINUATION frames. */
+static void h2_request_save_block(struct h2_connection *connection, struct weir_span part)
+{
+	int error =
+	        weir_buffer_append(&connection->block, part.data, part.size, WEIR_HTTP_HEAD_MAX);
+	if (error == WEIR_E_LIMIT)
+		h2_connection_fail(connection, H2_ENHANCE_YOUR_CALM);
+	else if (error < 0)
+		h2_connection_fail(connection, H2_INTERNAL_ERROR);
+}
+
+void h2_request_on_headers(struct h2_connection *connection, struct h2_frame *frame)
+{
+	uint32_t id = frame->stream_id, depends_on;
+	unsigned flags = frame->flags & (H2_FLAG_END_STREAM | H2_FLAG_END_HEADERS);
+	bool opens = false;
+	enum h2_error error = h2_frame_strip(frame, &depends_on);
+	if (!error)
+		error = h2_request_check_stream(connection, id, &opens);
+	if (error) {
+		h2_connection_fail(connection, error);
+		return;
+	}
+	flags |= opens ? H2_REQUEST_OPENS : 0;
+	flags |= depends_on == id ? H2_REQUEST_DEPENDS_ON : 0;
+	if (flags & H2_FLAG_END_HEADERS) {
+		h2_request_on_block(connection, id, flags, frame->payload);
+		return;
+	}
+	connection->block_stream_id = id;
+	connection->block_flags = (uint8_t)flags;
+	connection->block_frames = 0;
+	h2_request_save_block(connection, frame->payload);
+}
+
+void h2_request_on_continuation(struct h2_connection *connection, const struct h2_frame *frame)
+{
+	if (++connection->block_frames > WEIR_HTTP2_CONTINUATIONS_MAX) {
+		h2_connection_fail(connection, H2_ENHANCE_YOUR_CALM);
+		return;
+	}
+	h2_request_save_block(connection, frame->payload);
+	if (connection->failed || !(frame->flags & H2_FLAG_END_HEADERS))
+		return;
+	struct weir_buffer block = connection->block;
+	connection->block = (struct weir_buffer){0};
+	connection->block_stream_id = 0;
+	h2_request_on_block(
+	        connection, frame->stream_id, connection->block_flags, weir_buffer_span(&block));
+	weir_buffer_finish(&block);
+}
+
+/* -- DATA -------------------------------------------------------------------------------------- */
+
+/* DATA on a stream that takes none: its bytes count in the connection's window all the same. */
+static void h2_request_on_stray_data(struct h2_connection *connection, const struct h2_frame *frame)
+{
+	uint32_t id = frame->stream_id;
+	if (id > connection->last_stream_id) {
+		h2_connection_fail(connection, H2_PROTOCOL_ERROR);
+		return;
+	}
+	h2_connection_give_back(connection, frame->size);
+	const struct h2_closed *closed = h2_request_find_closed(connection, id);
+	if (!closed || !closed->reset)
+		h2_stream_send_reset(connection, id, H2_STREAM_CLOSED);
+}
+
+void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame)
+{
+	uint32_t depends_on;
+	struct h2_stream *stream = h2_connection_find(connection, frame->stream_id);
+	enum h2_error error = h2_frame_strip(frame, &depends_on);
+	connection->receive_window -= (int32_t)frame->size;
+	if (!error && connection->receive_window < 0)
+		error = H2_FLOW_CONTROL_ERROR;
+	if (error) {
+		h2_connection_fail(connection, error);
+		return;
+	}
+	if (!stream) {
+		h2_request_on_stray_data(connection, frame);
+		return;
+	}
+	bool end = frame->flags & H2_FLAG_END_STREAM;
+	stream->receive_window -= (int32_t)frame->size;
+	stream->body_bytes += (int64_t)frame->payload.size;
+	if (stream->remote_closed)
+		error = H2_STREAM_CLOSED;
+	else if (stream->receive_window < 0)
+		error = H2_FLOW_CONTROL_ERROR;
+	else if (h2_request_length_is_wrong(stream, end))
+		error = H2_PROTOCOL_ERROR;
+	if (error) {
+		h2_connection_give_back(connection, frame->size);
+		h2_stream_reset(stream, error);
+		return;
+	}
+	/* Nobody takes the padding. */
+	size_t padding = frame->size - frame->payload.size;
+	if (padding) {
+		h2_connection_give_back(connection, padding);
+		h2_stream_give_back(stream, padding);
+	}
+	h2_stream_receive(stream, frame->payload, end);
+}

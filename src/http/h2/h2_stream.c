@@ -1,0 +1,322 @@
+/*
+ * Streams: their states, windows, bodies and ends.
+ *
+ * Invariant: stream->exchange is NULL as soon as the exchange is over, and exchange->stream as soon
+ * as the stream is. A call into an exchange may end its stream, so no caller touches a stream
+ * afterwards without finding it again by its identifier.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "h2_connection.h"
+#include "helper.h"
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void h2_stream_on_wake(struct weir_waiter *waiter)
+{
+	struct h2_stream *stream = WEIR_CONTAINER(waiter, struct h2_stream, waiter);
+	stream->woken = true;
+	if (!stream->local_closed && !stream->connection->failed)
+		h2_stream_make_ready(stream);
+}
+
+struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id)
+{
+	struct h2_stream *stream = calloc(1, sizeof *stream);
+	if (!stream)
+		return NULL;
+	stream->connection = connection;
+	stream->waiter.wake = h2_stream_on_wake;
+	stream->id = id;
+	stream->send_window = connection->initial_window;
+	stream->receive_window = WEIR_HTTP2_STREAM_WINDOW;
+	stream->body_length = -1;
+	stream->counted = true;
+	connection->open_streams++;
+	weir_list_init(&stream->ready_link);
+	weir_list_append(&connection->streams, &stream->link);
+	return stream;
+}
+
+static void h2_stream_count_closed(struct h2_stream *stream)
+{
+	if (stream->counted)
+		stream->connection->open_streams--;
+	stream->counted = false;
+}
+
+void h2_stream_close_remote(struct h2_stream *stream)
+{
+	stream->remote_closed = true;
+	if (stream->local_closed)
+		h2_stream_count_closed(stream);
+}
+
+void h2_stream_close_local(struct h2_stream *stream)
+{
+	stream->local_closed = true;
+	stream->blocked = false;
+	if (stream->remote_closed)
+		h2_stream_count_closed(stream);
+}
+
+/* The exchange does not know the stream any more. */
+static void h2_stream_destroy(struct h2_stream *stream)
+{
+	h2_stream_drop_held(stream);
+	h2_stream_count_closed(stream);
+	h2_connection_note_closed(stream->connection, stream->id, false);
+	weir_loop_cancel(stream->connection->server->loop, &stream->task);
+	weir_list_remove(&stream->link);
+	weir_list_remove(&stream->ready_link);
+	free(stream);
+}
+
+/* The producer may have lent bytes to an output that has not been taken. */
+static bool h2_stream_has_lent(const struct h2_stream *stream)
+{
+	const struct h2_connection *connection = stream->connection;
+	return connection->output_open && stream->exchange &&
+	       stream->exchange->reply_state != HTTP_REPLY_CLOSED &&
+	       stream->output_number == connection->output_number;
+}
+
+/* The exchange ends in h2_stream_finish; to the client the stream is closed. */
+static void h2_stream_abort_later(struct h2_stream *stream)
+{
+	stream->aborted = true;
+	h2_stream_close_remote(stream);
+	h2_stream_close_local(stream);
+	h2_stream_drop_held(stream);
+	weir_list_remove(&stream->link);
+	weir_list_remove(&stream->ready_link);
+	weir_list_append(&stream->connection->sent, &stream->ready_link);
+}
+
+static void h2_stream_abort_now(struct h2_stream *stream)
+{
+	struct weir_http_exchange *exchange = stream->exchange;
+	stream->exchange = NULL;
+	h2_stream_destroy(stream);
+	if (!exchange)
+		return;
+	exchange->stream = NULL;
+	if (exchange->reply_state == HTTP_REPLY_CLOSED)
+		http_body_lost(exchange, -ECONNRESET);
+	else
+		weir_producer_close(&exchange->producer, WEIR_CLOSE_ABORTED);
+}
+
+void h2_stream_abort(struct h2_stream *stream)
+{
+	struct h2_connection *connection = stream->connection;
+	if (h2_stream_has_lent(stream))
+		h2_stream_abort_later(stream);
+	else
+		h2_stream_abort_now(stream);
+	h2_connection_expect_bodies(connection);
+	/* The channel learns that nothing is awaited any more. */
+	if (!connection->failed)
+		h2_connection_wake(connection);
+}
+
+void h2_stream_send_reset(struct h2_connection *connection, uint32_t id, enum h2_error code)
+{
+	char payload[4];
+	h2_frame_put32(payload, code);
+	h2_connection_note_closed(connection, id, true);
+	h2_connection_send(connection, H2_RST_STREAM, 0, id, payload, sizeof payload);
+	if (code != H2_NO_ERROR)
+		h2_connection_count_reset(connection);
+}
+
+void h2_stream_reset(struct h2_stream *stream, enum h2_error code)
+{
+	struct h2_connection *connection = stream->connection;
+	uint32_t id = stream->id;
+	h2_stream_abort(stream);
+	if (!connection->failed)
+		h2_stream_send_reset(connection, id, code);
+}
+
+/* -- deadlines --------------------------------------------------------------------------------- */
+
+void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms)
+{
+	struct weir_timer *timer = &connection->stall_timer;
+	if (weir_timer_running(timer) && connection->stall_at_ms <= at_ms)
+		return;
+	connection->stall_at_ms = at_ms;
+	weir_timer_start(connection->server->loop, timer,
+	        at_ms - *connection->server->loop_state->now_ms, h2_connection_on_stall_time);
+}
+
+static void h2_stream_set_deadline(struct h2_stream *stream, int64_t after_ms)
+{
+	if (stream->connection->input_ended)
+		after_ms = 0;
+	stream->deadline_ms = *stream->connection->server->loop_state->now_ms + after_ms;
+	h2_stream_start_timer(stream->connection, stream->deadline_ms);
+}
+
+void h2_stream_expire_all(struct h2_connection *connection)
+{
+	connection->input_ended = true;
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
+		if (stream->blocked || stream->lingers)
+			h2_stream_set_deadline(stream, 0);
+}
+
+void h2_stream_block(struct h2_stream *stream)
+{
+	weir_list_remove(&stream->ready_link);
+	if (!stream->blocked)
+		h2_stream_set_deadline(stream, stream->connection->server->progress_ms);
+	stream->blocked = true;
+}
+
+void h2_stream_unblock(struct h2_stream *stream)
+{
+	if (stream->blocked)
+		h2_stream_make_ready(stream);
+}
+
+/* -- the end of a reply ------------------------------------------------------------------------ */
+
+void h2_stream_finish(struct h2_stream *stream)
+{
+	struct weir_http_exchange *exchange = stream->exchange;
+	weir_list_remove(&stream->ready_link);
+	if (stream->aborted) {
+		h2_stream_abort_now(stream);
+		return;
+	}
+	stream->ending = true;
+	if (stream->failed)
+		weir_producer_consumed(&exchange->producer, 0);
+	weir_producer_close(
+	        &exchange->producer, stream->failed ? WEIR_CLOSE_FAILED : WEIR_CLOSE_DONE);
+	stream->ending = false;
+	/* The rest of a body may still be received. */
+	if (stream->exchange)
+		return;
+	if (stream->remote_closed) {
+		h2_stream_destroy(stream);
+		return;
+	}
+	/* Clients that are reset while they send may lose the reply: let them end the stream. */
+	stream->lingers = true;
+	h2_stream_set_deadline(stream, WEIR_LINGER_MS);
+}
+
+/* -- the body ---------------------------------------------------------------------------------- */
+
+void h2_stream_give_back(struct h2_stream *stream, size_t size)
+{
+	stream->receive_taken += (uint32_t)size;
+	if (stream->remote_closed || stream->receive_taken < WEIR_HTTP2_STREAM_WINDOW / 2)
+		return;
+	char payload[4];
+	h2_frame_put32(payload, stream->receive_taken);
+	stream->receive_window += (int32_t)stream->receive_taken;
+	stream->receive_taken = 0;
+	h2_connection_send(
+	        stream->connection, H2_WINDOW_UPDATE, 0, stream->id, payload, sizeof payload);
+}
+
+void h2_stream_drop_held(struct h2_stream *stream)
+{
+	if (stream->held.size)
+		h2_connection_give_back(stream->connection, stream->held.size);
+	weir_buffer_finish(&stream->held);
+}
+
+/* Passes bytes to the receiver, and gives them back to both windows. The stream may end. */
+static void h2_stream_pass(struct h2_stream *stream, struct weir_span bytes, bool end)
+{
+	struct h2_connection *connection = stream->connection;
+	uint32_t id = stream->id;
+	if (bytes.size) {
+		http_body_piece(stream->exchange, bytes);
+		h2_connection_give_back(connection, bytes.size);
+		stream = h2_connection_find(connection, id);
+		if (stream)
+			h2_stream_give_back(stream, bytes.size);
+	}
+	if (end && stream && stream->exchange && stream->exchange->body_state != HTTP_BODY_NONE)
+		http_body_complete(stream->exchange);
+}
+
+void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool end)
+{
+	struct weir_http_exchange *exchange = stream->exchange;
+	if (end)
+		h2_stream_close_remote(stream);
+	if (!exchange || exchange->body_state == HTTP_BODY_NONE) {
+		h2_connection_give_back(stream->connection, bytes.size);
+		if (end && stream->lingers)
+			h2_stream_abort(stream);
+		return;
+	}
+	if (stream->reading && !exchange->paused && !stream->held.size) {
+		h2_stream_pass(stream, bytes, end);
+		return;
+	}
+	/* The window bounds what is held. */
+	if (bytes.size && weir_buffer_append(&stream->held, bytes.data, bytes.size,
+	                          WEIR_HTTP2_STREAM_WINDOW) < 0)
+		h2_stream_reset(stream, H2_INTERNAL_ERROR);
+	else if (end)
+		h2_stream_deliver_later(stream);
+}
+
+static void h2_stream_deliver(struct weir_task *task)
+{
+	struct h2_stream *stream = WEIR_CONTAINER(task, struct h2_stream, task);
+	const struct weir_http_exchange *exchange = stream->exchange;
+	if (!exchange || exchange->body_state == HTTP_BODY_NONE || !stream->reading ||
+	        exchange->paused || stream->aborted)
+		return;
+	struct weir_buffer held = stream->held;
+	stream->held = (struct weir_buffer){0};
+	h2_stream_pass(stream, weir_buffer_span(&held), stream->remote_closed);
+	weir_buffer_finish(&held);
+}
+
+void h2_stream_deliver_later(struct h2_stream *stream)
+{
+	stream->task.run = h2_stream_deliver;
+	weir_loop_defer(stream->connection->server->loop, &stream->task);
+}
+
+/* -- the ready list ---------------------------------------------------------------------------- */
+
+/*
+ * By urgency; and among equals, what is not incremental in the order of the streams (RFC 9218 10).
+ * Streams without a priority of the client take turns, so that one large reply does not hold
+ * up the others.
+ */
+static bool h2_stream_goes_before(const struct h2_stream *stream, const struct h2_stream *other)
+{
+	if (stream->priority.urgency != other->priority.urgency)
+		return stream->priority.urgency < other->priority.urgency;
+	bool in_turns = stream->priority.incremental || !stream->priority.given;
+	return !in_turns && stream->id < other->id;
+}
+
+void h2_stream_make_ready(struct h2_stream *stream)
+{
+	struct h2_connection *connection = stream->connection;
+	if (!weir_list_empty(&stream->ready_link))
+		return;
+	struct weir_list *after = connection->ready.prev;
+	while (after != &connection->ready &&
+	        h2_stream_goes_before(stream, WEIR_CONTAINER(after, struct h2_stream, ready_link)))
+		after = after->prev;
+	/* Appending to the link behind is inserting before it. */
+	weir_list_append(after->next, &stream->ready_link);
+	h2_connection_wake(connection);
+}
