@@ -120,7 +120,7 @@ bool peer_got(struct peer *peer, const char *text)
 {
 	size_t size = strlen(text);
 	peer_read(peer, size);
-	if (peer->got.size != size || memcmp(peer->got.data, text, size) != 0)
+	if (peer->got.size != size || (size && memcmp(peer->got.data, text, size) != 0))
 		return false;
 	peer->got.size = 0;
 	return true;

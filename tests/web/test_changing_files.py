@@ -51,7 +51,7 @@ def mark_of(log, path="large.bin"):
 
     wait_for(last, what="the line")
     words = last()[-1].split()
-    return int(words[9]), words[-2]
+    return int(words[9]), words[-3]
 
 
 def test_truncated(serving):

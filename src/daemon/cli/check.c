@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -28,17 +29,48 @@
 #include "service_ftp.h"
 #include "table.h"
 
-/* -- warnings ---------------------------------------------------------------------------------- */
-
 /* -- as another user --------------------------------------------------------------------------- */
 
-/* Runs in a child process with the rights of the user and its groups, and exits with the errno. */
-static void config_warn_access_in_child(const struct passwd *user, const char *path, int mode)
+struct check_user {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	int count;
+};
+
+/* Finds the user and its groups. False if there is no such user, or no memory. Free `groups`. */
+static bool check_user_find(const char *name, struct check_user *ret)
 {
-	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
-	        setuid(user->pw_uid) < 0)
+	const struct passwd *entry = name ? getpwnam(name) : NULL;
+	if (!entry)
+		return false;
+	*ret = (struct check_user){.uid = entry->pw_uid, .gid = entry->pw_gid};
+	getgrouplist(name, ret->gid, NULL, &ret->count);
+	ret->groups = calloc((size_t)ret->count, sizeof *ret->groups);
+	return ret->groups && getgrouplist(name, ret->gid, ret->groups, &ret->count) >= 0;
+}
+
+/*
+ * Runs in a child process, and exits with the errno. At a reload the parent has threads, whose
+ * locks are held here for ever: so this makes system calls and nothing else.
+ */
+static void check_access_in_child(const struct check_user *user, const char *path, int mode)
+{
+	if (setgroups((size_t)user->count, user->groups) < 0 || setgid(user->gid) < 0 ||
+	        setuid(user->uid) < 0)
 		_exit(0);
 	_exit(access(path, mode) == 0 ? 0 : errno);
+}
+
+static int check_access_as(const struct check_user *user, const char *path, int mode)
+{
+	int status;
+	pid_t child = fork();
+	if (child == 0)
+		check_access_in_child(user, path, mode);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return 0;
+	return -WEXITSTATUS(status);
 }
 
 /*
@@ -47,16 +79,13 @@ static void config_warn_access_in_child(const struct passwd *user, const char *p
  */
 static int config_warn_access(const struct config *config, const char *path, int mode)
 {
-	const struct passwd *user = config->user ? getpwnam(config->user) : NULL;
-	int status;
-	if (geteuid() != 0 || !user)
-		return faccessat(AT_FDCWD, path, mode, AT_EACCESS) < 0 ? -errno : 0;
-	pid_t child = fork();
-	if (child == 0)
-		config_warn_access_in_child(user, path, mode);
-	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
-		return 0;
-	return -WEXITSTATUS(status);
+	struct check_user user = {0};
+	bool other = geteuid() == 0 && check_user_find(config->user, &user) && user.uid != 0;
+	int error = other ? check_access_as(&user, path, mode)
+	            : faccessat(AT_FDCWD, path, mode, AT_EACCESS) < 0 ? -errno
+	                                                              : 0;
+	free(user.groups);
+	return error;
 }
 
 /* -- secrets ----------------------------------------------------------------------------------- */
