@@ -100,17 +100,7 @@ bool http_call_is_head(const struct weir_http_call *call)
 
 bool http_call_is_idempotent(const struct weir_http_call *call)
 {
-	switch (http_call_method(call)) {
-	case WEIR_HTTP_GET:
-	case WEIR_HTTP_HEAD:
-	case WEIR_HTTP_PUT:
-	case WEIR_HTTP_DELETE:
-	case WEIR_HTTP_OPTIONS:
-	case WEIR_HTTP_TRACE:
-		return true;
-	default:
-		return false;
-	}
+	return http_method_is_idempotent(http_call_method(call));
 }
 
 int http_call_become_get(struct weir_http_call *call)

@@ -145,13 +145,6 @@ static void http_connection_reply_and_close(struct weir_channel *channel, unsign
 	http_log_clear_fault(server->loop_state);
 }
 
-/* RFC 9110 9.2.1. An unknown method is not safe. */
-static bool http_connection_is_safe(enum weir_http_method method)
-{
-	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
-	       method == WEIR_HTTP_TRACE;
-}
-
 static void http_connection_next(struct weir_http_exchange *exchange);
 
 /* After the handler was called: expects the body, or the next head. */
@@ -244,7 +237,7 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	 * The end of a reply to HTTP/1.0 may be the connection's, so no later request is read
 	 * before.
 	 */
-	bool safe = http_connection_is_safe(request->method);
+	bool safe = http_method_is_safe(request->method);
 	/* Nor before the reply to Upgrade, behind which another protocol may begin. */
 	exchange->input_held = exchange->keep_alive &&
 	                       (request->minor == 0 || !safe || request->first[WEIR_HTTP_UPGRADE]);

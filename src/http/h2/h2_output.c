@@ -65,39 +65,54 @@ static size_t h2_output_headers_max(size_t block)
 	return H2_FRAME_HEADER_SIZE * (block / H2_FRAME_PAYLOAD_MAX + 1);
 }
 
+/* A block of fields in the making: room for the headers of its frames, then the fields. */
+struct h2_output_block {
+	char *bytes;
+	size_t headers; /* bytes of that room */
+	char *end;      /* of the fields that were put */
+};
+
 /*
- * Reserves room for a block of at most `most` bytes and its frame headers. NULL without room or
- * memory. *ret_headers is the size of the headers.
+ * Reserves room for a block of at most `most` bytes. Returns false without room or memory. The
+ * first block of a connection sends the size of the dynamic table.
  */
-static char *h2_output_reserve_block(struct weir_output *out, size_t most, size_t *ret_headers)
+static bool h2_output_begin_block(struct h2_connection *connection, struct weir_output *out,
+        size_t most, struct h2_output_block *ret)
 {
 	size_t size, headers = h2_output_headers_max(most);
 	if (weir_output_room(out) < most + headers)
-		return NULL;
+		return false;
 	char *bytes = weir_output_reserve(out, most + headers, &size);
-	*ret_headers = headers;
-	return bytes && size == most + headers ? bytes : NULL;
+	if (!bytes || size != most + headers)
+		return false;
+	*ret = (struct h2_output_block){.bytes = bytes, .headers = headers, .end = bytes + headers};
+	if (!connection->no_table_sent)
+		ret->end = h2_head_put_no_table(ret->end);
+	connection->no_table_sent = true;
+	return true;
+}
+
+static void h2_output_end_block(
+        const struct h2_output_block *block, struct weir_output *out, uint32_t id, bool end_stream)
+{
+	const char *fields = block->bytes + block->headers;
+	const char *end = h2_output_frame_block(
+	        block->bytes, block->headers, (size_t)(block->end - fields), id, end_stream);
+	weir_output_commit(out, (size_t)(end - block->bytes));
 }
 
 /* Returns false without room or memory. */
 static bool h2_output_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream)
 {
-	struct h2_connection *connection = stream->connection;
 	struct weir_http_exchange *exchange = stream->exchange;
-	size_t headers;
-	char *bytes = h2_output_reserve_block(out,
-	        H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(exchange->lent.size) +
-	                h2_head_lines_max(exchange->fields.size),
-	        &headers);
-	if (!bytes)
+	struct h2_output_block block;
+	if (!h2_output_begin_block(stream->connection, out,
+	            H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(exchange->lent.size) +
+	                    h2_head_lines_max(exchange->fields.size),
+	            &block))
 		return false;
-	char *block = bytes + headers, *end = block;
-	if (!connection->no_table_sent)
-		end = h2_head_put_no_table(end);
-	connection->no_table_sent = true;
-	end = h2_output_compose_head(exchange, end);
-	end = h2_output_frame_block(bytes, headers, (size_t)(end - block), stream->id, end_stream);
-	weir_output_commit(out, (size_t)(end - bytes));
+	block.end = h2_output_compose_head(exchange, block.end);
+	h2_output_end_block(&block, out, stream->id, end_stream);
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 	return true;
 }
@@ -106,20 +121,12 @@ static bool h2_output_put_head(struct h2_stream *stream, struct weir_output *out
 static bool h2_output_put_interim(
         struct h2_stream *stream, struct weir_output *out, unsigned status, struct weir_span lines)
 {
-	struct h2_connection *connection = stream->connection;
-	size_t headers;
-	char *bytes = h2_output_reserve_block(
-	        out, H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(lines.size), &headers);
-	if (!bytes)
+	struct h2_output_block block;
+	if (!h2_output_begin_block(stream->connection, out,
+	            H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(lines.size), &block))
 		return false;
-	char *block = bytes + headers, *end = block;
-	if (!connection->no_table_sent)
-		end = h2_head_put_no_table(end);
-	connection->no_table_sent = true;
-	end = h2_head_put_status(end, status);
-	end = h2_head_put_lines(end, lines);
-	end = h2_output_frame_block(bytes, headers, (size_t)(end - block), stream->id, false);
-	weir_output_commit(out, (size_t)(end - bytes));
+	block.end = h2_head_put_lines(h2_head_put_status(block.end, status), lines);
+	h2_output_end_block(&block, out, stream->id, false);
 	return true;
 }
 
@@ -152,15 +159,13 @@ static bool h2_output_put_trailers(struct h2_stream *stream, struct weir_output 
 {
 	const struct weir_http_exchange *exchange = stream->exchange;
 	char text[WEIR_TRAILERS_MAX];
-	size_t headers;
+	struct h2_output_block block;
 	size_t size = exchange->trailers(exchange->trailers_context, text, sizeof text);
-	char *bytes = h2_output_reserve_block(out, h2_head_lines_max(WEIR_TRAILERS_MAX), &headers);
-	if (!bytes)
+	if (!h2_output_begin_block(
+	            stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
 		return false;
-	char *block = bytes + headers;
-	char *end = h2_head_put_lines(block, weir_span(text, size));
-	end = h2_output_frame_block(bytes, headers, (size_t)(end - block), stream->id, true);
-	weir_output_commit(out, (size_t)(end - bytes));
+	block.end = h2_head_put_lines(block.end, weir_span(text, size));
+	h2_output_end_block(&block, out, stream->id, true);
 	return true;
 }
 

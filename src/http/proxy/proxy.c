@@ -16,6 +16,7 @@
 #include "exchange.h"
 #include "path.h"
 #include "proxy_state.h"
+#include "syntax.h"
 
 static const struct weir_http_call_events proxy_events, proxy_events_with_trailers;
 
@@ -112,26 +113,10 @@ static unsigned proxy_status_of(int error)
 	return error == -ENOMEM ? 500 : 502;
 }
 
-/* RFC 9110 9.2.2. */
-static bool proxy_is_idempotent(const struct weir_http_request *request)
-{
-	switch (request->method) {
-	case WEIR_HTTP_GET:
-	case WEIR_HTTP_HEAD:
-	case WEIR_HTTP_PUT:
-	case WEIR_HTTP_DELETE:
-	case WEIR_HTTP_OPTIONS:
-	case WEIR_HTTP_TRACE:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* A malformed reply, or none in time, is not asked for again. */
 static bool proxy_may_retry(const struct proxy_job *job, const struct weir_http_call_end *end)
 {
-	bool idempotent = proxy_is_idempotent(weir_http_request(job->exchange));
+	bool idempotent = http_method_is_idempotent(weir_http_request(job->exchange)->method);
 	if (job->retries >= job->upstreams->options.retries_max || end->begun ||
 	        job->request.used || end->error == WEIR_E_LIMIT || end->error == -ENOMEM)
 		return false;

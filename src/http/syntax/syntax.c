@@ -211,6 +211,17 @@ enum weir_http_method http_method_find(const char *name, size_t size)
 	return WEIR_HTTP_OTHER;
 }
 
+bool http_method_is_safe(enum weir_http_method method)
+{
+	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
+	       method == WEIR_HTTP_TRACE;
+}
+
+bool http_method_is_idempotent(enum weir_http_method method)
+{
+	return http_method_is_safe(method) || method == WEIR_HTTP_PUT || method == WEIR_HTTP_DELETE;
+}
+
 /* -- status codes ------------------------------------------------------------------------------ */
 
 /* The IANA registry's reason phrases, by number, since every reply needs one. */

@@ -111,6 +111,9 @@ enum weir_http_known http_known_find(const char *name, size_t size);
 
 /* Methods are case-sensitive (RFC 9110 9.1). */
 enum weir_http_method http_method_find(const char *name, size_t size);
+/* RFC 9110 9.2.1 and 9.2.2. An unknown method is neither. */
+bool http_method_is_safe(enum weir_http_method method);
+bool http_method_is_idempotent(enum weir_http_method method);
 
 /* -- status codes ------------------------------------------------------------------------------ */
 
