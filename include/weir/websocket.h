@@ -9,7 +9,7 @@
  *
  * Life cycle: weir_websocket_accept, any number of messages in both directions, and `closed`, which
  * is called once, last. The WebSocket is valid until `closed` is called, and not in it. Everything
- * here is for the loop's own thread. What a callback asks for takes effect when it has returned.
+ * here is for the loop's own thread. A request of a callback takes effect when it has returned.
  *
  * A client that breaks a rule is sent a Close frame with the code of the rule, and the connection
  * ends. Pings are answered; an idle client is sent pings, and is dropped if it does not answer.
@@ -76,7 +76,7 @@ typedef void weir_websocket_closed_fn(void *context, unsigned code, struct weir_
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-/* What happens to a client for which more than `queue_max` bytes would wait. */
+/* The policy for a client for which more than `queue_max` bytes would wait. */
 enum weir_websocket_slow {
 	WEIR_WEBSOCKET_SLOW_REFUSE, /* the message is not sent: WEIR_E_LIMIT; `drained` follows */
 	WEIR_WEBSOCKET_SLOW_DROP,   /* neither is it, and the connection is aborted */
@@ -114,9 +114,9 @@ struct weir_websocket_options {
 	/* Subprotocols up to NULL, the preferred first; borrowed. NULL, the default: none. */
 	const char *const *protocols;
 	/*
-	 * Whether a request of a browser must come from a page of this host, or from one of
-	 * `origins`, such as "https://example.org", up to NULL; borrowed. Else it is refused with
-	 * 403, so that pages of others cannot use the cookies of a user. A request without Origin
+	 * Whether a request of a browser must come from a page of this host or of one of `origins`,
+	 * such as "https://example.org", up to NULL; borrowed. Another one is refused with 403:
+	 * pages of others must not use the cookies of a user. A request without Origin
 	 * is of no browser, and is accepted. True, and NULL, by default.
 	 */
 	bool check_origin;
@@ -127,9 +127,10 @@ struct weir_websocket_options {
 	uint32_t queue_max;   /* bytes that wait for the client; WEIR_WEBSOCKET_QUEUE_MAX */
 	enum weir_websocket_slow slow; /* WEIR_WEBSOCKET_SLOW_REFUSE by default */
 
-	uint32_t ping_ms;  /* without input, then the client is sent a ping; 0: never */
-	uint32_t pong_ms;  /* in which it must answer, by whatever input */
-	uint32_t close_ms; /* in which it must answer a Close frame */
+	/* Without input, at most twice that, then a ping; 0: never. WEIR_WEBSOCKET_PING_MS. */
+	uint32_t ping_ms;
+	uint32_t pong_ms;  /* for the answer to it, any input; WEIR_WEBSOCKET_PONG_MS */
+	uint32_t close_ms; /* for the answer to a Close frame; WEIR_WEBSOCKET_CLOSE_MS */
 
 	enum weir_websocket_deflate deflate; /* WEIR_WEBSOCKET_DEFLATE by default */
 	/* With TAKEOVER: the logarithm of the window, 9 to 15; WEIR_WEBSOCKET_WINDOW_BITS. */
@@ -141,7 +142,7 @@ struct weir_websocket_options {
 	uint32_t takeovers_max;
 };
 
-/* Sets what the comments above name, WEIR_WEBSOCKET_PING_MS and so on, and the callbacks to NULL. */
+/* Sets the defaults that the comments above name, and the callbacks to NULL. */
 WEIR_API void weir_websocket_options_init(struct weir_websocket_options *options);
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -198,8 +199,8 @@ WEIR_API void weir_websocket_resume(struct weir_websocket *websocket);
  * permessage-deflate, compressed once. The bytes are copied. Returns 0; WEIR_E_SYNTAX for text that
  * is not UTF-8; WEIR_E_LIMIT for more than WEIR_WEBSOCKET_SEND_MAX bytes; or -ENOMEM.
  */
-WEIR_API int weir_websocket_message_create(enum weir_websocket_kind kind, struct weir_span bytes,
-        struct weir_websocket_message **ret);
+WEIR_API int weir_websocket_message_create(
+        enum weir_websocket_kind kind, struct weir_span bytes, struct weir_websocket_message **ret);
 
 /* A message is counted: the creator has one reference, and each queue that it waits in another. */
 WEIR_API struct weir_websocket_message *weir_websocket_message_hold(

@@ -157,8 +157,8 @@ struct socket_client socket_connect(struct sockets *sockets, const char *lines)
 	return client;
 }
 
-void socket_send(struct socket_client *client, unsigned first, const void *payload, size_t size,
-        size_t step)
+void socket_send(
+        struct socket_client *client, unsigned first, const void *payload, size_t size, size_t step)
 {
 	static const uint8_t mask[4] = {0x12, 0xab, 0x00, 0xff};
 	char *frame = malloc(size + WEBSOCKET_HEADER_MAX);
@@ -181,7 +181,8 @@ void socket_send(struct socket_client *client, unsigned first, const void *paylo
 
 static const char *name_of(unsigned opcode)
 {
-	static const char *const names[16] = {"cont", "text", "binary", [8] = "close", "ping", "pong"};
+	static const char *const names[16] = {
+	        "cont", "text", "binary", [8] = "close", "ping", "pong"};
 	return names[opcode] ? names[opcode] : "unknown";
 }
 
@@ -205,11 +206,11 @@ static bool note_frame(struct socket_client *client)
 	client->first = bytes[0];
 	client->last.size = 0;
 	weir_buffer_append(&client->last, payload.data, payload.size, SIZE_MAX);
-	NOTE(&client->text, "%s%s%s", name_of(bytes[0] & 15),
-	        bytes[0] & WEBSOCKET_FIN ? "" : "+", bytes[0] & WEBSOCKET_RSV1 ? "~" : "");
+	NOTE(&client->text, "%s%s%s", name_of(bytes[0] & 15), bytes[0] & WEBSOCKET_FIN ? "" : "+",
+	        bytes[0] & WEBSOCKET_RSV1 ? "~" : "");
 	if ((bytes[0] & 15) == WEBSOCKET_CLOSE && size >= 2) {
-		NOTE(&client->text, "%u", (unsigned)(uint8_t)payload.data[0] << 8 |
-		                                  (uint8_t)payload.data[1]);
+		NOTE(&client->text, "%u",
+		        (unsigned)(uint8_t)payload.data[0] << 8 | (uint8_t)payload.data[1]);
 		payload = weir_span_skip(payload, 2);
 	}
 	note_bytes(&client->text, payload);

@@ -27,12 +27,12 @@ struct sockets {
 	struct weir_loop *loop;
 	struct weir_http_server *server;
 	struct weir_websocket_options options;
-	bool echoes;                   /* each message is sent back */
-	bool streams;                  /* messages come in pieces: T( "…" ) */
-	bool quiet;                    /* messages are not noted */
-	struct weir_websocket *last;   /* the one that was accepted last, until it is closed */
+	bool echoes;                 /* each message is sent back */
+	bool streams;                /* messages come in pieces: T( "…" ) */
+	bool quiet;                  /* messages are not noted */
+	struct weir_websocket *last; /* the one that was accepted last, until it is closed */
 	unsigned open, accepted;
-	int error;                     /* of the last acceptance */
+	int error; /* of the last acceptance */
 	struct weir_buffer events;
 	void (*on_accepted)(struct sockets *sockets);
 };

@@ -151,12 +151,13 @@ static void frames_right_behind_the_request_are_read(void **state)
 {
 	struct sockets sockets;
 	sockets_start(&sockets, *state);
-	struct peer peer = peer_connect(
-	        *state, weir_server_address(weir_http_listener(sockets.server)), 0);
+	struct peer peer =
+	        peer_connect(*state, weir_server_address(weir_http_listener(sockets.server)), 0);
 	peer_send_bytes(&peer, FIRST "\r\n" ALL "\r\n\x81\x82\0\0\0\0hi",
 	        sizeof(FIRST "\r\n" ALL "\r\n\x81\x82\0\0\0\0hi") - 1);
 	sockets_expect(&sockets, "T\"hi\" ");
-	TURN_UNTIL(*state, peer_read_more(&peer) && memmem(peer.got.data, peer.got.size, "\x81\2hi", 4));
+	TURN_UNTIL(*state,
+	        peer_read_more(&peer) && memmem(peer.got.data, peer.got.size, "\x81\2hi", 4));
 	assert_memory_equal(peer.got.data, "HTTP/1.1 426 ", 13);
 	assert_non_null(memmem(peer.got.data, peer.got.size, "HTTP/1.1 101 ", 13));
 	peer_close(&peer);
@@ -249,8 +250,7 @@ static void text_that_is_not_utf_8_is_not_sent(void **state)
 	struct weir_websocket_message *message = NULL;
 	sockets_start(&sockets, *state);
 	struct socket_client client = socket_connect(&sockets, "");
-	assert_int_equal(
-	        weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("\xff")),
+	assert_int_equal(weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("\xff")),
 	        WEIR_E_SYNTAX);
 	assert_int_equal(weir_websocket_message_create(
 	                         WEIR_WEBSOCKET_TEXT, WEIR_SPAN("cut off \xce"), &message),
@@ -312,12 +312,12 @@ static void a_producer_is_sent_in_fragments(void **state)
 	socket_expect(&client, "text+\"one\" cont+\"two\" cont\"three\" binary\"behind\" ");
 	assert_int_equal(parts.closed, 1);
 	assert_int_equal(parts.why, WEIR_CLOSE_DONE);
-	assert_int_equal(weir_websocket_send_producer(sockets.last, WEIR_WEBSOCKET_BINARY,
-	                         weir_produce_borrowed("", 0)),
+	assert_int_equal(weir_websocket_send_producer(
+	                         sockets.last, WEIR_WEBSOCKET_BINARY, weir_produce_borrowed("", 0)),
 	        0);
 	socket_expect(&client, "binary\"\" ");
-	assert_int_equal(weir_websocket_send_producer(sockets.last, WEIR_WEBSOCKET_BINARY, NULL),
-	        -ENOMEM);
+	assert_int_equal(
+	        weir_websocket_send_producer(sockets.last, WEIR_WEBSOCKET_BINARY, NULL), -ENOMEM);
 	socket_close(&client);
 	sockets_stop(&sockets);
 }
@@ -355,8 +355,7 @@ static void a_producer_that_fails_ends_the_connection(void **state)
 	parts.fails = true;
 	weir_websocket_send_producer(sockets.last, WEIR_WEBSOCKET_TEXT, producer);
 	weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("dropped"));
-	socket_expect(&client,
-	        "text+\"one\" cont+\"two\" cont+\"three\" close1011\"\" end ");
+	socket_expect(&client, "text+\"one\" cont+\"two\" cont+\"three\" close1011\"\" end ");
 	sockets_expect(&sockets, "closed1011\"\" ");
 	assert_int_equal(parts.closed, 1);
 	assert_int_equal(parts.why, WEIR_CLOSE_FAILED);
@@ -479,7 +478,7 @@ static void a_client_that_does_not_answer_a_close_frame_is_dropped(void **state)
 	assert_int_equal(weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("late")),
 	        WEIR_E_CLOSED);
 	socket_expect(&client, "close4000\"go\" ");
-	/* What comes meanwhile is dropped, be it a ping. */
+	/* Input is dropped meanwhile, be it a ping. */
 	SOCKET_SEND(&client, TEXT, "late");
 	SOCKET_SEND(&client, PING, "late");
 	peer_turn(&client.peer, 10);
@@ -500,13 +499,17 @@ static void either_side_may_close(void **state)
 	weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("last"));
 	assert_int_equal(weir_websocket_close(sockets.last, 1000, WEIR_SPAN("done")), 0);
 	socket_expect(&client, "text\"last\" close1000\"done\" ");
-	SOCKET_SEND(&client, CLOSE, "\x0f\xa1" "my own");
+	SOCKET_SEND(&client, CLOSE,
+	        "\x0f\xa1"
+	        "my own");
 	sockets_expect(&sockets, "closed4001\"my own\" ");
 	socket_expect(&client, "end ");
 	socket_close(&client);
 
 	client = socket_connect(&sockets, "");
-	SOCKET_SEND(&client, CLOSE, "\x03\xe9" "bye");
+	SOCKET_SEND(&client, CLOSE,
+	        "\x03\xe9"
+	        "bye");
 	sockets_expect(&sockets, "closed1001\"bye\" ");
 	socket_expect(&client, "close1001\"\" end ");
 	socket_close(&client);
@@ -529,8 +532,8 @@ static void codes_and_reasons_of_the_server_are_checked(void **state)
 	struct socket_client client = socket_connect(&sockets, "");
 	static const unsigned codes[] = {0, 999, 1004, 1006, 1015, 2999, 5000};
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		assert_int_equal(weir_websocket_close(sockets.last, codes[i], WEIR_SPAN("")),
-		        -EINVAL);
+		assert_int_equal(
+		        weir_websocket_close(sockets.last, codes[i], WEIR_SPAN("")), -EINVAL);
 	assert_int_equal(weir_websocket_close(sockets.last, 1005, WEIR_SPAN("why")), -EINVAL);
 	assert_int_equal(weir_websocket_close(sockets.last, 1000, WEIR_SPAN("\xff")), -EINVAL);
 	/* A reason is cut off, but not within a character. */
@@ -612,7 +615,7 @@ static void an_idle_socket_has_512_bytes(void **state)
 	struct sockets sockets;
 	sockets_start(&sockets, *state);
 	sockets.quiet = true;
-	/* What the loop retains is there before. */
+	/* The memory that the loop retains is there before. */
 	for (int i = 0; i < 2; i++) {
 		clients[i] = socket_connect(&sockets, "");
 		SOCKET_SEND(&clients[i], TEXT, "hi");
@@ -635,7 +638,7 @@ static void an_idle_socket_has_512_bytes(void **state)
 	sockets_stop(&sockets);
 }
 
-/* Wherever memory ends, the server lives, and whoever was accepted is told the end. */
+/* Wherever memory ends, the server lives, and an accepted WebSocket is closed. */
 static void failing_allocations_end_one_connection(void **state)
 {
 	bool failed = true;
@@ -645,10 +648,12 @@ static void failing_allocations_end_one_connection(void **state)
 		sockets_start(&sockets, *state);
 		struct peer peer = peer_connect(
 		        *state, weir_server_address(weir_http_listener(sockets.server)), 0);
-		static const char bytes[] = ALL
-		        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-		        "\x01\x82\0\0\0\0he" "\x89\x81\0\0\0\0x" "\x80\x83\0\0\0\0llo"
-		        "\x88\x80\0\0\0\0";
+		static const char bytes[] =
+		        ALL "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+		            "\x01\x82\0\0\0\0he"
+		            "\x89\x81\0\0\0\0x"
+		            "\x80\x83\0\0\0\0llo"
+		            "\x88\x80\0\0\0\0";
 		char received[4096];
 		assert_int_equal(send(peer.fd, bytes, sizeof bytes - 1, 0), sizeof bytes - 1);
 		sockets.quiet = true;
@@ -660,8 +665,8 @@ static void failing_allocations_end_one_connection(void **state)
 		}
 		failed = stop_failing_allocations();
 		peer_close(&peer);
-		assert_true(TURN_UNTIL(*state,
-		        weir_server_channels(weir_http_listener(sockets.server)) == 0));
+		assert_true(TURN_UNTIL(
+		        *state, weir_server_channels(weir_http_listener(sockets.server)) == 0));
 		sockets_stop(&sockets);
 	}
 }

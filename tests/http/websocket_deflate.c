@@ -47,8 +47,7 @@ static const struct {
                 "permessage-deflate; client_no_context_takeover; server_max_window_bits=12"},
         {"permessage-deflate; server_max_window_bits=10", ALONE "; server_max_window_bits=10",
                 "permessage-deflate; server_max_window_bits=10"},
-        {"permessage-deflate; server_max_window_bits=\"15\"",
-                ALONE "; server_max_window_bits=15",
+        {"permessage-deflate; server_max_window_bits=\"15\"", ALONE "; server_max_window_bits=15",
                 "permessage-deflate; server_max_window_bits=12"},
         {"permessage-deflate; server_max_window_bits=8", ALONE "; server_max_window_bits=8",
                 "permessage-deflate; server_no_context_takeover; server_max_window_bits=8"},
@@ -79,7 +78,8 @@ static void check_offer(struct sockets *sockets, const char *offer, const char *
 	while (!memmem(peer.got.data, peer.got.size, "\r\n\r\n", 4))
 		assert_true(peer_read_more(&peer));
 	weir_buffer_append(&peer.got, "", 1, SIZE_MAX);
-	snprintf(field, sizeof field, "\r\nSec-WebSocket-Extensions: %s\r\n", expected ? expected : "");
+	snprintf(field, sizeof field, "\r\nSec-WebSocket-Extensions: %s\r\n",
+	        expected ? expected : "");
 	if (expected ? !strstr(peer.got.data, field) : !!strstr(peer.got.data, "Extensions"))
 		fail_msg("%s: %s", offer, peer.got.data);
 	peer_close(&peer);
@@ -276,8 +276,7 @@ static void what_does_not_become_smaller_is_sent_as_it_is(void **state)
 	struct socket_client client = socket_connect(&sockets, OFFER);
 	weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("small"));
 	socket_expect(&client, "text\"small\" ");
-	weir_websocket_send(
-	        sockets.last, WEIR_WEBSOCKET_BINARY, weir_span(noise, sizeof noise));
+	weir_websocket_send(sockets.last, WEIR_WEBSOCKET_BINARY, weir_span(noise, sizeof noise));
 	socket_expect(&client, "binary3000 ");
 	/* A client need not compress either. */
 	SOCKET_SEND(&client, TEXT, "plain");
@@ -340,8 +339,7 @@ static void the_examples_of_rfc_7692_are_inflated(void **state)
 	sockets_expect(&sockets, "T\"Hello\" ");
 	SOCKET_SEND(&client, TEXT_DEFLATED, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00");
 	sockets_expect(&sockets, "T\"Hello\" ");
-	SOCKET_SEND(&client, TEXT_DEFLATED,
-	        "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00");
+	SOCKET_SEND(&client, TEXT_DEFLATED, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00");
 	sockets_expect(&sockets, "T\"Hello\" ");
 	SOCKET_SEND(&client, TEXT_DEFLATED, "\x00");
 	sockets_expect(&sockets, "T\"\" ");
@@ -389,8 +387,8 @@ static void broken_data_ends_the_connection(void **state)
 		unsigned code;
 	} cases[] = {
 	        {"\xff\xff\xff", 3, 1007},
-	        {"\xf2\x48\xcd", 3, 1007},              /* cut off */
-	        {"\xf2\x00\x11\x00\x00", 5, 1007},      /* a distance into an earlier message */
+	        {"\xf2\x48\xcd", 3, 1007},         /* cut off */
+	        {"\xf2\x00\x11\x00\x00", 5, 1007}, /* a distance into an earlier message */
 	        {"\x00\x05\x00\xfa\xff\x48", 6, 1007},
 	        {"\xca\xfe\x01", 3, 1007},
 	};

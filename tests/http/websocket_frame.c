@@ -73,8 +73,8 @@ static void headers_are_written_in_the_fewest_bytes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char bytes[WEBSOCKET_HEADER_SENT_MAX];
-		assert_int_equal(websocket_header_put(bytes, 0x82, cases[i].size),
-		        cases[i].header_size);
+		assert_int_equal(
+		        websocket_header_put(bytes, 0x82, cases[i].size), cases[i].header_size);
 		assert_memory_equal(bytes, cases[i].bytes, cases[i].header_size);
 	}
 }
@@ -111,9 +111,11 @@ static void masks_are_those_of_single_bytes(void **state)
 static bool model_is_valid(const uint8_t *at, const uint8_t *end)
 {
 	while (at < end) {
-		unsigned count = *at < 0x80 ? 1 : *at >> 5 == 6 ? 2 : *at >> 4 == 14 ? 3
-		                 : *at >> 3 == 30                              ? 4
-		                                                               : 0;
+		unsigned count = *at < 0x80       ? 1
+		                 : *at >> 5 == 6  ? 2
+		                 : *at >> 4 == 14 ? 3
+		                 : *at >> 3 == 30 ? 4
+		                                  : 0;
 		static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 		if (count == 0 || (size_t)(end - at) < count)
 			return false;
@@ -123,7 +125,8 @@ static bool model_is_valid(const uint8_t *at, const uint8_t *end)
 				return false;
 			value = value << 6 | (at[i] & 0x3f);
 		}
-		if (value < least[count] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+		if (value < least[count] || value > 0x10ffff ||
+		        (value >= 0xd800 && value <= 0xdfff))
 			return false;
 		at += count;
 	}

@@ -36,7 +36,10 @@ struct rule {
 	const char *expected; /* what comes; without "end" the client then closes */
 };
 
-#define F(first, literal) {first, literal, sizeof(literal) - 1}
+#define F(first, literal)                                                                          \
+	{                                                                                          \
+		first, literal, sizeof(literal) - 1                                                \
+	}
 #define DIES(code) "close" #code "\"\" end "
 
 static void check(struct sockets *sockets, const struct rule *rule)
@@ -90,8 +93,8 @@ static void messages_of_all_lengths_of_header_come_back(void **state)
 					        kind == TEXT ? "text" : "binary", sizes[i]);
 				else
 					snprintf(expected, sizeof expected, "%s\"%.*s\" ",
-					        kind == TEXT ? "text" : "binary",
-					        (int)sizes[i], payload);
+					        kind == TEXT ? "text" : "binary", (int)sizes[i],
+					        payload);
 				socket_expect(&client, expected);
 				assert_memory_equal(client.last.data, payload, sizes[i]);
 				SOCKET_SEND(&client, CLOSE, "");
@@ -104,8 +107,7 @@ static void messages_of_all_lengths_of_header_come_back(void **state)
 
 /* -- 2: pings ---------------------------------------------------------------------------------- */
 
-#define FIVE_PINGS                                                                                 \
-	F(PING, "1"), F(PING, "2"), F(PING, "3"), F(PING, "4"), F(PING, "5")
+#define FIVE_PINGS F(PING, "1"), F(PING, "2"), F(PING, "3"), F(PING, "4"), F(PING, "5")
 #define FIVE_PONGS "pong\"1\" pong\"2\" pong\"3\" pong\"4\" pong\"5\" "
 #define LETTERS_25 "abcdefghijklmnopqrstuvwxy"
 #define LETTERS_125 LETTERS_25 LETTERS_25 LETTERS_25 LETTERS_25 LETTERS_25
@@ -179,8 +181,7 @@ static void fragments_make_messages(void **state)
 	                0, "pong\"a\" pong\"b\" text\"12345\" "},
 	        {{F(TEXT, ""), F(CONT, ""), F(FIN | CONT, "")}, 0, "text\"\" "},
 	        {{F(TEXT, ""), F(CONT, "x"), F(FIN | CONT, "")}, 0, "text\"x\" "},
-	        {{F(0x81, "a"), F(0x82, "b"), F(0x81, "c")}, 0,
-	                "text\"a\" binary\"b\" text\"c\" "},
+	        {{F(0x81, "a"), F(0x82, "b"), F(0x81, "c")}, 0, "text\"a\" binary\"b\" text\"c\" "},
 	};
 	CHECK_ALL(state, rules);
 }
@@ -198,7 +199,9 @@ static void text_is_utf_8_in_whatever_parts(void **state)
 	        {{F(0x81, "\xf4\x8f\xbf\xbf")}, 0, "text\"\xf4\x8f\xbf\xbf\" "},
 	        {{F(0x81, "\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80")}, 0,
 	                "text\"\xef\xbf\xbf\xed\x9f\xbf\xee\x80\x80\" "},
-	        {{F(0x81, KOSME "\xed\xa0\x80" "edited")}, 0, DIES(1007)},
+	        {{F(0x81, KOSME "\xed\xa0\x80"
+	                        "edited")},
+	                0, DIES(1007)},
 	        {{F(0x81, "\xf4\x90\x80\x80")}, 0, DIES(1007)},
 	        {{F(0x81, "\xf8\x88\x80\x80\x80")}, 0, DIES(1007)},
 	        {{F(0x81, "\xc0\xaf")}, 0, DIES(1007)},
@@ -246,11 +249,15 @@ static void close_frames_are_checked_and_answered(void **state)
 	                "close1000\"\" end "},
 	        {{F(CLOSE, "")}, 0, "close\"\" end "},
 	        {{F(CLOSE, "\x03")}, 0, DIES(1002)},
-	        {{F(CLOSE, "\x03\xe8" "reason")}, 0, "close1000\"\" end "},
+	        {{F(CLOSE, "\x03\xe8"
+	                   "reason")},
+	                0, "close1000\"\" end "},
 	        {{F(CLOSE, "\x03\xe8" LETTERS_123)}, 0, "close1000\"\" end "},
 	        {{F(CLOSE, "\x03\xe8" LETTERS_123 "z")}, 0, DIES(1002)},
 	        {{F(CLOSE, "\x03\xe8" KOSME "\xed\xa0\x80")}, 0, DIES(1007)},
-	        {{F(CLOSE, "\x03\xe8" "\xce")}, 0, DIES(1007)},
+	        {{F(CLOSE, "\x03\xe8"
+	                   "\xce")},
+	                0, DIES(1007)},
 	};
 	CHECK_ALL(state, rules);
 }

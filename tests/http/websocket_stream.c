@@ -53,8 +53,7 @@ static char *add_field(char *to, const char *name, const char *value)
 }
 
 /* `fields` are pairs of a name and a value, up to NULL. */
-static void put_head(
-        struct client *client, uint32_t id, unsigned flags, const char *const *fields)
+static void put_head(struct client *client, uint32_t id, unsigned flags, const char *const *fields)
 {
 	char block[1000], *to = block;
 	for (; *fields; fields += 2)
@@ -284,8 +283,8 @@ static void requests_that_break_a_rule_are_refused(void **state)
 		client_send(&client);
 		char expected[200];
 		bool replied = cases[i].expected[1] == ':';
-		snprintf(expected, sizeof expected, "%s%s", cases[i].expected,
-		        replied ? "1. " : "");
+		snprintf(
+		        expected, sizeof expected, "%s%s", cases[i].expected, replied ? "1. " : "");
 		client_expect_span(&client, weir_span_of(expected));
 		client_end(&client);
 		sockets_stop(&sockets);
@@ -327,7 +326,8 @@ static void messages_wait_for_the_windows(void **state)
 	assert_int_equal(weir_websocket_send(sockets.last, WEIR_WEBSOCKET_BINARY,
 	                         weir_span(large, sizeof large)),
 	        0);
-	assert_true(TURN_UNTIL(*state, (client_has(&client, WEIR_SPAN("")), client.data_bytes == 65535)));
+	assert_true(TURN_UNTIL(
+	        *state, (client_has(&client, WEIR_SPAN("")), client.data_bytes == 65535)));
 	peer_turn(&client.peer, 10);
 	client_has(&client, WEIR_SPAN(""));
 	assert_int_equal(client.data_bytes, 65535);
@@ -402,7 +402,8 @@ static void the_server_may_end_the_stream_in_any_way(void **state)
 	put_head(&client, 3, 0, ask);
 	client_expect(&client, "3:200 ");
 	weir_websocket_close(sockets.last, 1000, WEIR_SPAN("bye"));
-	client_expect(&client, "3:\"\x88\5\x03\xe8" "bye\" ");
+	client_expect(&client, "3:\"\x88\5\x03\xe8"
+	                       "bye\" ");
 	put_frame(&client, 3, 0x88, "\x03\xe8", 2, false);
 	client_expect(&client, "3. ");
 	sockets_expect(&sockets, "closed1000\"\" ");

@@ -16,8 +16,7 @@ enum {
  * The block of `size` bytes lies behind room for the headers of all its frames; puts each header in
  * front of its part. Returns the end.
  */
-static char *h2_block_frame(
-        char *bytes, size_t headers, size_t size, uint32_t id, bool end_stream)
+static char *h2_block_frame(char *bytes, size_t headers, size_t size, uint32_t id, bool end_stream)
 {
 	char *to = bytes;
 	const char *from = bytes + headers;
@@ -66,8 +65,8 @@ struct h2_block {
  * Reserves room for a block of at most `most` bytes. Returns false without room or memory. The
  * first block of a connection sends the size of the dynamic table.
  */
-static bool h2_block_begin(struct h2_connection *connection, struct weir_output *out,
-        size_t most, struct h2_block *ret)
+static bool h2_block_begin(struct h2_connection *connection, struct weir_output *out, size_t most,
+        struct h2_block *ret)
 {
 	size_t size, headers = h2_block_headers_max(most);
 	if (weir_output_room(out) < most + headers)
@@ -143,8 +142,7 @@ bool h2_block_put_trailers(struct h2_stream *stream, struct weir_output *out)
 	char text[WEIR_TRAILERS_MAX];
 	struct h2_block block;
 	size_t size = exchange->trailers(exchange->trailers_context, text, sizeof text);
-	if (!h2_block_begin(
-	            stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
+	if (!h2_block_begin(stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
 		return false;
 	block.end = h2_head_put_lines(block.end, weir_span(text, size));
 	h2_block_end(&block, out, stream->id, true);

@@ -7,7 +7,8 @@
  *   :authority: example.org           accept: text/html
  *   accept: text/html
  *
- * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it. Those of replies are encoded here, without a dynamic table and without state.
+ * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it. The fields of
+ * replies are encoded here, without a dynamic table and without state.
  */
 #ifndef WEIR_HTTP_H2_HEAD_H
 #define WEIR_HTTP_H2_HEAD_H

@@ -221,7 +221,8 @@ int websocket_may_queue(struct weir_websocket *websocket, size_t size)
 	const struct weir_websocket_options *options = websocket->options;
 	if (websocket->phase != WEBSOCKET_OPEN || websocket->aborting)
 		return WEIR_E_CLOSED;
-	if (websocket->queued <= options->queue_max && size <= options->queue_max - websocket->queued)
+	if (websocket->queued <= options->queue_max &&
+	        size <= options->queue_max - websocket->queued)
 		return 0;
 	if (options->slow == WEIR_WEBSOCKET_SLOW_DROP)
 		weir_websocket_abort(websocket);

@@ -1,6 +1,6 @@
 /*
- * What carries a WebSocket: the channel of HTTP/1.1, whose session it becomes when its exchange ends
- * with 101; or a stream of HTTP/2, whose exchange stays as a tunnel.
+ * A WebSocket is carried by the channel of HTTP/1.1, whose session it becomes when its exchange
+ * ends with 101; or by a stream of HTTP/2, whose exchange stays as a tunnel.
  *
  * Of a stream, two parties end: the exchange closes the output as the reply's body, and ends the
  * input as a body's receiver, unless the output was complete. The last of the two frees the
@@ -229,8 +229,8 @@ struct weir_websocket *websocket_carrier_create(struct weir_http_exchange *excha
 	        streams ? (stream ? &stream->websocket : NULL) : calloc(1, sizeof *websocket);
 	if (!websocket)
 		return NULL;
-	weir_producer_init(&websocket->producer,
-	        streams ? &stream_type : &websocket_session_type.producer);
+	weir_producer_init(
+	        &websocket->producer, streams ? &stream_type : &websocket_session_type.producer);
 	websocket->carrier = streams ? &websocket_stream_carrier : &websocket_channel_carrier;
 	websocket->connection = streams ? (void *)exchange : (void *)exchange->channel;
 	/* Nothing is called before the connection is made. */
@@ -255,8 +255,8 @@ int websocket_carrier_begin(struct weir_websocket *websocket, struct weir_http_e
 	struct websocket_stream *stream = websocket_stream_of(websocket);
 	/* After an error the output is closed, and frees it. */
 	stream->input_ended = true;
-	int error = weir_http_upgrade(
-	        exchange, protocol, &receiver, websocket, &websocket->producer);
+	int error =
+	        weir_http_upgrade(exchange, protocol, &receiver, websocket, &websocket->producer);
 	if (!error)
 		stream->input_ended = false;
 	return error;

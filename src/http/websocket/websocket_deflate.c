@@ -19,7 +19,7 @@
 #include "producer_internal.h"
 #include "websocket_state.h"
 
-/* What ends a flushed block, and is not sent (RFC 7692 7.2.1). */
+/* The end of a flushed block, which is not sent (RFC 7692 7.2.1). */
 static const char websocket_deflate_tail[4] = {0, 0, '\xff', '\xff'};
 
 enum {
@@ -133,7 +133,10 @@ static z_stream *websocket_inflate_context(struct weir_websocket *websocket)
 
 /* -- compression ------------------------------------------------------------------------------- */
 
-/* Removes the tail, and returns the size; a block without it gets the first byte of an empty one. */
+/*
+ * Removes the tail, and returns the size. A block without a tail gets the first byte of an empty
+ * one.
+ */
 static size_t websocket_deflate_cut_tail(char *bytes, size_t size)
 {
 	const size_t tail = sizeof websocket_deflate_tail;
@@ -183,7 +186,8 @@ static struct weir_websocket_message *websocket_deflate_alone(struct weir_loop *
 	size_t block = min_of((size_t)1 << window_bits, (size_t)COMPRESSOR_BLOCK_SIZE);
 	size_t blocks = payload.size / block + 1;
 	struct weir_websocket_message *made =
-	        compressor ? websocket_message_allocate(blocks * compressor_bound(block) + 1) : NULL;
+	        compressor ? websocket_message_allocate(blocks * compressor_bound(block) + 1)
+	                   : NULL;
 	*ret_larger = false;
 	if (!made)
 		return NULL;
@@ -311,6 +315,5 @@ int websocket_inflate(struct weir_websocket *websocket, struct weir_span bytes)
 		        weir_span(websocket_deflate_tail, sizeof websocket_deflate_tail));
 	if (error)
 		return error;
-	return inflation.ended || inflation.stream->data_type & AT_END_OF_BLOCK ? 0
-	                                                                        : WEIR_E_SYNTAX;
+	return inflation.ended || inflation.stream->data_type & AT_END_OF_BLOCK ? 0 : WEIR_E_SYNTAX;
 }

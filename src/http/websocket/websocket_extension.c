@@ -34,8 +34,8 @@ static bool websocket_extension_set_flag(bool *flag, bool has_value)
 }
 
 /* Returns false if the offer is to be declined. */
-static bool websocket_extension_read(
-        struct websocket_offer *offer, struct weir_span name, bool has_value, struct weir_span value)
+static bool websocket_extension_read(struct websocket_offer *offer, struct weir_span name,
+        bool has_value, struct weir_span value)
 {
 	if (weir_span_equal_nocase(name, WEIR_SPAN("server_no_context_takeover")))
 		return websocket_extension_set_flag(&offer->server_no_takeover, has_value);
@@ -62,8 +62,8 @@ static bool websocket_extension_parse(struct weir_span element, struct websocket
 	while (more) {
 		more = weir_span_cut(&element, ';', &parameter);
 		bool has_value = weir_span_cut(&parameter, '=', &name);
-		if (!websocket_extension_read(&offer, weir_span_trim(name), has_value,
-		            weir_span_trim(parameter)))
+		if (!websocket_extension_read(
+		            &offer, weir_span_trim(name), has_value, weir_span_trim(parameter)))
 			return false;
 	}
 	*ret = offer;
@@ -75,8 +75,8 @@ static bool websocket_extension_find(
 {
 	for (unsigned i = 0; i < request->field_count; i++) {
 		struct weir_span rest = request->fields[i].value, element;
-		if (!weir_span_equal_nocase(request->fields[i].name,
-		            WEIR_SPAN("Sec-WebSocket-Extensions")))
+		if (!weir_span_equal_nocase(
+		            request->fields[i].name, WEIR_SPAN("Sec-WebSocket-Extensions")))
 			continue;
 		for (bool more = true; more;) {
 			more = weir_span_cut(&rest, ',', &element);

@@ -1,6 +1,6 @@
 /*
- * Headers, masks, UTF-8 and codes. UTF-8 is checked while it comes: a state of three bytes says
- * which bytes may be next, so that text may be cut anywhere, and the first wrong byte is found.
+ * Headers, masks, UTF-8 and codes. UTF-8 is checked while it comes: a state of three bytes has
+ * the bounds of the next byte, so that text may be cut anywhere, and the first wrong byte is found.
  */
 #include <string.h>
 

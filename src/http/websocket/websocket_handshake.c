@@ -143,8 +143,8 @@ static unsigned websocket_handshake_check(
 	return websocket_handshake_origin_is_allowed(options, request) ? 0 : 403;
 }
 
-int websocket_handshake(struct weir_websocket *websocket, struct weir_http_exchange *exchange,
-        unsigned *ret_status)
+int websocket_handshake(
+        struct weir_websocket *websocket, struct weir_http_exchange *exchange, unsigned *ret_status)
 {
 	char value[WEBSOCKET_ACCEPT_SIZE];
 	int error = 0;
@@ -153,8 +153,8 @@ int websocket_handshake(struct weir_websocket *websocket, struct weir_http_excha
 		return *ret_status == 403 ? -EACCES : WEIR_E_SYNTAX;
 	*ret_status = 500;
 	if (!exchange->connection->frames_bodies) {
-		struct weir_span key = weir_http_request_known(
-		        exchange->request, WEIR_HTTP_SEC_WEBSOCKET_KEY);
+		struct weir_span key =
+		        weir_http_request_known(exchange->request, WEIR_HTTP_SEC_WEBSOCKET_KEY);
 		error = websocket_accept_value(key, value)
 		                ? weir_http_add_field(exchange, "Sec-WebSocket-Accept",
 		                          weir_span(value, sizeof value))

@@ -1,7 +1,7 @@
 /*
  * Input: bytes become frames, frames messages. Payloads are unmasked where they lie, in the loop's
- * receive buffer. A message that comes whole within one read is passed from there; nothing is copied
- * for a receiver of pieces either. Only the rest is saved, up to `message_max`.
+ * receive buffer. A message that comes whole within one read is passed from there; nothing is
+ * copied for a receiver of pieces either. Only the rest is saved, up to `message_max`.
  *
  * Invariant: the state is up to date before a callback is called, which may close or abort.
  */
@@ -43,8 +43,8 @@ static bool websocket_input_save(struct weir_websocket *websocket, struct weir_s
 	struct websocket_saved *saved = websocket_input_saved(websocket);
 	if (!saved)
 		return false;
-	if (weir_buffer_append(&saved->message, bytes.data, bytes.size,
-	            websocket->options->message_max) == 0)
+	if (weir_buffer_append(
+	            &saved->message, bytes.data, bytes.size, websocket->options->message_max) == 0)
 		return true;
 	websocket_input_out_of_memory(websocket);
 	return false;
@@ -66,8 +66,7 @@ static void websocket_input_begin_message(struct weir_websocket *websocket)
 
 static bool websocket_input_check_text(struct weir_websocket *websocket, struct weir_span bytes)
 {
-	if (websocket->kind != WEIR_WEBSOCKET_TEXT ||
-	        websocket_utf8_feed(&websocket->utf8, bytes))
+	if (websocket->kind != WEIR_WEBSOCKET_TEXT || websocket_utf8_feed(&websocket->utf8, bytes))
 		return true;
 	websocket_fail(websocket, WEIR_WEBSOCKET_INVALID_DATA);
 	return false;
@@ -267,7 +266,8 @@ static void websocket_input_begin_frame(struct weir_websocket *websocket)
 	struct websocket_header header;
 	bool valid = websocket_header_read(websocket->header, &header);
 	bool control = valid && (header.first & 0x0f) >= WEBSOCKET_CLOSE;
-	if (!valid || header.first & WEBSOCKET_RSV23 || (control && header.first & WEBSOCKET_RSV1)) {
+	if (!valid || header.first & WEBSOCKET_RSV23 ||
+	        (control && header.first & WEBSOCKET_RSV1)) {
 		websocket_fail(websocket, WEIR_WEBSOCKET_PROTOCOL_ERROR);
 		return;
 	}
@@ -309,8 +309,8 @@ void websocket_input(struct weir_websocket *websocket, struct weir_span bytes)
 		}
 		size_t part = min_of(bytes.size, (size_t)websocket->frame_left);
 		/* The loop's receive buffer, or a copy of the stream's: nobody reads it again. */
-		websocket_unmask((char *)bytes.data, part,
-		        websocket->header + WEBSOCKET_HEADER_MAX - 4);
+		websocket_unmask(
+		        (char *)bytes.data, part, websocket->header + WEBSOCKET_HEADER_MAX - 4);
 		websocket->frame_left -= (uint32_t)part;
 		websocket_input_payload(websocket, weir_span(bytes.data, part));
 		bytes = weir_span_skip(bytes, part);

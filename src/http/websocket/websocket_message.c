@@ -33,8 +33,8 @@ void websocket_message_seal(struct weir_websocket_message *message, enum weir_we
 	message->size = (uint32_t)size;
 }
 
-int weir_websocket_message_create(enum weir_websocket_kind kind, struct weir_span bytes,
-        struct weir_websocket_message **ret)
+int weir_websocket_message_create(
+        enum weir_websocket_kind kind, struct weir_span bytes, struct weir_websocket_message **ret)
 {
 	if (bytes.size > WEIR_WEBSOCKET_SEND_MAX)
 		return WEIR_E_LIMIT;

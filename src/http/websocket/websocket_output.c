@@ -26,8 +26,8 @@ static struct websocket_item *websocket_output_first(const struct weir_websocket
 }
 
 /* Inserts behind `after`; NULL: in front of all. */
-static void websocket_output_insert(struct weir_websocket *websocket, struct websocket_item *after,
-        struct websocket_item *item)
+static void websocket_output_insert(
+        struct weir_websocket *websocket, struct websocket_item *after, struct websocket_item *item)
 {
 	if (!websocket->last) {
 		item->next = item;
@@ -52,8 +52,8 @@ static void websocket_output_free_item(struct websocket_item *item, enum weir_cl
 }
 
 /* Takes out the item behind `before`; NULL: the first. */
-static void websocket_output_remove(struct weir_websocket *websocket, struct websocket_item *before,
-        enum weir_close_reason why)
+static void websocket_output_remove(
+        struct weir_websocket *websocket, struct websocket_item *before, enum weir_close_reason why)
 {
 	struct websocket_item *ahead = before ? before : websocket->last;
 	struct websocket_item *item = ahead->next;
@@ -155,8 +155,7 @@ int websocket_output_push_control(
 		memcpy(item->bytes + WEBSOCKET_HEADER_LEAST, payload.data, payload.size);
 	item->size = (uint32_t)room;
 	item->control = true;
-	websocket_output_insert(
-	        websocket, websocket_output_find_place(websocket, opcode), item);
+	websocket_output_insert(websocket, websocket_output_find_place(websocket, opcode), item);
 	weir_wake(&websocket->producer);
 	return 0;
 }
@@ -164,8 +163,8 @@ int websocket_output_push_control(
 int weir_websocket_send_producer(struct weir_websocket *websocket, enum weir_websocket_kind kind,
         struct weir_producer *producer)
 {
-	int error = producer ? websocket_may_queue(websocket, WEIR_WEBSOCKET_PRODUCER_COST)
-	                     : -ENOMEM;
+	int error =
+	        producer ? websocket_may_queue(websocket, WEIR_WEBSOCKET_PRODUCER_COST) : -ENOMEM;
 	struct websocket_item *item = error ? NULL : calloc(1, sizeof *item);
 	if (!item) {
 		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
@@ -277,9 +276,8 @@ static enum weir_more websocket_output_put_producer(
 static enum weir_more websocket_output_put(
         struct weir_websocket *websocket, struct websocket_item *item, struct weir_output *out)
 {
-	enum weir_more answer = item->producer
-	                                ? websocket_output_put_producer(websocket, item, out)
-	                                : websocket_output_put_bytes(item, out);
+	enum weir_more answer = item->producer ? websocket_output_put_producer(websocket, item, out)
+	                                       : websocket_output_put_bytes(item, out);
 	if (answer == WEIR_DONE)
 		item->done = true;
 	return answer;
@@ -309,6 +307,6 @@ enum weir_more websocket_output_more(struct weir_producer *producer, struct weir
 		return WEIR_MORE;
 	if (!websocket->last && websocket->phase == WEBSOCKET_ENDING)
 		return WEIR_DONE;
-	/* What was done without a byte is released by the next call. */
+	/* An item that was done without a byte is released by the next call. */
 	return websocket->last && !websocket_output_next(websocket) ? WEIR_MORE : WEIR_WAIT;
 }

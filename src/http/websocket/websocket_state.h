@@ -11,8 +11,8 @@
  *   websocket_deflate.c     compression, inflation and their contexts
  *   websocket_frame.c       headers, masks, UTF-8, codes
  *
- * It is a producer that stays in the reply queue of its connection, or is the body of its stream's
- * reply, from the first byte to the last.
+ * It is a producer. From the first byte to the last it stays in the reply queue of its connection,
+ * or is the body of its stream's reply.
  *
  *   OPEN ──our Close queued──▶ CLOSING ──the client's Close──▶ ENDING ──all sent──▶ freed
  *     ├──the client's Close, or a fault: our Close queued──────▶ ENDING
@@ -33,11 +33,11 @@
 enum websocket_phase {
 	WEBSOCKET_OPEN,
 	WEBSOCKET_CLOSING, /* nothing but the client's Close frame is awaited */
-	WEBSOCKET_ENDING,  /* no input is read; the connection ends with the last byte of the queue */
+	WEBSOCKET_ENDING,  /* no input is read; the connection ends with the last byte queued */
 	WEBSOCKET_GONE,    /* nothing is sent any more */
 };
 
-/* What a WebSocket asks of its connection. */
+/* The functions that a WebSocket calls on its connection. */
 struct websocket_carrier {
 	struct weir_loop *(*loop)(const struct weir_websocket *websocket);
 	void (*pause)(struct weir_websocket *websocket);
@@ -61,8 +61,7 @@ struct websocket_item {
 };
 
 /*
- * What is saved of the input: exists while a message is being gathered, or a control frame has come
- * in part.
+ * Saved input: exists while a message is being gathered, or a control frame has come in part.
  */
 struct websocket_saved {
 	struct weir_buffer message;
@@ -96,21 +95,21 @@ struct weir_websocket {
 	uint8_t opcode;                       /* of the frame */
 	struct websocket_utf8 utf8;
 
-	uint8_t phase;          /* enum websocket_phase */
-	uint8_t protocol;       /* 1 + index into the options' list; 0: none */
+	uint8_t phase;           /* enum websocket_phase */
+	uint8_t protocol;        /* 1 + index into the options' list; 0: none */
 	uint8_t window_bits : 4; /* of what is sent compressed */
-	uint8_t kind : 2;       /* of the message: enum weir_websocket_kind; 0: between messages */
-	bool in_payload : 1;    /* the header is complete */
+	uint8_t kind : 2;        /* of the message: enum weir_websocket_kind; 0: between messages */
+	bool in_payload : 1;     /* the header is complete */
 	bool frame_final : 1;
-	bool compressed : 1;    /* the message */
-	bool deflate : 1;       /* permessage-deflate was agreed on */
+	bool compressed : 1; /* the message */
+	bool deflate : 1;    /* permessage-deflate was agreed on */
 	bool client_takeover : 1;
 	bool server_takeover : 1;
 	bool paused : 1;
 	bool aborting : 1; /* weir_websocket_abort: the connection ends soon */
-	bool heard : 1;  /* input came since the timer was started */
-	bool pinged : 1; /* an answer is awaited */
-	bool refused : 1; /* a send; `drained` is owed */
+	bool heard : 1;    /* input came since the timer was started */
+	bool pinged : 1;   /* an answer is awaited */
+	bool refused : 1;  /* a send; `drained` is owed */
 };
 
 /* See the limit of 512 bytes above: a channel has 240, and a reply 64. */
@@ -144,16 +143,16 @@ void websocket_on_close_frame(
 void websocket_lose(struct weir_websocket *websocket);
 /* Frees it. The connection does not know it any more. */
 void websocket_free(struct weir_websocket *websocket);
-/* The server drains: says so, unless it is closing already. */
+/* The server drains: closes with 1001, unless it is closing already. */
 void websocket_drain(struct weir_websocket *websocket);
 /* Returns 0 if `size` bytes more may be queued, or an error of weir_websocket_send_message. */
 int websocket_may_queue(struct weir_websocket *websocket, size_t size);
 
 /* -- websocket_carrier.c -- */
 /*
- * Makes a WebSocket for the connection of the exchange; NULL without memory. websocket_carrier_begin
- * replies, and connects the two: returns 0, or an error of weir_http_upgrade with the WebSocket
- * freed.
+ * Makes a WebSocket for the connection of the exchange; NULL without memory.
+ * websocket_carrier_begin replies, and connects the two: returns 0, or an error of
+ * weir_http_upgrade with the WebSocket freed.
  */
 struct weir_websocket *websocket_carrier_create(struct weir_http_exchange *exchange);
 int websocket_carrier_begin(struct weir_websocket *websocket, struct weir_http_exchange *exchange);
@@ -188,12 +187,11 @@ bool websocket_input_pass(struct weir_websocket *websocket, struct weir_span byt
 /* -- websocket_output.c -- */
 enum weir_more websocket_output_more(struct weir_producer *producer, struct weir_output *out);
 /* Queues a message; 0 or -ENOMEM. */
-int websocket_output_push(
-        struct weir_websocket *websocket, struct weir_websocket_message *message);
+int websocket_output_push(struct weir_websocket *websocket, struct weir_websocket_message *message);
 /* Queues a control frame, a Close frame last, others before the messages; 0 or -ENOMEM. */
 int websocket_output_push_control(
         struct weir_websocket *websocket, enum websocket_opcode opcode, struct weir_span payload);
-/* Before a Close frame that does not wait for producers: cuts them off, and drops what is behind. */
+/* Before a Close frame that does not wait: cuts off producers, and drops what is behind them. */
 void websocket_output_cut(struct weir_websocket *websocket);
 /* Frees all. `why` is for producers. */
 void websocket_output_finish(struct weir_websocket *websocket, enum weir_close_reason why);
@@ -208,7 +206,7 @@ struct weir_websocket_message {
 	uint8_t kind;                              /* enum weir_websocket_kind */
 	uint8_t header_size;
 	uint32_t size; /* of the payload */
-	char bytes[];  /* WEBSOCKET_HEADER_SENT_MAX, of which the last are the header; the payload */
+	char bytes[]; /* WEBSOCKET_HEADER_SENT_MAX, of which the last are the header; the payload */
 };
 
 static inline struct weir_span websocket_message_payload(
@@ -223,7 +221,7 @@ static inline struct weir_span websocket_message_frame(const struct weir_websock
 	        (size_t)message->header_size + message->size);
 }
 
-/* Room for a payload of `size` bytes, to be written before websocket_message_seal; NULL without memory. */
+/* Room for a payload of `size` bytes, to be written before the seal; NULL without memory. */
 struct weir_websocket_message *websocket_message_allocate(size_t size);
 /* Writes the header of a message whose payload has `size` bytes. */
 void websocket_message_seal(struct weir_websocket_message *message, enum weir_websocket_kind kind,
