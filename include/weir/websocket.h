@@ -152,8 +152,8 @@ WEIR_API bool weir_websocket_asked(const struct weir_http_exchange *exchange);
 
 /*
  * Makes the exchange a WebSocket, now or later, but before its reply. Fields that were added to the
- * exchange are sent with 101, or 200 over HTTP/2. `context` is for the callbacks. `*ret` is set
- * before one of them is called.
+ * exchange are sent with 101, or 200 over HTTP/2. `context` is for the callbacks; NULL is the
+ * WebSocket itself. `*ret` is set before one of them is called.
  *
  * Returns 0. After an error the exchange has been replied to, and no callback follows:
  *

@@ -27,7 +27,7 @@ enum {
 static struct {
 	struct weir_loop *loop;
 	struct weir_watch input;
-	struct weir_websocket_options options;
+	struct weir_websocket_options options, echo;
 	struct weir_list room;
 } test;
 
@@ -71,8 +71,6 @@ static void on_message(void *context, enum weir_websocket_kind kind, struct weir
 	struct weir_websocket_message *message;
 	if (strcmp(client->path, "ticks") == 0) {
 		send_ticks(client);
-	} else if (strcmp(client->path, "room") != 0) {
-		weir_websocket_send(client->websocket, kind, bytes);
 	} else if (weir_websocket_message_create(kind, bytes, &message) == 0) {
 		WEIR_LIST_EACH (struct client, each, &test.room, link)
 			weir_websocket_send_message(each->websocket, message);
@@ -86,6 +84,19 @@ static void on_closed(void *context, unsigned code, struct weir_span reason)
 	(void)code, (void)reason;
 	weir_list_remove(&client->link);
 	free(client);
+}
+
+/* The WebSocket is all that an echo needs. */
+static void on_echo(void *context, enum weir_websocket_kind kind, struct weir_span bytes)
+{
+	weir_websocket_send(context, kind, bytes);
+}
+
+static void echo(void *context, struct weir_http_exchange *exchange)
+{
+	struct weir_websocket *websocket;
+	(void)context;
+	weir_websocket_accept(exchange, &test.echo, NULL, &websocket);
 }
 
 static void handle(void *context, struct weir_http_exchange *exchange)
@@ -123,7 +134,9 @@ static int start(const char *port, struct weir_http_server **ret)
 	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error)
 		return error;
-	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));
+	options.sites = weir_http_sites_create(
+	        weir_http_chain(weir_http_function_create("echo", echo, NULL),
+	                weir_http_function_create("", handle, NULL)));
 	return weir_http_create(test.loop, &options, ret);
 }
 
@@ -141,6 +154,9 @@ int main(int count, char **arguments)
 	test.options.deflate = strcmp(mode, "off") == 0        ? WEIR_WEBSOCKET_DEFLATE_OFF
 	                       : strcmp(mode, "takeover") == 0 ? WEIR_WEBSOCKET_DEFLATE_TAKEOVER
 	                                                       : WEIR_WEBSOCKET_DEFLATE;
+	test.echo = test.options;
+	test.echo.message = on_echo;
+	test.echo.closed = NULL;
 	int error = weir_loop_create(&test.loop);
 	if (error == 0)
 		error = start(count > 2 ? arguments[2] : "0", &server);

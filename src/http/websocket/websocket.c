@@ -171,7 +171,7 @@ int weir_websocket_accept(struct weir_http_exchange *exchange,
 		error = -ENOMEM;
 	if (!error) {
 		websocket->options = options;
-		websocket->context = context;
+		websocket->context = context ? context : websocket;
 		error = websocket_handshake(websocket, exchange, &status);
 		if (error)
 			websocket_free(websocket);
