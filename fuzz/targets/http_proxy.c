@@ -97,8 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int turns = 0;; turns++) {
 		if (turns == TURNS_MAX)
 			abort();
-		fuzz_upstream_serve(
-		        data + 2, size - 2, (size_t)data[1] * 16 + 1, CONNECTIONS_MAX);
+		fuzz_upstream_serve(data + 2, size - 2, (size_t)data[1] * 16 + 1, CONNECTIONS_MAX);
 		weir_loop_turn(loop, turns % 64 == 63);
 		ssize_t put = recv(fd, reply + got, sizeof reply - got, MSG_DONTWAIT);
 		if (put > 0)
