@@ -6,12 +6,11 @@
  * The first byte of the input chooses how the server is set up, the last one how large reads are.
  */
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <weir/http.h>
 #include <weir/loop.h>
 #include <weir/websocket.h>
+
+#include "http_service.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,7 +19,8 @@ enum {
 	FRAME_LEAST = 6,
 	/* A byte of deflate becomes at most 1032. */
 	INFLATED_MAX = 1032,
-	PONG_MAX = 2,
+	/* The head of the reply, a ping, a Close frame. */
+	RECEIVED_BESIDE = 4096,
 };
 
 static struct weir_loop *loop;
@@ -88,10 +88,6 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 
 static void start(void)
 {
-	struct weir_http_options options;
-	weir_http_options_init(&options);
-	options.listener.address.v4.sin_family = AF_INET;
-	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (weir_loop_create(&loop) < 0)
 		abort();
 	for (unsigned i = 0; i < sizeof setups / sizeof *setups; i++) {
@@ -106,9 +102,7 @@ static void start(void)
 		                    : i & 2 ? WEIR_WEBSOCKET_DEFLATE
 		                            : WEIR_WEBSOCKET_DEFLATE_OFF;
 	}
-	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));
-	if (weir_http_create(loop, &options, &server) < 0)
-		abort();
+	server = fuzz_http_start(loop, weir_http_function_create("", handle, NULL), false);
 }
 
 static void stop(void)
@@ -117,63 +111,27 @@ static void stop(void)
 	weir_loop_destroy(loop);
 }
 
-/* From one of many addresses: each has ports for some thousand connections a minute. */
-static int connect_to(const struct weir_address *address)
-{
-	static uint32_t count;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct weir_address from = {0};
-	from.v4.sin_family = AF_INET;
-	from.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + count++ % 250);
-	if (fd < 0 || bind(fd, &from.any, sizeof from.v4) < 0 ||
-	        connect(fd, &address->any, sizeof address->v4) < 0)
-		abort();
-	return fd;
-}
-
-static size_t drain(int fd)
-{
-	char bytes[16384];
-	ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-	return got > 0 ? (size_t)got : 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char request[] =
+	const struct weir_span request = WEIR_SPAN(
 	        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-	        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-	        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+	        "Sec-WebSocket-Version: 13\r\n"
+	        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+	        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
 	if (!server) {
 		start();
 		atexit(stop);
 	}
 	if (size == 0)
 		return 0;
-	struct weir_server *listener = weir_http_listener(server);
-	int fd = connect_to(weir_server_address(listener));
-	size_t step = (size_t)data[size - 1] * 16 + 1, received = 0;
 	setup = data[0] % (sizeof setups / sizeof *setups);
 	messages = pieces_size = 0;
 	closed = 0;
 	within = false;
-	(void)!send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
-	for (size_t at = 1; at < size; at += step) {
-		size_t part = size - at < step ? size - at : step;
-		(void)!send(fd, data + at, part, MSG_NOSIGNAL | MSG_DONTWAIT);
-		weir_loop_turn(loop, 0);
-		received += drain(fd);
-	}
-	shutdown(fd, SHUT_WR);
-	for (int turns = 0; turns < 4 || (turns < 1000 && weir_server_channels(listener));
-	        turns++) {
-		received += drain(fd);
-		weir_loop_turn(loop, turns < 10 ? 0 : 1);
-	}
-	/* All was sent: so the connection is over, and its end was reported once. */
-	if (weir_server_channels(listener) || closed != 1 || messages > size / FRAME_LEAST ||
-	        pieces_size > size * INFLATED_MAX || received > 4096 + size * INFLATED_MAX)
+	size_t received = fuzz_http_converse(loop, server, request, data + 1, size - 1);
+	/* The end of the WebSocket was reported once. */
+	if (closed != 1 || messages > size / FRAME_LEAST || pieces_size > size * INFLATED_MAX ||
+	        received > RECEIVED_BESIDE + size * INFLATED_MAX)
 		abort();
-	close(fd);
 	return 0;
 }
