@@ -152,9 +152,10 @@ static struct weir_websocket_message *websocket_deflate_seal(
 {
 	struct weir_websocket_message *smaller =
 	        realloc(message, sizeof *message + WEBSOCKET_HEADER_SENT_MAX + size);
-	message = smaller ? smaller : message;
-	websocket_message_seal(message, kind, true, size);
-	return message;
+	if (!smaller)
+		smaller = message;
+	websocket_message_seal(smaller, kind, true, size);
+	return smaller;
 }
 
 /* Compresses a payload, which is not empty, on its own. Returns its size, or 0 after a failure. */
