@@ -51,6 +51,8 @@ struct master {
 	int stop_signals;
 	int code;          /* to exit with */
 	bool reload_again; /* a signal came while a change was tried */
+	bool reload_when_drained; /* a change needs another process, and there are two */
+	bool upgrade_when_ready; /* a signal came while the server process started */
 	bool asked;        /* the server's console waits for the result of the change */
 	bool was_ready;    /* a server process has been */
 };
