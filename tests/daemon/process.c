@@ -174,8 +174,8 @@ static void test_garbage_among_control_messages_ends_it(void **state)
 static void test_a_level_that_is_none_ends_it(void **state)
 {
 	struct fixture *fixture = *state;
-	handover_send(fixture->control, (struct handover){.kind = HANDOVER_LOG_LEVEL, .index = 9},
-	        -1);
+	handover_send(
+	        fixture->control, (struct handover){.kind = HANDOVER_LOG_LEVEL, .index = 9}, -1);
 	turn(fixture);
 	assert_killed(fixture);
 	assert_int_equal(fixture->received, 0);

@@ -1,5 +1,5 @@
 /*
- * What all processes that the master starts have in common. Files are opened for them here, since
+ * The common part of all processes that the master starts. Files are opened for them here, since
  * they have the rights to few or none.
  */
 #include <errno.h>

@@ -62,8 +62,7 @@ void link_send(enum handover_kind kind, int result)
 
 void link_send_log_level(void)
 {
-	link_send_message(
-	        (struct handover){.kind = HANDOVER_LOG_LEVEL, .index = weir_log_level()});
+	link_send_message((struct handover){.kind = HANDOVER_LOG_LEVEL, .index = weir_log_level()});
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
