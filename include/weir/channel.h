@@ -150,6 +150,12 @@ WEIR_API void *weir_channel_context(const struct weir_channel *channel);
 WEIR_API struct weir_loop *weir_channel_loop(const struct weir_channel *channel);
 WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel *channel);
 
+/*
+ * An ID of the connection for logs, the same as long as it lasts. Written as 16 hexadecimal digits
+ * (%016llx) it is of the same kind as the ID of a request in the access log, and none of those.
+ */
+WEIR_API uint64_t weir_channel_id(const struct weir_channel *channel);
+
 /* The address that the peer connected to. Returns 0 or a negative errno. */
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
 

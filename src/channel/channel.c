@@ -397,6 +397,7 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	weir_cutter_init(
 	        &channel->cutter, weir_until_line_end(), (uint32_t)group->bounds.request_max);
 	channel->peer = *peer;
+	channel->number = loop_next_number(group->loop);
 	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
 	channel->drained_reported = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;

@@ -198,6 +198,7 @@ struct weir_channel {
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the second in which it went to the end of group->channels */
+	uint32_t number; /* of weir_channel_id */
 };
 
 /* An idle connection may have 256 bytes, with the overhead of malloc and its transport. */

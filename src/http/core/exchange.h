@@ -52,8 +52,6 @@ struct http_loop {
 	int64_t log_date_s;
 	char log_date[40];     /* of that second */
 	const int64_t *now_ms; /* the loop's */
-	uint32_t log_ids;      /* the last one */
-	uint32_t log_ids_base; /* chance: before each of them */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
