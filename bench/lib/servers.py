@@ -98,6 +98,20 @@ class Endless(Weir):
         return [self.path(), str(port)]
 
 
+class Sockets(Weir):
+    """A program with libweir that serves WebSockets, as the tests use it."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.program = f"{build}/bench/sockets"
+
+    def version(self):
+        return "libweir"
+
+    def command(self, site, port, case):
+        return [self.path(), "off", str(port)]
+
+
 class Nginx(Server):
     name = "nginx"
     program = "nginx"

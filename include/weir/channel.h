@@ -336,6 +336,12 @@ WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
 WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
 
 /*
+ * Has draining() called also while a request or a reply is under way, perhaps more than once: for
+ * protocols whose connections last. The channel does not end by itself then. False at first.
+ */
+WEIR_API void weir_channel_notify_drain(struct weir_channel *channel, bool always);
+
+/*
  * If the peer has closed and takes no more bytes, the replies in the queue are abandoned. The
  * channel ends then; with true it reads on, up to the end of the input. This is for clients: a
  * server may reply and close while a request is being sent. No effect over TLS. False at first.

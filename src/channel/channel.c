@@ -197,7 +197,7 @@ static void channel_drain(struct weir_channel *channel)
 	if (channel_secure_silent(channel) || channel_proxy_silent(channel) ||
 	        (channel_idle(channel) && !protocol->draining)) {
 		channel_enter(channel, CHANNEL_CLOSING);
-	} else if (channel_idle(channel) && channel->opened) {
+	} else if ((channel_idle(channel) || channel->notify_drain) && channel->opened) {
 		protocol->draining(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}

@@ -24,6 +24,11 @@ void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
 	channel->reset_on_failure = reset;
 }
 
+void weir_channel_notify_drain(struct weir_channel *channel, bool always)
+{
+	channel->notify_drain = always;
+}
+
 void weir_channel_read_after_failure(struct weir_channel *channel, bool reads)
 {
 	channel->read_after_failure = reads;

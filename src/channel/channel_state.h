@@ -192,6 +192,7 @@ struct weir_channel {
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool small_reads : 1;               /* weir_channel_read_small */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
+	bool notify_drain : 1;              /* weir_channel_notify_drain */
 	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
 	bool counted : 1;                   /* among the peers of the listener */
 	bool over_rate : 1;                 /* connections of this peer came too fast */
