@@ -89,7 +89,7 @@ struct weir_protocol {
 
 	/*
 	 * Of a channel whose input is diverted: the socket has input, or its end. The channel is
-	 * paused until weir_channel_diverted.
+	 * paused until weir_channel_diverted, or where it is spliced, until weir_channel_resume.
 	 */
 	void (*divert_ready)(struct weir_channel *channel);
 

@@ -51,6 +51,9 @@ WEIR_C_BEGIN
 #define WEIR_OUTPUT_ROOM (72 * 1024)    /* bytes that producers are asked for in one send */
 #define WEIR_OUTPUT_PIECES 128          /* pieces in one send */
 #define WEIR_FILE_EXTENT (1024 * 1024)  /* bytes of a file sent by one call */
+#define WEIR_PIPES_MAX 64               /* pipes of a loop, through which bodies are spliced */
+#define WEIR_PIPES_IDLE_MAX 8           /* of these, the ones that are kept while not in use */
+#define WEIR_PIPE_SIZE (256 * 1024)     /* bytes of a pipe, where the system grants so many */
 #define WEIR_WRITE_BUDGET (1024 * 1024) /* bytes sent on one channel in a turn */
 #define WEIR_UNSENT_LOW                                                                            \
 	(16 * 1024) /* unsent bytes that the kernel may hold of a new or stalled reader */
@@ -165,6 +168,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_PROXY_TUNNEL_MS (60 * 60 * 1000) /* without a byte through a tunnel (set) */
 #define WEIR_HTTP_PROXY_FLOW_PAUSE (4 * 1024) /* bytes on their way at which a side is paused */
 #define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024) /* bytes on their way: more are a failure */
+#define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
+	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32     /* names in Connection: 400 or 502 */
 
 /* -- HTTP/2 -- */

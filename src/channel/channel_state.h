@@ -116,7 +116,8 @@ enum diversion {
 	DIVERT_NONE,
 	DIVERT_FIRST_BYTE, /* the first byte is awaited */
 	DIVERT_GATHERING,  /* the kernel reports when there is enough */
-	DIVERSION_LAST = DIVERT_GATHERING,
+	DIVERT_SPLICED,    /* channel_splice takes it, and is told of each byte */
+	DIVERSION_LAST = DIVERT_SPLICED,
 };
 
 /* How much the kernel may hold unsent: WEIR_UNSENT_LOW, … */

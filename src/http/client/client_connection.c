@@ -417,6 +417,17 @@ static void client_connection_on_bytes(struct weir_channel *channel, struct weir
 	http_reader_piece(&connection->reader, bytes);
 }
 
+/* The end of a call ends its splicing, so that there is one; the channel has paused. */
+static void client_connection_on_divert_ready(struct weir_channel *channel)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	struct weir_http_call *call = connection->call;
+	if (!call || !call->readable)
+		return;
+	call->paused = connection->paused = true;
+	call->readable(call->context);
+}
+
 /* Behind a complete reply: bytes that belong to none. */
 static void client_connection_report_extra(const struct http_client_connection *connection)
 {
@@ -472,6 +483,7 @@ const struct weir_protocol http_client_protocol = {
         .open = client_connection_on_open,
         .request = client_connection_on_request,
         .piece = client_connection_on_bytes,
+        .divert_ready = client_connection_on_divert_ready,
         .overflow = client_connection_on_overflow,
         .eof = client_connection_on_eof,
         .secured = client_connection_on_secured,

@@ -14,6 +14,7 @@
 #include <weir/error.h>
 
 #include "exchange.h"
+#include "producer_internal.h"
 #include "proxy_state.h"
 
 static struct proxy_body *proxy_body_of(const struct weir_producer *producer)
@@ -67,6 +68,7 @@ void http_proxy_stop_receiving(struct proxy_job *job)
 	if (!job->receiving)
 		return;
 	job->receiving = false;
+	http_proxy_splice_end(job, &job->request);
 	weir_http_discard(job->exchange);
 	if (http_exchange_replied(job->exchange))
 		http_body_drop(job->exchange);
@@ -120,6 +122,8 @@ static enum weir_more proxy_body_more(struct weir_producer *producer, struct wei
 		return WEIR_FAILED;
 	if (body->lent_at == body->lent.size) {
 		proxy_body_lend(body);
+		if (!body->lent.size && http_proxy_splice(body, out))
+			return WEIR_MORE;
 		proxy_flow_resume(job, body->flow);
 	}
 	size_t left = body->lent.size - body->lent_at;
@@ -155,6 +159,7 @@ static void proxy_body_close(struct weir_producer *producer, enum weir_close_rea
 		http_proxy_end_tunnel(job);
 	}
 	weir_buffer_finish(&body->lent);
+	pipe_release(body->pipe, why == WEIR_CLOSE_DONE);
 	free(body);
 }
 

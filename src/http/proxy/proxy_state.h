@@ -5,6 +5,7 @@
  *   balance.c         which upstream a request goes to
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
+ *   proxy_splice.c    bodies that go from socket to socket
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
  *   proxy_metrics.c   what is counted
@@ -47,6 +48,7 @@ enum proxy_result {
 struct proxy_cells {
 	uint64_t requests[PROXY_RESULTS];
 	uint64_t retries;
+	uint64_t spliced; /* bytes */
 	uint64_t under_way;
 	uint64_t head_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
@@ -130,6 +132,7 @@ struct proxy_body {
 	int64_t size;            /* as announced; -1: unknown */
 	struct weir_buffer lent; /* must not move */
 	size_t lent_at;          /* of these, bytes put */
+	struct pipe *pipe;       /* whose bytes were put last; NULL: none */
 };
 
 struct proxy_job {
@@ -200,6 +203,17 @@ extern const struct weir_http_receiver http_proxy_receiver;
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- splicing ---------------------------------------------------------------------------------- */
+
+/*
+ * Nothing waits: puts what its connection has, without a copy. Returns how many bytes; 0 if nothing
+ * has come, or has to be copied.
+ */
+size_t http_proxy_splice(struct proxy_body *body, struct weir_output *out);
+
+/* Receives again what was spliced. */
+void http_proxy_splice_end(struct proxy_job *job, struct proxy_flow *flow);
 
 /* -- tunnels ----------------------------------------------------------------------------------- */
 
