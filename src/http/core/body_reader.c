@@ -167,8 +167,8 @@ void http_body_reader_drop(struct weir_http_exchange *exchange)
 
 /* -- splicing ---------------------------------------------------------------------------------- */
 
-ssize_t http_body_splice(struct weir_http_exchange *exchange, int pipe, size_t size,
-        http_body_readable_fn *readable)
+ssize_t http_body_splice(
+        struct weir_http_exchange *exchange, int pipe, size_t size, http_body_readable_fn *readable)
 {
 	struct weir_channel *channel = exchange->channel;
 	if (!channel || exchange->connection->major != 1 || !exchange->receiver ||

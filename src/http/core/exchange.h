@@ -185,7 +185,7 @@ struct weir_http_exchange {
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
 	void *receiver_context;
-	weir_http_trailer_fn *trailer; /* gets the context of the receiver; NULL: dropped */
+	weir_http_trailer_fn *trailer;   /* gets the context of the receiver; NULL: dropped */
 	http_body_readable_fn *readable; /* the body is spliced; or NULL */
 	uint64_t body_max;
 	uint64_t body_got;
@@ -224,6 +224,7 @@ struct weir_http_exchange {
 	struct weir_buffer log_line;  /* all but what is known at the end only */
 	size_t log_split;             /* where the rest belongs in it */
 	struct weir_buffer log_notes; /* of handlers: keys and values, each with a NUL */
+	struct weir_buffer granted; /* likewise, fields that an upstream gets (http_proxy_grant) */
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
