@@ -302,8 +302,8 @@ ssize_t channel_splice(struct weir_channel *channel, int pipe, size_t size)
 	        !cutter->streamed || cutter->saved || channel->input_end != INPUT_OPEN)
 		return -EOPNOTSUPP;
 	channel->diversion = DIVERT_SPLICED;
-	ssize_t got = splice(channel->watch.fd, NULL, pipe, NULL, size,
-	        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	ssize_t got = splice(
+	        channel->watch.fd, NULL, pipe, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	int error = errno;
 	weir_metric_add(&channel->group->counters->receives, 1);
 	if (got < 0)
