@@ -72,7 +72,7 @@ class HAProxy(Server):
         return [self.path(), "-db", "-q", "-f", site.write("haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn {CONNECTIONS_MAX // 2 - 500}
+  maxconn {CONNECTIONS_MAX // 4}
 defaults
   mode http
   timeout connect 5s

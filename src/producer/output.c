@@ -147,8 +147,8 @@ size_t output_pipe(struct weir_output *out, int fd, size_t size)
 {
 	size_t fits = min_of(size, output_pipe_room(out));
 	if (fits)
-		output_append(out,
-		        (struct weir_piece){.size = fits, .fd = fd, .kind = WEIR_PIECE_PIPE});
+		output_append(
+		        out, (struct weir_piece){.size = fits, .fd = fd, .kind = WEIR_PIECE_PIPE});
 	return fits;
 }
 

@@ -96,7 +96,8 @@ int weir_http_call_start(struct weir_http_client *client,
 	call->expect_continue = call->has_body && options->expect_continue;
 	call->redirects_left = options->redirects_max;
 	call->body_max = options->body_max;
-	call->fresh = options->fresh;
+	call->fresh = options->fresh || options->connect_only;
+	call->connect_only = options->connect_only;
 	weir_list_init(&call->waiting_link);
 	weir_list_init(&call->timer.link);
 	weir_list_append(&client->calls, &call->link);

@@ -362,6 +362,11 @@ static void client_connection_apply(struct http_client_connection *connection)
 static void client_connection_begin(struct http_client_connection *connection)
 {
 	struct weir_http_call *call = connection->call;
+	if (call->connect_only) {
+		http_client_connection_abandon(connection);
+		http_call_on_reply(call);
+		return;
+	}
 	connection->state = HTTP_CONNECTION_BUSY;
 	connection->sent = false;
 	connection->paused = false;

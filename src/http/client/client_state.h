@@ -138,6 +138,7 @@ struct weir_http_call {
 	bool following;                  /* the reply is a redirect: its body is dropped */
 	bool to_get;                     /* it changes the method */
 	bool fresh;                      /* the request is sent again: on a new connection */
+	bool connect_only;               /* it ends when it has a connection */
 	bool retried;
 	bool head_came;
 	bool upgraded; /* the connection has another protocol */

@@ -1,6 +1,7 @@
 /*
  * Bodies that go from socket to socket through a pipe, so that no byte of them is copied: those of
  * a known size, in clear over HTTP/1.1 on both sides, from WEIR_HTTP_PROXY_SPLICE_AFTER bytes on.
+ * Replies that are read ahead are copied.
  * So a client that has not shown that it reads costs no pipe, and neither does a small body.
  *
  *   more() ─▶ socket ─▶ pipe: put ─▶ all taken: more() …
@@ -57,7 +58,8 @@ size_t http_proxy_splice(struct proxy_body *body, struct weir_output *out)
 {
 	struct proxy_flow *flow = body->flow;
 	size_t room = output_pipe_room(out);
-	if (!room || body->size < 0 || body->producer.put < WEIR_HTTP_PROXY_SPLICE_AFTER)
+	bool ahead = flow == &body->job->reply && body->job->upstreams->options.buffer_max;
+	if (!room || ahead || body->size < 0 || body->producer.put < WEIR_HTTP_PROXY_SPLICE_AFTER)
 		return 0;
 	if (!body->pipe)
 		body->pipe = pipe_take(out->loop);
