@@ -3,17 +3,14 @@
  * of turns, and no connection is left. The first four bytes of the input choose the requests, the
  * pieces, and when a call is paused or cancelled.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <weir/http_client.h>
 #include <weir/loop.h>
 #include <weir/sources.h>
+
+#include "http_service.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,17 +21,7 @@ enum {
 };
 
 static struct weir_loop *loop;
-static int listener;
-static char folder[] = "/tmp/weir-fuzz-XXXXXX";
-static struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-/* A connection of the server: each sends the input from its beginning. */
-static struct {
-	int fd;
-	size_t sent;
-	bool finished;
-} connections[CONNECTIONS_MAX];
-static unsigned connection_count;
+static const char *socket_path;
 
 static struct {
 	struct weir_http_call *call; /* NULL: none is under way */
@@ -105,7 +92,7 @@ static void start_call(struct weir_http_client *client, const uint8_t *choice)
 	struct weir_http_call_options options;
 	weir_http_call_options_init(&options);
 	options.url = "http://a/b?c";
-	options.unix_path = address.sun_path;
+	options.unix_path = socket_path;
 	options.method = methods[choice[0] % 4];
 	options.redirects_max = choice[0] / 4 % 4;
 	options.body_max = choice[0] & 16 ? 100 : UINT64_MAX;
@@ -119,51 +106,9 @@ static void start_call(struct weir_http_client *client, const uint8_t *choice)
 		abort();
 }
 
-/* -- the server -------------------------------------------------------------------------------- */
-
-static void serve(const uint8_t *data, size_t size, size_t step)
-{
-	char bytes[4096];
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0 && connection_count == CONNECTIONS_MAX)
-		abort();
-	if (fd >= 0) {
-		connections[connection_count].fd = fd;
-		connections[connection_count].sent = 0;
-		connections[connection_count++].finished = false;
-	}
-	for (unsigned i = 0; i < connection_count; i++) {
-		(void)!recv(connections[i].fd, bytes, sizeof bytes, 0);
-		size_t left = size - connections[i].sent;
-		ssize_t put = send(connections[i].fd, data + connections[i].sent,
-		        left < step ? left : step, MSG_NOSIGNAL);
-		if (put > 0)
-			connections[i].sent += (size_t)put;
-		if (connections[i].sent == size && !connections[i].finished) {
-			shutdown(connections[i].fd, SHUT_WR);
-			connections[i].finished = true;
-		}
-	}
-}
-
 static void stop(void)
 {
-	close(listener);
-	unlink(address.sun_path);
-	rmdir(folder);
 	weir_loop_destroy(loop);
-}
-
-static void start(void)
-{
-	if (!mkdtemp(folder) || weir_loop_create(&loop) < 0)
-		abort();
-	snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-	        listen(listener, CONNECTIONS_MAX) < 0)
-		abort();
-	atexit(stop);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -173,12 +118,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *choice = data;
 	if (size < 4)
 		return 0;
-	if (!loop)
-		start();
+	if (!loop) {
+		if (weir_loop_create(&loop) < 0)
+			abort();
+		socket_path = fuzz_upstream_start();
+		atexit(stop);
+	}
 	memset(&now, 0, sizeof now);
 	now.cancel_at = choice[2];
 	now.pause_every = choice[3] % 8;
-	connection_count = 0;
 	weir_http_client_options_init(&options);
 	options.continue_ms = 1;
 	options.head_max = 1024;
@@ -189,15 +137,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		if (!now.call && now.starts < CALLS)
 			start_call(client, choice);
-		serve(data + 4, size - 4, (size_t)choice[1] * 16 + 1);
+		fuzz_upstream_serve(
+		        data + 4, size - 4, (size_t)choice[1] * 16 + 1, CONNECTIONS_MAX);
 		weir_loop_turn(loop, turns % 64 == 63);
 		if (now.paused && now.call)
 			weir_http_call_resume(now.call);
 		now.paused = false;
 	}
 	weir_http_client_destroy(client);
-	for (unsigned i = 0; i < connection_count; i++)
-		close(connections[i].fd);
+	fuzz_upstream_reset();
 	for (int i = 0; i < 4; i++)
 		weir_loop_turn(loop, 0);
 	return now.starts == now.ends ? 0 : (abort(), 0);

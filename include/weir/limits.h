@@ -47,19 +47,20 @@ WEIR_C_BEGIN
 
 /* -- output -- */
 #define WEIR_REPLIES_MAX 128 /* replies open or unsent in a channel; reading stops there (set) */
-#define WEIR_REPLIES_RECYCLED 256       /* replies whose memory a loop retains for reuse */
-#define WEIR_OUTPUT_ROOM (72 * 1024)    /* bytes that producers are asked for in one send */
-#define WEIR_OUTPUT_PIECES 128          /* pieces in one send */
-#define WEIR_FILE_EXTENT (1024 * 1024)  /* bytes of a file sent by one call */
-#define WEIR_PIPES_MAX 64               /* pipes of a loop, through which bodies are spliced */
-#define WEIR_PIPES_IDLE_MAX 8           /* of these, the ones that are kept while not in use */
-#define WEIR_PIPE_SIZE (256 * 1024)     /* bytes of a pipe, where the system grants so many */
-#define WEIR_WRITE_BUDGET (1024 * 1024) /* bytes sent on one channel in a turn */
+#define WEIR_REPLIES_RECYCLED 256          /* replies whose memory a loop retains for reuse */
+#define WEIR_OUTPUT_ROOM (72 * 1024)       /* bytes that producers are asked for in one send */
+#define WEIR_OUTPUT_PIECES 128             /* pieces in one send */
+#define WEIR_FILE_EXTENT (2 * 1024 * 1024) /* bytes of a file sent by one call */
+#define WEIR_PAGES_SEEN_MS 100      /* senders of one file look once for its pages in this time */
+#define WEIR_PIPES_MAX 64           /* pipes of a loop, through which bodies are spliced */
+#define WEIR_PIPES_IDLE_MAX 8       /* of these, the ones that are kept while not in use */
+#define WEIR_PIPE_SIZE (256 * 1024) /* bytes of a pipe, where the system grants so many */
+#define WEIR_WRITE_BUDGET (2 * 1024 * 1024) /* bytes sent on one channel in a turn */
 #define WEIR_UNSENT_LOW                                                                            \
 	(16 * 1024) /* unsent bytes that the kernel may hold of a new or stalled reader */
 #define WEIR_UNSENT_HIGH                                                                           \
 	(128 * 1024) /* unsent bytes that the kernel may hold of a reader that takes its replies */
-#define WEIR_UNSENT_FILE (1024 * 1024) /* unsent bytes of such a reader and a large file */
+#define WEIR_UNSENT_FILE (4 * 1024 * 1024) /* unsent bytes of such a reader and a large file */
 #define WEIR_UNSENT_PROVEN                                                                         \
 	(256 * 1024)           /* bytes after which a reader counts as one that takes its replies */
 #define WEIR_TRAILERS_MAX 1024 /* bytes of the trailer fields of a chunked reply */

@@ -54,6 +54,24 @@ WEIR_API struct weir_producer *weir_produce_buffers(
 WEIR_API struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size);
 
 /*
+ * The part of a file that was seen in the page cache less than WEIR_PAGES_SEEN_MS ago. Zeroed at
+ * first; only the producers that share it write to it.
+ */
+struct weir_pages_seen {
+	off_t from;
+	off_t to;
+	int64_t since_ms; /* by the loop's clock */
+};
+
+/*
+ * A file that several producers of one loop send, and that none of them closes. Both `fd` and
+ * `seen` are borrowed until the close. Pages that one of the producers has just seen in the page
+ * cache are not looked for again, which saves the others a system call for each extent.
+ */
+WEIR_API struct weir_producer *weir_produce_shared_file(
+        int fd, off_t offset, uint64_t size, struct weir_pages_seen *seen);
+
+/*
  * All that is read from a pipe, a socket or a character device up to its end. The descriptor must
  * be non-blocking; the close closes it. An error of read is WEIR_FAILED.
  */

@@ -42,6 +42,7 @@
 
 #include <weir/api.h>
 #include <weir/list.h>
+#include <weir/sources.h>
 #include <weir/span.h>
 
 WEIR_C_BEGIN
@@ -96,7 +97,8 @@ struct weir_file {
 	void *note;
 	void (*free_note)(void *note);
 
-	unsigned references; /* private to the tree */
+	struct weir_pages_seen seen; /* for weir_produce_shared_file */
+	unsigned references;         /* private to the tree */
 };
 
 /* Holds the file beyond the callback that it was passed to. Returns it. */

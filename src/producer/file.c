@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/sources.h>
 
@@ -26,6 +27,7 @@ struct file_producer {
 	off_t offset;
 	uint64_t size; /* still to be put */
 	off_t fetched; /* the work pool has read up to here, so it is not checked again */
+	struct weir_pages_seen *seen; /* shared, or NULL */
 	int fd;
 	bool owned;
 	bool begun; /* an extent has been put */
@@ -88,6 +90,30 @@ static enum presence file_producer_look_for_extent(const struct file_producer *f
 	return presence;
 }
 
+static bool file_producer_seen(
+        const struct file_producer *file, const struct weir_loop *loop, off_t end)
+{
+	const struct weir_pages_seen *seen = file->seen;
+	return seen && file->offset >= seen->from && end <= seen->to &&
+	       weir_loop_now_ms(loop) - seen->since_ms < WEIR_PAGES_SEEN_MS;
+}
+
+/* One age holds for all of the part, that of its first page: a part that grows does not stay. */
+static void file_producer_note_seen(
+        struct file_producer *file, const struct weir_loop *loop, off_t end)
+{
+	struct weir_pages_seen *seen = file->seen;
+	if (!seen)
+		return;
+	int64_t now = weir_loop_now_ms(loop);
+	bool grows = file->offset >= seen->from && file->offset <= seen->to &&
+	             now - seen->since_ms < WEIR_PAGES_SEEN_MS;
+	if (!grows)
+		*seen = (struct weir_pages_seen){file->offset, end, now};
+	else if (end > seen->to)
+		seen->to = end;
+}
+
 static void file_producer_fetch_run(struct weir_work *work)
 {
 	struct fetch *fetch = WEIR_CONTAINER(work, struct fetch, work);
@@ -143,6 +169,23 @@ error_fetch:
 	return false;
 }
 
+/* COLD: the work pool reads the extent, and wakes the producer. */
+static enum presence file_producer_prepare(
+        struct file_producer *file, struct weir_loop *loop, size_t size)
+{
+	off_t end = file->offset + (off_t)size;
+	if (file_producer_seen(file, loop, end))
+		return CACHED;
+	if (end <= file->fetched)
+		return file_producer_compare_size(file->fd, end - 1);
+	enum presence presence = file_producer_look_for_extent(file, size);
+	if (presence == COLD && !file_producer_start_fetch(file, loop, size))
+		return CACHED;
+	if (presence == CACHED)
+		file_producer_note_seen(file, loop, end);
+	return presence;
+}
+
 static enum weir_more file_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct file_producer *file = (struct file_producer *)producer;
@@ -152,15 +195,9 @@ static enum weir_more file_producer_more(struct weir_producer *producer, struct 
 		return WEIR_DONE;
 	size_t room = weir_output_file_room(out);
 	size_t size = file->size < room ? (size_t)file->size : room;
-	if (file->offset + (off_t)size > file->fetched) {
-		enum presence presence = file_producer_look_for_extent(file, size);
-		if (presence == SHORT)
-			return WEIR_FAILED;
-		if (presence == COLD && file_producer_start_fetch(file, out->loop, size))
-			return WEIR_WAIT;
-	} else if (file_producer_compare_size(file->fd, file->offset + (off_t)size - 1) == SHORT) {
-		return WEIR_FAILED;
-	}
+	enum presence presence = size ? file_producer_prepare(file, out->loop, size) : CACHED;
+	if (presence != CACHED)
+		return presence == COLD ? WEIR_WAIT : WEIR_FAILED;
 	size_t put = weir_output_file(out, file->fd, file->offset, size);
 	file->offset += (off_t)put;
 	file->size -= put;
@@ -191,23 +228,34 @@ static const struct weir_producer_type file_type = {
         .size = file_producer_size,
 };
 
-struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size)
+static struct weir_producer *file_producer_create(
+        int fd, off_t offset, uint64_t size, struct weir_pages_seen *seen)
 {
-	struct file_producer *file = malloc(sizeof *file);
-	if (!file) {
-		if (owned)
-			close(fd);
+	struct file_producer *file = calloc(1, sizeof *file);
+	if (!file)
 		return NULL;
-	}
 	weir_producer_init(&file->base, &file_type);
-	file->fetch = NULL;
+	file->fd = fd;
 	file->offset = offset;
 	file->size = size;
-	file->fetched = 0;
-	file->fd = fd;
-	file->owned = owned;
-	file->begun = false;
+	file->seen = seen;
 	return &file->base;
+}
+
+struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size)
+{
+	struct weir_producer *producer = file_producer_create(fd, offset, size, NULL);
+	if (producer)
+		((struct file_producer *)producer)->owned = owned;
+	else if (owned)
+		close(fd);
+	return producer;
+}
+
+struct weir_producer *weir_produce_shared_file(
+        int fd, off_t offset, uint64_t size, struct weir_pages_seen *seen)
+{
+	return file_producer_create(fd, offset, size, seen);
 }
 
 /* -- a stream ---------------------------------------------------------------------------------- */

@@ -40,7 +40,8 @@ static void output_append(struct weir_output *out, struct weir_piece piece)
 	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
 	out->room -= min_of(piece.size, out->room);
-	out->file_room -= min_of(piece.size, out->file_room);
+	if (piece.kind == WEIR_PIECE_FILE)
+		out->file_room -= min_of(piece.size, out->file_room);
 }
 
 static void output_append_scratch(struct weir_output *out, const char *data, size_t size)

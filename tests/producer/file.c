@@ -12,10 +12,12 @@
 
 #include <cmocka.h>
 
+#include <weir/limits.h>
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
 #include "allocation.h"
+#include "clock.h"
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
@@ -143,6 +145,46 @@ static enum weir_more ask_once(struct weir_producer *file)
 	return weir_producer_more(file, &out);
 }
 
+/* A file that is too short shows whether it was looked at. */
+static enum weir_more ask_shared(int fd, off_t offset, uint64_t size, struct weir_pages_seen *seen)
+{
+	struct weir_producer *file = weir_produce_shared_file(fd, offset, size, seen);
+	enum weir_more more = ask_once(file);
+	weir_producer_close(file, WEIR_CLOSE_ABORTED);
+	return more;
+}
+
+static void senders_of_a_file_look_once_for_a_page(void **state)
+{
+	(void)state;
+	struct weir_pages_seen seen = {0};
+	int fd = file_of(weir_span(text, 3000));
+	clock_hold();
+	weir_loop_turn(loop, 0);
+	assert_int_equal(ask_shared(fd, 1000, 1000, &seen), WEIR_DONE);
+	assert_int_equal(seen.from, 1000);
+	assert_int_equal(seen.to, 2000);
+	assert_int_equal(ask_shared(fd, 1500, 1500, &seen), WEIR_DONE); /* it grows */
+	assert_int_equal(seen.from, 1000);
+	assert_int_equal(seen.to, 3000);
+	assert_int_equal(ask_shared(fd, 1500, 1501, &seen), WEIR_FAILED);
+	assert_int_equal(seen.to, 3000);
+
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(ask_shared(fd, 1000, 2000, &seen), WEIR_DONE);
+	assert_int_equal(ask_shared(fd, 999, 1, &seen), WEIR_FAILED);
+	clock_advance(WEIR_PAGES_SEEN_MS);
+	weir_loop_turn(loop, 0);
+	assert_int_equal(ask_shared(fd, 1000, 2000, &seen), WEIR_FAILED);
+
+	assert_int_equal(ftruncate(fd, 3000), 0);
+	assert_int_equal(ask_shared(fd, 2500, 10, &seen), WEIR_DONE); /* it begins again */
+	assert_int_equal(seen.from, 2500);
+	assert_int_equal(seen.to, 2510);
+	clock_go_on();
+	close(fd);
+}
+
 static void closing_while_the_pool_reads_is_safe(void **state)
 {
 	(void)state;
@@ -175,6 +217,7 @@ int main(void)
 	        cmocka_unit_test(wrappers_bound_extents),
 	        cmocka_unit_test(a_file_that_is_not_owned_stays_open),
 	        cmocka_unit_test(a_file_shorter_than_promised_fails),
+	        cmocka_unit_test(senders_of_a_file_look_once_for_a_page),
 	        cmocka_unit_test(closing_while_the_pool_reads_is_safe),
 	        cmocka_unit_test(without_memory_a_cold_file_is_read_all_the_same),
 	};

@@ -131,7 +131,7 @@ static uint64_t ftp_verb_transfer_consume_restart(struct ftp_session *session)
  * 3659 5.3).
  */
 static struct weir_producer *ftp_verb_transfer_content_of(
-        const struct weir_file *file, bool text, uint64_t offset)
+        struct weir_file *file, bool text, uint64_t offset)
 {
 	if (text) {
 		struct weir_producer *lines =
@@ -141,7 +141,7 @@ static struct weir_producer *ftp_verb_transfer_content_of(
 	if (file->content.data && file->content.size)
 		return weir_produce_borrowed(
 		        file->content.data + offset, file->content.size - (size_t)offset);
-	return weir_produce_file(file->fd, false, (off_t)offset, file->size - offset);
+	return weir_produce_shared_file(file->fd, (off_t)offset, file->size - offset, &file->seen);
 }
 
 static void ftp_verb_transfer_on_found(

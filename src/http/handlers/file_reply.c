@@ -30,7 +30,7 @@ static struct weir_producer *http_file_reply_extent(
 {
 	if (file->content.data)
 		return weir_produce_borrowed(file->content.data + offset, (size_t)size);
-	return weir_produce_file(file->fd, false, (off_t)offset, size);
+	return weir_produce_shared_file(file->fd, (off_t)offset, size, &file->seen);
 }
 
 /* -- ranges ------------------------------------------------------------------------------------ */
