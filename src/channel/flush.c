@@ -100,7 +100,9 @@ static void channel_flush_choose_unsent(struct weir_channel *channel, const stru
 	const struct weir_piece *last = &out->pieces[out->count - 1];
 	enum unsent unsent = UNSENT_LOW;
 	if (channel->sent >= WEIR_UNSENT_PROVEN)
-		unsent = !last->data && last->size > WEIR_UNSENT_HIGH ? UNSENT_FILE : UNSENT_HIGH;
+		unsent = last->kind == WEIR_PIECE_FILE && last->size > WEIR_UNSENT_HIGH
+		                 ? UNSENT_FILE
+		                 : UNSENT_HIGH;
 	if (unsent == channel->unsent)
 		return;
 	channel->unsent = unsent & ((1 << UNSENT_BITS) - 1);

@@ -40,7 +40,7 @@ static void output_append(struct weir_output *out, struct weir_piece piece)
 	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
 	out->room -= min_of(piece.size, out->room);
-	if (piece.kind == WEIR_PIECE_FILE)
+	if (!piece.data)
 		out->file_room -= min_of(piece.size, out->file_room);
 }
 
