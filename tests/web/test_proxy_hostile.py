@@ -183,4 +183,6 @@ def test_an_early_reply(proxied, upstream):
         assert wire.reply().status == 413
         wire.send(inner + request("/after"))
         assert wire.reply().status == 200
-    assert [seen.path for seen in upstream.requests[before:]] == ["/refuse", "/after"]
+    # A request of an earlier test may still come.
+    seen = [each.path for each in upstream.requests[before:] if each.path != "/lf"]
+    assert seen == ["/refuse", "/after"]
