@@ -34,6 +34,12 @@ void weir_channel_read_after_failure(struct weir_channel *channel, bool reads)
 	channel->read_after_failure = reads;
 }
 
+void weir_channel_abort_at_end(struct weir_channel *channel, bool aborts)
+{
+	channel->abort_at_end = aborts;
+	channel_schedule(channel);
+}
+
 void *weir_channel_session(const struct weir_channel *channel)
 {
 	return channel->session;

@@ -130,6 +130,12 @@ struct config_uploads {
 
 struct config_upstream {
 #include "upstream_keys.def"
+	atomic_bool unhealthy; /* a worker has reported that */
+};
+
+struct config_check {
+	bool present;
+#include "check_keys.def"
 };
 
 struct config_upstreams {
@@ -141,6 +147,11 @@ struct config_upstreams {
 struct config_proxy {
 #include "proxy_keys.def"
 	const struct config_upstreams *upstreams; /* of `to`; one of a single server for a URL */
+};
+
+struct config_forward_auth {
+#include "forward_auth_keys.def"
+	const struct config_upstreams *upstreams; /* as of a proxy */
 };
 
 /* Whether a site answers DNS over HTTPS. */

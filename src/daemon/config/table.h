@@ -195,13 +195,14 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 /* -- the tables -------------------------------------------------------------------------------- */
 
 /* The sections that the protocols register; table_top.c makes one configuration of them. */
-extern const struct section table_site;                   /* table_http.c */
-extern const struct section table_proxy, table_upstreams; /* table_proxy.c */
-extern const struct section table_tls;                    /* config_tls.c */
-extern const struct section table_mail;                   /* table_mail.c */
-extern const struct section table_ftp;                    /* config_ftp.c */
-extern const struct section table_dns;                    /* table_dns.c */
-extern const struct section table_top; /* table_top.c: the configuration, struct config */
+extern const struct section table_site; /* table_http.c */
+/* table_proxy.c */
+extern const struct section table_proxy, table_forward_auth, table_upstreams;
+extern const struct section table_tls;  /* config_tls.c */
+extern const struct section table_mail; /* table_mail.c */
+extern const struct section table_ftp;  /* config_ftp.c */
+extern const struct section table_dns;  /* table_dns.c */
+extern const struct section table_top;  /* table_top.c: the configuration, struct config */
 
 /* Rules between sections, called when all of the configuration was read. */
 void table_http_check(struct reader *reader, const struct node *top);
