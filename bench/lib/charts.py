@@ -24,6 +24,7 @@ CHARTS = os.path.join(TOP, "docs", "charts")
 QUESTIONS = {
     "What a reply costs, and a connection": "http",
     "What a file costs by FTP, and a session": "ftp",
+    "What a proxied request costs": "proxy",
     "What a message costs": "mail",
     "The same over TLS": "tls",
     "What a DNS query costs, and a zone": "dns",

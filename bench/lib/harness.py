@@ -269,7 +269,7 @@ def report_case(results, case):
         notes = []
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
                            ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
-                           ("anonymous", "anonymous {:.0f}"), ("rate", "{:.0f} a second"),
+                           ("anonymous", "anonymous {:.0f}"), ("cpu", "{:.2f} s of CPU a GB"), ("rate", "{:.0f} a second"),
                            ("connections", "{:.0f} connections"), ("closed", "{:.0f} idle ones closed"),
                            ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)

@@ -89,7 +89,7 @@ struct weir_protocol {
 
 	/*
 	 * Of a channel whose input is diverted: the socket has input, or its end. The channel is
-	 * paused until weir_channel_diverted.
+	 * paused until weir_channel_diverted, or where it is spliced, until weir_channel_resume.
 	 */
 	void (*divert_ready)(struct weir_channel *channel);
 
@@ -149,6 +149,12 @@ WEIR_API void weir_channel_set_session(struct weir_channel *channel, void *sessi
 WEIR_API void *weir_channel_context(const struct weir_channel *channel);
 WEIR_API struct weir_loop *weir_channel_loop(const struct weir_channel *channel);
 WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel *channel);
+
+/*
+ * An ID of the connection for logs, the same as long as it lasts. Written as 16 hexadecimal digits
+ * (%016llx) it is of the same kind as the ID of a request in the access log, and none of those.
+ */
+WEIR_API uint64_t weir_channel_id(const struct weir_channel *channel);
 
 /* The address that the peer connected to. Returns 0 or a negative errno. */
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
@@ -240,6 +246,13 @@ WEIR_API int weir_channel_divert(struct weir_channel *channel, int *ret);
  * taken.
  */
 WEIR_API void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end);
+
+/*
+ * The peer may leave before it has a reply, which is not worth the work then: while no byte of the
+ * first reply in the queue was put, the end of the peer's input aborts the channel with
+ * -ECONNRESET. It is noticed also while no input is read. False by default.
+ */
+WEIR_API void weir_channel_abort_at_end(struct weir_channel *channel, bool aborts);
 
 /* -- replies ----------------------------------------------------------------------------------- */
 

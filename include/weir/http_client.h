@@ -207,6 +207,11 @@ struct weir_http_call_options {
 	 */
 	const char *upgrade;
 	bool fresh; /* on a new connection, not on a kept one; false by default */
+	/*
+	 * Nothing is sent: the call ends with 0 when its connection is there, with TLS if that is
+	 * asked for. Implies `fresh`; false by default.
+	 */
+	bool connect_only;
 	/* Bytes of the reply's body; UINT64_MAX, the default: no bound. Not of a redirect's. */
 	uint64_t body_max;
 };

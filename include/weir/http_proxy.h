@@ -26,7 +26,7 @@
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
  * in time, and 503 if all connections are in use. An upstream that fails within its body ends the
  * client's connection, so that the client notices. A client that leaves ends the upstream's
- * request.
+ * request. With HTTP/1 a client has left if its input ends before the reply has begun.
  *
  * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
  * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
@@ -77,6 +77,24 @@ struct weir_http_upstream {
 	bool backup;     /* asked only while all others are down */
 };
 
+/*
+ * Health checks: each upstream is asked again and again, whether there are requests or not. An
+ * unhealthy one is down until it is healthy again. Upstreams are healthy at first.
+ */
+struct weir_http_check {
+	uint32_t interval_ms; /* from one check to the next; 0, the default: no checks */
+	uint32_t time_ms; /* for the connection, and for the head; WEIR_HTTP_PROXY_CHECK_TIME_MS */
+	/* A GET of this path, "/…"; NULL, the default: a connection suffices, with its TLS. */
+	const char *path;
+	unsigned status; /* that the reply must have; 0, the default: any from 200 to 399 */
+	unsigned rise;   /* good ones in a row until it is healthy; WEIR_HTTP_PROXY_CHECK_RISE */
+	unsigned fall;   /* bad ones until it is unhealthy; WEIR_HTTP_PROXY_CHECK_FALL */
+};
+
+/* An upstream has become healthy or unhealthy; `why` is the reason of the last check, or "". */
+typedef void weir_http_health_fn(
+        void *context, const char *name, const char *url, bool healthy, const char *why);
+
 /* Begin with weir_http_upstreams_options_init. All is copied. */
 struct weir_http_upstreams_options {
 	const char *name; /* for metrics; the URL of the first */
@@ -102,6 +120,17 @@ struct weir_http_upstreams_options {
 	uint32_t down_ms;
 	/* The weight of an upstream that comes back rises for so long; 0, the default: at once. */
 	uint32_t slow_start_ms;
+	struct weir_http_check check;
+	weir_http_health_fn *health_changed; /* may be NULL */
+	void *context;                       /* of `health_changed` */
+	/*
+	 * Bytes of a reply's body that are read ahead for a client that is slower, so that the
+	 * upstream is free for other requests; 0, the default: none. All replies of the group have
+	 * `buffers_max` bytes together; beyond, nothing is read ahead.
+	 * WEIR_HTTP_PROXY_BUFFERS_MAX.
+	 */
+	size_t buffer_max;
+	size_t buffers_max;
 };
 
 /* Sets every member to its default. The upstreams have none. */
@@ -114,6 +143,21 @@ WEIR_API void weir_http_upstreams_options_init(struct weir_http_upstreams_option
  */
 WEIR_API int weir_http_upstreams_create(
         const struct weir_http_upstreams_options *options, struct weir_http_upstreams **ret);
+
+/*
+ * Starts the health checks on the loop that will have the requests. Again, or without an interval,
+ * it does nothing. Returns 0 or -ENOMEM.
+ */
+WEIR_API int weir_http_upstreams_start(
+        struct weir_http_upstreams *upstreams, struct weir_loop *loop);
+
+/*
+ * Takes over what an earlier group of the same loop knows of upstreams with the same URL: failures,
+ * and health where both have checks. It does nothing after the first request or the start of
+ * checks.
+ */
+WEIR_API void weir_http_upstreams_inherit(
+        struct weir_http_upstreams *upstreams, const struct weir_http_upstreams *from);
 
 /*
  * Adds and releases a reference. After the last one, connections are closed in a turn of the loop.
@@ -158,6 +202,44 @@ WEIR_API void weir_http_proxy_options_init(struct weir_http_proxy_options *optio
 /* Returns NULL without memory, or for upstreams of NULL. */
 WEIR_API struct weir_http_handler *weir_http_proxy_create(
         const struct weir_http_proxy_options *options);
+
+/* -- forward authentication -------------------------------------------------------------------- */
+
+/*
+ * Another server decides whether a request may pass. The handler is put in the chain in front of
+ * those that it protects. For each request the server is asked by a GET with the fields of the
+ * request, those of weir_http_proxy_create about the client, and X-Forwarded-Method and
+ * X-Forwarded-Uri.
+ *
+ *   2xx      The request passes to the next handler. Its fields named in `fields` are those of this
+ *            reply, for weir_http_proxy_create behind: the client's own are removed in any case.
+ *   another  It is the reply to the client: status, fields, and a body of at most
+ *            WEIR_HTTP_FORWARD_AUTH_BODY_MAX bytes.
+ *   none     502, 503 or 504, as of a proxy. Nothing passes.
+ *
+ * A body of the request stays with the client meanwhile.
+ */
+/* Begin with weir_http_forward_auth_options_init. All is copied, and the upstreams are held. */
+struct weir_http_forward_auth_options {
+	struct weir_http_upstreams *upstreams;
+	const char *prefix; /* the path and all below it, without '/' at its ends; "": all */
+	const char *path;   /* that the server is asked for, "/…"; "/" */
+	/*
+	 * Names, of WEIR_HTTP_FORWARD_AUTH_NAME_MAX bytes at most; up to
+	 * WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX.
+	 */
+	const char *const *fields;
+	size_t field_count;
+	const struct weir_network *trusted; /* as of weir_http_proxy_options */
+	size_t trusted_count;
+};
+
+/* Sets every member to its default. The upstreams have none. */
+WEIR_API void weir_http_forward_auth_options_init(struct weir_http_forward_auth_options *options);
+
+/* Returns NULL without memory, for upstreams of NULL, or if a path or name is malformed. */
+WEIR_API struct weir_http_handler *weir_http_forward_auth_create(
+        const struct weir_http_forward_auth_options *options);
 
 WEIR_C_END
 

@@ -51,7 +51,10 @@ WEIR_C_BEGIN
 #define WEIR_OUTPUT_ROOM (72 * 1024)       /* bytes that producers are asked for in one send */
 #define WEIR_OUTPUT_PIECES 128             /* pieces in one send */
 #define WEIR_FILE_EXTENT (2 * 1024 * 1024) /* bytes of a file sent by one call */
-#define WEIR_PAGES_SEEN_MS 100 /* senders of one file look once for its pages in this time */
+#define WEIR_PAGES_SEEN_MS 100      /* senders of one file look once for its pages in this time */
+#define WEIR_PIPES_MAX 64           /* pipes of a loop, through which bodies are spliced */
+#define WEIR_PIPES_IDLE_MAX 8       /* of these, the ones that are kept while not in use */
+#define WEIR_PIPE_SIZE (256 * 1024) /* bytes of a pipe, where the system grants so many */
 #define WEIR_WRITE_BUDGET (2 * 1024 * 1024) /* bytes sent on one channel in a turn */
 #define WEIR_UNSENT_LOW                                                                            \
 	(16 * 1024) /* unsent bytes that the kernel may hold of a new or stalled reader */
@@ -164,9 +167,20 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_PROXY_PROTOCOL_MAX                                                               \
 	64 /* bytes of a protocol of Upgrade; else it is not passed on */
 #define WEIR_HTTP_PROXY_TUNNEL_MS (60 * 60 * 1000) /* without a byte through a tunnel (set) */
-#define WEIR_HTTP_PROXY_FLOW_PAUSE (4 * 1024) /* bytes on their way at which a side is paused */
-#define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024) /* bytes on their way: more are a failure */
-#define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32     /* names in Connection: 400 or 502 */
+#define WEIR_HTTP_PROXY_FLOW_PAUSE (4 * 1024)    /* bytes on their way at which a side is paused */
+#define WEIR_HTTP_PROXY_FLOW_MAX (128 * 1024)    /* bytes on their way: more are a failure */
+#define WEIR_HTTP_PROXY_CHECK_MS (5 * 1000)      /* from one health check to the next (set) */
+#define WEIR_HTTP_PROXY_CHECK_TIME_MS (2 * 1000) /* for its connection, and its reply (set) */
+#define WEIR_HTTP_PROXY_CHECK_RISE 2 /* good checks in a row, then an upstream is healthy (set) */
+#define WEIR_HTTP_PROXY_CHECK_FALL 3 /* bad ones, then it is unhealthy (set) */
+#define WEIR_HTTP_PROXY_BUFFERS_MAX                                                                \
+	(64 * 1024 * 1024) /* bytes of all replies that are read ahead in a group (set) */
+#define WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX 16        /* fields that a server gives a request */
+#define WEIR_HTTP_FORWARD_AUTH_NAME_MAX 32          /* bytes of the name of one */
+#define WEIR_HTTP_FORWARD_AUTH_BODY_MAX (64 * 1024) /* bytes of its reply, if it refuses: 502 */
+#define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
+	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
+#define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32 /* names in Connection: 400 or 502 */
 
 /* -- HTTP/2 -- */
 #define WEIR_HTTP2_STREAMS_MAX 128 /* streams open at a time in a connection: REFUSED_STREAM */

@@ -67,6 +67,7 @@ enum weir_event {
 	WEIR_READABLE = 1, /* input, or its end */
 	WEIR_WRITABLE = 2,
 	WEIR_BROKEN = 4, /* an error, or a hang-up on both sides; always reported */
+	WEIR_HANGUP = 8, /* the peer will send nothing further, though input may be left */
 };
 
 struct weir_watch;

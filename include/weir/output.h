@@ -1,6 +1,6 @@
 /*
- * An output: a bounded list of pieces that producers put bytes in, and that is sent by one sendmsg
- * or sendfile.
+ * An output: a bounded list of pieces that producers put bytes in, and that is sent by one sendmsg,
+ * sendfile or splice.
  *
  *   [borrowed memory][scratch][scratch][file extent]   size bytes so far, room for more
  *
@@ -10,6 +10,8 @@
  *   scratch   memory of the loop, reserved here, and free again once the output has been sent.
  *   file      an extent of an open file, sent by sendfile. The descriptor must stay open until the
  *             producer is closed.
+ *   pipe      bytes in a pipe, sent by splice. They are read once, so only an output that is sent
+ *             over TCP in clear takes them: `takes_pipes`. The library's proxy puts these.
  *
  * A call that puts bytes never exceeds the room, and returns how many bytes it took. Fewer than
  * were offered are normal: the producer notes its position and continues when it is asked again.
@@ -33,13 +35,14 @@ enum weir_piece_kind {
 	WEIR_PIECE_BORROWED,
 	WEIR_PIECE_SCRATCH,
 	WEIR_PIECE_FILE,
+	WEIR_PIECE_PIPE,
 };
 
 struct weir_piece {
-	const char *data; /* of memory; NULL for a file */
+	const char *data; /* of memory; else NULL */
 	size_t size;      /* never 0 */
 	off_t offset;     /* of a file */
-	int fd;           /* of a file */
+	int fd;           /* of a file, or the end of a pipe to read from */
 	enum weir_piece_kind kind;
 };
 
@@ -52,6 +55,7 @@ struct weir_output {
 	size_t room;      /* bytes that may still be put */
 	size_t file_room; /* the same for file extents, which need no memory, where it is larger */
 	bool inner;       /* the bytes are the input of a transformer */
+	bool takes_pipes; /* pieces may be the content of a pipe */
 };
 
 /* -- for producers ---------------------------------------------------------------------------- */

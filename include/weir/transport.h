@@ -53,6 +53,10 @@ struct weir_transport_type {
 	ssize_t (*send_file)(
 	        struct weir_transport *transport, int fd, int file, off_t offset, size_t size);
 
+	/* As send_file, of a pipe that has `size` bytes. NULL: no pieces of pipes are sent. */
+	ssize_t (*send_pipe)(
+	        struct weir_transport *transport, int fd, int pipe, size_t size, bool more);
+
 	/*
 	 * Sends the pending bytes. Returns 0, -EAGAIN or another errno. NULL: there never are any.
 	 */

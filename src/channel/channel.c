@@ -58,6 +58,8 @@ static void channel_watch_events(struct weir_channel *channel)
 	             channel->phase == CHANNEL_PROXIED || channel_input_wanted(channel);
 	if (reads && !channel_secure_waits(channel))
 		events |= WEIR_READABLE;
+	else if (channel->abort_at_end && channel->input_end == INPUT_OPEN)
+		events |= WEIR_HANGUP;
 	if (events == channel->events)
 		return;
 	int error = weir_watch_change(channel->group->loop, &channel->watch, events);
@@ -203,6 +205,13 @@ static void channel_drain(struct weir_channel *channel)
 	}
 }
 
+/* Returns whether a peer whose input has ended need not have its reply. */
+static bool channel_was_left(const struct weir_channel *channel)
+{
+	const struct weir_reply *first = channel->last ? channel_reply_first(channel) : NULL;
+	return channel->abort_at_end && first && first->producer && first->producer->put == 0;
+}
+
 static void channel_process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
@@ -224,6 +233,8 @@ static void channel_process(struct weir_channel *channel, bool readable)
 	if (channel->transport->failed)
 		channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a reply slot come before the end. */
+	if (channel->input_end == INPUT_ENDED && channel_was_left(channel))
+		channel_kill(channel, -ECONNRESET, false);
 	if (channel->input_end == INPUT_ENDED && !pending && !channel_dead(channel)) {
 		channel_input_report_eof(channel);
 		channel_run(channel, weir_span(NULL, 0));
@@ -355,6 +366,11 @@ static void channel_on_event(struct weir_watch *watch, unsigned events)
 		channel_kill(channel, error < 0 ? error : -ECONNRESET, false);
 		return;
 	}
+	/* A reply that has begun is sent; the peer may have closed its side alone. */
+	if (events & WEIR_HANGUP && channel_was_left(channel))
+		channel_kill(channel, -ECONNRESET, false);
+	else if (events & WEIR_HANGUP && !(events & WEIR_READABLE))
+		channel->abort_at_end = false;
 	if (events & WEIR_WRITABLE)
 		channel->blocked = false;
 	if (channel->phase == CHANNEL_SECURING)
@@ -397,6 +413,7 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	weir_cutter_init(
 	        &channel->cutter, weir_until_line_end(), (uint32_t)group->bounds.request_max);
 	channel->peer = *peer;
+	channel->number = loop_next_number(group->loop);
 	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
 	channel->drained_reported = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;

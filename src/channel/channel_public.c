@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "channel_state.h"
+#include "loop_internal.h"
 
 void weir_channel_close(struct weir_channel *channel)
 {
@@ -33,6 +34,12 @@ void weir_channel_read_after_failure(struct weir_channel *channel, bool reads)
 	channel->read_after_failure = reads;
 }
 
+void weir_channel_abort_at_end(struct weir_channel *channel, bool aborts)
+{
+	channel->abort_at_end = aborts;
+	channel_schedule(channel);
+}
+
 void *weir_channel_session(const struct weir_channel *channel)
 {
 	return channel->session;
@@ -56,6 +63,11 @@ struct weir_loop *weir_channel_loop(const struct weir_channel *channel)
 const struct weir_address *weir_channel_peer(const struct weir_channel *channel)
 {
 	return &channel->peer;
+}
+
+uint64_t weir_channel_id(const struct weir_channel *channel)
+{
+	return loop_log_id(channel->group->loop, channel->number);
 }
 
 int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret)

@@ -116,7 +116,8 @@ enum diversion {
 	DIVERT_NONE,
 	DIVERT_FIRST_BYTE, /* the first byte is awaited */
 	DIVERT_GATHERING,  /* the kernel reports when there is enough */
-	DIVERSION_LAST = DIVERT_GATHERING,
+	DIVERT_SPLICED,    /* channel_splice takes it; each byte is reported at once */
+	DIVERSION_LAST = DIVERT_SPLICED,
 };
 
 /* How much the kernel may hold unsent: WEIR_UNSENT_LOW, … */
@@ -152,7 +153,7 @@ _Static_assert(TIMING_LAST < 1 << TIMING_BITS, "enum timing does not fit into it
 _Static_assert(CHANNEL_PHASE_LAST < 1 << PHASE_BITS, "enum channel_phase does not fit its bits");
 _Static_assert(INPUT_END_LAST < 1 << INPUT_END_BITS, "enum input_end does not fit into its bits");
 _Static_assert(DIVERSION_LAST < 1 << DIVERSION_BITS, "enum diversion does not fit into its bits");
-_Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN) <= UINT8_MAX,
+_Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN | WEIR_HANGUP) <= UINT8_MAX,
         "enum weir_event does not fit into a byte");
 
 /* An idle connection has this struct and nothing else, so its size matters. */
@@ -194,11 +195,13 @@ struct weir_channel {
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
 	bool notify_drain : 1;              /* weir_channel_notify_drain */
 	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
+	bool abort_at_end : 1;              /* weir_channel_abort_at_end */
 	bool counted : 1;                   /* among the peers of the listener */
 	bool over_rate : 1;                 /* connections of this peer came too fast */
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the second in which it went to the end of group->channels */
+	uint32_t number; /* of weir_channel_id */
 };
 
 /* An idle connection may have 256 bytes, with the overhead of malloc and its transport. */

@@ -22,15 +22,15 @@
 /* -- sending ----------------------------------------------------------------------------------- */
 
 /*
- * Sends the memory pieces from `first` on, up to a file. The bytes taken or an errno; *ret_next is
- * the piece after.
+ * Sends the memory pieces from `first` on, up to a file or pipe. The bytes taken or an errno;
+ * *ret_next is the piece after.
  */
 static ssize_t channel_flush_send_memory(struct weir_channel *channel,
         const struct weir_piece *pieces, unsigned first, unsigned count, unsigned *ret_next)
 {
 	struct iovec vector[WEIR_OUTPUT_PIECES];
 	unsigned n = 0;
-	while (first + n < count && pieces[first + n].kind != WEIR_PIECE_FILE) {
+	while (first + n < count && pieces[first + n].data) {
 		const struct weir_piece *piece = &pieces[first + n];
 		vector[n++] = (struct iovec){(void *)piece->data, piece->size};
 	}
@@ -48,6 +48,18 @@ static size_t channel_flush_memory_size(
 	return size;
 }
 
+/* Sends a piece of a file or pipe; `more`: others follow. The bytes taken or an errno. */
+static ssize_t channel_flush_send_extent(
+        struct weir_channel *channel, const struct weir_piece *piece, bool more)
+{
+	struct weir_transport *transport = channel->transport;
+	if (piece->kind == WEIR_PIECE_PIPE)
+		return transport->type->send_pipe(
+		        transport, channel->watch.fd, piece->fd, piece->size, more);
+	return transport->type->send_file(
+	        transport, channel->watch.fd, piece->fd, piece->offset, piece->size);
+}
+
 /*
  * The bytes taken of all the pieces; fewer than they hold means that the transport is full. Or an
  * errno.
@@ -59,11 +71,10 @@ static ssize_t channel_flush_send_pieces(
 	for (unsigned i = 0, next; i < count; i = next) {
 		size_t size;
 		ssize_t put;
-		if (pieces[i].kind == WEIR_PIECE_FILE) {
+		if (!pieces[i].data) {
 			next = i + 1;
 			size = pieces[i].size;
-			put = channel->transport->type->send_file(channel->transport,
-			        channel->watch.fd, pieces[i].fd, pieces[i].offset, size);
+			put = channel_flush_send_extent(channel, &pieces[i], next < count);
 		} else {
 			put = channel_flush_send_memory(channel, pieces, i, count, &next);
 			size = channel_flush_memory_size(pieces, i, next);
@@ -134,10 +145,10 @@ static unsigned channel_flush_drop_sent(
 	for (; first < count && size >= pieces[first].size; first++)
 		size -= pieces[first].size;
 	if (first < count && size) {
-		if (pieces[first].kind == WEIR_PIECE_FILE)
-			pieces[first].offset += (off_t)size;
-		else
+		if (pieces[first].data)
 			pieces[first].data += size;
+		else
+			pieces[first].offset += (off_t)size;
 		pieces[first].size -= size;
 	}
 	return first;
@@ -269,6 +280,7 @@ static bool channel_flush_once(struct weir_channel *channel)
 	output_init(&out, channel->group->loop, pieces, WEIR_OUTPUT_PIECES,
 	        lends_files ? WEIR_OUTPUT_ROOM : WEIR_TLS_ROOM);
 	out.file_room = lends_files ? WEIR_FILE_EXTENT : 0;
+	out.takes_pipes = channel->transport->type->send_pipe;
 	channel_flush_ask_replies(channel, &out);
 	if (out.size)
 		channel_flush_send_output(channel, &out);

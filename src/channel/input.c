@@ -10,6 +10,7 @@
 
 #include <weir/error.h>
 
+#include "channel_splice.h"
 #include "channel_state.h"
 #include "probe.h"
 
@@ -251,7 +252,8 @@ static void channel_divert_report(struct weir_channel *channel)
 
 void channel_divert_readable(struct weir_channel *channel)
 {
-	int bytes = channel->diversion == DIVERT_GATHERING ? 0 : channel_divert_waiting(channel);
+	bool first = channel->diversion == DIVERT_FIRST_BYTE;
+	int bytes = first ? channel_divert_waiting(channel) : 0;
 	if (bytes > 0 && bytes < WEIR_DIVERT_GATHER)
 		channel_divert_await(channel, WEIR_DIVERT_GATHER);
 	/*
@@ -287,4 +289,33 @@ void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 	if (end < 0)
 		channel_kill(channel, end, false);
 	channel_schedule(channel);
+}
+
+/* -- spliced input ----------------------------------------------------------------------------- */
+
+/* An end or error is left to the channel, which meets it again when it receives. */
+ssize_t channel_splice(struct weir_channel *channel, int pipe, size_t size)
+{
+	struct weir_cutter *cutter = &channel->cutter;
+	bool possible = channel->diversion == DIVERT_NONE || channel->diversion == DIVERT_SPLICED;
+	if (!possible || channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
+	        !cutter->streamed || cutter->saved || channel->input_end != INPUT_OPEN)
+		return -EOPNOTSUPP;
+	channel->diversion = DIVERT_SPLICED;
+	ssize_t got = splice(
+	        channel->watch.fd, NULL, pipe, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	int error = errno;
+	weir_metric_add(&channel->group->counters->receives, 1);
+	if (got < 0)
+		return error == EINTR ? -EAGAIN : -error;
+	channel_input_note(channel, (size_t)got);
+	cutter->before += (uint64_t)got;
+	cutter->changed = true; /* the terminator scans again: this may be its end */
+	return got;
+}
+
+void channel_splice_end(struct weir_channel *channel)
+{
+	if (channel->diversion == DIVERT_SPLICED)
+		channel->diversion = DIVERT_NONE;
 }

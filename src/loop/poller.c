@@ -20,13 +20,15 @@
 
 static uint32_t poller_to_epoll(unsigned events)
 {
-	return (events & WEIR_READABLE ? EPOLLIN : 0u) | (events & WEIR_WRITABLE ? EPOLLOUT : 0u);
+	return (events & WEIR_READABLE ? EPOLLIN : 0u) | (events & WEIR_WRITABLE ? EPOLLOUT : 0u) |
+	       (events & WEIR_HANGUP ? EPOLLRDHUP : 0u);
 }
 
 static unsigned poller_from_epoll(uint32_t events)
 {
 	return (events & EPOLLIN ? WEIR_READABLE : 0u) | (events & EPOLLOUT ? WEIR_WRITABLE : 0u) |
-	       (events & (EPOLLERR | EPOLLHUP) ? WEIR_BROKEN : 0u);
+	       (events & (EPOLLERR | EPOLLHUP) ? WEIR_BROKEN : 0u) |
+	       (events & EPOLLRDHUP ? WEIR_HANGUP : 0u);
 }
 
 static int poller_grow_slots(struct weir_loop *loop, unsigned count)

@@ -40,7 +40,7 @@ static void output_append(struct weir_output *out, struct weir_piece piece)
 	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
 	out->room -= min_of(piece.size, out->room);
-	if (piece.kind == WEIR_PIECE_FILE)
+	if (!piece.data)
 		out->file_room -= min_of(piece.size, out->file_room);
 }
 
@@ -139,6 +139,20 @@ size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t si
 	return fits;
 }
 
+size_t output_pipe_room(const struct weir_output *out)
+{
+	return out->takes_pipes ? weir_output_file_room(out) : 0;
+}
+
+size_t output_pipe(struct weir_output *out, int fd, size_t size)
+{
+	size_t fits = min_of(size, output_pipe_room(out));
+	if (fits)
+		output_append(
+		        out, (struct weir_piece){.size = fits, .fd = fd, .kind = WEIR_PIECE_PIPE});
+	return fits;
+}
+
 size_t weir_output_forward(
         struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size)
 {
@@ -148,6 +162,8 @@ size_t weir_output_forward(
 		return weir_output_borrow(out, piece->data + from, size);
 	case WEIR_PIECE_FILE:
 		return weir_output_file(out, piece->fd, piece->offset + (off_t)from, size);
+	case WEIR_PIECE_PIPE: /* whole: `from` is 0 */
+		return output_pipe(out, piece->fd, size);
 	case WEIR_PIECE_SCRATCH:
 		break;
 	}
@@ -157,20 +173,19 @@ size_t weir_output_forward(
 	return fits;
 }
 
-int weir_output_bytes(
-        struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret)
+/* Reads bytes that are in the pipe, so that the call does not wait. */
+static int output_read_pipe(int fd, char *to, size_t size)
 {
-	if (piece->kind != WEIR_PIECE_FILE) {
-		*ret = weir_span(piece->data, piece->size);
-		return 0;
+	while (size) {
+		ssize_t got = read(fd, to, size);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		to += got;
+		size -= (size_t)got;
 	}
-	char *bytes = arena_reserve_bytes(loop_arena(out->loop), piece->size);
-	if (!bytes)
-		return -ENOMEM;
-	int error = extent_read(piece->fd, bytes, piece->size, piece->offset);
-	if (error == 0)
-		*ret = weir_span(bytes, piece->size);
-	return error;
+	return 0;
 }
 
 /* Copies the bytes of one piece to `to`. */
@@ -178,8 +193,26 @@ static int output_read_piece(const struct weir_piece *piece, char *to)
 {
 	if (piece->kind == WEIR_PIECE_FILE)
 		return extent_read(piece->fd, to, piece->size, piece->offset);
+	if (piece->kind == WEIR_PIECE_PIPE)
+		return output_read_pipe(piece->fd, to, piece->size);
 	memcpy(to, piece->data, piece->size);
 	return 0;
+}
+
+int weir_output_bytes(
+        struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret)
+{
+	if (piece->data) {
+		*ret = weir_span(piece->data, piece->size);
+		return 0;
+	}
+	char *bytes = arena_reserve_bytes(loop_arena(out->loop), piece->size);
+	if (!bytes)
+		return -ENOMEM;
+	int error = output_read_piece(piece, bytes);
+	if (error == 0)
+		*ret = weir_span(bytes, piece->size);
+	return error;
 }
 
 int output_read(const struct weir_output *out, char *to)

@@ -25,8 +25,37 @@ void output_init(struct weir_output *out, struct weir_loop *loop, struct weir_pi
  */
 size_t output_put(struct weir_output *out, const void *data, size_t size);
 
+/* Returns how many bytes of a pipe may be put; 0 if the output takes none. */
+size_t output_pipe_room(const struct weir_output *out);
+
+/*
+ * Puts `size` bytes that are in the pipe whose end to read from is `fd`, in order. The pipe must
+ * stay open, and nobody else may read from it, until the producer is asked again or closed. Returns
+ * how many bytes it took: all within output_pipe_room.
+ */
+size_t output_pipe(struct weir_output *out, int fd, size_t size);
+
 /* Copies all bytes of the output to `to`. Returns 0 or an error of weir_output_bytes. */
 int output_read(const struct weir_output *out, char *to);
+
+/* -- pipes ------------------------------------------------------------------------------------- */
+
+/*
+ * A pipe through which bytes are spliced from one socket to another. Each loop has at most
+ * WEIR_PIPES_MAX; those that are empty and not in use are kept for the next transfer, up to
+ * WEIR_PIPES_IDLE_MAX.
+ */
+struct pipe {
+	struct pipe *next;      /* of those that are not in use */
+	struct pipe_pool *pool; /* of the loop */
+	int in, out;            /* the ends to write to, and to read from; non-blocking */
+};
+
+/* Returns an empty pipe, or NULL if there is none to be had: the bytes are copied then. */
+struct pipe *pipe_take(struct weir_loop *loop);
+
+/* Gives the pipe back. One that is not empty is closed. NULL is allowed. */
+void pipe_release(struct pipe *pipe, bool empty);
 
 /* -- the child of a transformer ---------------------------------------------------------------- */
 
@@ -59,10 +88,10 @@ enum weir_more producer_fill(struct weir_producer *child, const struct weir_outp
  */
 unsigned output_look(struct weir_output *inner, struct weir_span *bytes);
 
-/* The kind of the bytes of weir_output_bytes: those of a file were read into scratch. */
+/* The kind of the bytes of weir_output_bytes: those of a file or pipe were read into scratch. */
 static inline enum weir_piece_kind producer_kind_of_bytes(const struct weir_piece *piece)
 {
-	return piece->kind == WEIR_PIECE_FILE ? WEIR_PIECE_SCRATCH : piece->kind;
+	return piece->data ? piece->kind : WEIR_PIECE_SCRATCH;
 }
 
 /*

@@ -1,5 +1,6 @@
 /* TCP, and any other stream socket: the system calls themselves. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -34,6 +35,16 @@ static ssize_t tcp_send_file(
 	return put < 0 ? -errno : put == 0 && size ? -EIO : put;
 }
 
+/* The pipe has the bytes, so that EAGAIN is the socket's. */
+static ssize_t tcp_send_pipe(
+        struct weir_transport *transport, int fd, int pipe, size_t size, bool more)
+{
+	unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | (more ? SPLICE_F_MORE : 0);
+	(void)transport;
+	ssize_t put = splice(pipe, NULL, fd, NULL, size, flags);
+	return put < 0 ? -errno : put == 0 && size ? -EIO : put;
+}
+
 static int tcp_finish(struct weir_transport *transport, int fd)
 {
 	(void)transport;
@@ -53,6 +64,7 @@ struct weir_transport *weir_tcp(void)
 	        .receive = tcp_receive,
 	        .send = tcp_send_pieces,
 	        .send_file = tcp_send_file,
+	        .send_pipe = tcp_send_pipe,
 	        .finish = tcp_finish,
 	        .close = tcp_close_transport,
 	};

@@ -5,6 +5,9 @@ import ssl
 import threading
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def ok(body=b"ok", *lines):
     head = [b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *lines]
     return b"\r\n".join([*head, b"", body])

@@ -39,6 +39,7 @@
 #define FIELD_domain struct weir_dns_name
 #define FIELD_domains FIELD_LIST(struct weir_dns_name)
 #define FIELD_hosts FIELD_LIST(const char *)
+#define FIELD_field_names FIELD_LIST(const char *)
 #define FIELD_prefix const char *
 #define FIELD_fields const char *
 #define FIELD_site_log const char *

@@ -89,8 +89,9 @@ struct key {
 	const char *example; /* the value in docs/configuration.md, where it is not the default */
 	const char *option;  /* the name of its option of `weir serve`, without -- */
 	char option_letter;  /* its short name */
-	const char *option_alias;    /* a second name */
-	const char *option_value;    /* the option takes no argument, and means this value */
+	const char *option_alias; /* a second name */
+	/* The option takes no argument, and means this; with option_argument one may follow '='. */
+	const char *option_value;
 	const char *option_doc;      /* one sentence, where the key's own does not fit */
 	const char *option_argument; /* where it is not that of the type */
 	const char *option_values;   /* proposals of completion, separated by spaces */
@@ -194,13 +195,14 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 /* -- the tables -------------------------------------------------------------------------------- */
 
 /* The sections that the protocols register; table_top.c makes one configuration of them. */
-extern const struct section table_site;                   /* table_http.c */
-extern const struct section table_proxy, table_upstreams; /* table_proxy.c */
-extern const struct section table_tls;                    /* config_tls.c */
-extern const struct section table_mail;                   /* table_mail.c */
-extern const struct section table_ftp;                    /* config_ftp.c */
-extern const struct section table_dns;                    /* table_dns.c */
-extern const struct section table_top; /* table_top.c: the configuration, struct config */
+extern const struct section table_site; /* table_http.c */
+/* table_proxy.c */
+extern const struct section table_proxy, table_forward_auth, table_upstreams;
+extern const struct section table_tls;  /* config_tls.c */
+extern const struct section table_mail; /* table_mail.c */
+extern const struct section table_ftp;  /* config_ftp.c */
+extern const struct section table_dns;  /* table_dns.c */
+extern const struct section table_top;  /* table_top.c: the configuration, struct config */
 
 /* Rules between sections, called when all of the configuration was read. */
 void table_http_check(struct reader *reader, const struct node *top);

@@ -146,6 +146,8 @@ static void landlock_add_site(struct landlock_plan *plan, const struct config_si
 	landlock_add(plan, site->root, site->uploads.present);
 	for (size_t i = 0; i < site->proxies.count; i++)
 		landlock_add_upstreams(plan, site->proxies.items[i].upstreams);
+	for (size_t i = 0; i < site->forward_auth.count; i++)
+		landlock_add_upstreams(plan, site->forward_auth.items[i].upstreams);
 }
 
 void landlock_plan(const struct config *config, struct landlock_plan *ret)

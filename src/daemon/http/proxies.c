@@ -7,12 +7,43 @@
 
 #include "config.h"
 #include "proxies.h"
+#include "say.h"
+
+/* Each worker checks the servers for itself; the first to notice prints it for all. */
+static void proxies_on_health(
+        void *context, const char *name, const char *url, bool healthy, const char *why)
+{
+	const struct config_upstreams *config = context;
+	for (size_t i = 0; i < config->servers.count; i++) {
+		struct config_upstream *server = &config->servers.items[i];
+		if (strcmp(server->url, url) != 0 ||
+		        atomic_exchange(&server->unhealthy, !healthy) == !healthy)
+			continue;
+		if (healthy)
+			say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
+		else
+			say_at(WEIR_LOG_WARNING, "upstreams %s: %s is unhealthy: %s", name, url,
+			        why);
+	}
+}
 
 struct proxies_group {
 	struct proxies_group *next;
 	const struct config_upstreams *config;
 	struct weir_http_upstreams *upstreams;
 };
+
+static struct weir_http_check proxies_check_of(const struct config_check *config)
+{
+	return (struct weir_http_check){
+	        .interval_ms = config->present ? (uint32_t)config->interval_ms : 0,
+	        .time_ms = (uint32_t)config->time_ms,
+	        .path = config->path,
+	        .status = (unsigned)config->status,
+	        .rise = (unsigned)config->rise,
+	        .fall = (unsigned)config->fall,
+	};
+}
 
 static int proxies_make_upstreams(
         const struct config_upstreams *config, struct weir_http_upstreams **ret)
@@ -42,6 +73,11 @@ static int proxies_make_upstreams(
 	options.failures_max = (unsigned)config->failures;
 	options.down_ms = (uint32_t)config->down_ms;
 	options.slow_start_ms = (uint32_t)config->slow_start_ms;
+	options.buffer_max = config->buffer;
+	options.buffers_max = config->buffers;
+	options.check = proxies_check_of(&config->check);
+	options.health_changed = proxies_on_health;
+	options.context = (void *)config;
 	return weir_http_upstreams_create(&options, ret);
 }
 
@@ -88,6 +124,51 @@ int proxies_create(
 	options.body_max = config->max_size;
 	*ret = weir_http_proxy_create(&options);
 	return *ret ? 0 : -ENOMEM;
+}
+
+int proxies_create_auth(struct proxies *proxies, const struct config_forward_auth *config,
+        struct weir_http_handler **ret)
+{
+	struct weir_http_forward_auth_options options;
+	weir_http_forward_auth_options_init(&options);
+	int error = proxies_find(proxies, config->upstreams, &options.upstreams);
+	if (error < 0)
+		return error;
+	options.prefix = config->path;
+	options.path = config->ask;
+	options.fields = config->fields.items;
+	options.field_count = config->fields.count;
+	options.trusted = config->trusted.items;
+	options.trusted_count = config->trusted.count;
+	*ret = weir_http_forward_auth_create(&options);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void proxies_inherit_group(struct proxies_group *group, const struct proxies_group *from)
+{
+	const struct config_upstreams *new = group->config, *old = from->config;
+	if (strcmp(new->name, old->name) != 0)
+		return;
+	weir_http_upstreams_inherit(group->upstreams, from->upstreams);
+	for (size_t i = 0; i < new->servers.count; i++)
+		for (size_t j = 0; j < old->servers.count; j++)
+			if (strcmp(new->servers.items[i].url, old->servers.items[j].url) == 0)
+				new->servers.items[i].unhealthy = old->servers.items[j].unhealthy;
+}
+
+void proxies_inherit(struct proxies *proxies, const struct proxies *from)
+{
+	for (struct proxies_group *group = proxies->first; group; group = group->next)
+		for (struct proxies_group *old = from->first; old; old = old->next)
+			proxies_inherit_group(group, old);
+}
+
+int proxies_start(struct proxies *proxies, struct weir_loop *loop)
+{
+	int error = 0;
+	for (struct proxies_group *group = proxies->first; group && !error; group = group->next)
+		error = weir_http_upstreams_start(group->upstreams, loop);
+	return error;
 }
 
 void proxies_finish(struct proxies *proxies)

@@ -7,6 +7,7 @@
 
 #include <weir/http.h>
 
+struct config_forward_auth;
 struct config_proxy;
 struct proxies_group;
 
@@ -18,6 +19,16 @@ struct proxies {
 /* Makes the handler of a proxy. Returns 0 or a negative errno. */
 int proxies_create(
         struct proxies *proxies, const struct config_proxy *config, struct weir_http_handler **ret);
+
+/* Makes the handler of forward authentication. Returns 0 or a negative errno. */
+int proxies_create_auth(struct proxies *proxies, const struct config_forward_auth *config,
+        struct weir_http_handler **ret);
+
+/* Takes over what is known of the servers of groups with the same name. Before the start. */
+void proxies_inherit(struct proxies *proxies, const struct proxies *from);
+
+/* Starts the health checks, once. Returns 0 or -ENOMEM. */
+int proxies_start(struct proxies *proxies, struct weir_loop *loop);
 
 /* Releases the groups; handlers hold those that they use. */
 void proxies_finish(struct proxies *proxies);

@@ -86,9 +86,10 @@ static int service_http_open_server(const struct service_options *options, void 
 static void service_http_update(void *context, void *state, struct weir_tls *tls)
 {
 	struct http_service *server = context;
+	sites_inherit(state, server->sites);
 	int error = sites_join(state, &server->options);
 	if (error < 0)
-		say("cannot answer DNS over HTTPS: %s", weir_error_text(error));
+		say("cannot answer DNS over HTTPS, or check upstreams: %s", weir_error_text(error));
 	if (tls)
 		weir_server_set_tls(weir_http_listener(server->http), tls);
 	weir_http_set_sites(server->http, weir_http_sites_hold(state));

@@ -32,6 +32,9 @@ const struct config *sites_config(const struct weir_http_sites *sites);
  */
 int sites_join(struct weir_http_sites *sites, const struct service_options *options);
 
+/* Takes over what is known of upstreams from the sites before a reload. Before sites_join. */
+void sites_inherit(struct weir_http_sites *sites, const struct weir_http_sites *from);
+
 /* See `open_logs` of struct service_type. */
 int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struct weir_loop *loop,
         const char *user);

@@ -1,7 +1,7 @@
 /*
  * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to
- * https, redirects, passwords, DNS, proxies, uploads, files. Invariant: a handler that asks for a
- * password comes before all handlers that it protects.
+ * https, redirects, passwords, forward authentication, DNS, proxies, uploads, files. Invariant: a
+ * handler that asks for a password, or for consent, comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -105,6 +105,19 @@ static int sites_add_dns(
 	return sites_append(&entry->site, entry->doh);
 }
 
+static int sites_add_forward_auth(
+        struct weir_http_site *site, const struct config_site *config, struct proxies *proxies)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->forward_auth.count && error == 0; i++) {
+		struct weir_http_handler *handler;
+		error = proxies_create_auth(proxies, &config->forward_auth.items[i], &handler);
+		if (error == 0)
+			error = sites_append(site, handler);
+	}
+	return error;
+}
+
 static int sites_add_proxies(
         struct weir_http_site *site, const struct config_site *config, struct proxies *proxies)
 {
@@ -189,6 +202,8 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	if (error == 0)
 		error = sites_add_auth(site, config, all->guarded);
 	if (error == 0)
+		error = sites_add_forward_auth(site, config, &set->proxies);
+	if (error == 0)
 		error = sites_add_dns(entry, all, config);
 	if (error == 0)
 		error = sites_add_proxies(site, config, &set->proxies);
@@ -250,7 +265,13 @@ int sites_join(struct weir_http_sites *sites, const struct service_options *opti
 	for (size_t i = 0; i < set->count && error == 0; i++)
 		if (set->items[i].doh)
 			error = doh_join(set->items[i].doh, options);
-	return error;
+	return error ? error : proxies_start(&set->proxies, options->loop);
+}
+
+void sites_inherit(struct weir_http_sites *sites, const struct weir_http_sites *from)
+{
+	proxies_inherit(&WEIR_CONTAINER(sites, struct site_set, sites)->proxies,
+	        &WEIR_CONTAINER(from, const struct site_set, sites)->proxies);
 }
 
 void sites_renew(struct weir_http_sites *sites)

@@ -423,8 +423,8 @@ const struct section table_site = {
         .size = sizeof(struct config_site),
         .check = site_check,
         .doc = "A site is a directory that is served by HTTP under some host names. A request "
-               "passes `redirect-to-https`, `redirect`, `auth`, `proxy`, `uploads` and the "
-               "files, in this order.",
+               "passes `redirect-to-https`, `redirect`, `auth`, `forward-auth`, `proxy`, `uploads` "
+               "and the files, in this order.",
 };
 
 /* Whether a site before number `before` has the name. */

@@ -63,6 +63,55 @@ static const struct section table_upstream = {
         .doc = "A server of the group.",
 };
 
+/* -- health checks ----------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_check
+static const struct key check_keys[] = {
+#include "check_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void check_begin(void *target)
+{
+	((struct config_check *)target)->present = true;
+}
+
+static bool check_is_present(const void *target)
+{
+	return ((const struct config_check *)target)->present;
+}
+
+/* Whether the text can be the path of a request. */
+static bool check_path_is_good(const char *path)
+{
+	for (const char *at = path; *at; at++)
+		if (*at <= ' ' || *at > '~' || *at == '#')
+			return false;
+	return *path == '/' && strlen(path) <= WEIR_HTTP_TARGET_MAX / 2;
+}
+
+static void check_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_check *check = target;
+	if (check->path && !check_path_is_good(check->path))
+		reader_problem_at(reader, node_find(node, "path"),
+		        "'path' must be a path such as /health, not '%.64s'", check->path);
+	if (check->status && check->status < 200)
+		reader_problem_at(reader, node_find(node, "status"),
+		        "'status' must be from 200 to 599, or any");
+}
+
+static const struct section table_check = {
+        .what = "check",
+        .keys = check_keys,
+        .size = sizeof(struct config_check),
+        .begin = check_begin,
+        .check = check_check,
+        .is_present = check_is_present,
+        .doc = "Health checks of the servers of a group.",
+};
+
 /* -- groups ------------------------------------------------------------------------------------ */
 
 static const char *const balance_words[] = {
@@ -211,6 +260,65 @@ const struct section table_proxy = {
                "come, in both directions. Fields of the connection are not passed on.",
 };
 
+/* -- forward authentication -------------------------------------------------------------------- */
+
+static bool field_name_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	size_t size =
+	        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+	if (size && !text[size] && size <= WEIR_HTTP_FORWARD_AUTH_NAME_MAX)
+		return type_store_text(reader, text, size, target);
+	return reader_refuse(reader, key, text);
+}
+
+static void field_name_print(FILE *to, const struct key *key, const void *value)
+{
+	(void)key;
+	yaml_print_text(to, *(const char *const *)value);
+}
+
+static const struct type type_field_name = {
+        .what = "the name of a field such as Remote-User",
+        .size = sizeof(char *),
+        .parse = field_name_parse,
+        .print = field_name_print,
+};
+
+static const struct type type_field_names = {
+        .what = "a list such as [Remote-User, Remote-Groups]",
+        .argument = "[NAME, ...]",
+        .size = sizeof(struct list),
+        .item = &type_field_name,
+        .print = type_print_list,
+};
+
+#define KEYS_STRUCT config_forward_auth
+static const struct key forward_auth_keys[] = {
+#include "forward_auth_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void forward_auth_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_forward_auth *auth = target;
+	if (auth->ask && !check_path_is_good(auth->ask))
+		reader_problem_at(reader, node_find(node, "ask"),
+		        "'ask' must be a path such as /verify, not '%.64s'", auth->ask);
+}
+
+const struct section table_forward_auth = {
+        .what = "an entry of forward-auth",
+        .keys = forward_auth_keys,
+        .size = sizeof(struct config_forward_auth),
+        .check = forward_auth_check,
+        .doc = "Another server decides about each request. With a status of 2xx it passes; any "
+               "other reply is the client's. If there is none, nothing passes: 502, 503 or 504.",
+};
+
+/* -- the groups of both ------------------------------------------------------------------------ */
+
 static const struct config_upstreams *proxy_find_upstreams(
         const struct config *config, const char *name)
 {
@@ -241,22 +349,22 @@ static struct config_upstreams *proxy_make_single(
 	return single;
 }
 
-static void proxy_resolve(
-        struct reader *reader, const struct node *node, struct config_proxy *proxy)
+/* Returns NULL if `text` names no group, which was made a problem. */
+static const struct config_upstreams *proxy_resolve(
+        struct reader *reader, const struct node *node, const char *text)
 {
 	const struct node *to = node_find(node, "to");
-	if (!proxy->to)
-		return;
-	proxy->upstreams = proxy_find_upstreams(reader->config, proxy->to);
-	if (proxy->upstreams)
-		return;
-	if (strchr(proxy->to, ':') && upstream_url_is_good(proxy->to))
-		proxy->upstreams = proxy_make_single(reader, to, proxy->to);
-	else
-		reader_problem_at(reader, to,
-		        "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_URL
-		        ", not '%.64s'",
-		        proxy->to);
+	const struct config_upstreams *found =
+	        text ? proxy_find_upstreams(reader->config, text) : NULL;
+	if (found || !text)
+		return found;
+	if (strchr(text, ':') && upstream_url_is_good(text))
+		return proxy_make_single(reader, to, text);
+	reader_problem_at(reader, to,
+	        "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_URL
+	        ", not '%.64s'",
+	        text);
+	return NULL;
 }
 
 static void proxy_check_names(struct reader *reader, const struct node *top)
@@ -279,6 +387,11 @@ void table_proxy_check(struct reader *reader, const struct node *top)
 		struct config_site *site = &reader->config->sites.items[i];
 		const struct node *list = node_find(node_item(sites, i), "proxy");
 		for (size_t j = 0; j < site->proxies.count; j++)
-			proxy_resolve(reader, node_item(list, j), &site->proxies.items[j]);
+			site->proxies.items[j].upstreams = proxy_resolve(
+			        reader, node_item(list, j), site->proxies.items[j].to);
+		list = node_find(node_item(sites, i), "forward-auth");
+		for (size_t j = 0; j < site->forward_auth.count; j++)
+			site->forward_auth.items[j].upstreams = proxy_resolve(
+			        reader, node_item(list, j), site->forward_auth.items[j].to);
 	}
 }

@@ -183,6 +183,7 @@ static void status_write_http(const struct status_walk *walk)
 		        metrics_sum(&walk->served, "weir_http_requests_total",
 		                &(struct metrics_choice){.first = METRICS_ALL, .second = (int)i}));
 	status_total(walk, "malformed", "weir_http_malformed_total");
+	status_total(walk, "unhealthy_upstreams", "weir_proxy_unhealthy_servers");
 	status_group_end(writer);
 }
 

@@ -11,7 +11,9 @@
 
 #include <weir/error.h>
 
+#include "channel_splice.h"
 #include "client_state.h"
+#include "helper.h"
 #include "syntax.h"
 
 /* -- start ------------------------------------------------------------------------------------- */
@@ -94,7 +96,8 @@ int weir_http_call_start(struct weir_http_client *client,
 	call->expect_continue = call->has_body && options->expect_continue;
 	call->redirects_left = options->redirects_max;
 	call->body_max = options->body_max;
-	call->fresh = options->fresh;
+	call->fresh = options->fresh || options->connect_only;
+	call->connect_only = options->connect_only;
 	weir_list_init(&call->waiting_link);
 	weir_list_init(&call->timer.link);
 	weir_list_append(&client->calls, &call->link);
@@ -359,4 +362,39 @@ void weir_http_call_resume(struct weir_http_call *call)
 	call->paused = false;
 	if (call->connection)
 		weir_channel_resume(call->connection->channel);
+}
+
+/* -- splicing ---------------------------------------------------------------------------------- */
+
+ssize_t http_call_splice(
+        struct weir_http_call *call, int pipe, size_t size, http_call_readable_fn *readable)
+{
+	struct http_client_connection *connection = call->connection;
+	if (!connection || !connection->channel || call->following ||
+	        connection->reader.state != HTTP_READER_LENGTH)
+		return -EOPNOTSUPP;
+	struct http_reader *reader = &connection->reader;
+	uint64_t left = reader->length - reader->body_bytes;
+	ssize_t got = left ? channel_splice(connection->channel, pipe,
+	                             (size_t)min_of(left, (uint64_t)size))
+	                   : -EOPNOTSUPP;
+	call->readable = readable;
+	if (got > 0)
+		reader->body_bytes += (uint64_t)got;
+	if (got == -EAGAIN)
+		weir_http_call_resume(call);
+	else if (got <= 0 || (uint64_t)got == left)
+		http_call_splice_end(call);
+	return got ? got : -ENODATA;
+}
+
+void http_call_splice_end(struct weir_http_call *call)
+{
+	if (!call->readable)
+		return;
+	call->readable = NULL;
+	if (!call->connection || !call->connection->channel)
+		return;
+	channel_splice_end(call->connection->channel);
+	weir_http_call_resume(call);
 }

@@ -362,6 +362,11 @@ static void client_connection_apply(struct http_client_connection *connection)
 static void client_connection_begin(struct http_client_connection *connection)
 {
 	struct weir_http_call *call = connection->call;
+	if (call->connect_only) {
+		http_client_connection_abandon(connection);
+		http_call_on_reply(call);
+		return;
+	}
 	connection->state = HTTP_CONNECTION_BUSY;
 	connection->sent = false;
 	connection->paused = false;
@@ -415,6 +420,17 @@ static void client_connection_on_bytes(struct weir_channel *channel, struct weir
 {
 	struct http_client_connection *connection = weir_channel_context(channel);
 	http_reader_piece(&connection->reader, bytes);
+}
+
+/* The end of a call ends its splicing, so that there is one; the channel has paused. */
+static void client_connection_on_divert_ready(struct weir_channel *channel)
+{
+	struct http_client_connection *connection = weir_channel_context(channel);
+	struct weir_http_call *call = connection->call;
+	if (!call || !call->readable)
+		return;
+	call->paused = connection->paused = true;
+	call->readable(call->context);
 }
 
 /* Behind a complete reply: bytes that belong to none. */
@@ -472,6 +488,7 @@ const struct weir_protocol http_client_protocol = {
         .open = client_connection_on_open,
         .request = client_connection_on_request,
         .piece = client_connection_on_bytes,
+        .divert_ready = client_connection_on_divert_ready,
         .overflow = client_connection_on_overflow,
         .eof = client_connection_on_eof,
         .secured = client_connection_on_secured,

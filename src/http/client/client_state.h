@@ -99,6 +99,9 @@ struct http_client_connection {
 	char why[256];
 };
 
+/* The server's connection has input, or its end, and is paused: see http_call_splice. */
+typedef void http_call_readable_fn(void *context);
+
 struct weir_http_call {
 	struct weir_http_client *client;
 	struct weir_list link; /* in client->calls */
@@ -129,11 +132,13 @@ struct weir_http_call {
 	unsigned redirects_left;
 	uint64_t body_max;
 
+	http_call_readable_fn *readable; /* the reply's body is spliced; or NULL */
 	struct weir_producer *held_body; /* waits for 100 (Continue) */
 	struct weir_buffer next_url;     /* of the redirect that is followed; with a NUL */
 	bool following;                  /* the reply is a redirect: its body is dropped */
 	bool to_get;                     /* it changes the method */
 	bool fresh;                      /* the request is sent again: on a new connection */
+	bool connect_only;               /* it ends when it has a connection */
 	bool retried;
 	bool head_came;
 	bool upgraded; /* the connection has another protocol */
@@ -238,6 +243,18 @@ void http_call_on_reply(struct weir_http_call *call);
  * be sent again by the rule of the header.
  */
 void http_call_on_failure(struct weir_http_call *call, int error, const char *text, bool unused);
+
+/*
+ * Moves at most `size` bytes of the reply's body from the socket to the end of an empty pipe, past
+ * piece(). Returns how many; -EAGAIN if there are none now: readable() is called, with the context
+ * of the call, when there are; or another negative errno if these bytes cannot be spliced: piece()
+ * has them then, and the end of the reply comes as ever.
+ */
+ssize_t http_call_splice(
+        struct weir_http_call *call, int pipe, size_t size, http_call_readable_fn *readable);
+
+/* The rest of the body goes to piece(). Without effect if it does. */
+void http_call_splice_end(struct weir_http_call *call);
 
 /* Frees the call, without a callback. Its connection is closed. */
 void http_call_free(struct weir_http_call *call);

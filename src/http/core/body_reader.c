@@ -3,10 +3,14 @@
  * or, for a chunked body (RFC 9112 7.1), a line, a length and CRLF again and again, up to the
  * trailer section.
  */
+#include <errno.h>
+
 #include <weir/error.h>
 
+#include "channel_splice.h"
 #include "exchange.h"
 #include "head.h"
+#include "helper.h"
 
 /* The terminators below have the loop's state as their context. */
 static enum weir_scan http_body_reader_refuse(
@@ -159,4 +163,44 @@ void http_body_reader_drop(struct weir_http_exchange *exchange)
 		weir_channel_resume(exchange->channel);
 	else
 		http_body_reader_start(exchange);
+}
+
+/* -- splicing ---------------------------------------------------------------------------------- */
+
+ssize_t http_body_splice(
+        struct weir_http_exchange *exchange, int pipe, size_t size, http_body_readable_fn *readable)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (!channel || exchange->connection->major != 1 || !exchange->receiver ||
+	        exchange->body_state != HTTP_BODY_LENGTH)
+		return -EOPNOTSUPP;
+	uint64_t left = exchange->request->length - exchange->body_got;
+	ssize_t got = left ? channel_splice(channel, pipe, (size_t)min_of(left, (uint64_t)size))
+	                   : -EOPNOTSUPP;
+	exchange->readable = readable;
+	if (got > 0)
+		exchange->body_got += (uint64_t)got;
+	if (got == -EAGAIN)
+		weir_http_resume(exchange);
+	else if (got <= 0 || (uint64_t)got == left)
+		http_body_splice_end(exchange);
+	return got ? got : -ENODATA;
+}
+
+void http_body_splice_end(struct weir_http_exchange *exchange)
+{
+	if (!exchange->readable)
+		return;
+	exchange->readable = NULL;
+	if (exchange->channel)
+		channel_splice_end(exchange->channel);
+	weir_http_resume(exchange);
+}
+
+void http_body_reader_readable(struct weir_http_exchange *exchange)
+{
+	if (!exchange->readable)
+		return;
+	weir_http_pause(exchange);
+	exchange->readable(exchange->receiver_context);
 }

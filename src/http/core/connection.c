@@ -309,6 +309,14 @@ static void http_connection_on_piece(struct weir_channel *channel, struct weir_s
 		http_body_piece(session, bytes);
 }
 
+/* Only a body is spliced, so the session is its exchange, or NULL once the connection ends. */
+static void http_connection_on_divert_ready(struct weir_channel *channel)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (exchange)
+		http_body_reader_readable(exchange);
+}
+
 static void http_connection_on_overflow(struct weir_channel *channel, int error)
 {
 	void *session = weir_channel_session(channel);
@@ -381,6 +389,7 @@ const struct weir_protocol http_protocol = {
         .open = http_connection_on_open,
         .request = http_connection_on_request,
         .piece = http_connection_on_piece,
+        .divert_ready = http_connection_on_divert_ready,
         .overflow = http_connection_on_overflow,
         .eof = http_connection_on_eof,
         .timeout = http_connection_on_timeout,

@@ -18,6 +18,7 @@ static void http_exchange_free(struct weir_http_exchange *exchange)
 	weir_buffer_finish(&exchange->user);
 	weir_buffer_finish(&exchange->log_line);
 	weir_buffer_finish(&exchange->log_notes);
+	weir_buffer_finish(&exchange->granted);
 	weir_buffer_finish(&exchange->interim);
 	free(exchange);
 }

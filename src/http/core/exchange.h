@@ -53,13 +53,14 @@ struct http_loop {
 	int64_t log_date_s;
 	char log_date[40];     /* of that second */
 	const int64_t *now_ms; /* the loop's */
-	uint32_t log_ids;      /* the last one */
-	uint32_t log_ids_base; /* chance: before each of them */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
 
 struct h2_stream;
+
+/* The connection has input of the body, or its end, and is paused: see http_body_splice. */
+typedef void http_body_readable_fn(void *context);
 
 struct weir_http_server {
 	uint32_t progress_ms;             /* the bound of the listener */
@@ -204,7 +205,8 @@ struct weir_http_exchange {
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
 	void *receiver_context;
-	weir_http_trailer_fn *trailer; /* gets the context of the receiver; NULL: dropped */
+	weir_http_trailer_fn *trailer;   /* gets the context of the receiver; NULL: dropped */
+	http_body_readable_fn *readable; /* the body is spliced; or NULL */
 	uint64_t body_max;
 	uint64_t body_got;
 	uint16_t trailers_in;
@@ -242,6 +244,7 @@ struct weir_http_exchange {
 	struct weir_buffer log_line;  /* all but what is known at the end only */
 	size_t log_split;             /* where the rest belongs in it */
 	struct weir_buffer log_notes; /* of handlers: keys and values, each with a NUL */
+	struct weir_buffer granted; /* likewise, fields that an upstream gets (http_proxy_grant) */
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
@@ -374,6 +377,18 @@ void http_body_reader_start(struct weir_http_exchange *exchange);
 void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_span line);
 /* Reads and drops a body that nobody receives, or ends the connection. */
 void http_body_reader_drop(struct weir_http_exchange *exchange);
+/*
+ * Moves at most `size` bytes of the body from the socket to the end of an empty pipe, past the
+ * receiver's piece(). Returns how many; -EAGAIN if there are none now: readable() is called, with
+ * the receiver's context, when there are; or another negative errno if these bytes cannot be
+ * spliced: piece() has them then, and the end of the body comes as ever.
+ */
+ssize_t http_body_splice(struct weir_http_exchange *exchange, int pipe, size_t size,
+        http_body_readable_fn *readable);
+/* The rest of the body goes to piece(). Without effect if it does. */
+void http_body_splice_end(struct weir_http_exchange *exchange);
+/* The channel's divert_ready(). */
+void http_body_reader_readable(struct weir_http_exchange *exchange);
 /* A line of a chunked body is malformed (WEIR_E_SYNTAX, the fault is noted) or too long. */
 void http_body_reader_overflow(struct weir_http_exchange *exchange, int error);
 

@@ -36,7 +36,7 @@ static uint64_t balance_weight(
 static bool balance_is_down(
         const struct weir_http_upstreams *upstreams, const struct http_upstream *upstream)
 {
-	return upstream->down_until_ms > weir_loop_now_ms(upstreams->loop);
+	return upstream->unhealthy || upstream->down_until_ms > weir_loop_now_ms(upstreams->loop);
 }
 
 static void balance_collect(struct weir_http_upstreams *upstreams, uint64_t tried, bool backup,

@@ -30,8 +30,8 @@ void http_proxy_free_if_unused(struct proxy_job *job)
 	weir_metric_add(&cells->requests[job->result], 1);
 	weir_metric_subtract(&cells->under_way, 1);
 	weir_timer_stop(&job->timer);
-	http_proxy_flow_finish(&job->request);
-	http_proxy_flow_finish(&job->reply);
+	http_proxy_flow_finish(job, &job->request);
+	http_proxy_flow_finish(job, &job->reply);
 	weir_http_upstreams_release(job->upstreams);
 	free(job);
 }
@@ -51,12 +51,25 @@ void http_proxy_cancel_call(struct proxy_job *job)
 	weir_http_call_cancel(call);
 }
 
+/*
+ * Whether a client that ends its connection before the reply has left. With HTTP/2 it resets the
+ * stream. Another request of the connection may still wait.
+ */
+static void proxy_job_expect_client(struct proxy_job *job, bool expects)
+{
+	struct weir_channel *channel = job->exchange->channel;
+	bool others = channel && weir_channel_replies(channel) > 1;
+	if (channel && job->exchange->connection->major == 1 && (expects || !others))
+		weir_channel_abort_at_end(channel, expects);
+}
+
 /* The exchange is not used any more. */
 static void proxy_job_forget_exchange(struct proxy_job *job)
 {
 	if (!job->exchange)
 		return;
 	weir_http_on_gone(job->exchange, NULL, NULL);
+	proxy_job_expect_client(job, false);
 	http_proxy_stop_receiving(job);
 	job->exchange = NULL;
 	job->proxy = NULL;
@@ -367,6 +380,7 @@ static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exc
 	job->result = PROXY_RESULT_FAILED;
 	weir_metric_add(&upstreams->cells->under_way, 1);
 	weir_http_on_gone(exchange, proxy_on_gone, job);
+	proxy_job_expect_client(job, true);
 	proxy_attempt(job);
 }
 

@@ -2,7 +2,8 @@
  * Bodies on their way. Bytes are copied once, from the input of one connection into `waiting`, and
  * lent to the output of the other when all that was lent before has been taken. The connection that
  * they come from is paused while there are many, and reads by small pieces: so that a body takes
- * WEIR_HTTP_PROXY_FLOW_PAUSE and one piece at most.
+ * WEIR_HTTP_PROXY_FLOW_PAUSE and one piece at most. A reply may have `buffer_max` instead, while
+ * all of its group have fewer than `buffers_max` bytes.
  *
  * The client's body is received only when the upstream's connection asks for it. So a request that
  * finds no upstream has not lost its body, and 100 (Continue) comes when the upstream wants it.
@@ -14,6 +15,7 @@
 #include <weir/error.h>
 
 #include "exchange.h"
+#include "producer_internal.h"
 #include "proxy_state.h"
 
 static struct proxy_body *proxy_body_of(const struct weir_producer *producer)
@@ -24,6 +26,28 @@ static struct proxy_body *proxy_body_of(const struct weir_producer *producer)
 static size_t proxy_flow_size(const struct proxy_flow *flow)
 {
 	return flow->waiting.size + (flow->body ? flow->body->lent.size : 0);
+}
+
+/* Counts what waits of a reply among the bytes of the group. */
+static void proxy_flow_count(struct proxy_job *job, struct proxy_flow *flow, size_t size)
+{
+	struct weir_http_upstreams *upstreams = job->upstreams;
+	if (flow != &job->reply)
+		return;
+	upstreams->buffered += size - flow->counted;
+	weir_metric_add(&upstreams->cells->buffered, size);
+	weir_metric_subtract(&upstreams->cells->buffered, flow->counted);
+	flow->counted = size;
+}
+
+/* Returns the number of waiting bytes at which the connection that they come from is paused. */
+static size_t proxy_flow_pause_at(const struct proxy_job *job, const struct proxy_flow *flow)
+{
+	const struct weir_http_upstreams_options *options = &job->upstreams->options;
+	bool ahead = flow == &job->reply && !job->tunnel &&
+	             job->upstreams->buffered < options->buffers_max;
+	return ahead ? max_of(options->buffer_max, (size_t)WEIR_HTTP_PROXY_FLOW_PAUSE)
+	             : WEIR_HTTP_PROXY_FLOW_PAUSE;
 }
 
 /* -- the client's body ------------------------------------------------------------------------- */
@@ -67,6 +91,7 @@ void http_proxy_stop_receiving(struct proxy_job *job)
 	if (!job->receiving)
 		return;
 	job->receiving = false;
+	http_proxy_splice_end(job, &job->request);
 	weir_http_discard(job->exchange);
 	if (http_exchange_replied(job->exchange))
 		http_body_drop(job->exchange);
@@ -86,7 +111,8 @@ static void proxy_flow_pause(struct proxy_job *job, struct proxy_flow *flow)
 /* There may be room again. */
 static void proxy_flow_resume(struct proxy_job *job, struct proxy_flow *flow)
 {
-	if (!flow->paused || proxy_flow_size(flow) >= WEIR_HTTP_PROXY_FLOW_PAUSE)
+	proxy_flow_count(job, flow, proxy_flow_size(flow));
+	if (!flow->paused || proxy_flow_size(flow) >= proxy_flow_pause_at(job, flow))
 		return;
 	flow->paused = false;
 	if (flow == &job->reply && job->call)
@@ -120,6 +146,8 @@ static enum weir_more proxy_body_more(struct weir_producer *producer, struct wei
 		return WEIR_FAILED;
 	if (body->lent_at == body->lent.size) {
 		proxy_body_lend(body);
+		if (!body->lent.size && http_proxy_splice(body, out))
+			return WEIR_MORE;
 		proxy_flow_resume(job, body->flow);
 	}
 	size_t left = body->lent.size - body->lent_at;
@@ -155,6 +183,7 @@ static void proxy_body_close(struct weir_producer *producer, enum weir_close_rea
 		http_proxy_end_tunnel(job);
 	}
 	weir_buffer_finish(&body->lent);
+	pipe_release(body->pipe, why == WEIR_CLOSE_DONE);
 	free(body);
 }
 
@@ -201,12 +230,13 @@ static void proxy_flow_wake(struct proxy_flow *flow)
 
 int http_proxy_flow_add(struct proxy_job *job, struct proxy_flow *flow, struct weir_span bytes)
 {
-	int error = weir_buffer_append(
-	        &flow->waiting, bytes.data, bytes.size, WEIR_HTTP_PROXY_FLOW_MAX);
+	int error = weir_buffer_append(&flow->waiting, bytes.data, bytes.size,
+	        WEIR_HTTP_PROXY_FLOW_MAX + job->upstreams->options.buffer_max);
 	if (error < 0)
 		return error;
 	proxy_flow_wake(flow);
-	if (!flow->paused && proxy_flow_size(flow) >= WEIR_HTTP_PROXY_FLOW_PAUSE)
+	proxy_flow_count(job, flow, proxy_flow_size(flow));
+	if (!flow->paused && proxy_flow_size(flow) >= proxy_flow_pause_at(job, flow))
 		proxy_flow_pause(job, flow);
 	return 0;
 }
@@ -224,8 +254,9 @@ void http_proxy_flow_end(struct proxy_flow *flow, bool failed)
 	proxy_flow_wake(flow);
 }
 
-void http_proxy_flow_finish(struct proxy_flow *flow)
+void http_proxy_flow_finish(struct proxy_job *job, struct proxy_flow *flow)
 {
+	proxy_flow_count(job, flow, 0);
 	proxy_flow_wake(flow);
 	if (flow->body)
 		flow->body->job = NULL;

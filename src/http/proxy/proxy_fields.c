@@ -94,6 +94,48 @@ static bool proxy_fields_describes_client(struct weir_span name)
 	return false;
 }
 
+/* -- fields that a handler in front has set ---------------------------------------------------- */
+
+int http_proxy_grant(
+        struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value)
+{
+	struct weir_buffer *granted = &exchange->granted;
+	size_t before = granted->size;
+	int error = weir_buffer_append(granted, name.data, name.size, SIZE_MAX);
+	if (!error)
+		error = weir_buffer_append(granted, "", 1, SIZE_MAX);
+	if (!error && value.size)
+		error = weir_buffer_append(granted, value.data, value.size, SIZE_MAX);
+	if (!error)
+		error = weir_buffer_append(granted, "", 1, SIZE_MAX);
+	if (error)
+		granted->size = before;
+	return error;
+}
+
+/* Finds the next field from *at on. Returns whether there is one. */
+static bool proxy_fields_next_granted(
+        const struct weir_buffer *granted, size_t *at, struct weir_http_field *ret)
+{
+	if (*at >= granted->size)
+		return false;
+	ret->name = weir_span_of(granted->data + *at);
+	ret->value = weir_span_of(ret->name.data + ret->name.size + 1);
+	*at += ret->name.size + ret->value.size + 2;
+	return true;
+}
+
+static bool proxy_fields_is_granted(const struct weir_buffer *granted, struct weir_span name)
+{
+	struct weir_http_field field;
+	for (size_t at = 0; proxy_fields_next_granted(granted, &at, &field);)
+		if (proxy_fields_same_but_underscores(name, field.name.data))
+			return true;
+	return false;
+}
+
+/* -- the description of the client ------------------------------------------------------------- */
+
 /* The source and the destination of these fields, for one request. */
 struct proxy_description {
 	const struct weir_http_request *request;
@@ -233,6 +275,7 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	const struct weir_http_proxy_options *options = &job->proxy->options;
 	const struct weir_http_request *request = weir_http_request(job->exchange);
 	const struct weir_address *peer = weir_http_peer(job->exchange);
+	const struct weir_buffer *granted = &job->exchange->granted;
 	struct proxy_options connection;
 	struct weir_tls_info tls;
 	struct proxy_description description = {.request = request, .to = ret};
@@ -245,9 +288,14 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	for (unsigned i = 0; i < request->field_count && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (http_proxy_passes(&connection, field) &&
-		        !proxy_fields_describes_client(field->name))
+		        !proxy_fields_describes_client(field->name) &&
+		        !proxy_fields_is_granted(granted, field->name))
 			proxy_fields_put(ret, field->name, field->value);
 	}
+	struct weir_http_field field;
+	for (size_t at = 0; proxy_fields_next_granted(granted, &at, &field);)
+		if (field.value.size)
+			proxy_fields_put(ret, field.name, field.value);
 	return error ? error : proxy_fields_describe(&description, options, job->exchange);
 }
 

@@ -17,6 +17,20 @@ static const char *const proxy_metrics_results[PROXY_RESULTS] = {
 static const struct weir_metric_label proxy_metrics_result = {
         "result", proxy_metrics_results, PROXY_RESULTS};
 
+static const char *const proxy_metrics_decisions[PROXY_DECISIONS] = {
+        [PROXY_DECISION_ADMITTED] = "admitted",
+        [PROXY_DECISION_REFUSED] = "refused",
+        [PROXY_DECISION_FAILED] = "failed",
+        [PROXY_DECISION_GONE] = "gone",
+};
+
+static const struct weir_metric_label proxy_metrics_decision = {
+        "result", proxy_metrics_decisions, PROXY_DECISIONS};
+
+static const char *const proxy_metrics_outcomes[] = {"good", "bad"};
+
+static const struct weir_metric_label proxy_metrics_outcome = {"result", proxy_metrics_outcomes, 2};
+
 static const struct weir_metric proxy_metrics_rows[] = {
         {.name = "weir_proxy_requests_total",
                 .help = "Proxied requests by the upstream's status; failed: no upstream replied; "
@@ -28,10 +42,33 @@ static const struct weir_metric proxy_metrics_rows[] = {
                 .help = "Further attempts of proxied requests",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct proxy_cells, retries)},
+        {.name = "weir_proxy_spliced_bytes_total",
+                .help = "Bytes of proxied bodies that were passed on without a copy",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, spliced)},
         {.name = "weir_proxy_requests_in_flight",
                 .help = "Proxied requests under way",
                 .type = WEIR_METRIC_GAUGE,
                 .cell = WEIR_METRIC_CELL(struct proxy_cells, under_way)},
+        {.name = "weir_forward_auth_requests_total",
+                .help = "Requests that a server had to consent to, by its decision; failed: it has "
+                        "not replied",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, decisions),
+                .labels = {&proxy_metrics_decision}},
+        {.name = "weir_proxy_health_checks_total",
+                .help = "Health checks of the servers of a group",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, checks),
+                .labels = {&proxy_metrics_outcome}},
+        {.name = "weir_proxy_unhealthy_servers",
+                .help = "Servers that health checks have found unhealthy, in all workers",
+                .type = WEIR_METRIC_GAUGE,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, unhealthy)},
+        {.name = "weir_proxy_buffered_bytes",
+                .help = "Bytes of replies that have been read and wait for clients",
+                .type = WEIR_METRIC_GAUGE,
+                .cell = WEIR_METRIC_CELL(struct proxy_cells, buffered)},
         {.name = "weir_proxy_head_duration_seconds",
                 .help = "Time from an attempt to the head of the upstream's reply",
                 .type = WEIR_METRIC_HISTOGRAM,

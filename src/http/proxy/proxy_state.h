@@ -3,10 +3,13 @@
  *
  *   upstreams.c       a group of upstreams: its life, its client, which of them are down
  *   balance.c         which upstream a request goes to
+ *   health.c          health checks
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
+ *   proxy_splice.c    bodies that go from socket to socket
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
+ *   forward_auth.c    another server decides whether a request may pass
  *   proxy_metrics.c   what is counted
  *
  * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
@@ -44,10 +47,24 @@ enum proxy_result {
 	PROXY_RESULTS,
 };
 
+/* How a server of forward authentication has decided, as a label. */
+enum proxy_decision {
+	PROXY_DECISION_ADMITTED,
+	PROXY_DECISION_REFUSED,
+	PROXY_DECISION_FAILED, /* there was no valid reply */
+	PROXY_DECISION_GONE,   /* the client left */
+	PROXY_DECISIONS,
+};
+
 struct proxy_cells {
 	uint64_t requests[PROXY_RESULTS];
 	uint64_t retries;
+	uint64_t spliced; /* bytes */
 	uint64_t under_way;
+	uint64_t decisions[PROXY_DECISIONS];
+	uint64_t checks[2]; /* good and bad ones */
+	uint64_t unhealthy; /* upstreams */
+	uint64_t buffered;  /* bytes */
 	uint64_t head_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };
 
@@ -69,15 +86,25 @@ struct http_upstream {
 	int64_t up_since_ms;   /* for the slow start; 0: since the beginning */
 	uint64_t hash;         /* of its URL */
 	int64_t credit;        /* of the round robin */
+
+	/* Health checks; see health.c. */
+	struct weir_http_upstreams *group;
+	struct weir_timer timer;      /* until the next check */
+	struct weir_http_call *check; /* under way, or NULL */
+	unsigned opposite;            /* checks in a row that contradict `unhealthy` */
+	bool unhealthy;
 };
 
 struct weir_http_upstreams {
 	struct local_refcount references;
 	struct weir_http_upstreams_options options; /* its texts are in `texts` */
 	char *name, *key;
-	struct weir_loop *loop;          /* NULL before the first request */
-	struct weir_http_client *client; /* likewise */
-	struct proxy_cells *cells;       /* the loop's, or those below */
+	struct weir_loop *loop;           /* NULL before the first request */
+	struct weir_http_client *client;  /* likewise */
+	struct weir_http_client *checker; /* of health checks; NULL: not started */
+	char *check_path;
+	size_t buffered;           /* bytes that replies have waiting */
+	struct proxy_cells *cells; /* the loop's, or those below */
 	struct proxy_cells uncounted;
 	struct weir_task end; /* destroys the client outside of its callbacks */
 	struct random_pool random;
@@ -87,6 +114,12 @@ struct weir_http_upstreams {
 
 /* Makes the client, if this is the first request. Returns 0 or a negative errno. */
 int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop *loop);
+
+/* The group is used on this loop from now on. */
+void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_loop *loop);
+
+/* Ends the health checks. */
+void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams);
 
 /* Notes how an upstream has fared. */
 void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
@@ -117,6 +150,7 @@ struct proxy_flow {
 	bool failed;                 /* the rest will not come */
 	bool paused;                 /* the connection that they come from */
 	bool used;                   /* bytes of it were put */
+	size_t counted;              /* of the group's `buffered` */
 };
 
 /*
@@ -130,6 +164,7 @@ struct proxy_body {
 	int64_t size;            /* as announced; -1: unknown */
 	struct weir_buffer lent; /* must not move */
 	size_t lent_at;          /* of these, bytes put */
+	struct pipe *pipe;       /* whose bytes were put last; NULL: none */
 };
 
 struct proxy_job {
@@ -190,7 +225,7 @@ void http_proxy_flow_add_trailer(struct proxy_flow *flow, const struct weir_http
 void http_proxy_flow_end(struct proxy_flow *flow, bool failed);
 
 /* The job is being freed: its producer fails. */
-void http_proxy_flow_finish(struct proxy_flow *flow);
+void http_proxy_flow_finish(struct proxy_job *job, struct proxy_flow *flow);
 
 /* A weir_trailers_fn; the context is a struct proxy_body. */
 size_t http_proxy_body_trailers(void *context, char *text, size_t room);
@@ -200,6 +235,17 @@ extern const struct weir_http_receiver http_proxy_receiver;
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- splicing ---------------------------------------------------------------------------------- */
+
+/*
+ * Nothing waits: puts what its connection has, without a copy. Returns how many bytes; 0 if nothing
+ * has come, or has to be copied.
+ */
+size_t http_proxy_splice(struct proxy_body *body, struct weir_output *out);
+
+/* Receives again what was spliced. */
+void http_proxy_splice_end(struct proxy_job *job, struct proxy_flow *flow);
 
 /* -- tunnels ----------------------------------------------------------------------------------- */
 
@@ -239,10 +285,17 @@ struct proxy_request {
 	const char *host;        /* NULL: the URL's */
 	char host_text[WEIR_HTTP_PROXY_HOST_MAX + 1];
 	unsigned count;
-	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX + 8];
+	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX + WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX + 8];
 };
 int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret);
 void http_proxy_request_finish(struct proxy_request *request);
+
+/*
+ * Replaces the request's fields of that name, as an upstream gets them, by one; an empty value: by
+ * none. `_` counts for `-`. Returns 0 or -ENOMEM.
+ */
+int http_proxy_grant(
+        struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value);
 
 /* Returns whether the client takes trailer fields (TE). */
 bool http_proxy_wants_trailers(const struct weir_http_request *request);

@@ -75,8 +75,8 @@ void http_proxy_on_upgraded(void *context, const struct weir_http_reply_head *he
 	struct weir_producer *up = http_proxy_body_create(job, &job->request, -1);
 	struct weir_producer *down = http_proxy_body_create(job, &job->reply, -1);
 	if (error || !up || !down) {
-		http_proxy_flow_finish(&job->request);
-		http_proxy_flow_finish(&job->reply);
+		http_proxy_flow_finish(job, &job->request);
+		http_proxy_flow_finish(job, &job->reply);
 		weir_producer_close(up, WEIR_CLOSE_ABORTED);
 		weir_producer_close(down, WEIR_CLOSE_ABORTED);
 		http_proxy_refuse(job, 500, weir_error_text(error ? error : -ENOMEM));

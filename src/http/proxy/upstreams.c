@@ -30,7 +30,19 @@ void weir_http_upstreams_options_init(struct weir_http_upstreams_options *option
 	        .retries_max = WEIR_HTTP_PROXY_RETRIES_MAX,
 	        .failures_max = WEIR_HTTP_PROXY_FAILURES_MAX,
 	        .down_ms = WEIR_HTTP_PROXY_DOWN_MS,
+	        .check = {.time_ms = WEIR_HTTP_PROXY_CHECK_TIME_MS,
+	                .rise = WEIR_HTTP_PROXY_CHECK_RISE,
+	                .fall = WEIR_HTTP_PROXY_CHECK_FALL},
+	        .buffers_max = WEIR_HTTP_PROXY_BUFFERS_MAX,
 	};
+}
+
+static bool upstreams_check_is_good(const struct weir_http_check *check)
+{
+	return !check->interval_ms ||
+	       (check->time_ms && check->rise && check->fall &&
+	               (!check->path || *check->path == '/') &&
+	               (!check->status || (check->status >= 200 && check->status <= 599)));
 }
 
 static int upstreams_check(const struct weir_http_upstreams_options *options)
@@ -40,7 +52,8 @@ static int upstreams_check(const struct weir_http_upstreams_options *options)
 	if (options->count == 0 || options->count > WEIR_HTTP_PROXY_UPSTREAMS_MAX ||
 	        (keyed && !options->key) || !options->connections_max || !options->waiting_max ||
 	        !options->wait_ms || !options->connect_ms || !options->head_ms ||
-	        !options->body_ms || !options->idle_ms || !options->tunnel_ms)
+	        !options->body_ms || !options->idle_ms || !options->tunnel_ms ||
+	        !upstreams_check_is_good(&options->check))
 		return -EINVAL;
 	for (size_t i = 0; i < options->count; i++)
 		if (options->upstreams[i].weight == 0 ||
@@ -113,6 +126,7 @@ void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_ups
 
 static void upstreams_free(struct weir_http_upstreams *upstreams)
 {
+	http_upstreams_stop_checks(upstreams);
 	for (size_t i = 0; i < upstreams->count; i++) {
 		free(upstreams->upstreams[i].url);
 		free(upstreams->upstreams[i].base);
@@ -123,6 +137,7 @@ static void upstreams_free(struct weir_http_upstreams *upstreams)
 	weir_tls_release(upstreams->options.tls);
 	free(upstreams->name);
 	free(upstreams->key);
+	free(upstreams->check_path);
 	free(upstreams);
 }
 
@@ -133,7 +148,10 @@ static int upstreams_copy(
 	upstreams->options.tls = options->tls ? weir_tls_hold(options->tls) : NULL;
 	upstreams->name = strdup(options->name ? options->name : options->upstreams[0].url);
 	upstreams->key = options->key ? strdup(options->key) : NULL;
-	return upstreams->name && (upstreams->key || !options->key) ? 0 : -ENOMEM;
+	upstreams->check_path = options->check.path ? strdup(options->check.path) : NULL;
+	bool copied = upstreams->name && (upstreams->key || !options->key) &&
+	              (upstreams->check_path || !options->check.path);
+	return copied ? 0 : -ENOMEM;
 }
 
 int weir_http_upstreams_create(
@@ -148,9 +166,12 @@ int weir_http_upstreams_create(
 		return -ENOMEM;
 	local_refcount_init(&upstreams->references);
 	error = upstreams_copy(upstreams, options);
-	for (; !error && upstreams->count < options->count; upstreams->count++)
-		error = upstream_init(&upstreams->upstreams[upstreams->count],
-		        &options->upstreams[upstreams->count], options->tls);
+	for (; !error && upstreams->count < options->count; upstreams->count++) {
+		struct http_upstream *upstream = &upstreams->upstreams[upstreams->count];
+		upstream->group = upstreams;
+		error = upstream_init(
+		        upstream, &options->upstreams[upstreams->count], options->tls);
+	}
 	if (error < 0) {
 		upstreams_free(upstreams);
 		return error;
@@ -174,12 +195,44 @@ void weir_http_upstreams_release(struct weir_http_upstreams *upstreams)
 {
 	if (!upstreams || !local_refcount_release(&upstreams->references))
 		return;
-	if (!upstreams->client) {
+	if (!upstreams->loop) {
 		upstreams_free(upstreams);
 		return;
 	}
 	upstreams->end.run = upstreams_run_end;
 	weir_loop_defer(upstreams->loop, &upstreams->end);
+}
+
+void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_loop *loop)
+{
+	if (upstreams->loop)
+		return;
+	upstreams->loop = loop;
+	upstreams->cells = http_proxy_cells(loop, upstreams->name);
+	if (!upstreams->cells)
+		upstreams->cells = &upstreams->uncounted;
+	for (size_t i = 0; i < upstreams->count; i++)
+		weir_metric_add(&upstreams->cells->unhealthy, upstreams->upstreams[i].unhealthy);
+}
+
+static void upstream_inherit(struct http_upstream *upstream, const struct http_upstream *from)
+{
+	upstream->failures = from->failures;
+	upstream->down_until_ms = from->down_until_ms;
+	upstream->up_since_ms = from->up_since_ms;
+	if (upstream->group->options.check.interval_ms && from->group->options.check.interval_ms)
+		upstream->unhealthy = from->unhealthy;
+}
+
+void weir_http_upstreams_inherit(
+        struct weir_http_upstreams *upstreams, const struct weir_http_upstreams *from)
+{
+	if (upstreams->loop)
+		return;
+	for (size_t i = 0; i < upstreams->count; i++)
+		for (size_t j = 0; j < from->count; j++)
+			if (strcmp(upstreams->upstreams[i].url, from->upstreams[j].url) == 0)
+				upstream_inherit(&upstreams->upstreams[i], &from->upstreams[j]);
 }
 
 /* A head that is passed on must fit into a reply of ours. */
@@ -201,9 +254,6 @@ int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop 
 	options.idle_ms = from->idle_ms;
 	options.head_max = WEIR_HTTP_REPLY_FIELDS_MAX;
 	options.small_pieces = true;
-	upstreams->loop = loop;
-	upstreams->cells = http_proxy_cells(loop, upstreams->name);
-	if (!upstreams->cells)
-		upstreams->cells = &upstreams->uncounted;
+	http_upstreams_set_loop(upstreams, loop);
 	return weir_http_client_create(loop, &options, &upstreams->client);
 }

@@ -1,0 +1,144 @@
+/*
+ * Health checks. Each upstream has a timer and at most one check under way, on a client of their
+ * own, so that a pool that is full of requests does not make an upstream unhealthy. The body of a
+ * reply is not read: its connection is closed.
+ *
+ *   timer ─▶ call ─▶ head or end: good or bad ─▶ so many in a row: healthy or unhealthy ─▶ timer …
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "proxy_state.h"
+
+static void health_on_time(struct weir_timer *timer);
+
+static void health_wait(struct http_upstream *upstream)
+{
+	upstream->check = NULL;
+	weir_timer_start(upstream->group->loop, &upstream->timer,
+	        upstream->group->options.check.interval_ms, health_on_time);
+}
+
+static void health_change(struct http_upstream *upstream, const char *why)
+{
+	struct weir_http_upstreams *group = upstream->group;
+	upstream->opposite = 0;
+	upstream->unhealthy = !upstream->unhealthy;
+	if (upstream->unhealthy) {
+		weir_metric_add(&group->cells->unhealthy, 1);
+	} else {
+		weir_metric_subtract(&group->cells->unhealthy, 1);
+		upstream->up_since_ms = weir_loop_now_ms(group->loop);
+		upstream->failures = 0;
+		upstream->down_until_ms = 0;
+	}
+	if (group->options.health_changed)
+		group->options.health_changed(group->options.context, group->name, upstream->url,
+		        !upstream->unhealthy, why);
+}
+
+static void health_note(struct http_upstream *upstream, bool good, const char *why)
+{
+	const struct weir_http_check *check = &upstream->group->options.check;
+	weir_metric_add(&upstream->group->cells->checks[good ? 0 : 1], 1);
+	health_wait(upstream);
+	if (good != upstream->unhealthy)
+		upstream->opposite = 0;
+	else if (++upstream->opposite >= (good ? check->rise : check->fall))
+		health_change(upstream, why);
+}
+
+static void health_on_head(void *context, const struct weir_http_reply_head *head)
+{
+	struct http_upstream *upstream = context;
+	unsigned wanted = upstream->group->options.check.status;
+	bool good = wanted ? head->status == wanted : head->status >= 200 && head->status <= 399;
+	char why[] = "status 599";
+	for (unsigned i = 0, left = head->status; i < 3; i++, left /= 10)
+		why[sizeof why - 2 - i] = (char)('0' + left % 10);
+	weir_http_call_cancel(upstream->check);
+	health_note(upstream, good, why);
+}
+
+/* Without memory, nothing is known of the upstream. */
+static void health_on_end(void *context, const struct weir_http_call_end *end)
+{
+	struct http_upstream *upstream = context;
+	if (end->error == -ENOMEM || end->error == WEIR_E_LIMIT)
+		health_wait(upstream);
+	else
+		health_note(upstream, end->error == 0, end->text);
+}
+
+static int health_begin(struct http_upstream *upstream)
+{
+	static const struct weir_http_call_events events = {
+	        .head = health_on_head, .end = health_on_end};
+	struct weir_http_upstreams *group = upstream->group;
+	struct weir_http_field agent = {WEIR_SPAN("User-Agent"), WEIR_SPAN("weir")};
+	struct weir_http_call_options options;
+	struct weir_buffer url = {0};
+	int error = weir_buffer_format(&url, WEIR_HTTP_CLIENT_URL_MAX, "%s%s", upstream->base,
+	        group->check_path ? group->check_path : "/");
+	if (!error)
+		error = weir_buffer_append(&url, "", 1, SIZE_MAX);
+	weir_http_call_options_init(&options);
+	options.url = url.data;
+	options.unix_path = upstream->unix_path;
+	options.host = upstream->host;
+	options.fields = &agent;
+	options.field_count = 1;
+	options.fresh = true;
+	options.connect_only = !group->check_path;
+	if (!error)
+		error = weir_http_call_start(
+		        group->checker, &options, &events, upstream, &upstream->check);
+	weir_buffer_finish(&url);
+	return error;
+}
+
+static void health_on_time(struct weir_timer *timer)
+{
+	struct http_upstream *upstream = WEIR_CONTAINER(timer, struct http_upstream, timer);
+	if (health_begin(upstream) < 0)
+		health_wait(upstream);
+}
+
+/* -- start and end ----------------------------------------------------------------------------- */
+
+static int health_create_client(struct weir_http_upstreams *upstreams)
+{
+	struct weir_http_client_options options;
+	weir_http_client_options_init(&options);
+	options.tls = upstreams->options.tls;
+	options.connections_max = options.origin_max = WEIR_HTTP_PROXY_UPSTREAMS_MAX;
+	options.waiting_max = WEIR_HTTP_PROXY_UPSTREAMS_MAX;
+	options.connect_ms = upstreams->options.check.time_ms;
+	options.head_ms = upstreams->options.check.time_ms;
+	options.small_pieces = true;
+	return weir_http_client_create(upstreams->loop, &options, &upstreams->checker);
+}
+
+int weir_http_upstreams_start(struct weir_http_upstreams *upstreams, struct weir_loop *loop)
+{
+	if (upstreams->checker || !upstreams->options.check.interval_ms)
+		return 0;
+	http_upstreams_set_loop(upstreams, loop);
+	int error = health_create_client(upstreams);
+	for (size_t i = 0; i < upstreams->count && !error; i++)
+		weir_timer_start(loop, &upstreams->upstreams[i].timer, 0, health_on_time);
+	return error;
+}
+
+void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams)
+{
+	for (size_t i = 0; i < upstreams->count; i++) {
+		weir_timer_stop(&upstreams->upstreams[i].timer);
+		if (upstreams->loop)
+			weir_metric_subtract(
+			        &upstreams->cells->unhealthy, upstreams->upstreams[i].unhealthy);
+	}
+	weir_http_client_destroy(upstreams->checker);
+}
