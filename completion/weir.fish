@@ -33,7 +33,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l cert -r -F -d 'A cert
 complete -c weir -n '__fish_seen_subcommand_from serve' -l key -r -F -d 'The private key of the certificate, in PEM; the first key belongs to the first certificate'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 8' -d 'The number of threads, each with its own connections; auto is one for each processor'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l user -x -a '(__fish_complete_users)' -d 'The user to become once the addresses and logs are open, if the server is started as root'
-complete -c weir -n '__fish_seen_subcommand_from serve' -l privilege-separation -d 'Serve in a process of its own, which has no rights but those that it needs'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l privilege-separation -d 'Serve in a process of its own, which has no rights but those that it needs: auto, yes or no'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -x -d 'The admin listener: the path of a Unix socket for weir console, weir status and HTTP, or an address for HTTP alone, or a list of both. By HTTP it has a status page for browsers, and /metrics'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l log -r -F -a 'stderr - syslog journal off' -d 'Where the server'\''s own lines go: what fails, what it warns of, reloads and restarts'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'

@@ -43,9 +43,10 @@ static void report(void *context, const char *path, const char *text)
 	fprintf(stderr, "tls: %s: %s\n", path, text);
 }
 
-static void handshake_failed(void *context, const struct weir_address *peer, const char *why)
+static void handshake_failed(
+        void *context, const struct weir_address *peer, uint64_t id, const char *why)
 {
-	(void)context, (void)peer;
+	(void)context, (void)peer, (void)id;
 	fprintf(stderr, "tls: no handshake: %s\n", why);
 }
 

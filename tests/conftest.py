@@ -5,8 +5,9 @@ process id, and a small HTTP client.
         server = weir("--root", str(tmp_path))
         assert server.get("/").status == 200
 
-The program is the one that the environment names in WEIR, or build/weir. With WEIR_SEPARATED=yes in the
-environment, every server has a master and a server process.
+The program is the one that the environment names in WEIR, or build/weir. A server has one process, unless the test
+wants another choice; with WEIR_SEPARATED=yes in the environment, every server has a master and a server process.
+With WEIR_SANITIZED in it, only the files of SANITIZED are tested (yes), or only the others (no).
 """
 
 import http.client
@@ -31,6 +32,27 @@ STOP_SECONDS = 60
 # Options that say where to listen.
 LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 --pop3s --dns --dot".split())
 LISTENING |= {"-c", "--config"}
+
+
+# The files that `./dev test` runs with the sanitizers' build: those in which clients, upstreams and configurations
+# send what nobody should, and those in which the daemon lets go of much. A start costs ten times as much there, so
+# that the others test the program as it is installed.
+SANITIZED = set(
+    """
+    test_admin test_auth test_check test_config test_dns_daemon_secondary test_dns_flood test_dns_server
+    test_exhaustion test_fetch test_forms test_hostile test_http2 test_http2_rules test_mail_rules test_malformed
+    test_malformed_input test_pipelining test_policy test_proxy test_records test_rights test_signals
+    test_slow_and_dead
+    """.split()
+)
+
+
+def pytest_ignore_collect(collection_path):
+    """Leaves out the files that the other run has."""
+    wanted = os.environ.get("WEIR_SANITIZED")
+    if wanted and collection_path.suffix == ".py" and (collection_path.stem in SANITIZED) != (wanted == "yes"):
+        return True
+    return None
 
 
 def said_of(text):
@@ -78,15 +100,17 @@ def together(why):
     return pytest.mark.skipif(SEPARATED, reason=why)
 
 
-def is_separated(arguments, cwd="."):
-    """Whether the arguments of `weir serve`, or the configuration that they name, separate privileges."""
-    if "--privilege-separation" in arguments:
-        return True
+def chosen_separation(arguments, cwd="."):
+    """Returns yes or no if the arguments of `weir serve`, or the configuration that they name, choose, or else None."""
+    for option in arguments:
+        if option.startswith("--privilege-separation"):
+            return option.partition("=")[2] or "yes"
     for option, value in zip(arguments, arguments[1:]):
         path = Path(cwd, value)
         if option in ("-c", "--config") and path.is_file():
-            return re.search(r"^privilege-separation: *yes", path.read_text(), re.M)
-    return False
+            found = re.search(r"^privilege-separation: *(yes|no)", path.read_text(), re.M)
+            return found and found[1]
+    return None
 
 
 def as_root():
@@ -132,7 +156,7 @@ class Server:
                 pass_fds=pass_fds,
             )
         self.pid = self.process.pid
-        self.separated = is_separated(arguments, cwd)
+        self.separated = chosen_separation(arguments, cwd) == "yes"
         wait_for(self.is_up, what="the start")
         self.urls = re.findall(r"^  ([a-z0-9]+://\S+)", self.stdout.split("serving\n")[0], re.M)
         self.ports = [int(re.search(r":(\d+)/", url)[1]) for url in self.urls]
@@ -276,14 +300,14 @@ def serving(weir_program, tmp_path_factory):
     """The body of the two fixtures below."""
     servers = []
 
-    def start(*arguments, cwd=None, prefix=(), program=None, pass_fds=()):
+    def start(*arguments, cwd=None, prefix=(), program=None, pass_fds=(), by_default=False):
         arguments = [str(argument) for argument in arguments]
         if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
         if not names_a_user(arguments, cwd or "."):
             arguments += as_root()
-        if SEPARATED and not is_separated(arguments, cwd or "."):
-            arguments.append("--privilege-separation")
+        if not by_default and not chosen_separation(arguments, cwd or "."):
+            arguments.append(f"--privilege-separation={'yes' if SEPARATED else 'no'}")
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
         server = Server(command, directory, cwd or directory, pass_fds)
@@ -300,7 +324,8 @@ def serving(weir_program, tmp_path_factory):
 @pytest.fixture
 def weir(weir_program, tmp_path_factory):
     """weir(argument, …) runs `weir serve` with them, on a free port of 127.0.0.1 unless they say
-    where; `prefix` is a command that runs it by exec, `program` another program. Every server must have ended, or end now, with
+    where; `prefix` is a command that runs it by exec, `program` another program; `by_default` leaves it to the program
+    whether privileges are separated. Every server must have ended, or end now, with
     exit code 0, unless stop() was called on it before."""
     yield from serving(weir_program, tmp_path_factory)
 

@@ -176,7 +176,11 @@ def listens(server):
 
 def is_sanitized(server):
     """Whether its memory is several times of what it would be."""
-    with open(f"/proc/{server.pid}/exe", "rb") as program:
+    return is_sanitized_program(f"/proc/{server.pid}/exe")
+
+
+def is_sanitized_program(path):
+    with open(path, "rb") as program:
         return b"__asan_init" in program.read()
 
 

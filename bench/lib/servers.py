@@ -18,8 +18,9 @@ CONNECTIONS_MAX = 18000
 
 FOREVER_S = 3600
 
-# A line of a configuration of weir: root has to insist.
-AS_ROOT = "user: root\n" if os.geteuid() == 0 else ""
+# Lines of a configuration of weir, which stays root if root runs the bench: with one process, or with two.
+AS_ROOT = "user: root\n" if os.geteuid() == 0 else "privilege-separation: no\n"
+SEPARATED = ("user: root\n" if os.geteuid() == 0 else "") + "privilege-separation: yes\n"
 
 
 class Server:
@@ -74,13 +75,12 @@ class Weir(Server):
         address = ["--http", f"127.0.0.1:{port}"]
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
-        config = f"{AS_ROOT}sites: [{{root: {site.root}}}]\n"
+        config = f"{SEPARATED if case.key_process else AS_ROOT}sites: [{{root: {site.root}}}]\n"
         if case.http2:
             config += "http2: clear\n"
         if case.key_process:
             address = address[:2]
-            config += (f"privilege-separation: yes\ntls: {{certificates: [{{chain: {site.chain}, key: {site.key}}}],"
-                       " key-process: yes}\n")
+            config += f"tls: {{certificates: [{{chain: {site.chain}, key: {site.key}}}], key-process: yes}}\n"
         if not case.compressed_cache:
             config += "limits: {compressed-cache: 0}\n"
         return [self.path(), "serve", "-c", site.write("weir.yaml", config), *address, "--workers",
@@ -96,6 +96,20 @@ class Endless(Weir):
 
     def command(self, site, port, case):
         return [self.path(), str(port)]
+
+
+class Sockets(Weir):
+    """A program with libweir that serves WebSockets, as the tests use it."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.program = f"{build}/bench/sockets"
+
+    def version(self):
+        return "libweir"
+
+    def command(self, site, port, case):
+        return [self.path(), "off", str(port)]
 
 
 class Nginx(Server):

@@ -150,6 +150,12 @@ WEIR_API void *weir_channel_context(const struct weir_channel *channel);
 WEIR_API struct weir_loop *weir_channel_loop(const struct weir_channel *channel);
 WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel *channel);
 
+/*
+ * An ID of the connection for logs, the same as long as it lasts. Written as 16 hexadecimal digits
+ * (%016llx) it is of the same kind as the ID of a request in the access log, and none of those.
+ */
+WEIR_API uint64_t weir_channel_id(const struct weir_channel *channel);
+
 /* The address that the peer connected to. Returns 0 or a negative errno. */
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
 
@@ -335,6 +341,12 @@ WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
  * replies that only the end of the connection ends.
  */
 WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
+
+/*
+ * Has draining() called also while a request or a reply is under way, perhaps more than once: for
+ * protocols whose connections last. The channel does not end by itself then. False at first.
+ */
+WEIR_API void weir_channel_notify_drain(struct weir_channel *channel, bool always);
 
 /*
  * If the peer has closed and takes no more bytes, the replies in the queue are abandoned. The

@@ -89,6 +89,7 @@ enum weir_ftp_event_kind {
 struct weir_ftp_event {
 	enum weir_ftp_event_kind kind;
 	const struct weir_address *peer;
+	uint64_t session; /* weir_channel_id of the control connection */
 	const char *user; /* the name of the login, also of one that failed; "" before it */
 	const char *verb; /* "RETR"; NULL for LOGIN and LOGOUT */
 	const char *path; /* as the user sees it; NULL for LOGIN and LOGOUT. Of RNTO the new one */

@@ -162,6 +162,12 @@ struct weir_http_receiver {
 	 * HTTP replies by itself.
 	 */
 	void (*end)(void *context, int error);
+
+	/*
+	 * Of another protocol (weir_http_upgrade): the server is draining, so that it should end
+	 * soon. It may be called more than once. NULL: it goes on until the drain aborts it.
+	 */
+	void (*draining)(void *context);
 };
 
 /* Returns whether a body is to come. */
@@ -179,7 +185,7 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 
 /*
  * A field of the request's trailer section (RFC 9110 6.5), before the receiver's end(). Without
- * such a function they are dropped, and over HTTP/2 always.
+ * such a function they are dropped.
  */
 typedef void weir_http_trailer_fn(void *context, const struct weir_http_field *field);
 
@@ -289,9 +295,11 @@ WEIR_API int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned
  * of Upgrade. From then on the receiver gets what the client sends, and `output` is sent as it is:
  * both are the connection's own bytes. `end` is called at the end of the client's input, unless
  * `output` was closed before. The connection ends with `output`, which becomes the exchange's in
- * any case. Returns 0; WEIR_E_CLOSED if the exchange has been replied to or the client has gone;
- * -EINVAL if the request does not ask for it, has a body, or is the last of its connection; or an
- * error of weir_http_add_field. After an error a reply is still to be made.
+ * any case. Over HTTP/2 the reply is 200, and all this holds for the stream (RFC 8441).
+ *
+ * Returns 0; WEIR_E_CLOSED if the exchange has been replied to or the client has gone; -EINVAL if
+ * the request does not ask for it, has a body, or is the last of its connection; -ENOMEM for
+ * `output` of NULL; or an error of weir_http_add_field. After an error a reply is still to be made.
  */
 WEIR_API int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span protocol,
         const struct weir_http_receiver *receiver, void *context, struct weir_producer *output);
@@ -363,6 +371,13 @@ struct weir_http_options {
 	 * weir_tls_options), HTTP/2 is spoken in any case.
 	 */
 	bool http2_prior_knowledge;
+	/*
+	 * Whether streams of HTTP/2 may become tunnels (RFC 8441), such as WebSockets. A handler
+	 * sees such a request as the GET with Upgrade that it would be with HTTP/1.1. False by
+	 * default: browsers then open a connection of HTTP/1.1 for each WebSocket. The reverse
+	 * proxy cannot pass such requests on, since they lack Sec-WebSocket-Key.
+	 */
+	bool http2_extended_connect;
 	/* See above, and weir/log.h. Outlives the server. NULL, the default: none. */
 	struct weir_log *log;
 };

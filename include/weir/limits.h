@@ -198,6 +198,22 @@ WEIR_C_BEGIN
 	(8 * 1024) /* bytes of frames that answer others, at which no further frame is read */
 #define WEIR_HTTP2_CONTROL_MAX (64 * 1024) /* bytes of these frames at most */
 
+/* -- WebSocket -- */
+#define WEIR_WEBSOCKET_FRAME_MAX (16 * 1024 * 1024) /* bytes of a received frame: 1009 (set) */
+#define WEIR_WEBSOCKET_MESSAGE_MAX (1024 * 1024)    /* bytes of a received message: 1009 (set) */
+#define WEIR_WEBSOCKET_SEND_MAX (256 * 1024 * 1024) /* bytes of a message that is sent */
+#define WEIR_WEBSOCKET_QUEUE_MAX (1024 * 1024)      /* bytes that wait for a client (set) */
+#define WEIR_WEBSOCKET_PRODUCER_COST 1024           /* bytes that a producer counts there */
+#define WEIR_WEBSOCKET_PONGS_MAX 16                 /* pongs that wait; the oldest goes */
+#define WEIR_WEBSOCKET_PING_MS (30 * 1000)          /* without input, then a ping (set) */
+#define WEIR_WEBSOCKET_PONG_MS (20 * 1000)          /* for the answer to it (set) */
+#define WEIR_WEBSOCKET_CLOSE_MS (10 * 1000)         /* for the answer to a Close frame (set) */
+#define WEIR_WEBSOCKET_PROTOCOLS_MAX 255            /* subprotocols of a server that are known */
+#define WEIR_WEBSOCKET_DEFLATE_MIN 64               /* smaller messages are not compressed alone */
+#define WEIR_WEBSOCKET_WINDOW_BITS 12               /* with context takeover (set) */
+#define WEIR_WEBSOCKET_TAKEOVERS_MAX 1000           /* connections of a loop with it (set) */
+#define WEIR_WEBSOCKET_RESETS_MAX 1024              /* final blocks of deflate in a message: 1007 */
+
 /* -- HTTP client -- */
 #define WEIR_HTTP_CLIENT_CONNECTIONS_MAX 256     /* connections of a client in all (set) */
 #define WEIR_HTTP_CLIENT_ORIGIN_MAX 16           /* connections to one origin (set) */

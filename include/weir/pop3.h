@@ -47,6 +47,7 @@ enum weir_pop3_event_kind {
 struct weir_pop3_event {
 	enum weir_pop3_event_kind kind;
 	const struct weir_address *peer;
+	uint64_t session;      /* weir_channel_id */
 	struct weir_span user; /* DENIED: the name that the client gave; may be empty */
 	const char *mechanism; /* "PASS", or "AUTH"; NULL for LOGOUT */
 	bool secure;

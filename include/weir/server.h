@@ -31,8 +31,10 @@ typedef void weir_accept_failed_fn(void *context, int error);
 
 /*
  * A handshake has failed. `why` ("no shared cipher", …) is for the log, and valid during the call.
+ * `id` is weir_channel_id of the connection.
  */
-typedef void weir_tls_failed_fn(void *context, const struct weir_address *peer, const char *why);
+typedef void weir_tls_failed_fn(
+        void *context, const struct weir_address *peer, uint64_t id, const char *why);
 
 /*
  * A proxy that the policy trusts has sent no PROXY header: WEIR_E_SYNTAX, WEIR_E_LIMIT, -ETIMEDOUT
@@ -43,11 +45,12 @@ typedef void weir_proxy_failed_fn(void *context, const struct weir_address *peer
 /*
  * A client has sent what its protocol does not understand: it was refused, or has cost the
  * connection. `why` ("line too long") and the first bytes of the input, which may be none and have
- * at most WEIR_MALFORMED_SHOWN, are for the log, and valid during the call. HTTP has its access log
- * instead. A client may cause as many calls as it sends lines, so bound what you log.
+ * at most WEIR_MALFORMED_SHOWN, are for the log, and valid during the call. `id` is weir_channel_id
+ * of the connection, or 0 if there is none. HTTP has its access log instead. A client may cause as
+ * many calls as it sends lines, so bound what you log.
  */
-typedef void weir_malformed_fn(
-        void *context, const struct weir_address *peer, const char *why, struct weir_span input);
+typedef void weir_malformed_fn(void *context, const struct weir_address *peer, uint64_t id,
+        const char *why, struct weir_span input);
 
 /* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
@@ -136,7 +139,7 @@ WEIR_API int weir_server_adopt(struct weir_server *server, int fd, const struct 
  * `malformed`. `why` has no text of the client; the input must not have a password.
  */
 WEIR_API void weir_server_report_malformed(struct weir_server *server,
-        const struct weir_address *peer, const char *why, struct weir_span input);
+        const struct weir_address *peer, uint64_t id, const char *why, struct weir_span input);
 
 /* The number of its channels. */
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);

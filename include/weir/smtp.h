@@ -72,6 +72,7 @@ enum weir_smtp_event_kind {
 struct weir_smtp_event {
 	enum weir_smtp_event_kind kind;
 	const struct weir_address *peer;
+	uint64_t session; /* weir_channel_id */
 	struct weir_span helo;
 	struct weir_span user;
 	struct weir_span sender;

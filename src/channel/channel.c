@@ -199,7 +199,7 @@ static void channel_drain(struct weir_channel *channel)
 	if (channel_secure_silent(channel) || channel_proxy_silent(channel) ||
 	        (channel_idle(channel) && !protocol->draining)) {
 		channel_enter(channel, CHANNEL_CLOSING);
-	} else if (channel_idle(channel) && channel->opened) {
+	} else if ((channel_idle(channel) || channel->notify_drain) && channel->opened) {
 		protocol->draining(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}
@@ -413,6 +413,7 @@ struct weir_channel *channel_create(struct channel_group *group, int fd,
 	weir_cutter_init(
 	        &channel->cutter, weir_until_line_end(), (uint32_t)group->bounds.request_max);
 	channel->peer = *peer;
+	channel->number = loop_next_number(group->loop);
 	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
 	channel->drained_reported = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "channel_state.h"
+#include "loop_internal.h"
 
 void weir_channel_close(struct weir_channel *channel)
 {
@@ -21,6 +22,11 @@ void weir_channel_abort(struct weir_channel *channel, int error)
 void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
 {
 	channel->reset_on_failure = reset;
+}
+
+void weir_channel_notify_drain(struct weir_channel *channel, bool always)
+{
+	channel->notify_drain = always;
 }
 
 void weir_channel_read_after_failure(struct weir_channel *channel, bool reads)
@@ -57,6 +63,11 @@ struct weir_loop *weir_channel_loop(const struct weir_channel *channel)
 const struct weir_address *weir_channel_peer(const struct weir_channel *channel)
 {
 	return &channel->peer;
+}
+
+uint64_t weir_channel_id(const struct weir_channel *channel)
+{
+	return loop_log_id(channel->group->loop, channel->number);
 }
 
 int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret)

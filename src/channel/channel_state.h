@@ -193,6 +193,7 @@ struct weir_channel {
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool small_reads : 1;               /* weir_channel_read_small */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
+	bool notify_drain : 1;              /* weir_channel_notify_drain */
 	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
 	bool abort_at_end : 1;              /* weir_channel_abort_at_end */
 	bool counted : 1;                   /* among the peers of the listener */
@@ -200,6 +201,7 @@ struct weir_channel {
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the second in which it went to the end of group->channels */
+	uint32_t number; /* of weir_channel_id */
 };
 
 /* An idle connection may have 256 bytes, with the overhead of malloc and its transport. */

@@ -161,8 +161,8 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 	weir_metric_add(&group->cells->handshakes[CHANNEL_HANDSHAKE_FAILED], 1);
 	const struct weir_listener *listener = group->listener;
 	if (listener && listener->tls_failed)
-		listener->tls_failed(
-		        listener->context, &channel->peer, channel_secure_reason(channel, error));
+		listener->tls_failed(listener->context, &channel->peer, weir_channel_id(channel),
+		        channel_secure_reason(channel, error));
 	if (group->protocol->insecure)
 		group->protocol->insecure(channel, channel_secure_reason(channel, error));
 	if (channel->phase < CHANNEL_CLOSING)

@@ -274,13 +274,13 @@ void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls)
 }
 
 void weir_server_report_malformed(struct weir_server *server, const struct weir_address *peer,
-        const char *why, struct weir_span input)
+        uint64_t id, const char *why, struct weir_span input)
 {
 	const struct weir_listener *listener = &server->listener;
 	weir_metric_add(&server->group.cells->malformed, 1);
 	input.size = min_of(input.size, (size_t)WEIR_MALFORMED_SHOWN);
 	if (listener->malformed)
-		listener->malformed(listener->context, peer, why, input);
+		listener->malformed(listener->context, peer, id, why, input);
 }
 
 struct weir_tls *weir_server_tls(const struct weir_server *server)

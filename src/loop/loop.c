@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -82,6 +83,9 @@ int weir_loop_create(struct weir_loop **ret)
 		return -ENOMEM;
 	loop->closing = -1;
 	loop->turns = 1;
+	/* Without chance the IDs are those of other loops, too. */
+	if (getrandom(&loop->ids_chance, sizeof loop->ids_chance, GRND_NONBLOCK) < 0)
+		loop->ids_chance = 0;
 	loop->input_left = WEIR_INPUT_BUDGET;
 	arena_init(&loop->arena, WEIR_ARENA_RETAINED);
 	metrics_begin(loop);
@@ -363,6 +367,18 @@ const int64_t *loop_clock(const struct weir_loop *loop)
 int64_t weir_loop_wall_s(const struct weir_loop *loop)
 {
 	return loop->wall_s;
+}
+
+uint32_t loop_next_number(struct weir_loop *loop)
+{
+	loop->ids++;
+	loop->ids += loop->ids == 0;
+	return loop->ids;
+}
+
+uint64_t loop_log_id(const struct weir_loop *loop, uint32_t number)
+{
+	return (uint64_t)loop->ids_chance << 32 | number;
 }
 
 uint64_t weir_loop_turns(const struct weir_loop *loop)

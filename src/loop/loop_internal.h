@@ -18,6 +18,13 @@ const int64_t *loop_clock(const struct weir_loop *loop);
  */
 char *loop_receive_buffer(struct weir_loop *loop);
 
+/*
+ * IDs for logs: 32 bits of chance for the loop, and a number that it counts from 1 on. They are
+ * written as 16 hexadecimal digits.
+ */
+uint32_t loop_next_number(struct weir_loop *loop);
+uint64_t loop_log_id(const struct weir_loop *loop, uint32_t number);
+
 /* Returns the watch of this descriptor if it has this generation, else NULL. */
 struct weir_watch *loop_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
 

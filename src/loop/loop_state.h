@@ -75,6 +75,8 @@ struct weir_loop {
 	int64_t wall_s;
 	int64_t wall_next_ms; /* when it is to be read again */
 	uint64_t turns;
+	uint32_t ids_chance; /* of loop_log_id */
+	uint32_t ids;        /* the last number */
 	struct wheel wheel;
 
 	struct arena arena;

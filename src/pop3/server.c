@@ -24,6 +24,7 @@ void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind
 	struct weir_pop3_event event = {
 	        .kind = kind,
 	        .peer = weir_channel_peer(session->channel),
+	        .session = weir_channel_id(session->channel),
 	        .user = session->user ? weir_span_of(session->user) : WEIR_SPAN(""),
 	        .mechanism = kind == WEIR_POP3_LOGOUT ? NULL : session->mechanism,
 	        .secure = weir_channel_secure(session->channel),

@@ -220,8 +220,8 @@ static void pop3_session_malformed(
 		if (line.size >= 4 &&
 		        weir_span_equal_nocase(weir_span(line.data, 4), weir_span_of(secret[i])))
 			line.size = 4;
-	weir_server_report_malformed(
-	        session->server->listener, weir_channel_peer(session->channel), why, line);
+	weir_server_report_malformed(session->server->listener, weir_channel_peer(session->channel),
+	        weir_channel_id(session->channel), why, line);
 	pop3_session_mistake(session, reply);
 }
 

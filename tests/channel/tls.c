@@ -113,9 +113,11 @@ static const struct weir_protocol protocol = {
         .close = on_close,
 };
 
-static void on_tls_failed(void *context, const struct weir_address *peer, const char *why)
+static void on_tls_failed(
+        void *context, const struct weir_address *peer, uint64_t id, const char *why)
 {
 	(void)context, (void)peer;
+	assert_true(id);
 	told.failures++;
 	snprintf(told.why, sizeof told.why, "%s", why);
 }

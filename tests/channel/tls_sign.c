@@ -109,9 +109,10 @@ static void on_close(struct weir_channel *channel, int error)
 static const struct weir_protocol protocol = {
         .name = "test", .open = on_open, .request = on_request, .close = on_close};
 
-static void on_tls_failed(void *context, const struct weir_address *peer, const char *why)
+static void on_tls_failed(
+        void *context, const struct weir_address *peer, uint64_t id, const char *why)
 {
-	(void)context, (void)peer, (void)why;
+	(void)context, (void)peer, (void)id, (void)why;
 	told.failures++;
 }
 

@@ -1,5 +1,6 @@
 """The examples: each compiles with nothing but the installed library, and works as its comment describes."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -246,6 +247,36 @@ def test_chat(example):
     second.file.close()
     second.socket.close()
     hears(first, b"3 leaves\r\n")
+
+
+def test_chat_between_browsers_and_lines(example):
+    websockets = pytest.importorskip("websockets", reason="needs python3-websockets")
+    web = free_port()
+    port = free_port()
+    example("chat", f"127.0.0.1:{port}", f"127.0.0.1:{web}", port=port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{web}/", timeout=30) as reply:
+        assert b"new WebSocket" in reply.read()
+
+    async def conversation():
+        line = Client(port)
+        line.hear()
+        url = f"ws://127.0.0.1:{web}/socket"
+        async with websockets.connect(url) as one, websockets.connect(url) as other:
+            assert (await one.recv()).startswith("you are ")
+            assert (await other.recv()).startswith("you are ")
+            await one.send("hello")
+            while not (heard := await other.recv()).endswith(": hello"):
+                pass
+            line.say(b"from a line\r\n")
+            while not (heard := await one.recv()).endswith(": from a line"):
+                pass
+            await other.send("one\ntwo")
+            while not heard.endswith(": one"):
+                heard = await one.recv()
+        while b": one" not in line.hear():
+            pass
+
+    asyncio.run(asyncio.wait_for(conversation(), 60))
 
 
 def test_later(example):

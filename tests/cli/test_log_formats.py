@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from certificates import make_certificate
 from conftest import wait_for
 from test_guard import HASH
 
@@ -102,6 +103,61 @@ def test_events_have_the_form_too(weir, tmp_path):
     line = json.loads(lines_of(tmp_path / "log", 1)[0])
     assert (line["kind"], line["event"], line["user"]) == ("pop3", "denied", 'a"}{')
     assert line["by"] == "PASS" and line["peer"] == "127.0.0.1"
+
+
+def test_every_line_of_a_session_has_its_id(weir, tmp_path):
+    kinds = ("smtp", "pop3", "ftp")
+    (tmp_path / "users").write_text(f"alice:{HASH}\n")
+    (tmp_path / "www").mkdir()
+    make_certificate(tmp_path)
+    (tmp_path / "weir.yaml").write_text(
+        "".join(["listen:\n", *(f"  - {kind}: 127.0.0.1:0\n" for kind in kinds)])
+        + "log-format: json\nlog: own\nmail-log: log\nftp-log: log\n"
+        "tls: {certificates: [{chain: cert.pem, key: key.pem}]}\n"
+        "mail: {directory: mail, users: users, domains: [example.org]}\nftp: {root: www, users: users}\n"
+        "guard: {enabled: no}\n"
+    )
+    server = weir("-c", tmp_path / "weir.yaml")
+
+    def talk(number, *lines):
+        with connect(server, number) as client, client.makefile("rb") as replies:
+            replies.readline()
+            for line in lines:
+                client.sendall(line + b"\r\n")
+                while replies.readline()[3:4] == b"-" and number != 1:
+                    pass
+
+    message = (b"MAIL FROM:<a@else.example>", b"RCPT TO:<alice@example.org>", b"DATA", b"\r\nhello\r\n.")
+    for _ in range(2):
+        talk(0, b"EHLO x", b"FROB", b"MAIL FROM:<a@else.example>", b"RCPT TO:<no@example.org>", b"RSET", *message, b"QUIT")
+        talk(1, b"FROB", b"USER alice", b"PASS wrong", b"QUIT")
+        talk(2, b"FROB", b"USER alice", b"PASS wrong", b"QUIT")
+    # The line about a handshake is the daemon's.
+    talk(0, b"EHLO x", b"FROB", b"STARTTLS", b"no handshake")
+    events = {
+        "smtp": ["accepted", "malformed", "refused"],
+        "pop3": ["denied", "malformed"],
+        "ftp": ["denied", "logout", "malformed"],
+    }
+
+    def sessions(kind):
+        found = {}
+        for line in lines_of(tmp_path / "log", 1):
+            line = json.loads(line)
+            if line["kind"] == kind:
+                found.setdefault(line["session"], []).append(line["event"])
+        return found
+
+    for kind in kinds:
+        wait_for(
+            lambda kind=kind: list(map(sorted, sessions(kind).values()))[:2] == [events[kind]] * 2,
+            what=f"the lines of {kind}",
+        )
+        assert all(re.fullmatch("[0-9a-f]{16}", session) for session in sessions(kind))
+    wait_for(lambda: len(sessions("smtp")) == 3, what="the last session")
+    last = list(sessions("smtp"))[-1]
+    wait_for(lambda: f"(session {last})" in (tmp_path / "own").read_text(), what="the handshake")
+    assert len({session for kind in kinds for session in sessions(kind)}) == 7
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -111,6 +111,31 @@ def test_a_directory_that_a_reload_adds(configured, site, tmp_path):
     assert "Landlock" in server.stderr or server.server_pid != before
 
 
+def test_a_reload_that_needs_a_third_process_follows(configured, site, tmp_path):
+    """At most two server processes run, and the one before finishes a download."""
+    (site / "large").write_bytes(bytes(1 << 25))
+    config = tmp_path / "weir.yaml"
+
+    def move_to(name):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+        config.write_text(re.sub("root: .*}]", f"root: {tmp_path / name}}}]", config.read_text()))
+        server.send_signal(signal.SIGHUP)
+
+    server = configured(f"sites: [{{root: {site}}}]\n", SEPARATED)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        assert client.recv(100)
+        move_to("second")
+        wait_for(lambda: server.get("/").text == "second", what="the second site")
+        if len(server.children("server")) == 1:
+            pytest.skip("a reload needs no other process without Landlock")
+        move_to("third")
+        server.wait_stderr("the reload is repeated then")
+        assert server.get("/").text == "second"
+    wait_for(lambda: server.get("/").text == "third", what="the third site")
+
+
 @root_only
 def test_an_address_that_only_root_may_bind_comes_by_a_reload(configured, site, tmp_path):
     let_others_enter(tmp_path)
@@ -143,6 +168,39 @@ def test_many_reloads_under_load(configured, site, tmp_path):
     assert server.stop() == 0
 
 
+# -- the level of logs -----------------------------------------------------------------------------------
+
+
+def test_the_console_changes_the_level_of_the_master(configured, run, site, tmp_path):
+    separated = "privilege-separation: yes\n"
+    server = configured(
+        f"{separated}sites: [{{root: {site}}}]\nadmin: admin.sock\nlog: own.log\nlog-level: error\n"
+    )
+    warning = "'privilege-separation' changes at the next start"  # of the master
+
+    def console(*words):
+        result = run("console", "--admin", tmp_path / "admin.sock", *words)
+        return result.stdout.strip() if result.returncode == 0 else ""
+
+    def is_logged():
+        return warning in (tmp_path / "own.log").read_text()
+
+    config = tmp_path / "weir.yaml"
+    config.write_text(config.read_text().replace(separated, "privilege-separation: no\n"))
+    console("reload")
+    assert console("log", "level") == "error"
+    assert not is_logged()
+    console("log", "level", "warning")
+    # A server process that is started again has the level, too.
+    before = server.server_pid
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: console("log", "level") == "warning", what="the successor and its level")
+    assert server.server_pid != before
+    console("reload")
+    wait_for(is_logged, what="a line of the master")
+    assert console("log", "level") == "error"
+
+
 # -- rights --------------------------------------------------------------------------------------------
 
 
@@ -156,6 +214,16 @@ def test_the_server_process_has_no_rights(configured, site, tmp_path):
         assert int(status[kind], 16) == 0, kind
     assert status["NoNewPrivs"] == "1"
     assert "0" in status_of(server.pid)["Uid"].split()
+
+
+def test_privileges_are_separated_by_default(weir, site, tmp_path):
+    """Unless the server stays root, so that there are none to separate."""
+    let_others_enter(tmp_path)
+    user = ("--user", "nobody") if os.geteuid() == 0 else ()
+    assert weir(site, *user, by_default=True).children("server")
+    assert not weir(site, *user, "--privilege-separation=no").children("server")
+    if os.geteuid() == 0:
+        assert not weir(site, "--user", "root", by_default=True).children("server")
 
 
 @root_only

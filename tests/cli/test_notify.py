@@ -41,7 +41,7 @@ def daemon(manager, weir_program, tmp_path, site):
     config.write_text(f"listen: [{{http: '127.0.0.1:0'}}]\nsites: [{{root: {site}}}]\n")
     environment = {"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "300000", "PATH": "/usr/bin:/bin"}
     with open(tmp_path / "log", "wb") as log:
-        process = subprocess.Popen([weir_program, "serve", "-c", config, *as_root()], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([weir_program, "serve", "-c", config, "--privilege-separation=no", *as_root()], env=environment, stdout=log, stderr=log)
     try:
         yield process, config
     finally:

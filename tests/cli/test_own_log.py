@@ -96,7 +96,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(configured, site, tmp_path):
 def test_a_stderr_that_nobody_reads_holds_nobody_up(weir_program, site, tmp_path):
     """Lines are lost and counted; when there is a reader again, their number is printed."""
     (tmp_path / "weir.yaml").write_text(f"listen: [{{http: '127.0.0.1:0'}}]\n{SITE}")
-    arguments = [weir_program, "serve", "-c", "weir.yaml", *as_root()]
+    arguments = [weir_program, "serve", "-c", "weir.yaml", "--privilege-separation=no", *as_root()]
     reader, writer = os.pipe()
     with open(tmp_path / "out", "wb") as out:
         server = subprocess.Popen(arguments, cwd=tmp_path, stdout=out, stderr=writer)

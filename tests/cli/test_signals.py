@@ -280,7 +280,7 @@ def test_other_signals_drain(weir, large, number):
 
 
 def test_an_upgrade_needs_privilege_separation(weir, site):
-    server = weir(site)
+    server = weir(site, "--privilege-separation=no")
     server.send_signal(signal.SIGUSR2)
     server.wait_stderr("not upgraded: an upgrade needs 'privilege-separation: yes'")
     assert server.get("/").text == "hello"

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from conftest import let_others_enter
+
 
 def make_site(tmp_path, name):
     root = tmp_path / name
@@ -142,9 +144,10 @@ def test_connection_limit(configured, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_user(configured, tmp_path):
+    let_others_enter(tmp_path)
     make_site(tmp_path, "site")
     server = configured("sites: [{root: site}]\nuser: nobody\naccess-log: log\n")
-    status = open(f"/proc/{server.pid}/status").read()
+    status = open(f"/proc/{server.serving_pid}/status").read()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     assert "0" not in fields["Uid"].split() and "0" not in fields["Gid"].split()
     assert "0" not in fields["Groups"].split()

@@ -83,6 +83,17 @@ def test_an_upgrade_whose_server_process_fails(upgraded, tmp_path):
     upgrade(server, 1)
 
 
+def test_an_upgrade_right_after_a_crash(upgraded):
+    """The server process is being started: the upgrade follows."""
+    server, _ = upgraded
+    os.kill(server.server_pid, signal.SIGKILL)
+    server.wait_stderr("another one starts")
+    server.send_signal(signal.SIGUSR2)
+    server.wait_stderr("another server process serves")
+    assert server.get("/").text == "hello"
+    assert "not upgraded" not in server.stderr
+
+
 def test_two_upgrades_at_once(upgraded):
     server, _ = upgraded
     for _ in range(5):

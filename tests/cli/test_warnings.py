@@ -46,7 +46,7 @@ def test_a_secret_that_others_can_read(run, weir, served, name, what):
 def test_what_only_root_may_read_or_write(run, served):
     """It is read at the start, and again at a reload, by when root has been given up."""
     let_others_enter(served.parent)
-    served.write_text(served.read_text() + "user: nobody\n")
+    served.write_text(served.read_text() + "user: nobody\nprivilege-separation: no\n")
     result = run("check", "-c", served)
     assert result.returncode == 0
     for name in ("key.pem", "users"):

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <weir/log.h>
+
 #include "grants.h"
 #include "handover.h"
 
@@ -60,6 +62,15 @@ static void test_malformed_messages_are_refused(void **state)
 	assert_int_equal(handover_check(&bad, sizeof bad, 0), -EPROTO);
 	bad = good;
 	bad.result = 1;
+	assert_int_equal(handover_check(&bad, sizeof bad, 0), -EPROTO);
+	bad = good;
+	bad.kind = HANDOVER_LOG_LEVEL;
+	assert_int_equal(handover_check(&bad, sizeof bad, 0), -EPROTO);
+	bad.index = WEIR_LOG_INFO;
+	assert_int_equal(handover_check(&bad, sizeof bad, 0), 0);
+	bad.index = WEIR_LOG_INFO + 1;
+	assert_int_equal(handover_check(&bad, sizeof bad, 0), -EPROTO);
+	bad.index = UINT32_MAX;
 	assert_int_equal(handover_check(&bad, sizeof bad, 0), -EPROTO);
 }
 

@@ -171,6 +171,16 @@ static void test_garbage_among_control_messages_ends_it(void **state)
 	assert_int_equal(fixture->received, 0);
 }
 
+static void test_a_level_that_is_none_ends_it(void **state)
+{
+	struct fixture *fixture = *state;
+	handover_send(
+	        fixture->control, (struct handover){.kind = HANDOVER_LOG_LEVEL, .index = 9}, -1);
+	turn(fixture);
+	assert_killed(fixture);
+	assert_int_equal(fixture->received, 0);
+}
+
 /* Only OPEN is asked for on this socket. */
 static void test_a_message_on_the_wrong_socket_ends_it(void **state)
 {
@@ -227,6 +237,8 @@ int main(void)
 	                test_garbage_among_requests_ends_it, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                test_garbage_among_control_messages_ends_it, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                test_a_level_that_is_none_ends_it, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                test_a_message_on_the_wrong_socket_ends_it, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(

@@ -14,9 +14,9 @@ SIZE = 4 << 20
 def removed_files(server):
     """The open files of the server that have no name any more."""
     found = []
-    for fd in os.listdir(f"/proc/{server.pid}/fd"):
+    for fd in os.listdir(f"/proc/{server.serving_pid}/fd"):
         try:
-            found.append(os.readlink(f"/proc/{server.pid}/fd/{fd}"))
+            found.append(os.readlink(f"/proc/{server.serving_pid}/fd/{fd}"))
         except FileNotFoundError:
             pass
     return [path for path in found if path.endswith(" (deleted)")]

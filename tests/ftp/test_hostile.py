@@ -3,6 +3,7 @@
 import ftplib
 import io
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -218,6 +219,7 @@ def test_the_log(served, tmp_path):
     text = log.read_text()
     assert 'ftp login peer=127.0.0.1 user="alice"' in text
     assert "bytes=3" in text and 'path="/a"' in text
+    assert all(re.search(" session=[0-9a-f]{16}$", line) for line in text.splitlines())
 
 
 def test_browsers_are_not_led_here(served, authority):

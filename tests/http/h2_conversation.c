@@ -73,6 +73,13 @@ static void upload_end(void *context, int error)
 	free(upload);
 }
 
+static void upload_trailer(void *context, const struct weir_http_field *field)
+{
+	struct upload *upload = context;
+	weir_buffer_format(&upload->text, 100000, "|%.*s=%.*s", (int)field->name.size,
+	        field->name.data, (int)field->value.size, field->value.data);
+}
+
 static void receive(struct weir_http_exchange *exchange, bool pauses)
 {
 	static const struct weir_http_receiver receiver = {upload_piece, upload_end};
@@ -84,6 +91,7 @@ static void receive(struct weir_http_exchange *exchange, bool pauses)
 	upload->exchange = exchange;
 	upload->pauses = pauses;
 	uploads_open++;
+	weir_http_on_trailer(exchange, upload_trailer);
 	if (weir_http_receive(exchange, &receiver, upload, 50000) == 0)
 		return;
 	uploads_open--;
@@ -146,6 +154,12 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 	else if (strcmp(path, "pieces") == 0) {
 		left = 3;
 		weir_http_reply(exchange, 200, weir_produce_generator(generate, NULL, &left));
+	} else if (strcmp(path, "hints") == 0) {
+		const struct weir_http_field fields[] = {{WEIR_SPAN("Link"), WEIR_SPAN("</a>")},
+		        {WEIR_SPAN("X-Empty"), WEIR_SPAN("")}};
+		weir_http_interim(exchange, 103, fields, 2);
+		weir_http_interim(exchange, 102, NULL, 0);
+		weir_http_reply_empty(exchange, 204);
 	} else if (strcmp(path, "trailers") == 0) {
 		left = 1;
 		weir_http_set_trailers(exchange, put_trailers, NULL);
@@ -542,6 +556,46 @@ static void bodies_come_in_any_pieces(void **state)
 		}
 }
 
+/* Behind all pieces, and before the end, also while the body is paused. */
+static void trailers_of_a_request_reach_the_handler(void **state)
+{
+	static const char *const paths[] = {"/upload", "/pauses"};
+	char block[100], *to = block;
+	(void)state;
+	to = add_field(to, "digest", "abc");
+	to = add_field(to, "x-empty", "");
+	for (size_t i = 0; i < 2; i++) {
+		struct client client = client_begin();
+		put_request(&client, 1, "PUT", paths[i], false);
+		put(&client, H2_DATA, 0, 1, "one", 3);
+		put(&client, H2_DATA, 0, 1, "two", 3);
+		put(&client, H2_HEADERS, H2_FLAG_END_HEADERS | H2_FLAG_END_STREAM, 1, block,
+		        (size_t)(to - block));
+		/* One without a body, and one that nobody receives. */
+		put_request(&client, 3, "PUT", paths[i], false);
+		put(&client, H2_HEADERS, H2_FLAG_END_HEADERS | H2_FLAG_END_STREAM, 3, block,
+		        (size_t)(to - block));
+		put_request(&client, 5, "PUT", "/x", false);
+		put(&client, H2_HEADERS, H2_FLAG_END_HEADERS | H2_FLAG_END_STREAM, 5, block,
+		        (size_t)(to - block));
+		client_send(&client);
+		client_await(&client, "1:\"onetwo|digest=abc|x-empty=\" 1. ");
+		client_await(&client, "3:\"|digest=abc|x-empty=\" 3. ");
+		client_await(&client, "5:\"x\" 5. ");
+		client_end(&client);
+	}
+}
+
+static void interim_replies_are_heads_of_their_own(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	put_request(&client, 1, "GET", "/hints", true);
+	client_send(&client);
+	client_expect(&client, "1:103 1:link=</a> 1:x-empty= 1:102 1:204 1. ");
+	client_end(&client);
+}
+
 static void a_body_that_is_too_large_ends_the_stream_alone(void **state)
 {
 	(void)state;
@@ -687,6 +741,8 @@ int main(void)
 	        TEST(the_end_of_the_connection_tells_the_handler_that_waits),
 	        TEST(a_producer_is_not_closed_before_its_bytes_were_taken),
 	        TEST(bodies_come_in_any_pieces),
+	        TEST(trailers_of_a_request_reach_the_handler),
+	        TEST(interim_replies_are_heads_of_their_own),
 	        TEST(a_body_that_is_too_large_ends_the_stream_alone),
 	        TEST(a_body_that_nobody_receives_is_bounded_by_the_window),
 	        TEST(the_window_is_given_back_for_bodies_that_are_dropped),

@@ -19,7 +19,7 @@
 #include <weir/loop.h>
 
 #include "allocation.h"
-#include "loop_internal.h"
+#include "loop_state.h"
 
 static struct weir_loop *loop;
 
@@ -34,6 +34,21 @@ static int tear_down(void **state)
 	(void)state;
 	weir_loop_destroy(loop);
 	return 0;
+}
+
+/* -- IDs for logs ------------------------------------------------------------------------------ */
+
+static void test_ids_for_logs(void **state)
+{
+	(void)state;
+	uint32_t one = loop_next_number(loop), other = loop_next_number(loop);
+	assert_true(one && other && one != other);
+	assert_true(loop_log_id(loop, one) == loop_log_id(loop, one));
+	assert_true(loop_log_id(loop, one) >> 32 == loop_log_id(loop, other) >> 32);
+	assert_int_equal((uint32_t)loop_log_id(loop, one), one);
+	/* Another number than 0 follows the last one. */
+	loop->ids = UINT32_MAX;
+	assert_int_equal(loop_next_number(loop), 1);
 }
 
 /* -- tasks ------------------------------------------------------------------------------------- */
@@ -476,6 +491,7 @@ static void without_memory_there_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(test_ids_for_logs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(tasks_keep_their_order, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_task_may_cancel_any, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(a_task_may_turn_the_loop, set_up, tear_down),

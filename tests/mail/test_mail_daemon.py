@@ -141,7 +141,7 @@ def test_a_good_one(run, users_file, tmp_path):
     (tmp_path / "weir.yaml").write_text(GOOD)
     result = run("check", "weir.yaml")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.endswith("2 listeners, 3 users of mail\n")
+    assert result.stdout.splitlines()[0].endswith("2 listeners, 3 users of mail")
     assert not (tmp_path / "mail").exists()
 
 

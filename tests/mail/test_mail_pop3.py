@@ -104,7 +104,7 @@ def test_what_the_log_says(mailhost):
     line = host.wait_log("logout")
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ pop3 logout peer=127\.0\.0\.1 "
-        r'user="alice" messages=0 octets=0 retrieved=1 sent=\d+ removed=1',
+        r'user="alice" messages=0 octets=0 retrieved=1 sent=\d+ removed=1 session=\w{16}',
         line,
     ), line
 

@@ -63,7 +63,7 @@ def attack(server, data, step=None):
 
 
 def failures(server):
-    return re.findall(r"^weir: the TLS handshake of \S+ with \S+ failed: (.*)$", server.stderr, re.M)
+    return re.findall(r"^weir: the TLS handshake of \S+ with \S+ failed: (.*) \(session \w{16}\)$", server.stderr, re.M)
 
 
 UNEXPECTED, OVERFLOW, HANDSHAKE_FAILURE, ILLEGAL, DECODE, VERSION = 10, 22, 40, 47, 50, 70

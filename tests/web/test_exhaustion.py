@@ -13,7 +13,7 @@ import time
 import pytest
 
 from client import wait_for
-from conftest import TOP
+from conftest import SEPARATED, TOP
 from wire import REQUEST, Wire, get, is_sanitized, listens, request
 
 LARGE = 16 * 1024 * 1024
@@ -224,6 +224,8 @@ INJECTIONS = [
 @pytest.mark.parametrize("what, statuses", INJECTIONS, ids=[what[0] for what, _ in INJECTIONS])
 def test_calls_fail(weir, site, traceable, what, statuses):
     """A connection may break off and a request be refused; nothing whole is wrong, and it goes on."""
+    if SEPARATED and what[0].startswith("sendmsg:error=EAGAIN"):
+        pytest.skip("the socket to the master waits, so that no call for it fails in this way")
     server = attacked(weir, site, what)
     whole = 0
     bodies = {"/": b"hello", "/f": bytes(200_000)}

@@ -340,6 +340,15 @@ def test_a_preface_that_is_wrong_ends_the_connection(server):
         assert c.read() is None
 
 
+@pytest.mark.parametrize("text", [b"INVALID CONNECTION PREFACE\r\n\r\n", b"PRI * HTTQ/2.0\r\n\r\nSM\r\n\r\n"])
+def test_a_preface_of_no_version_is_replied_to_by_frames(server, text):
+    with Client(server.port, preface=None) as c:
+        c.socket.sendall(text)
+        went = c.until(lambda kind, *_: kind == GOAWAY)
+        assert went and CODES[int.from_bytes(went[3][4:8], "big")] == "PROTOCOL_ERROR"
+        assert c.read() is None
+
+
 def test_the_first_frame_must_be_settings(server):
     with Client(server.port, preface=None) as c:
         c.send(PREFACE, frame(PING, 0, 0, bytes(8)))

@@ -138,7 +138,7 @@ static void config_warn_unreadable(const struct config *config, const char *path
 static void config_warn_reload(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
-	if (geteuid() != 0 || !config->user || config->privilege_separation)
+	if (geteuid() != 0 || !config->user || config_is_separated(config))
 		return;
 	for (size_t i = 0; i < tls->certificates.count; i++) {
 		config_warn_unreadable(config, tls->certificates.items[i].chain);
@@ -244,7 +244,7 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
-	if (config->privilege_separation)
+	if (config_is_separated(config))
 		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);

@@ -49,6 +49,8 @@ static size_t help_print_name(FILE *to, const struct key *key)
 		size += fprintf(to, ", --%s", key->option_alias);
 	if (argument)
 		size += fprintf(to, " %s", argument);
+	else if (key->option_argument)
+		size += fprintf(to, "[=%s]", key->option_argument);
 	return (size_t)size;
 }
 

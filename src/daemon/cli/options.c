@@ -57,7 +57,7 @@ static int options_store(
         struct options *options, const struct verb_option *option, const char *text)
 {
 	union any_value value = {0};
-	if (option->key->option_value)
+	if (!text)
 		text = option->key->option_value;
 	int error = options_parse_value("serve", option->key, text, &value);
 	if (error)
@@ -314,7 +314,9 @@ static void options_know(struct known_options *ret, const char *verb)
 	ret->letters[letters++] = ':';
 	for (size_t i = 0; i < ret->count; i++) {
 		const struct key *key = ret->options[i].key;
-		int argument = key->option_value ? no_argument : required_argument;
+		int argument = verb_option_argument(key) ? required_argument
+		               : key->option_argument    ? optional_argument
+		                                         : no_argument;
 		int value = OPTION_FIRST + (int)i;
 		ret->known[known++] = (struct option){key->option, argument, NULL, value};
 		if (key->option_alias)

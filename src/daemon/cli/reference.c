@@ -126,6 +126,8 @@ static void manual_option(FILE *to, const struct verb_option *option)
 		fprintf(to, ", *--%s*", key->option_alias);
 	if (argument)
 		fprintf(to, " _%s_", argument);
+	else if (key->option_argument)
+		fprintf(to, "[=_%s_]", key->option_argument);
 	putc('\n', to);
 	/* The default of the key need not be that of an option with its own sentence. */
 	struct key optional = *key;

@@ -5,9 +5,11 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/ftp.h>
 #include <weir/http_files.h>
@@ -27,6 +29,19 @@ struct config *config_hold(struct config *config)
 {
 	refcount_hold(&config->references);
 	return config;
+}
+
+bool config_separates(enum config_separation separation, const char *user)
+{
+	if (separation != CONFIG_SEPARATION_AUTO)
+		return separation == CONFIG_SEPARATION_YES;
+	const struct passwd *entry = user && geteuid() == 0 ? getpwnam(user) : NULL;
+	return !entry || entry->pw_uid != 0;
+}
+
+bool config_is_separated(const struct config *config)
+{
+	return config_separates(config->separation, config->user);
 }
 
 void config_on_release(struct config *config, void (*release)(struct config *config))

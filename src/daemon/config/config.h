@@ -189,6 +189,13 @@ struct config_mail {
 	struct mail_shared *shared; /* created when mail is first served */
 };
 
+/* Whether privileges are separated; see config_is_separated. */
+enum config_separation {
+	CONFIG_SEPARATION_AUTO,
+	CONFIG_SEPARATION_YES,
+	CONFIG_SEPARATION_NO,
+};
+
 enum config_ftp_tls {
 	CONFIG_FTP_TLS_OFFERED,
 	CONFIG_FTP_TLS_REQUIRED,
@@ -340,10 +347,17 @@ struct config *config_file_default(void);
 struct config *config_file_read(struct problems *problems, const struct config *previous);
 
 /*
- * Whether the flag `name` at the top of this file, without those that it includes, is set. Nothing
- * else in the file is looked at; false if it cannot be read.
+ * The text of the key `name` at the top of this file, without those that it includes, to be freed.
+ * Nothing else in the file is looked at. Returns NULL if there is none, or it cannot be read.
  */
-bool config_file_has_flag(const char *path, const char *name);
+char *config_file_text(const char *path, const char *name);
+
+/*
+ * Whether a configuration asks for a master and a server process. With CONFIG_SEPARATION_AUTO it
+ * does unless the server would stay root: `user` is the configured one, or NULL.
+ */
+bool config_separates(enum config_separation separation, const char *user);
+bool config_is_separated(const struct config *config);
 
 /* Replaces all sites by one with the defaults that serves `root`. Returns 0 or -ENOMEM. */
 int config_file_set_root(struct config *config, const char *root);

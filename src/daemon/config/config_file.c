@@ -287,7 +287,7 @@ struct config *config_file_read(struct problems *problems, const struct config *
 	return NULL;
 }
 
-bool config_file_has_flag(const char *path, const char *name)
+char *config_file_text(const char *path, const char *name)
 {
 	struct memory memory = {0};
 	struct problems problems = {.file = path};
@@ -299,12 +299,12 @@ bool config_file_has_flag(const char *path, const char *name)
 		document_load(&problems, &memory, &source, (const unsigned char *)text.data,
 		        text.size, &root);
 	const struct node *value = node_find(root, name);
-	bool set = value && value->type == NODE_SCALAR && !value->broken &&
-	           type_flag_is_yes(value->text);
+	bool good = value && value->type == NODE_SCALAR && !value->broken;
+	char *copy = good ? strdup(value->text) : NULL;
 	weir_buffer_finish(&text);
 	problems_free(&problems);
 	memory_free(&memory);
-	return set;
+	return copy;
 }
 
 int config_file_set_root(struct config *config, const char *root)

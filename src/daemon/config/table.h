@@ -89,8 +89,9 @@ struct key {
 	const char *example; /* the value in docs/configuration.md, where it is not the default */
 	const char *option;  /* the name of its option of `weir serve`, without -- */
 	char option_letter;  /* its short name */
-	const char *option_alias;    /* a second name */
-	const char *option_value;    /* the option takes no argument, and means this value */
+	const char *option_alias; /* a second name */
+	/* The option takes no argument, and means this; with option_argument one may follow '='. */
+	const char *option_value;
 	const char *option_doc;      /* one sentence, where the key's own does not fit */
 	const char *option_argument; /* where it is not that of the type */
 	const char *option_values;   /* proposals of completion, separated by spaces */

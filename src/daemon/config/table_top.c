@@ -290,6 +290,13 @@ static const struct section table_guard = {
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
+static const char *const separation_words[] = {
+        [CONFIG_SEPARATION_AUTO] = "auto",
+        [CONFIG_SEPARATION_YES] = "yes",
+        [CONFIG_SEPARATION_NO] = "no",
+        NULL,
+};
+
 static const char *const log_format_words[] = {
         [WEIR_LOG_TEXT] = "text",
         [WEIR_LOG_LOGFMT] = "logfmt",

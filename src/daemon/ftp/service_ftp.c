@@ -23,6 +23,7 @@
  * A line for each event (see log_file.h).
  *
  *   2026-11-22T10:00:00Z ftp sent peer=192.0.2.7 user="alice" verb=RETR path="/a" bytes=3 ms=0
+ *       session=…
  */
 static const char *const ftp_log_names[] = {
         [WEIR_FTP_LOGIN] = "login",
@@ -63,6 +64,7 @@ static void ftp_log(struct weir_log *log, struct weir_loop *loop, const char *na
 		log_line_add(&line, " code=%u", event->code);
 	if (event->error)
 		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_add_session(&line, event->session);
 	log_line_end(&line);
 }
 

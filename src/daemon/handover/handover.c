@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <weir/log.h>
+
 #include "handover.h"
 
 enum {
@@ -43,10 +45,17 @@ static bool handover_may_carry(const struct handover *message)
 	return message->kind == HANDOVER_RELOAD || message->kind == HANDOVER_OPENED;
 }
 
+static bool handover_is_level(uint32_t level)
+{
+	return level == WEIR_LOG_ERROR || level == WEIR_LOG_WARNING || level == WEIR_LOG_INFO;
+}
+
 int handover_check(const struct handover *message, size_t size, unsigned descriptors)
 {
 	if (size != sizeof *message || message->magic != HANDOVER_MAGIC || message->kind == 0 ||
 	        message->kind >= HANDOVER_KINDS || message->result > 0)
+		return -EPROTO;
+	if (message->kind == HANDOVER_LOG_LEVEL && !handover_is_level(message->index))
 		return -EPROTO;
 	if (descriptors > 1 || (descriptors == 1 && !handover_may_carry(message)))
 		return -EPROTO;

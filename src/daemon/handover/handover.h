@@ -8,6 +8,7 @@
  *
  *   control:   server ◀── RELOAD + table, REOPEN, DRAIN, STOP, ANSWER(result) ── master
  *              server ── READY, RELOADED(result), ALIVE, ASK_RELOAD, … ──▶ master
+ *              server ◀── LOG_LEVEL(index) ──▶ master
  *
  * Neither side trusts the sizes and values that it receives: handover_receive refuses what no
  * sender makes.
@@ -33,6 +34,11 @@ enum handover_kind {
 	HANDOVER_ASK_DRAIN,
 	HANDOVER_ASK_UPGRADE,
 	HANDOVER_ASK_RENEW, /* the server is confined to a directory that was replaced */
+	/*
+	 * `index` is the level of all logs, enum weir_log_level: the console has set it; or the
+	 * master's, for a server that is started again.
+	 */
+	HANDOVER_LOG_LEVEL,
 	HANDOVER_KINDS,
 };
 

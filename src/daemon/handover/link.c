@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <weir/log.h>
 #include <weir/open_file.h>
 
 #include "link.h"
@@ -48,11 +49,20 @@ void link_lose_control(void)
 	server_link.control = -1;
 }
 
-void link_send(enum handover_kind kind, int result)
+static void link_send_message(struct handover message)
 {
 	if (server_link.control >= 0)
-		handover_send(
-		        server_link.control, (struct handover){.kind = kind, .result = result}, -1);
+		handover_send(server_link.control, message, -1);
+}
+
+void link_send(enum handover_kind kind, int result)
+{
+	link_send_message((struct handover){.kind = kind, .result = result});
+}
+
+void link_send_log_level(void)
+{
+	link_send_message((struct handover){.kind = HANDOVER_LOG_LEVEL, .index = weir_log_level()});
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */

@@ -28,6 +28,9 @@ void link_lose_control(void);
 /* Sends a control message, from any thread. Failures show as the end of the control socket. */
 void link_send(enum handover_kind kind, int result);
 
+/* Has the master log by this process's weir_log_level, too. */
+void link_send_log_level(void);
+
 /*
  * Opens a thing of the table. Returns a descriptor, -ENOENT if the table does not have it, or the
  * errno of the master's failure.

@@ -9,6 +9,8 @@
 #ifndef DAEMON_LISTENING_H
 #define DAEMON_LISTENING_H
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "endpoint.h"
@@ -46,6 +48,18 @@ int listening_grant(const struct listening *listening, struct grants *grants);
  * are those of `listening`.
  */
 void listening_adopt_grants(const struct listening *listening, struct grants *grants);
+
+/* -- for an upgrade: listening_text.c -- */
+/* Writes the lines from which listening_read makes it again, one after the other. */
+void listening_write(const struct listening *listening, FILE *to);
+struct listening_reading {
+	struct listening *listening; /* which has nothing open at first */
+	unsigned worker;             /* of the next sockets; 0 at first */
+};
+/* Returns false if the line is none of these, or without memory. */
+bool listening_read(struct listening_reading *reading, const char *line);
+/* Whether the descriptors stay open over exec. */
+void listening_keep_open(const struct listening *listening, bool keep);
 
 /* Closes the sockets. Removes the file of the admin socket unless `heir` has the same. */
 void listening_close(struct listening *listening, const struct listening *heir);

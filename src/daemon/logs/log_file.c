@@ -256,6 +256,20 @@ void log_line_add_peer(struct log_line *line, const struct weir_address *peer, b
 	                                        : " tls=yes");
 }
 
+/* In JSON it is text, also if all its digits are decimal. */
+void log_line_add_session(struct log_line *line, uint64_t id)
+{
+	char text[24];
+	if (!line->buffer || !id)
+		return;
+	snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
+	if (line->format == WEIR_LOG_TEXT)
+		log_line_add(line, " session=%s", text);
+	else
+		weir_log_add_text(line->buffer, line->format, "session", weir_span_of(text),
+		        WEIR_LOG_QUEUE_MAX);
+}
+
 void log_line_end(struct log_line *line)
 {
 	if (!line->buffer)

@@ -3,6 +3,7 @@
 #define DAEMON_LOG_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <weir/address.h>
 #include <weir/list.h>
@@ -69,6 +70,7 @@ void log_files_close(struct weir_list *logs, bool all);
  * key=value.
  *
  *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3
+ *       session=5ec0ffee00000001
  */
 struct log_line {
 	struct weir_log *log;
@@ -95,6 +97,9 @@ void log_line_add_text(
 
 /* Adds text of a client between quotes, unless it is empty. */
 void log_line_add_known(struct log_line *line, const char *key, struct weir_span text);
+
+/* Adds the ID of the session, weir_channel_id, unless it is 0. */
+void log_line_add_session(struct log_line *line, uint64_t id);
 
 void log_line_end(struct log_line *line);
 

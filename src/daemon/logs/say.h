@@ -31,7 +31,8 @@ bool say_is_plain(void);
 
 /*
  * From here on no thread waits for the reader of stderr, if that is a pipe, a terminal or a socket.
- * A line that would have to wait is lost, and counted.
+ * A line that would have to wait is lost, and counted. A regular file is written at once, so that a
+ * line is on it before the next thing happens; the log of say_log.h waits for no disk.
  */
 void say_never_wait(void);
 

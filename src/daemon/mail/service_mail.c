@@ -164,8 +164,9 @@ static int mail_server_open(const struct service_options *options,
  * A line for each event, with its details as key=value (see log_file.h).
  *
  *   2026-11-22T10:00:00Z smtp accepted peer=192.0.2.7 tls helo="a.example" from=<a@a.example>
- *       to=<alice@example.org> size=512 id=… reply="250 2.0.0 Accepted as …"
+ *       to=<alice@example.org> size=512 id=… reply="250 2.0.0 Accepted as …" session=…
  *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3 octets=1536
+ *       session=…
  *
  * `name` is the type of the listener; `log` may be NULL.
  */
@@ -203,6 +204,7 @@ static void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const ch
 	if (event->id.size)
 		log_line_add(&line, " id=%.*s", (int)event->id.size, event->id.data);
 	log_line_add_known(&line, "reply", event->text);
+	log_line_add_session(&line, event->session);
 	log_line_end(&line);
 }
 
@@ -234,6 +236,7 @@ static void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const ch
 		        (unsigned long long)event->removed);
 	if (event->error)
 		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_add_session(&line, event->session);
 	log_line_end(&line);
 }
 

@@ -104,7 +104,7 @@ static int change_open(
 {
 	struct master_change *change = &master->change;
 	int error = change_choose_user(config);
-	if (!config->privilege_separation)
+	if (!config_is_separated(config))
 		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
 	if (error == 0)
 		error = change_make_directories(config);

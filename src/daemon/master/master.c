@@ -13,6 +13,7 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/log.h>
 
 #include "manager.h"
 #include "master.h"
@@ -81,6 +82,7 @@ static void master_refuse_change(struct master *master)
 
 static void master_reload(struct master *master)
 {
+	master->reload_when_drained = false;
 	if (master->change.active || master->starting || !master->server ||
 	        master->server->phase == PROCESS_STARTING) {
 		master->reload_again = true;
@@ -112,11 +114,12 @@ static void master_replace(struct master *master, struct process *process)
 {
 	struct grants *table = process->next;
 	process->next = NULL;
-	int error = master->old ? -EBUSY : master_start_successor(master, table);
-	if (error == 0)
+	if (master->old)
+		say("the configuration needs another server process, and the one before still finishes "
+		    "its requests: the reload is repeated then");
+	else if (master_start_successor(master, table) == 0)
 		return;
-	if (error == -EBUSY)
-		say("the configuration needs another server process, and the one before still drains");
+	master->reload_when_drained = master->old;
 	grants_destroy(table);
 	master_refuse_change(master);
 }
@@ -179,6 +182,8 @@ static void master_on_ready(struct master *master, struct process *process)
 	if (master->old)
 		master_hand_over(master);
 	master_end_change(master, 0);
+	if (master->upgrade_when_ready)
+		upgrade_begin(master);
 }
 
 static void master_stop(struct master *master);
@@ -220,6 +225,10 @@ void master_received(void *context, struct process *process, const struct handov
 	case HANDOVER_ASK_UPGRADE:
 		master->asked = true;
 		upgrade_begin(master);
+		break;
+	case HANDOVER_LOG_LEVEL:
+		if (process == master->server)
+			weir_log_set_level((enum weir_log_level)message->index);
 		break;
 	case HANDOVER_ASK_DRAIN:
 		process_send(process, HANDOVER_ANSWER, 0);
@@ -274,6 +283,8 @@ static void master_on_child_ended(struct master *master, pid_t pid, int status)
 		process = master->old;
 		master->old = NULL;
 		master_end_if_alone(master);
+		if (master->reload_when_drained && !master->stop_signals)
+			master_reload(master);
 	} else if (master->starting && master->starting->pid == pid) {
 		process = master->starting;
 		master->starting = NULL;

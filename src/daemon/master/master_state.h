@@ -49,10 +49,12 @@ struct master {
 	struct weir_timer watchdog; /* of the service manager */
 	uint32_t watchdog_ms;       /* 0: it has none */
 	int stop_signals;
-	int code;          /* to exit with */
-	bool reload_again; /* a signal came while a change was tried */
-	bool asked;        /* the server's console waits for the result of the change */
-	bool was_ready;    /* a server process has been */
+	int code;                 /* to exit with */
+	bool reload_again;        /* a signal came while a change was tried */
+	bool reload_when_drained; /* a change needs another process, and there are two */
+	bool upgrade_when_ready;  /* a signal came while the server process started */
+	bool asked;               /* the server's console waits for the result of the change */
+	bool was_ready;           /* a server process has been */
 };
 
 /* -- change.c -- */

@@ -22,10 +22,13 @@ static void restart_on_time(struct weir_timer *timer)
 {
 	struct master *master = WEIR_CONTAINER(timer, struct master, restart.timer);
 	struct master_restart *restart = &master->restart;
-	if (master_start_process(master, restart->user, restart->table, &master->server) == 0)
-		restart->table = NULL;
-	else
+	if (master_start_process(master, restart->user, restart->table, &master->server) < 0) {
 		weir_timer_start(master->loop, timer, RESTART_MOST_MS, restart_on_time);
+		return;
+	}
+	restart->table = NULL;
+	/* The console may have changed it since the configuration was read. */
+	process_send_log_level(master->server);
 }
 
 static uint32_t restart_delay(struct master *master, const struct process *process)

@@ -18,6 +18,7 @@
 
 #include <weir/error.h>
 
+#include "child.h"
 #include "helper.h"
 #include "master.h"
 #include "master_state.h"
@@ -25,7 +26,6 @@
 #include "say.h"
 #include "say_log.h"
 #include "serve.h"
-#include "service.h"
 #include "sources.h"
 
 enum {
@@ -90,7 +90,7 @@ static void upgrade_exec_probe(const struct master *master, int to)
 	char number[16];
 	snprintf(number, sizeof number, "%d", to);
 	say_log_forget();
-	char **arguments = process_arguments("@probe", number, master->arguments);
+	char **arguments = child_arguments("@probe", number, master->arguments);
 	if (!arguments)
 		_exit(EXIT_FAILURE);
 	fcntl(to, F_SETFD, 0);
@@ -125,13 +125,15 @@ static int upgrade_start_probe(struct master *master)
 
 void upgrade_begin(struct master *master)
 {
+	master->upgrade_when_ready = false;
 	if (master->probe_pid || master->starting || master->change.active) {
 		upgrade_refuse(master, "another upgrade or reload is under way");
 	} else if (master->old) {
 		upgrade_refuse(
 		        master, "the server process of the one before still finishes its requests");
 	} else if (!master->server || master->server->phase != PROCESS_SERVING) {
-		upgrade_refuse(master, "the server process is being started");
+		/* It may have begun to serve, and its report be under way. */
+		master->upgrade_when_ready = true;
 	} else {
 		int error = upgrade_start_probe(master);
 		if (error < 0)
@@ -166,41 +168,17 @@ int master_probe(int count, char **arguments)
 
 /* -- the state --------------------------------------------------------------------------------- */
 
-static void upgrade_write_listening(const struct listening *listening, FILE *to)
-{
-	fprintf(to, "workers %u\n", listening->workers);
-	for (size_t i = 0; i < listening->endpoints.count; i++) {
-		const struct endpoint *endpoint = &listening->endpoints.items[i];
-		char wanted[WEIR_ADDRESS_TEXT_MAX], actual[WEIR_ADDRESS_TEXT_MAX];
-		weir_address_format(&endpoint->wanted, wanted);
-		weir_address_format(&endpoint->actual, actual);
-		fprintf(to, "endpoint %s %s %u %s\n", endpoint->type->name, wanted,
-		        endpoint->ordinal, actual);
-		for (unsigned worker = 0; worker < listening->workers; worker++)
-			fprintf(to, "sockets %d %d\n",
-			        *listening_socket(listening, i, worker, SOCK_STREAM),
-			        *listening_socket(listening, i, worker, SOCK_DGRAM));
-	}
-	if (listening->admin >= 0)
-		fprintf(to, "admin %d %llu %llu %s\n", listening->admin,
-		        (unsigned long long)listening->admin_device,
-		        (unsigned long long)listening->admin_inode, listening->admin_path);
-}
-
 /* Descriptors stay open over exec, or do not. */
 static void upgrade_keep_open(const struct master *master, int state, int table, bool keep)
 {
-	const struct listening *listening = &master->listening;
 	int flags = keep ? 0 : FD_CLOEXEC;
 	const int fds[] = {state, table, master->server->control.fd, master->server->requests.fd,
-	        listening->admin, master->lines};
+	        master->lines};
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			fcntl(fds[i], F_SETFD, flags);
 	keys_keep_open(master->keys, keep);
-	for (size_t i = 0; i < 2 * listening->workers * listening->endpoints.count; i++)
-		if (listening->sockets[i] >= 0)
-			fcntl(listening->sockets[i], F_SETFD, flags);
+	listening_keep_open(&master->listening, keep);
 }
 
 static int upgrade_write_state(const struct master *master, int table)
@@ -215,7 +193,7 @@ static int upgrade_write_state(const struct master *master, int table)
 	        master->asked);
 	fprintf(to, "lines %d\n", master->lines);
 	fprintf(to, "user %s\n", master->server->user ? master->server->user : "");
-	upgrade_write_listening(&master->listening, to);
+	listening_write(&master->listening, to);
 	keys_write(master->keys, to);
 	return memory_file_finish(fd, to);
 }
@@ -223,8 +201,12 @@ static int upgrade_write_state(const struct master *master, int table)
 static void upgrade_execute(struct master *master)
 {
 	char number[16];
-	if (!master->server || master->server->phase != PROCESS_SERVING || master->change.active) {
+	if (master->change.active) {
 		upgrade_refuse(master, "the server process is being changed");
+		return;
+	}
+	if (!master->server || master->server->phase != PROCESS_SERVING) {
+		master->upgrade_when_ready = true; /* it has crashed meanwhile */
 		return;
 	}
 	int table = grants_seal(master->server->table);
@@ -248,71 +230,6 @@ static void upgrade_execute(struct master *master)
 
 /* -- the new master ---------------------------------------------------------------------------- */
 
-struct upgrade_reading {
-	struct master *master;
-	size_t capacity; /* of the endpoints */
-	unsigned worker; /* of the next sockets */
-};
-
-static bool upgrade_read_endpoint(struct upgrade_reading *reading, const char *line)
-{
-	struct listening *listening = &reading->master->listening;
-	char type[32], wanted[WEIR_ADDRESS_TEXT_MAX], actual[WEIR_ADDRESS_TEXT_MAX];
-	struct endpoint endpoint = {.reserved = -1};
-	size_t count = listening->endpoints.count;
-	if (sscanf(line, "endpoint %31s %63s %u %63s", type, wanted, &endpoint.ordinal, actual) !=
-	        4)
-		return false;
-	/* A type that this version does not have: its sockets are closed. */
-	endpoint.type = listener_type_find(type);
-	if (!endpoint.type)
-		endpoint.type = listener_type_find("http");
-	if (weir_address_parse(weir_span_of(wanted), &endpoint.wanted) < 0 ||
-	        weir_address_parse(weir_span_of(actual), &endpoint.actual) < 0)
-		return false;
-	struct endpoint *items = realloc(listening->endpoints.items, (count + 1) * sizeof *items);
-	if (items)
-		listening->endpoints.items = items;
-	int *sockets =
-	        realloc(listening->sockets, 2 * listening->workers * (count + 1) * sizeof *sockets);
-	if (sockets)
-		listening->sockets = sockets;
-	if (!items || !sockets)
-		return false;
-	items[count] = endpoint;
-	for (size_t i = 0; i < 2 * listening->workers; i++)
-		sockets[2 * listening->workers * count + i] = -1;
-	listening->endpoints.count++;
-	reading->worker = 0;
-	return true;
-}
-
-static bool upgrade_read_sockets(struct upgrade_reading *reading, const char *line)
-{
-	struct listening *listening = &reading->master->listening;
-	int stream, datagram;
-	if (sscanf(line, "sockets %d %d", &stream, &datagram) != 2 ||
-	        listening->endpoints.count == 0 || reading->worker >= listening->workers)
-		return false;
-	size_t last = listening->endpoints.count - 1;
-	*listening_socket(listening, last, reading->worker, SOCK_STREAM) = stream;
-	*listening_socket(listening, last, reading->worker, SOCK_DGRAM) = datagram;
-	reading->worker++;
-	return true;
-}
-
-static bool upgrade_read_admin(struct listening *listening, const char *line)
-{
-	unsigned long long device, inode;
-	int start = 0;
-	if (sscanf(line, "admin %d %llu %llu %n", &listening->admin, &device, &inode, &start) != 3)
-		return false;
-	listening->admin_device = (dev_t)device;
-	listening->admin_inode = (ino_t)inode;
-	listening->admin_path = strdup(line + start);
-	return listening->admin_path;
-}
-
 static bool upgrade_read_server(struct master *master, const char *line)
 {
 	struct process *process = calloc(1, sizeof *process);
@@ -332,9 +249,9 @@ static bool upgrade_read_server(struct master *master, const char *line)
 	return error == 0;
 }
 
-static bool upgrade_read_line(struct upgrade_reading *reading, const char *line)
+static bool upgrade_read_line(
+        struct master *master, struct listening_reading *listening, const char *line)
 {
-	struct master *master = reading->master;
 	int lines;
 	if (strncmp(line, "server ", 7) == 0)
 		return upgrade_read_server(master, line);
@@ -345,31 +262,23 @@ static bool upgrade_read_line(struct upgrade_reading *reading, const char *line)
 			recent_lines_inherit(lines);
 		return true;
 	}
-	if (strncmp(line, "endpoint ", 9) == 0)
-		return upgrade_read_endpoint(reading, line);
-	if (strncmp(line, "sockets ", 8) == 0)
-		return upgrade_read_sockets(reading, line);
 	if (strncmp(line, "key", 3) == 0)
 		return keys_read(&master->keys, line, master->loop, master->program);
-	if (strncmp(line, "admin ", 6) == 0)
-		return upgrade_read_admin(&master->listening, line);
-	if (sscanf(line, "workers %u", &master->listening.workers) != 1)
-		return false;
-	master->workers = master->listening.workers;
-	return master->workers > 0 && master->workers <= CONFIG_WORKERS_MAX;
+	return listening_read(listening, line);
 }
 
 static bool upgrade_read_state(struct master *master, FILE *from)
 {
-	struct upgrade_reading reading = {.master = master};
+	struct listening_reading listening = {.listening = &master->listening};
 	char line[STATE_LINE_MAX];
 	if (!fgets(line, sizeof line, from) || strcmp(line, UPGRADE_STATE "\n") != 0)
 		return false;
 	while (fgets(line, sizeof line, from)) {
 		line[strcspn(line, "\n")] = 0;
-		if (!upgrade_read_line(&reading, line))
+		if (!upgrade_read_line(master, &listening, line))
 			return false;
 	}
+	master->workers = master->listening.workers;
 	return master->server && master->workers;
 }
 

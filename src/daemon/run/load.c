@@ -211,13 +211,27 @@ static struct config *load_read_file(const char *path, const struct config *prev
 	return config;
 }
 
+/* The value of a top key: of its last option, or of the file. To be freed; NULL: there is none. */
+static char *load_text(const struct options *options, const char *name)
+{
+	for (size_t i = options->value_count; i-- > 0;)
+		if (strcmp(options->values[i].key->name, name) == 0)
+			return strdup(options->values[i].text);
+	return options->config_path ? config_file_text(options->config_path, name) : NULL;
+}
+
 bool config_wants_master(const struct options *options)
 {
-	for (size_t i = 0; i < options->value_count; i++)
-		if (strcmp(options->values[i].key->name, "privilege-separation") == 0)
-			return true;
-	return options->config_path &&
-	       config_file_has_flag(options->config_path, "privilege-separation");
+	char *wanted = load_text(options, "privilege-separation");
+	char *user = load_text(options, "user");
+	bool separates = config_separates(!wanted                      ? CONFIG_SEPARATION_AUTO
+	                                  : strcmp(wanted, "yes") == 0 ? CONFIG_SEPARATION_YES
+	                                  : strcmp(wanted, "no") == 0  ? CONFIG_SEPARATION_NO
+	                                                               : CONFIG_SEPARATION_AUTO,
+	        user);
+	free(wanted);
+	free(user);
+	return separates;
 }
 
 struct config *config_load(const struct options *options, const struct config *previous)

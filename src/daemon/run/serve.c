@@ -77,7 +77,7 @@ bool serve_reload(struct daemon *daemon)
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
-	if (config && config->privilege_separation)
+	if (config && config_is_separated(config))
 		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
 	if (config && serve_use_config(daemon, config) == 0) {
 		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");

@@ -13,7 +13,7 @@ int serve(const struct options *options);
 /* The server process, which the master executes; `arguments` begin with its verb. */
 int serve_process(int count, char **arguments);
 
-/* Whether the command line or the file asks for privilege separation. */
+/* Whether the command line and the file, or the default, separate privileges. */
 bool config_wants_master(const struct options *options);
 
 /*

@@ -68,6 +68,7 @@ static void serve_command_log_level(void *context, struct admin_request *request
 		return;
 	}
 	weir_log_set_level(log_levels[level].level);
+	link_send_log_level();
 	admin_ok(request);
 }
 

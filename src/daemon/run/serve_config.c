@@ -174,10 +174,12 @@ int serve_listen_admin(struct daemon *daemon)
 
 int serve_use_config(struct daemon *daemon, struct config *config)
 {
+	enum weir_log_level level = weir_log_level();
 	log_configure(config);
 	int error = serve_config(daemon, config, serve_changed_services(daemon, config));
 	if (error < 0) {
 		log_configure(daemon->config);
+		weir_log_set_level(level); /* the console may have changed it */
 		return error;
 	}
 	mail_relay_update(daemon->relay, daemon->config);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/log.h>
 
 #include "admin_command.h"
 #include "cli.h"
@@ -137,6 +138,9 @@ static void serve_process_follow(struct daemon *daemon, const struct handover *m
 		break;
 	case HANDOVER_ALIVE:
 		link_send(HANDOVER_ALIVE, 0);
+		break;
+	case HANDOVER_LOG_LEVEL:
+		weir_log_set_level((enum weir_log_level)message->index);
 		break;
 	case HANDOVER_ANSWER:
 		serve_process_answer(daemon, message->result);

@@ -61,7 +61,21 @@ static void serving_accept_failed(void *context, int error)
 	                         : "");
 }
 
-static void serving_tls_failed(void *context, const struct weir_address *peer, const char *why)
+/* " (session 5ec0ffee00000001)"; nothing without an ID. */
+struct session_text {
+	char text[40];
+};
+
+static struct session_text serving_session(uint64_t id)
+{
+	struct session_text ret = {""};
+	if (id)
+		snprintf(ret.text, sizeof ret.text, " (session %016llx)", (unsigned long long)id);
+	return ret;
+}
+
+static void serving_tls_failed(
+        void *context, const struct weir_address *peer, uint64_t id, const char *why)
 {
 	struct serving_server *server = context;
 	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
@@ -69,7 +83,8 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 		return;
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
-	say_at(WEIR_LOG_WARNING, "the TLS handshake of %s with %s failed: %s", from, to, why);
+	say_at(WEIR_LOG_WARNING, "the TLS handshake of %s with %s failed: %s%s", from, to, why,
+	        serving_session(id).text);
 }
 
 static void serving_proxy_failed(void *context, const struct weir_address *peer, int error)
@@ -85,28 +100,28 @@ static void serving_proxy_failed(void *context, const struct weir_address *peer,
 }
 
 static void serving_print_malformed(const struct serving_server *server,
-        const struct weir_address *peer, const char *why, struct weir_span input)
+        const struct weir_address *peer, uint64_t id, const char *why, struct weir_span input)
 {
 	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
 	struct weir_buffer text = {0};
 	weir_address_format(peer, from);
 	weir_address_format(&server->endpoint.actual, to);
 	weir_log_escape(&text, input, 4 * WEIR_MALFORMED_SHOWN);
-	say_at(WEIR_LOG_WARNING, "malformed input of %s to %s: %s: \"%.*s\"", from, to, why,
-	        (int)text.size, text.size ? text.data : "");
+	say_at(WEIR_LOG_WARNING, "malformed input of %s to %s: %s: \"%.*s\"%s", from, to, why,
+	        (int)text.size, text.size ? text.data : "", serving_session(id).text);
 	weir_buffer_finish(&text);
 }
 
 /* In the log of the protocol; without one it is a line of the daemon. */
-static void serving_malformed(
-        void *context, const struct weir_address *peer, const char *why, struct weir_span input)
+static void serving_malformed(void *context, const struct weir_address *peer, uint64_t id,
+        const char *why, struct weir_span input)
 {
 	struct serving_server *server = context;
 	struct log_line line;
 	if (!complaints_allow(&server->worker->serving.malformed))
 		return;
 	if (!server->log) {
-		serving_print_malformed(server, peer, why, input);
+		serving_print_malformed(server, peer, id, why, input);
 		return;
 	}
 	log_line_begin(&line, server->log->log, server->worker->loop, WEIR_LOG_WARNING,
@@ -114,6 +129,7 @@ static void serving_malformed(
 	log_line_add_peer(&line, peer, false);
 	log_line_add_known(&line, "error", weir_span_of(why));
 	log_line_add_known(&line, "input", input);
+	log_line_add_session(&line, id);
 	log_line_end(&line);
 }
 

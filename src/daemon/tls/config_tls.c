@@ -251,7 +251,7 @@ static void tls_add_problem(void *context, const char *path, const char *text)
 void table_tls_check(struct reader *reader, const struct node *top)
 {
 	struct tls_report report = {reader, node_find(top, "tls")};
-	if (reader->config->tls.key_process && !reader->config->privilege_separation)
+	if (reader->config->tls.key_process && reader->config->separation != CONFIG_SEPARATION_YES)
 		reader_problem_at(reader, node_find(report.node, "key-process"),
 		        "'key-process' needs 'privilege-separation: yes'");
 	if (report.node && tls_is_complete(&reader->config->tls))

@@ -34,7 +34,7 @@ void dns_server_note(struct weir_dns_server *server, const struct weir_dns_reque
 {
 	bool transfers = !size && outcome->transfer;
 	if (server->listener && !transfers && (!size || outcome->rcode == WEIR_DNS_FORMERR))
-		weir_server_report_malformed(server->listener, request->peer,
+		weir_server_report_malformed(server->listener, request->peer, 0,
 		        size ? "malformed query (FORMERR)" : "no query", request->message);
 }
 

@@ -32,6 +32,7 @@ static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *ev
 	if (!server->log)
 		return;
 	event->peer = weir_channel_peer(session->channel);
+	event->session = weir_channel_id(session->channel);
 	if (!event->user)
 		event->user = session->user ? session->user->text : "";
 	event->secure = weir_channel_secure(session->channel);
@@ -109,8 +110,8 @@ static void ftp_session_hold(struct ftp_session *session, const char *line)
 void ftp_report_malformed(
         const struct ftp_session *session, const char *why, struct weir_span input)
 {
-	weir_server_report_malformed(
-	        session->server->listener, weir_channel_peer(session->channel), why, input);
+	weir_server_report_malformed(session->server->listener, weir_channel_peer(session->channel),
+	        weir_channel_id(session->channel), why, input);
 }
 
 static void ftp_session_on_request(struct weir_channel *channel, struct weir_span request)

@@ -156,6 +156,7 @@ static void ftp_transfer_log(const struct ftp_transfer *transfer, int error, uns
 	struct weir_ftp_event event = {
 	        .kind = transfer->kind,
 	        .peer = weir_channel_peer(session->channel),
+	        .session = weir_channel_id(session->channel),
 	        .user = session->user ? session->user->text : "",
 	        .verb = transfer->verb,
 	        .path = transfer->path,

@@ -93,40 +93,6 @@ void http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes
 		exchange->receiver->piece(exchange->receiver_context, bytes);
 }
 
-/* -- another protocol -------------------------------------------------------------------------- */
-
-void http_body_begin_tunnel(struct weir_http_exchange *exchange,
-        const struct weir_http_receiver *receiver, void *context)
-{
-	struct weir_channel *channel = exchange->channel;
-	exchange->receiver = receiver;
-	exchange->receiver_context = context;
-	exchange->received = true;
-	exchange->body_max = UINT64_MAX;
-	exchange->body_state = HTTP_BODY_TUNNEL;
-	weir_channel_set_session(channel, exchange);
-	weir_channel_read_small(channel, exchange->small_pieces);
-	weir_channel_stream(channel, weir_everything());
-	weir_channel_resume(channel);
-}
-
-void http_body_eof_of_tunnel(struct weir_http_exchange *exchange)
-{
-	weir_channel_set_session(exchange->channel, NULL);
-	http_body_end_receiver(exchange, 0);
-	http_exchange_free_if_unused(exchange);
-}
-
-void http_body_end_tunnel(struct weir_http_exchange *exchange)
-{
-	exchange->receiver = NULL;
-	exchange->body_state = HTTP_BODY_NONE;
-	if (!exchange->channel)
-		return;
-	weir_channel_set_session(exchange->channel, NULL);
-	weir_channel_close(exchange->channel);
-}
-
 /* -- bodies that nobody receives --------------------------------------------------------------- */
 
 void http_body_drop(struct weir_http_exchange *exchange)

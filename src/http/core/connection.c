@@ -118,16 +118,23 @@ static int http_connection_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* Begins HTTP/2 if that is what the first bytes say. Returns whether it does. */
+/*
+ * Begins HTTP/2 if that is what the first bytes say, or if they are of no version of HTTP: a wrong
+ * preface is replied to by frames (RFC 9113 3.4). Returns whether it does.
+ */
 static bool http_connection_begin_h2(struct weir_channel *channel, struct weir_span head)
 {
 	struct weir_http_server *server = http_connection_server_of(channel);
-	if (!server->prior_knowledge || !weir_span_equal(head, WEIR_SPAN(H2_PREFACE_HEAD)) ||
-	        weir_channel_sent(channel) || weir_channel_replies(channel))
+	bool preface = weir_span_equal(head, WEIR_SPAN(H2_PREFACE_HEAD));
+	if (!server->prior_knowledge || weir_channel_sent(channel) || weir_channel_replies(channel))
 		return false;
-	int error = h2_begin(server, channel, head.size);
+	if (!preface && memmem(head.data, head.size, " HTTP/", 6))
+		return false;
+	int error = h2_begin(server, channel, preface ? head.size : 0);
 	if (error < 0)
 		weir_channel_abort(channel, error);
+	else if (!preface)
+		h2_refuse_preface(channel);
 	return true;
 }
 
@@ -194,6 +201,13 @@ static void http_connection_start_deferred(struct weir_task *task)
 		http_exchange_free_if_unused(exchange);
 }
 
+static void http_connection_end_tunnel(struct weir_http_exchange *exchange)
+{
+	http_upgrade_end_tunnel(exchange);
+	weir_channel_set_session(exchange->channel, NULL);
+	weir_channel_close(exchange->channel);
+}
+
 static void http_connection_reply_left(struct weir_http_exchange *exchange)
 {
 	struct weir_channel *channel = exchange->channel;
@@ -201,10 +215,10 @@ static void http_connection_reply_left(struct weir_http_exchange *exchange)
 		return;
 	struct weir_http_exchange *next = weir_channel_session(channel);
 	if (exchange->body_state == HTTP_BODY_TUNNEL)
-		http_body_end_tunnel(exchange);
+		http_connection_end_tunnel(exchange);
 	else if (exchange->input_held && exchange->keep_alive)
 		weir_channel_resume(channel);
-	if (!next || next->handler_state != HTTP_HANDLER_DEFERRED ||
+	if (!next || http_session_type_of(next) || next->handler_state != HTTP_HANDLER_DEFERRED ||
 	        weir_channel_replies(channel) > 1)
 		return;
 	next->task.run = http_connection_start_deferred;
@@ -271,20 +285,28 @@ static void http_connection_next(struct weir_http_exchange *exchange)
 		weir_channel_pause(channel);
 }
 
+/* -- events of the channel, for its session ---------------------------------------------------- */
+
 static void http_connection_on_request(struct weir_channel *channel, struct weir_span request)
 {
 	void *session = weir_channel_session(channel);
+	const struct http_session_type *other = http_session_type_of(session);
 	if (!session)
 		http_connection_on_head(channel, request);
-	else if (h2_is(session))
-		h2_on_request(session, request);
+	else if (other)
+		other->on_request(session, request);
 	else
 		http_body_reader_request(session, request);
 }
 
 static void http_connection_on_piece(struct weir_channel *channel, struct weir_span bytes)
 {
-	http_body_piece(weir_channel_session(channel), bytes);
+	void *session = weir_channel_session(channel);
+	const struct http_session_type *other = http_session_type_of(session);
+	if (other)
+		other->on_piece(session, bytes);
+	else
+		http_body_piece(session, bytes);
 }
 
 /* Only a body is spliced, so the session is its exchange, or NULL once the connection ends. */
@@ -297,11 +319,12 @@ static void http_connection_on_divert_ready(struct weir_channel *channel)
 
 static void http_connection_on_overflow(struct weir_channel *channel, int error)
 {
-	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (h2_is(exchange))
-		h2_on_overflow(exchange);
-	else if (exchange)
-		http_body_reader_overflow(exchange, error);
+	void *session = weir_channel_session(channel);
+	const struct http_session_type *other = http_session_type_of(session);
+	if (other)
+		other->on_overflow(session);
+	else if (session)
+		http_body_reader_overflow(session, error);
 	else if (error == WEIR_E_SYNTAX)
 		http_connection_reply_and_close(
 		        channel, (unsigned)http_connection_server_of(channel)->loop_state->refusal);
@@ -312,13 +335,14 @@ static void http_connection_on_overflow(struct weir_channel *channel, int error)
 static void http_connection_on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (h2_is(exchange)) {
-		h2_on_eof(exchange);
+	const struct http_session_type *other = http_session_type_of(exchange);
+	if (other) {
+		other->on_eof(exchange);
 		return;
 	}
 	/* A deferred request without a body is complete. */
 	if (exchange && exchange->body_state == HTTP_BODY_TUNNEL)
-		http_body_eof_of_tunnel(exchange);
+		http_body_complete(exchange);
 	else if (exchange && exchange->body_state != HTTP_BODY_NONE)
 		http_body_fail(exchange, -ECONNRESET, 400);
 	weir_channel_close(channel);
@@ -327,8 +351,9 @@ static void http_connection_on_eof(struct weir_channel *channel)
 static void http_connection_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (h2_is(exchange))
-		h2_on_timeout(exchange, which);
+	const struct http_session_type *other = http_session_type_of(exchange);
+	if (other)
+		other->on_timeout(exchange, which);
 	else if (which == WEIR_TIMEOUT_IDLE)
 		weir_channel_close(channel);
 	else if (which == WEIR_TIMEOUT_REQUEST && exchange)
@@ -340,17 +365,21 @@ static void http_connection_on_timeout(struct weir_channel *channel, enum weir_t
 static void http_connection_on_close(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (h2_is(exchange))
-		h2_on_close(exchange);
+	const struct http_session_type *other = http_session_type_of(exchange);
+	if (other)
+		other->on_close(exchange);
 	else if (exchange)
 		http_body_lost(exchange, error ? error : -ECONNRESET);
 }
 
 static void http_connection_on_draining(struct weir_channel *channel)
 {
-	void *session = weir_channel_session(channel);
-	if (h2_is(session))
-		h2_on_draining(session);
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	const struct http_session_type *other = http_session_type_of(exchange);
+	if (other)
+		other->on_draining(exchange);
+	else if (exchange && exchange->body_state == HTTP_BODY_TUNNEL && exchange->receiver)
+		exchange->receiver->draining(exchange->receiver_context);
 	else
 		weir_channel_close(channel);
 }
@@ -385,6 +414,20 @@ static void http_connection_resume(struct weir_http_exchange *exchange)
 	weir_channel_resume(exchange->channel);
 }
 
+static void http_connection_begin_tunnel(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	weir_channel_set_session(channel, exchange);
+	weir_channel_read_small(channel, exchange->small_pieces);
+	weir_channel_stream(channel, weir_everything());
+	weir_channel_resume(channel);
+}
+
+static void http_connection_abort(struct weir_http_exchange *exchange)
+{
+	weir_channel_abort(exchange->channel, -ECONNABORTED);
+}
+
 static void http_connection_fail_body(struct weir_http_exchange *exchange)
 {
 	weir_channel_set_session(exchange->channel, NULL);
@@ -410,5 +453,7 @@ const struct http_connection_type http_connection_type = {
         .end_body = http_connection_next,
         .fail_body = http_connection_fail_body,
         .release_body = http_connection_release_body,
+        .begin_tunnel = http_connection_begin_tunnel,
+        .abort = http_connection_abort,
         .reply_left = http_connection_reply_left,
 };

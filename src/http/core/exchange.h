@@ -9,6 +9,7 @@
  *   body.c        how the request's body is received
  *   reply.c       what handlers reply
  *   response.c    the reply as a producer: 100, head, body
+ *   upgrade.c     another protocol on the connection or stream
  *   log.c         the lines of the access log
  *   http_metrics.c  what is counted of it
  *   server.c      listeners, sites, the choice of the site
@@ -52,8 +53,6 @@ struct http_loop {
 	int64_t log_date_s;
 	char log_date[40];     /* of that second */
 	const int64_t *now_ms; /* the loop's */
-	uint32_t log_ids;      /* the last one */
-	uint32_t log_ids_base; /* chance: before each of them */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
@@ -66,6 +65,7 @@ typedef void http_body_readable_fn(void *context);
 struct weir_http_server {
 	uint32_t progress_ms;             /* the bound of the listener */
 	bool prior_knowledge;             /* HTTP/2 in clear */
+	bool extended_connect;            /* over HTTP/2 (RFC 8441) */
 	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
@@ -154,10 +154,30 @@ struct http_connection_type {
 	 * exchange; from now on it is not.
 	 */
 	bool (*release_body)(struct weir_http_exchange *exchange);
+	/* The exchange becomes a tunnel: passes the input to http_body_piece from now on. */
+	void (*begin_tunnel)(struct weir_http_exchange *exchange);
+	/* Ends the connection or the stream at once. The exchange may be freed. */
+	void (*abort)(struct weir_http_exchange *exchange);
 	/* All of the reply has left. */
 	void (*reply_left)(struct weir_http_exchange *exchange);
 	/* The exchange is about to be freed. NULL: the connection does not need to know. */
 	void (*freed)(struct weir_http_exchange *exchange);
+};
+
+/*
+ * The session of a channel is the exchange whose body is being received, or that is deferred; or
+ * NULL; or that of another protocol, which has the channel to itself: HTTP/2, or a WebSocket. This
+ * is a producer whose type is embedded in the table of the channel's callbacks.
+ */
+struct http_session_type {
+	struct weir_producer_type producer; /* first */
+	void (*on_request)(void *session, struct weir_span request);
+	void (*on_piece)(void *session, struct weir_span bytes);
+	void (*on_overflow)(void *session);
+	void (*on_eof)(void *session);
+	void (*on_timeout)(void *session, enum weir_timeout which);
+	void (*on_draining)(void *session);
+	void (*on_close)(void *session);
 };
 
 struct weir_http_exchange {
@@ -197,7 +217,7 @@ struct weir_http_exchange {
 	uint8_t continue_state;     /* enum http_continue_state */
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
 	uint32_t interim_put;       /* bytes of other interim replies that were put */
-	struct weir_buffer interim; /* those that wait */
+	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
 
 	/* the reply */
 	uint8_t framing; /* enum http_framing */
@@ -235,6 +255,7 @@ struct weir_http_exchange {
 	bool paused : 1;             /* by the receiver */
 	bool compress : 1;           /* weir_http_compress has decided so */
 	bool small_pieces : 1;       /* weir_http_receive_small */
+	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
@@ -300,11 +321,38 @@ void http_request_copy_free(struct http_request_copy *copy);
 int http_reply_add_field(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value);
 
+/* An interim reply that waits. Behind it are its field lines ("Name: value\r\n"). */
+struct http_interim {
+	uint16_t status;
+	uint16_t lines_size;
+};
+_Static_assert(WEIR_HTTP_INTERIM_MAX <= UINT16_MAX, "lines_size must fit");
+
+/* Returns whether one waits, and the first one. */
+bool http_interim_first(const struct weir_http_exchange *exchange, struct http_interim *ret_head,
+        struct weir_span *ret_lines);
+void http_interim_remove_first(struct weir_http_exchange *exchange);
+
 /*
  * As weir_http_reply with weir_produce_borrowed, without the cost of a producer: the bytes are lent
  * until the exchange ends. For a body that is lent together with weir_http_lend_fields.
  */
 int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct weir_span body);
+
+/* From here on the producer has bytes to put. The framing is set. The exchange may be freed. */
+void http_reply_begin(
+        struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
+
+/* -- upgrade.c -- */
+/* The last byte of the output has left: nobody receives the input any more. */
+void http_upgrade_end_tunnel(struct weir_http_exchange *exchange);
+/*
+ * Of HTTP/1.1: replies with 101, and makes `session`, whose type is in a struct http_session_type,
+ * the session of the channel and a reply in its queue. The exchange ends. Returns as
+ * weir_http_upgrade; nothing has changed after an error.
+ */
+int http_upgrade_take_over(struct weir_http_exchange *exchange, struct weir_span protocol,
+        struct weir_producer *session);
 
 /* -- connection.c -- */
 extern const struct weir_protocol http_protocol;
@@ -360,18 +408,21 @@ void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned sta
  * freed.
  */
 bool http_body_abandon(struct weir_http_exchange *exchange);
-/* Another protocol follows: its bytes are the body. */
-void http_body_begin_tunnel(struct weir_http_exchange *exchange,
-        const struct weir_http_receiver *receiver, void *context);
-/* The client's input has ended. */
-void http_body_eof_of_tunnel(struct weir_http_exchange *exchange);
-/* The last byte of the other protocol has left: the connection ends. */
-void http_body_end_tunnel(struct weir_http_exchange *exchange);
 /* The channel or stream is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);
 
 /* -- response.c -- */
 extern const struct weir_producer_type http_response_type;
+
+/* Returns the table of a channel's session, or NULL if it is an exchange, or if there is none. */
+static inline const struct http_session_type *http_session_type_of(const void *session)
+{
+	const struct weir_producer *producer = session;
+	return producer && producer->type != &http_response_type
+	               ? (const struct http_session_type *)producer->type
+	               : NULL;
+}
+
 /* The close of a reply, of all versions of HTTP. */
 void http_response_close(struct weir_producer *producer, enum weir_close_reason why);
 /* Puts the rest of the lent body. Returns WEIR_DONE when all of it has been put. */

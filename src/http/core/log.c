@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include <weir/buffer.h>
@@ -15,6 +14,7 @@
 
 #include "exchange.h"
 #include "helper.h"
+#include "loop_internal.h"
 #include "probe.h"
 
 /* Text from clients is cut off at TEXT_MAX; the rest is left for the server's own. */
@@ -120,16 +120,11 @@ enum {
 	LINE_END_MAX = 96
 };
 
-/* 16 hexadecimal digits: 32 bits of chance for the loop, then a counter. */
 uint64_t http_log_id(struct weir_http_exchange *exchange)
 {
-	struct http_loop *loop_state = exchange->loop_state;
-	uint32_t *base = &loop_state->log_ids_base;
-	if (!*base && getrandom(base, sizeof *base, GRND_NONBLOCK) != (ssize_t)sizeof *base)
-		*base = 0;
 	if (!exchange->log_id)
-		exchange->log_id = ++loop_state->log_ids;
-	return (uint64_t)*base << 32 | exchange->log_id;
+		exchange->log_id = loop_next_number(exchange->loop);
+	return loop_log_id(exchange->loop, exchange->log_id);
 }
 
 /* -- logfmt and JSON --------------------------------------------------------------------------- */

@@ -93,26 +93,44 @@ int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
         const struct weir_http_field *fields, unsigned field_count)
 {
 	struct weir_buffer *interim = &exchange->interim;
-	struct weir_span reason = http_status_reason((int)status);
 	size_t before = interim->size;
+	struct http_interim head = {.status = (uint16_t)status};
 	if (status < 102 || status > 199)
 		return -EINVAL;
 	if (exchange->reply_state != HTTP_REPLY_AWAITED)
 		return WEIR_E_CLOSED;
 	if (exchange->request->minor == 0)
 		return 0;
-	int error = weir_buffer_format(interim, WEIR_HTTP_INTERIM_MAX, "HTTP/1.1 %u %.*s\r\n",
-	        status, (int)reason.size, reason.data);
+	int error = weir_buffer_append(interim, &head, sizeof head, WEIR_HTTP_INTERIM_MAX);
 	for (unsigned i = 0; i < field_count && !error; i++)
 		error = http_reply_put_line(
 		        interim, fields[i].name, fields[i].value, WEIR_HTTP_INTERIM_MAX);
-	if (!error)
-		error = weir_buffer_append(interim, "\r\n", 2, WEIR_HTTP_INTERIM_MAX);
-	if (error)
+	if (error) {
 		interim->size = before;
-	else
-		weir_wake(&exchange->producer);
-	return error;
+		return error;
+	}
+	head.lines_size = (uint16_t)(interim->size - before - sizeof head);
+	memcpy(interim->data + before, &head, sizeof head);
+	weir_wake(&exchange->producer);
+	return 0;
+}
+
+bool http_interim_first(const struct weir_http_exchange *exchange, struct http_interim *ret_head,
+        struct weir_span *ret_lines)
+{
+	const struct weir_buffer *interim = &exchange->interim;
+	if (interim->size == 0)
+		return false;
+	memcpy(ret_head, interim->data, sizeof *ret_head);
+	*ret_lines = weir_span(interim->data + sizeof *ret_head, ret_head->lines_size);
+	return true;
+}
+
+void http_interim_remove_first(struct weir_http_exchange *exchange)
+{
+	struct http_interim head;
+	memcpy(&head, exchange->interim.data, sizeof head);
+	weir_buffer_consume(&exchange->interim, sizeof head + head.lines_size);
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
@@ -195,8 +213,7 @@ static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
 
 /* -- replying ---------------------------------------------------------------------------------- */
 
-/* From here on the producer has bytes to put. */
-static void http_reply_begin(
+void http_reply_begin(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {
 	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
@@ -255,40 +272,6 @@ int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct
 	if (!exchange->request || exchange->request->method != WEIR_HTTP_HEAD)
 		exchange->lent_body = body;
 	http_reply_begin(exchange, status, NULL);
-	return 0;
-}
-
-bool weir_http_may_upgrade(const struct weir_http_exchange *exchange)
-{
-	const struct weir_http_request *request = exchange->request;
-	const struct weir_http_field *field = NULL;
-	if (!request || request->minor == 0 || !request->first[WEIR_HTTP_UPGRADE] ||
-	        !exchange->keep_alive || exchange->had_body)
-		return false;
-	while ((field = weir_http_request_next(request, WEIR_HTTP_CONNECTION, field)))
-		if (http_list_has(field->value, WEIR_SPAN("Upgrade")))
-			return true;
-	return false;
-}
-
-int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span protocol,
-        const struct weir_http_receiver *receiver, void *context, struct weir_producer *output)
-{
-	int error = exchange->reply_state != HTTP_REPLY_AWAITED || !exchange->channel
-	                    ? WEIR_E_CLOSED
-	            : !weir_http_may_upgrade(exchange) ? -EINVAL
-	            : !output                          ? -ENOMEM
-	                                               : 0;
-	if (!error)
-		error = weir_http_add_field(exchange, "Upgrade", protocol);
-	if (error) {
-		weir_producer_close(output, WEIR_CLOSE_ABORTED);
-		return error;
-	}
-	exchange->framing = HTTP_FRAMED_BY_UPGRADE;
-	exchange->keep_alive = false;
-	http_body_begin_tunnel(exchange, receiver, context);
-	http_reply_begin(exchange, 101, output);
 	return 0;
 }
 

@@ -164,15 +164,26 @@ static enum weir_more http_response_put_continue(
 	return WEIR_DONE;
 }
 
-/* More may be appended before the peer has taken these, so they are copied. */
-static enum weir_more http_response_put_interim(
+/* Each is put whole: the room of an output that is empty is larger than all of them together. */
+static enum weir_more http_response_put_interims(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
-	struct weir_buffer *interim = &exchange->interim;
-	size_t put = weir_output_copy(out, interim->data, interim->size);
-	exchange->interim_put += (uint32_t)put;
-	weir_buffer_consume(interim, put);
-	return interim->size ? WEIR_MORE : WEIR_DONE;
+	struct http_interim interim;
+	struct weir_span lines;
+	while (http_interim_first(exchange, &interim, &lines)) {
+		char text[HEAD_FRAME_MAX + WEIR_HTTP_INTERIM_MAX];
+		char *end = http_response_put_status_line(text, interim.status);
+		end = http_response_put(end, lines.data, lines.size);
+		end = PUT(end, "\r\n");
+		size_t size = (size_t)(end - text);
+		if (weir_output_room(out) < size)
+			return WEIR_MORE;
+		if (weir_output_copy(out, text, size) != size)
+			return WEIR_FAILED;
+		exchange->interim_put += (uint32_t)size;
+		http_interim_remove_first(exchange);
+	}
+	return WEIR_DONE;
 }
 
 enum weir_more http_response_put_lent_body(
@@ -191,8 +202,11 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 	if (exchange->continue_state == HTTP_CONTINUE_DUE &&
 	        http_response_put_continue(exchange, out) != WEIR_DONE)
 		return WEIR_MORE;
-	if (exchange->interim.size && http_response_put_interim(exchange, out) != WEIR_DONE)
-		return WEIR_MORE;
+	if (exchange->interim.size) {
+		enum weir_more answer = http_response_put_interims(exchange, out);
+		if (answer != WEIR_DONE)
+			return answer;
+	}
 	if (exchange->reply_state == HTTP_REPLY_AWAITED)
 		return WEIR_WAIT;
 	if (exchange->reply_state == HTTP_REPLY_HEAD) {

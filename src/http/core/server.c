@@ -106,6 +106,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->loop = loop;
 	server->progress_ms = options->listener.bounds.progress_ms;
 	server->prior_knowledge = options->http2_prior_knowledge;
+	server->extended_connect = options->http2_extended_connect;
 	struct weir_server_options listener;
 	weir_server_options_init(&listener);
 	listener.listener = options->listener;

@@ -1,4 +1,4 @@
-/* HTTP/2 for the files of HTTP's core: how a channel begins to speak it, and its callbacks. */
+/* HTTP/2 for the files of HTTP's core: how a channel begins to speak it. */
 #ifndef WEIR_HTTP_H2_H
 #define WEIR_HTTP_H2_H
 
@@ -18,16 +18,8 @@ struct h2_loop;
  */
 int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size_t seen);
 
-/* Returns whether the session of a channel is an HTTP/2 connection, and not an exchange. */
-bool h2_is(const void *session);
-
-/* The callbacks of the channel's protocol, for such a session. */
-void h2_on_request(void *session, struct weir_span frame);
-void h2_on_overflow(void *session);
-void h2_on_eof(void *session);
-void h2_on_timeout(void *session, enum weir_timeout which);
-void h2_on_draining(void *session);
-void h2_on_close(void *session);
+/* Behind h2_begin: the preface was another one. GOAWAY, and the end. */
+void h2_refuse_preface(struct weir_channel *channel);
 
 /* Frees the loop's state. NULL is allowed. */
 void h2_loop_destroy(struct h2_loop *loop_state);

@@ -38,7 +38,7 @@ void h2_connection_wake(struct h2_connection *connection)
 		weir_wake(&connection->producer);
 		return;
 	}
-	weir_producer_init(&connection->producer, &h2_output_type);
+	weir_producer_init(&connection->producer, &h2_session_type.producer);
 	connection->queued = true;
 	weir_channel_push(connection->channel, &connection->producer);
 }
@@ -81,14 +81,17 @@ static void h2_connection_send_settings(struct h2_connection *connection)
 	        {H2_SETTINGS_INITIAL_WINDOW_SIZE, WEIR_HTTP2_STREAM_WINDOW},
 	        {H2_SETTINGS_MAX_HEADER_LIST_SIZE, WEIR_HTTP_HEAD_MAX},
 	        {H2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	        {H2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}, /* last: if the server allows it */
 	};
+	size_t count = sizeof settings / sizeof *settings;
 	char payload[sizeof settings / sizeof *settings * 6], *to = payload;
-	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+	count -= !connection->server->extended_connect;
+	for (size_t i = 0; i < count; i++) {
 		*to++ = (char)(settings[i].id >> 8);
 		*to++ = (char)settings[i].id;
 		to = h2_frame_put32(to, settings[i].value);
 	}
-	h2_connection_send(connection, H2_SETTINGS, 0, 0, payload, sizeof payload);
+	h2_connection_send(connection, H2_SETTINGS, 0, 0, payload, (size_t)(to - payload));
 	h2_connection_send32(
 	        connection, H2_WINDOW_UPDATE, 0, WEIR_HTTP2_CONNECTION_WINDOW - H2_WINDOW_INITIAL);
 }
@@ -180,11 +183,6 @@ static enum weir_scan h2_connection_scan(struct weir_terminator *terminator, str
 	return h2_frame_scan(data, ret);
 }
 
-bool h2_is(const void *session)
-{
-	return session && ((const struct weir_producer *)session)->type == &h2_output_type;
-}
-
 int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size_t seen)
 {
 	struct h2_connection *connection = calloc(1, sizeof *connection);
@@ -193,7 +191,7 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 		free(connection);
 		return -ENOMEM;
 	}
-	weir_producer_init(&connection->producer, &h2_output_type);
+	weir_producer_init(&connection->producer, &h2_session_type.producer);
 	connection->server = server;
 	connection->channel = channel;
 	connection->loop_state = loop_state;
@@ -212,7 +210,12 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 	return 0;
 }
 
-void h2_on_request(void *session, struct weir_span bytes)
+void h2_refuse_preface(struct weir_channel *channel)
+{
+	h2_connection_fail(weir_channel_session(channel), H2_PROTOCOL_ERROR);
+}
+
+static void h2_connection_on_request(void *session, struct weir_span bytes)
 {
 	static const struct weir_terminator_type type = {"h2-frame", h2_connection_scan};
 	struct h2_connection *connection = session;
@@ -228,7 +231,7 @@ void h2_on_request(void *session, struct weir_span bytes)
 		h2_connection_fail(connection, H2_PROTOCOL_ERROR);
 }
 
-void h2_on_overflow(void *session)
+static void h2_connection_on_overflow(void *session)
 {
 	h2_connection_fail(session, H2_FRAME_SIZE_ERROR);
 }
@@ -239,11 +242,15 @@ void h2_connection_expect_bodies(struct h2_connection *connection)
 	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link)
 		expected |= stream->reading && !stream->remote_closed && stream->exchange &&
 		            stream->exchange->body_state != HTTP_BODY_NONE &&
+		            stream->exchange->body_state != HTTP_BODY_TUNNEL &&
 		            !stream->exchange->paused;
 	weir_channel_expect_body(connection->channel, expected);
 }
 
-/* Ends the bodies that the client has not sent all of. A reply may follow. */
+/*
+ * Ends the bodies that the client has not sent all of; at the end of the input, tunnels, too. A
+ * reply may follow.
+ */
 static void h2_connection_fail_bodies(struct h2_connection *connection, int error, unsigned status)
 {
 	for (bool again = true; again;) {
@@ -251,7 +258,8 @@ static void h2_connection_fail_bodies(struct h2_connection *connection, int erro
 		WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
 			struct weir_http_exchange *exchange = stream->exchange;
 			if (!exchange || stream->remote_closed ||
-			        exchange->body_state == HTTP_BODY_NONE)
+			        exchange->body_state == HTTP_BODY_NONE ||
+			        (exchange->body_state == HTTP_BODY_TUNNEL && error == -ETIMEDOUT))
 				continue;
 			h2_stream_close_remote(stream);
 			http_body_fail(exchange, error, status);
@@ -287,7 +295,7 @@ void h2_connection_on_stall_time(struct weir_timer *timer)
 		h2_stream_start_timer(connection, next);
 }
 
-void h2_on_eof(void *session)
+static void h2_connection_on_eof(void *session)
 {
 	struct h2_connection *connection = session;
 	h2_connection_fail_bodies(connection, -ECONNRESET, 400);
@@ -295,7 +303,7 @@ void h2_on_eof(void *session)
 	weir_channel_close(connection->channel);
 }
 
-void h2_on_timeout(void *session, enum weir_timeout which)
+static void h2_connection_on_timeout(void *session, enum weir_timeout which)
 {
 	struct h2_connection *connection = session;
 	if (which == WEIR_TIMEOUT_PROGRESS)
@@ -306,14 +314,22 @@ void h2_on_timeout(void *session, enum weir_timeout which)
 	weir_channel_close(connection->channel);
 }
 
-void h2_on_draining(void *session)
+static void h2_connection_on_draining(void *session)
 {
 	struct h2_connection *connection = session;
 	h2_connection_send_goaway(connection);
-	weir_channel_close(connection->channel);
+	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
+		const struct weir_http_exchange *exchange = stream->exchange;
+		if (exchange && exchange->body_state == HTTP_BODY_TUNNEL && exchange->receiver &&
+		        exchange->receiver->draining)
+			exchange->receiver->draining(exchange->receiver_context);
+	}
+	/* With streams left, the end of the last one closes the channel. */
+	if (weir_list_empty(&connection->streams))
+		weir_channel_close(connection->channel);
 }
 
-void h2_on_close(void *session)
+static void h2_connection_on_close(void *session)
 {
 	struct h2_connection *connection = session;
 	connection->failed = true;
@@ -329,3 +345,24 @@ void h2_on_close(void *session)
 	weir_channel_set_session(connection->channel, NULL);
 	free(connection);
 }
+
+static void h2_connection_on_piece(void *session, struct weir_span bytes)
+{
+	(void)session, (void)bytes; /* frames are whole */
+}
+
+const struct http_session_type h2_session_type = {
+        .producer =
+                {
+                        .name = "http2",
+                        .more = h2_output_more,
+                        .close = h2_output_close,
+                },
+        .on_request = h2_connection_on_request,
+        .on_piece = h2_connection_on_piece,
+        .on_overflow = h2_connection_on_overflow,
+        .on_eof = h2_connection_on_eof,
+        .on_timeout = h2_connection_on_timeout,
+        .on_draining = h2_connection_on_draining,
+        .on_close = h2_connection_on_close,
+};

@@ -6,6 +6,7 @@
  *   h2_request.c     HEADERS, CONTINUATION and DATA: from frames to exchanges
  *   h2_stream.c      streams: their states, windows, and ends
  *   h2_output.c      the connection as the channel's one reply: frames of all ready streams
+ *   h2_block.c       the field blocks of replies: heads, interim replies, trailers
  *   h2_exchange.c    what an exchange asks of its stream
  *   h2_frame.c, h2_head.c, h2_encode.c   single frames, field sections
  *
@@ -46,7 +47,7 @@ struct h2_closed {
 };
 
 struct h2_connection {
-	struct weir_producer producer; /* first: its type marks the session as this struct */
+	struct weir_producer producer; /* first: its type is that of h2_session_type */
 	struct weir_http_server *server;
 	struct weir_channel *channel;
 	struct h2_loop *loop_state;
@@ -104,6 +105,7 @@ struct h2_stream {
 	struct weir_http_exchange *exchange; /* NULL once it is over */
 	struct weir_task task;               /* passes `held` to the receiver */
 	struct weir_buffer held; /* of the body, while nobody takes it: bounded by the window */
+	uint32_t trailers_size;  /* the last bytes of `held` are lines of trailer fields */
 	uint32_t id;
 	int32_t receive_window;
 	uint32_t receive_taken; /* as that of the connection */
@@ -126,6 +128,9 @@ struct h2_stream {
 };
 
 /* -- h2_connection.c -- */
+
+/* The callbacks of the channel, and the type of the producer. */
+extern const struct http_session_type h2_session_type;
 
 /* A connection error (RFC 9113 5.4.1): GOAWAY, and the end. All streams are freed. */
 void h2_connection_fail(struct h2_connection *connection, enum h2_error code);
@@ -176,6 +181,8 @@ void h2_stream_close_remote(struct h2_stream *stream);
 void h2_stream_close_local(struct h2_stream *stream);
 /* A part of the body has come; `end` if it is the last. The stream may be freed. */
 void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool end);
+/* The body has ended with trailer fields, a line each. */
+void h2_stream_receive_trailers(struct h2_stream *stream, struct weir_span lines);
 /* `size` bytes were taken: gives them back to the stream's window. */
 void h2_stream_give_back(struct h2_stream *stream, size_t size);
 /* Drops what is held, and gives it back to the connection's window. */
@@ -197,7 +204,19 @@ void h2_stream_start_timer(struct h2_connection *connection, int64_t at_ms);
 void h2_stream_unblock(struct h2_stream *stream);
 
 /* -- h2_output.c -- */
-extern const struct weir_producer_type h2_output_type;
+enum weir_more h2_output_more(struct weir_producer *producer, struct weir_output *out);
+void h2_output_close(struct weir_producer *producer, enum weir_close_reason why);
+
+/* -- h2_block.c -- */
+/*
+ * Each puts one block of fields, in HEADERS and CONTINUATION frames, and returns false without room
+ * or memory.
+ */
+bool h2_block_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream);
+/* All interim replies that wait. */
+bool h2_block_put_interims(struct h2_stream *stream, struct weir_output *out);
+/* The trailers of a reply, for which there is room, and the end of the stream. */
+bool h2_block_put_trailers(struct h2_stream *stream, struct weir_output *out);
 
 /* -- h2_exchange.c -- */
 extern const struct http_connection_type h2_connection_type;

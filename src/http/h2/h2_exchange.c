@@ -73,9 +73,16 @@ static bool h2_exchange_release_body(struct weir_http_exchange *exchange)
 	return exchange->body_state != HTTP_BODY_NONE;
 }
 
+static void h2_exchange_abort(struct weir_http_exchange *exchange)
+{
+	h2_stream_reset(exchange->stream, H2_CANCEL);
+}
+
+/* Behind a tunnel's output the client need not go on. */
 static void h2_exchange_reply_left(struct weir_http_exchange *exchange)
 {
-	(void)exchange;
+	if (exchange->body_state == HTTP_BODY_TUNNEL)
+		http_upgrade_end_tunnel(exchange);
 }
 
 static void h2_exchange_freed(struct weir_http_exchange *exchange)
@@ -106,6 +113,8 @@ const struct http_connection_type h2_connection_type = {
         .end_body = h2_exchange_end_body,
         .fail_body = h2_exchange_fail_body,
         .release_body = h2_exchange_release_body,
+        .begin_tunnel = h2_exchange_read_body,
+        .abort = h2_exchange_abort,
         .reply_left = h2_exchange_reply_left,
         .freed = h2_exchange_freed,
 };

@@ -41,7 +41,7 @@ static void h2_head_begin(struct h2_head *head)
 	head->list_size = 0;
 	head->fields = 0;
 	head->malformed = head->has_scheme = head->has_host = false;
-	head->method = head->path = head->authority = head->host = none;
+	head->method = head->path = head->authority = head->host = head->protocol = none;
 	head->pseudo_size = head->lines_size = head->cookie_size = 0;
 }
 
@@ -99,6 +99,11 @@ static bool h2_head_add_pseudo(struct h2_head *head, struct weir_span name, stru
 		if (head->authority.data || !h2_head_authority_is_valid(value))
 			return false;
 		head->authority = h2_head_store(head, value);
+	} else if (weir_span_equal(name, WEIR_SPAN(":protocol"))) {
+		if (head->protocol.data || value.size == 0 ||
+		        http_run(value, WEIR_HTTP_TCHAR) < value.size)
+			return false;
+		head->protocol = h2_head_store(head, value);
 	} else if (weir_span_equal(name, WEIR_SPAN(":scheme"))) {
 		if (head->has_scheme || value.size == 0)
 			return false;
@@ -176,6 +181,14 @@ static bool h2_head_add_field(struct h2_head *head, struct weir_span name, struc
 	return true;
 }
 
+static bool h2_head_add_trailer(struct h2_head *head, struct weir_span name, struct weir_span value)
+{
+	if (!h2_head_field_is_valid(name, value) || h2_head_is_of_connection(name))
+		return false;
+	h2_head_add_line(head, name, value);
+	return true;
+}
+
 static void h2_head_add(
         struct h2_head *head, struct weir_span name, struct weir_span value, bool trailers)
 {
@@ -185,7 +198,7 @@ static void h2_head_add(
 		return;
 	bool good;
 	if (trailers)
-		good = h2_head_field_is_valid(name, value) && !h2_head_is_of_connection(name);
+		good = h2_head_add_trailer(head, name, value);
 	else if (name.size && name.data[0] == ':')
 		good = h2_head_add_pseudo(head, name, value);
 	else
@@ -236,8 +249,12 @@ static bool h2_head_is_complete(const struct h2_head *head)
 {
 	if (!head->method.data)
 		return false;
-	if (weir_span_equal(head->method, WEIR_SPAN("CONNECT")))
+	bool connect = weir_span_equal(head->method, WEIR_SPAN("CONNECT"));
+	if (connect && !head->protocol.data)
 		return head->authority.data && !head->path.data && !head->has_scheme;
+	/* RFC 8441 4: extended CONNECT has all of them. */
+	if (head->protocol.data && (!connect || !head->authority.data))
+		return false;
 	if (!head->path.data || !head->has_scheme)
 		return false;
 	if (head->path.data[0] == '*' && !weir_span_equal(head->method, WEIR_SPAN("OPTIONS")))
@@ -250,13 +267,18 @@ static struct weir_span h2_head_compose(struct h2_head *head)
 {
 	size_t size = 0;
 	struct weir_span host = head->authority.data ? head->authority : head->host;
-	h2_head_append(head->text, &size, head->method);
+	h2_head_append(head->text, &size, head->protocol.data ? WEIR_SPAN("GET") : head->method);
 	h2_head_append(head->text, &size, WEIR_SPAN(" "));
 	h2_head_append(head->text, &size, head->path.data ? head->path : head->authority);
 	h2_head_append(head->text, &size, WEIR_SPAN(" HTTP/1.1\r\n"));
 	if (host.data) {
 		h2_head_append(head->text, &size, WEIR_SPAN("host: "));
 		h2_head_append(head->text, &size, host);
+		h2_head_append(head->text, &size, WEIR_SPAN("\r\n"));
+	}
+	if (head->protocol.data) {
+		h2_head_append(head->text, &size, WEIR_SPAN("connection: Upgrade\r\nupgrade: "));
+		h2_head_append(head->text, &size, head->protocol);
 		h2_head_append(head->text, &size, WEIR_SPAN("\r\n"));
 	}
 	h2_head_append(head->text, &size, weir_span(head->lines, head->lines_size));
@@ -280,11 +302,12 @@ enum h2_decoded h2_head_decode(struct h2_head *head, nghttp2_hd_inflater *inflat
 	return H2_DECODED;
 }
 
-enum h2_decoded h2_head_decode_trailers(
-        struct h2_head *head, nghttp2_hd_inflater *inflater, struct weir_span block)
+enum h2_decoded h2_head_decode_trailers(struct h2_head *head, nghttp2_hd_inflater *inflater,
+        struct weir_span block, struct weir_span *ret_lines)
 {
 	enum h2_decoded decoded = h2_head_inflate_all(head, inflater, block, true);
 	if (decoded == H2_DECODED && head->fields > WEIR_HTTP_TRAILERS_IN_MAX)
 		return H2_DECODED_TOO_LARGE;
+	*ret_lines = weir_span(head->lines, head->lines_size);
 	return decoded;
 }

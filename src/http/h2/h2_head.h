@@ -7,7 +7,8 @@
  *   :authority: example.org           accept: text/html
  *   accept: text/html
  *
- * Those of replies are encoded here, without a dynamic table and without state.
+ * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it. The fields of
+ * replies are encoded here, without a dynamic table and without state.
  */
 #ifndef WEIR_HTTP_H2_HEAD_H
 #define WEIR_HTTP_H2_HEAD_H
@@ -45,6 +46,7 @@ struct h2_head {
 	bool malformed;
 	bool has_scheme, has_host;
 	struct weir_span method, path, authority, host; /* in `pseudo`; NULL: not given */
+	struct weir_span protocol;                      /* of extended CONNECT; likewise */
 	size_t pseudo_size, lines_size, cookie_size;
 	char pseudo[WEIR_HTTP_HEAD_MAX];
 	char lines[WEIR_HTTP_HEAD_MAX];
@@ -67,9 +69,9 @@ enum h2_decoded {
 enum h2_decoded h2_head_decode(struct h2_head *head, nghttp2_hd_inflater *inflater,
         struct weir_span block, struct weir_span *ret_text);
 
-/* Decodes the trailer section of a request, which is checked and dropped. */
-enum h2_decoded h2_head_decode_trailers(
-        struct h2_head *head, nghttp2_hd_inflater *inflater, struct weir_span block);
+/* Decodes the trailer section of a request. *ret_lines are its fields, a line each, in `head`. */
+enum h2_decoded h2_head_decode_trailers(struct h2_head *head, nghttp2_hd_inflater *inflater,
+        struct weir_span block, struct weir_span *ret_lines);
 
 /* -- replies ----------------------------------------------------------------------------------- */
 

@@ -15,160 +15,6 @@
 #include "helper.h"
 #include "producer_internal.h"
 
-/* -- heads ------------------------------------------------------------------------------------- */
-
-/* More than a head needs beside its lines: status, date, length and the headers of frames. */
-enum {
-	H2_OUTPUT_HEAD_EXTRA = 256,
-};
-
-/*
- * The block of `size` bytes lies behind room for the headers of all its frames; puts each header in
- * front of its part. Returns the end.
- */
-static char *h2_output_frame_block(
-        char *bytes, size_t headers, size_t size, uint32_t id, bool end_stream)
-{
-	char *to = bytes;
-	const char *from = bytes + headers;
-	enum h2_frame_type type = H2_HEADERS;
-	unsigned flags = end_stream ? H2_FLAG_END_STREAM : 0;
-	do {
-		size_t part = min_of(size, (size_t)H2_FRAME_PAYLOAD_MAX);
-		size -= part;
-		/* The parts move towards the front, so that none overwrites a later one. */
-		memmove(to + H2_FRAME_HEADER_SIZE, from, part);
-		h2_frame_put_header(to, part, type, flags | (size ? 0 : H2_FLAG_END_HEADERS), id);
-		to += H2_FRAME_HEADER_SIZE + part;
-		from += part;
-		type = H2_CONTINUATION;
-		flags = 0;
-	} while (size);
-	return to;
-}
-
-static char *h2_output_compose_head(struct weir_http_exchange *exchange, char *to)
-{
-	to = h2_head_put_status(to, exchange->status);
-	to = h2_head_put_date(to, http_response_date(exchange));
-	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
-		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
-	if (exchange->lent.size)
-		to = h2_head_put_lines(to, exchange->lent);
-	if (exchange->fields.size)
-		to = h2_head_put_lines(to, weir_buffer_span(&exchange->fields));
-	return to;
-}
-
-static size_t h2_output_headers_max(size_t block)
-{
-	return H2_FRAME_HEADER_SIZE * (block / H2_FRAME_PAYLOAD_MAX + 1);
-}
-
-/* A block of fields in the making: room for the headers of its frames, then the fields. */
-struct h2_output_block {
-	char *bytes;
-	size_t headers; /* bytes of that room */
-	char *end;      /* of the fields that were put */
-};
-
-/*
- * Reserves room for a block of at most `most` bytes. Returns false without room or memory. The
- * first block of a connection sends the size of the dynamic table.
- */
-static bool h2_output_begin_block(struct h2_connection *connection, struct weir_output *out,
-        size_t most, struct h2_output_block *ret)
-{
-	size_t size, headers = h2_output_headers_max(most);
-	if (weir_output_room(out) < most + headers)
-		return false;
-	char *bytes = weir_output_reserve(out, most + headers, &size);
-	if (!bytes || size != most + headers)
-		return false;
-	*ret = (struct h2_output_block){.bytes = bytes, .headers = headers, .end = bytes + headers};
-	if (!connection->no_table_sent)
-		ret->end = h2_head_put_no_table(ret->end);
-	connection->no_table_sent = true;
-	return true;
-}
-
-static void h2_output_end_block(
-        const struct h2_output_block *block, struct weir_output *out, uint32_t id, bool end_stream)
-{
-	const char *fields = block->bytes + block->headers;
-	const char *end = h2_output_frame_block(
-	        block->bytes, block->headers, (size_t)(block->end - fields), id, end_stream);
-	weir_output_commit(out, (size_t)(end - block->bytes));
-}
-
-/* Returns false without room or memory. */
-static bool h2_output_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream)
-{
-	struct weir_http_exchange *exchange = stream->exchange;
-	struct h2_output_block block;
-	if (!h2_output_begin_block(stream->connection, out,
-	            H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(exchange->lent.size) +
-	                    h2_head_lines_max(exchange->fields.size),
-	            &block))
-		return false;
-	block.end = h2_output_compose_head(exchange, block.end);
-	h2_output_end_block(&block, out, stream->id, end_stream);
-	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
-	return true;
-}
-
-/* An interim reply. `lines` are its fields. */
-static bool h2_output_put_interim(
-        struct h2_stream *stream, struct weir_output *out, unsigned status, struct weir_span lines)
-{
-	struct h2_output_block block;
-	if (!h2_output_begin_block(stream->connection, out,
-	            H2_OUTPUT_HEAD_EXTRA + h2_head_lines_max(lines.size), &block))
-		return false;
-	block.end = h2_head_put_lines(h2_head_put_status(block.end, status), lines);
-	h2_output_end_block(&block, out, stream->id, false);
-	return true;
-}
-
-/* 100 Continue; and those that wait as heads of HTTP/1.1: a status line, fields, an empty line. */
-static bool h2_output_put_interims(struct h2_stream *stream, struct weir_output *out)
-{
-	struct weir_http_exchange *exchange = stream->exchange;
-	struct weir_buffer *heads = &exchange->interim;
-	if (exchange->continue_state == HTTP_CONTINUE_DUE) {
-		if (!h2_output_put_interim(stream, out, 100, weir_span(NULL, 0)))
-			return false;
-		exchange->continue_state = HTTP_CONTINUE_NONE;
-	}
-	while (heads->size) {
-		const char *digits = heads->data + strlen("HTTP/1.1 ");
-		unsigned status =
-		        100 + (unsigned)(digits[1] - '0') * 10 + (unsigned)(digits[2] - '0');
-		const char *line_end = memchr(heads->data, '\r', heads->size);
-		const char *end = memmem(heads->data, heads->size, "\r\n\r\n", 4);
-		if (!h2_output_put_interim(
-		            stream, out, status, weir_span(line_end + 2, (size_t)(end - line_end))))
-			return false;
-		weir_buffer_consume(heads, (size_t)(end + 4 - heads->data));
-	}
-	return true;
-}
-
-/* The trailers of a reply, for which there is room. Without any, the stream ends in DATA. */
-static bool h2_output_put_trailers(struct h2_stream *stream, struct weir_output *out)
-{
-	const struct weir_http_exchange *exchange = stream->exchange;
-	char text[WEIR_TRAILERS_MAX];
-	struct h2_output_block block;
-	size_t size = exchange->trailers(exchange->trailers_context, text, sizeof text);
-	if (!h2_output_begin_block(
-	            stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
-		return false;
-	block.end = h2_head_put_lines(block.end, weir_span(text, size));
-	h2_output_end_block(&block, out, stream->id, true);
-	return true;
-}
-
 /* -- DATA -------------------------------------------------------------------------------------- */
 
 enum {
@@ -302,7 +148,7 @@ static bool h2_output_note_answer(
 			weir_list_remove(&stream->ready_link);
 		break;
 	case WEIR_DONE:
-		if (stream->exchange->trailers && !h2_output_put_trailers(stream, out))
+		if (stream->exchange->trailers && !h2_block_put_trailers(stream, out))
 			return false;
 		h2_output_end(stream);
 		break;
@@ -358,7 +204,7 @@ static enum h2_served h2_output_serve(struct h2_stream *stream, struct weir_outp
 	/* Bytes lent to this output must not change before the output has been taken. */
 	if (stream->output_number == stream->connection->output_number)
 		return H2_SERVED;
-	if (!h2_output_put_interims(stream, out))
+	if (!h2_block_put_interims(stream, out))
 		return fresh ? H2_SERVED_FAILED : H2_SERVED_NO_ROOM;
 	if (exchange->reply_state == HTTP_REPLY_AWAITED) {
 		weir_list_remove(&stream->ready_link);
@@ -366,7 +212,7 @@ static enum h2_served h2_output_serve(struct h2_stream *stream, struct weir_outp
 	}
 	if (exchange->reply_state == HTTP_REPLY_HEAD) {
 		bool ends = !exchange->body && !exchange->lent_body.size;
-		if (!h2_output_put_head(stream, out, ends))
+		if (!h2_block_put_head(stream, out, ends))
 			return fresh ? H2_SERVED_FAILED : H2_SERVED_NO_ROOM;
 		if (ends) {
 			h2_output_end(stream);
@@ -416,7 +262,7 @@ static enum h2_served h2_output_serve_all(struct h2_connection *connection, stru
 	return H2_SERVED;
 }
 
-static enum weir_more h2_output_more(struct weir_producer *producer, struct weir_output *out)
+enum weir_more h2_output_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct h2_connection *connection = WEIR_CONTAINER(producer, struct h2_connection, producer);
 	size_t before = out->size;
@@ -440,16 +286,10 @@ static enum weir_more h2_output_more(struct weir_producer *producer, struct weir
 	return WEIR_DONE;
 }
 
-static void h2_output_close(struct weir_producer *producer, enum weir_close_reason why)
+void h2_output_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct h2_connection *connection = WEIR_CONTAINER(producer, struct h2_connection, producer);
 	connection->queued = false;
 	if (why == WEIR_CLOSE_DONE || producer->taken == producer->put)
 		h2_output_finish_sent(connection);
 }
-
-const struct weir_producer_type h2_output_type = {
-        .name = "http2",
-        .more = h2_output_more,
-        .close = h2_output_close,
-};

@@ -43,8 +43,11 @@ static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_re
 		stream->body_length = (int64_t)request->length;
 	if (stream->remote_closed)
 		return request->length == 0;
-	/* To handlers this is a body whose size is not known in advance. */
-	if (!request->has_length)
+	/*
+	 * To handlers this is a body whose size is not known in advance, or that of a tunnel, which
+	 * a request of HTTP/1.1 does not have either.
+	 */
+	if (!request->has_length && !stream->connection->loop_state->head.protocol.data)
 		request->chunked = true;
 	return true;
 }
@@ -61,6 +64,7 @@ static void h2_request_handle(
 	}
 	exchange->request = request;
 	exchange->keep_alive = true;
+	exchange->extended_connect = connection->loop_state->head.protocol.data;
 	if (!stream->remote_closed) {
 		exchange->body_state = HTTP_BODY_LENGTH;
 		exchange->had_body = true;
@@ -79,7 +83,9 @@ static void h2_request_open(struct h2_connection *connection, uint32_t id, unsig
 		h2_stream_send_reset(connection, id, H2_REFUSED_STREAM);
 		return;
 	}
-	if (decoded == H2_DECODED_MALFORMED || flags & H2_REQUEST_DEPENDS_ON) {
+	bool unasked =
+	        connection->loop_state->head.protocol.data && !connection->server->extended_connect;
+	if (decoded == H2_DECODED_MALFORMED || flags & H2_REQUEST_DEPENDS_ON || unasked) {
 		h2_stream_send_reset(connection, id, H2_PROTOCOL_ERROR);
 		return;
 	}
@@ -116,7 +122,7 @@ static bool h2_request_length_is_wrong(const struct h2_stream *stream, bool end)
 }
 
 static void h2_request_on_trailers(
-        struct h2_stream *stream, unsigned flags, enum h2_decoded decoded)
+        struct h2_stream *stream, unsigned flags, enum h2_decoded decoded, struct weir_span lines)
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	if (decoded == H2_DECODED_MALFORMED || !(flags & H2_FLAG_END_STREAM) ||
@@ -129,7 +135,7 @@ static void h2_request_on_trailers(
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
 		return;
 	}
-	h2_stream_receive(stream, weir_span(NULL, 0), true);
+	h2_stream_receive_trailers(stream, lines);
 }
 
 /* -- field blocks ------------------------------------------------------------------------------ */
@@ -142,7 +148,7 @@ static void h2_request_on_block(
 	struct weir_span text = {NULL, 0};
 	bool opens = flags & H2_REQUEST_OPENS;
 	enum h2_decoded decoded = opens ? h2_head_decode(head, inflater, block, &text)
-	                                : h2_head_decode_trailers(head, inflater, block);
+	                                : h2_head_decode_trailers(head, inflater, block, &text);
 	if (decoded == H2_DECODED_BROKEN || decoded == H2_DECODED_NO_MEMORY) {
 		h2_connection_fail(connection,
 		        decoded == H2_DECODED_BROKEN ? H2_COMPRESSION_ERROR : H2_INTERNAL_ERROR);
@@ -152,7 +158,7 @@ static void h2_request_on_block(
 	if (opens)
 		h2_request_open(connection, id, flags, decoded, text);
 	else if (stream)
-		h2_request_on_trailers(stream, flags, decoded);
+		h2_request_on_trailers(stream, flags, decoded, text);
 }
 
 static const struct h2_closed *h2_request_find_closed(

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 
 #include "h2_connection.h"
+#include "head.h"
 #include "helper.h"
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -229,13 +230,31 @@ void h2_stream_give_back(struct h2_stream *stream, size_t size)
 
 void h2_stream_drop_held(struct h2_stream *stream)
 {
-	if (stream->held.size)
-		h2_connection_give_back(stream->connection, stream->held.size);
+	size_t bytes = stream->held.size - stream->trailers_size;
+	if (bytes)
+		h2_connection_give_back(stream->connection, bytes);
+	stream->trailers_size = 0;
 	weir_buffer_finish(&stream->held);
 }
 
-/* Passes bytes to the receiver, and gives them back to both windows. The stream may end. */
-static void h2_stream_pass(struct h2_stream *stream, struct weir_span bytes, bool end)
+static void h2_stream_pass_trailers(struct weir_http_exchange *exchange, struct weir_span lines)
+{
+	struct weir_span line;
+	struct weir_http_field field;
+	while (lines.size && exchange->receiver && exchange->trailer) {
+		weir_span_cut(&lines, '\n', &line);
+		line.size--; /* CR */
+		if (http_trailer_parse(line, &field) == 0)
+			exchange->trailer(exchange->receiver_context, &field);
+	}
+}
+
+/*
+ * Passes bytes to the receiver, and gives them back to both windows; then lines of trailer fields.
+ * The stream may end.
+ */
+static void h2_stream_pass(
+        struct h2_stream *stream, struct weir_span bytes, struct weir_span trailers, bool end)
 {
 	struct h2_connection *connection = stream->connection;
 	uint32_t id = stream->id;
@@ -246,8 +265,10 @@ static void h2_stream_pass(struct h2_stream *stream, struct weir_span bytes, boo
 		if (stream)
 			h2_stream_give_back(stream, bytes.size);
 	}
-	if (end && stream && stream->exchange && stream->exchange->body_state != HTTP_BODY_NONE)
-		http_body_complete(stream->exchange);
+	if (!end || !stream || !stream->exchange || stream->exchange->body_state == HTTP_BODY_NONE)
+		return;
+	h2_stream_pass_trailers(stream->exchange, trailers);
+	http_body_complete(stream->exchange);
 }
 
 void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool end)
@@ -262,7 +283,7 @@ void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool en
 		return;
 	}
 	if (stream->reading && !exchange->paused && !stream->held.size) {
-		h2_stream_pass(stream, bytes, end);
+		h2_stream_pass(stream, bytes, weir_span(NULL, 0), end);
 		return;
 	}
 	/* The window bounds what is held. */
@@ -273,6 +294,20 @@ void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool en
 		h2_stream_deliver_later(stream);
 }
 
+void h2_stream_receive_trailers(struct h2_stream *stream, struct weir_span lines)
+{
+	const struct weir_http_exchange *exchange = stream->exchange;
+	if (lines.size && exchange && exchange->body_state != HTTP_BODY_NONE) {
+		if (weir_buffer_append(&stream->held, lines.data, lines.size,
+		            WEIR_HTTP2_STREAM_WINDOW + WEIR_HTTP_HEAD_MAX) < 0) {
+			h2_stream_reset(stream, H2_INTERNAL_ERROR);
+			return;
+		}
+		stream->trailers_size = (uint32_t)lines.size;
+	}
+	h2_stream_receive(stream, weir_span(NULL, 0), true);
+}
+
 static void h2_stream_deliver(struct weir_task *task)
 {
 	struct h2_stream *stream = WEIR_CONTAINER(task, struct h2_stream, task);
@@ -281,8 +316,12 @@ static void h2_stream_deliver(struct weir_task *task)
 	        exchange->paused || stream->aborted)
 		return;
 	struct weir_buffer held = stream->held;
+	size_t body_size = held.size - stream->trailers_size;
+	struct weir_span trailers =
+	        weir_span(held.size ? held.data + body_size : NULL, stream->trailers_size);
 	stream->held = (struct weir_buffer){0};
-	h2_stream_pass(stream, weir_buffer_span(&held), stream->remote_closed);
+	stream->trailers_size = 0;
+	h2_stream_pass(stream, weir_span(held.data, body_size), trailers, stream->remote_closed);
 	weir_buffer_finish(&held);
 }
 

@@ -141,6 +141,7 @@ static void smtp_outcome_log(const struct smtp_transaction *transaction, int res
 	struct weir_smtp_event event = {
 	        .kind = failed ? WEIR_SMTP_FAILED : WEIR_SMTP_ACCEPTED,
 	        .peer = &transaction->peer,
+	        .session = transaction->channel_id,
 	        .helo = transaction->helo,
 	        .user = transaction->user,
 	        .sender = transaction->envelope.sender,

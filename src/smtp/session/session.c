@@ -66,7 +66,7 @@ void smtp_report_malformed(const struct smtp_session *session, const char *text)
 	char why[128];
 	text_copy_span(why, sizeof why, weir_span(text, strcspn(text, "\r")));
 	weir_server_report_malformed(session->server->listener, weir_channel_peer(session->channel),
-	        why, session->server->line);
+	        weir_channel_id(session->channel), why, session->server->line);
 }
 
 void smtp_refuse(struct smtp_session *session, const char *text)
@@ -86,6 +86,7 @@ void smtp_log(const struct smtp_session *session, enum weir_smtp_event_kind kind
 	struct weir_smtp_event event = {
 	        .kind = kind,
 	        .peer = weir_channel_peer(session->channel),
+	        .session = weir_channel_id(session->channel),
 	        .helo = weir_span_of(session->helo ? session->helo : ""),
 	        .user = weir_span_of(session->user ? session->user : ""),
 	        .recipient = recipient,

@@ -185,6 +185,7 @@ struct smtp_transaction {
 
 	char id[SMTP_ID_MAX];
 	struct weir_address peer; /* for the log, and Received */
+	uint64_t channel_id;      /* for the log */
 	struct weir_span helo, user;
 	bool secure;
 

@@ -72,6 +72,7 @@ static bool smtp_transaction_copy_session(struct smtp_transaction *transaction)
 {
 	const struct smtp_session *session = transaction->session;
 	transaction->peer = *weir_channel_peer(session->channel);
+	transaction->channel_id = weir_channel_id(session->channel);
 	transaction->secure = weir_channel_secure(session->channel);
 	return smtp_transaction_copy(
 	               transaction, weir_span_of(session->helo), &transaction->helo) &&

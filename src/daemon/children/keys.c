@@ -12,8 +12,8 @@
 
 #include <weir/error.h>
 
+#include "child.h"
 #include "keys.h"
-#include "process.h"
 #include "say.h"
 
 enum {
@@ -26,7 +26,7 @@ enum {
 static void keys_open_files(const struct keys *keys, int *fds)
 {
 	for (size_t i = 0; i < keys->count; i++) {
-		fds[i] = process_open_file(keys->user, keys->paths[i]);
+		fds[i] = child_open_file(keys->user, keys->paths[i]);
 		if (fds[i] >= 0)
 			continue;
 		say("%s: cannot be read: %s", keys->paths[i], weir_error_text(fds[i]));
@@ -61,7 +61,7 @@ static void keys_exec(const struct keys *keys, const int *fds)
 	for (size_t i = 0; i < keys->count; i++)
 		if (fds[i] >= 0)
 			fcntl(fds[i], F_SETFD, 0);
-	process_execute(keys->program, argument ? process_arguments("@keys", argument, none) : NULL,
+	child_execute(keys->program, argument ? child_arguments("@keys", argument, none) : NULL,
 	        keys->user);
 }
 

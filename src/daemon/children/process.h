@@ -59,6 +59,9 @@ int process_adopt(struct process *process, struct weir_loop *loop,
 /* Sends a control message. A failure shows as the end of the process. */
 void process_send(struct process *process, enum handover_kind kind, int result);
 
+/* Has it log by the master's weir_log_level. */
+void process_send_log_level(struct process *process);
+
 /* Has it reload with this table, which belongs to it from now on. Returns 0 or a negative errno. */
 int process_reload(struct process *process, struct grants *next);
 
@@ -70,25 +73,6 @@ void process_settle(struct process *process, bool commit);
  * process has its listeners.
  */
 void process_drain(struct process *process, uint32_t limit_ms, bool succeeded);
-
-/*
- * The user opens what the user may read. Root opens the rest, through no link that another user
- * could have made: a server in the hands of an attacker could replace a file of its own by one.
- * Returns a descriptor or a negative errno.
- */
-int process_open_file(const char *user, const char *path);
-
-/*
- * Makes the arguments of a process of this program: "weir", the verb, its value, and `rest` up to
- * its NULL. Returns an array that is freed with free(), and points to the strings; or NULL.
- */
-char **process_arguments(const char *verb, const char *value, const char *const *rest);
-
-/*
- * In a child: becomes `user` (confine_become) and the program with these arguments. NULL arguments
- * stand for no memory. Any failure ends the child.
- */
-_Noreturn void process_execute(int program, char **arguments, const char *user);
 
 /* Closes the sockets and frees everything. The process has ended. NULL is allowed. */
 void process_destroy(struct process *process);

@@ -9,16 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/log.h>
 
-#include "confine.h"
+#include "child.h"
 #include "process.h"
 #include "resources.h"
 #include "say.h"
-#include "say_log.h"
 
 enum {
 	REQUESTS_PER_TURN = 64,
@@ -26,38 +25,13 @@ enum {
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-static int process_check_file(int fd)
-{
-	struct stat status;
-	if (fd < 0)
-		return fd;
-	int error = fstat(fd, &status) < 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -EINVAL;
-	if (error == 0)
-		return fd;
-	close(fd);
-	return error;
-}
-
-int process_open_file(const char *user, const char *path)
-{
-	int error = resources_lend(user);
-	if (error < 0)
-		return error;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	fd = fd < 0 ? -errno : fd;
-	resources_return();
-	if (fd == -EACCES && user && geteuid() == 0)
-		fd = process_check_file(root_path_open(path, O_RDONLY | O_NONBLOCK, 0));
-	return fd;
-}
-
 /* Returns a descriptor that the caller closes, or a negative errno. */
 static int process_open_grant(const struct process *process, const struct grant *grant)
 {
 	int fd;
 	switch ((enum grant_kind)grant->kind) {
 	case GRANT_FILE:
-		return process_open_file(process->user, grant->key);
+		return child_open_file(process->user, grant->key);
 	case GRANT_LOG:
 		return resources_open_log(process->user, grant->key);
 	case GRANT_LINES:
@@ -161,6 +135,14 @@ void process_send(struct process *process, enum handover_kind kind, int result)
 		        process->control.fd, (struct handover){.kind = kind, .result = result}, -1);
 }
 
+void process_send_log_level(struct process *process)
+{
+	if (process->control.fd >= 0)
+		handover_send(process->control.fd,
+		        (struct handover){.kind = HANDOVER_LOG_LEVEL, .index = weir_log_level()},
+		        -1);
+}
+
 int process_reload(struct process *process, struct grants *next)
 {
 	int fd = process->control.fd < 0 ? -EPIPE : grants_seal(next);
@@ -217,34 +199,6 @@ static void process_close_ends(const struct process_ends *ends)
 			close(fds[i]);
 }
 
-char **process_arguments(const char *verb, const char *value, const char *const *rest)
-{
-	size_t count = 0;
-	while (rest[count])
-		count++;
-	const char **arguments = calloc(count + 4, sizeof *arguments);
-	if (!arguments)
-		return NULL;
-	arguments[0] = "weir";
-	arguments[1] = verb;
-	arguments[2] = value;
-	memcpy(arguments + 3, rest, count * sizeof *arguments);
-	return (char **)(uintptr_t)arguments;
-}
-
-void process_execute(int program, char **arguments, const char *user)
-{
-	sigset_t none;
-	say_log_forget();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (arguments && confine_become(user) == 0) {
-		fexecve(program, arguments, environ);
-		say("cannot execute %s: %s", arguments[1], weir_error_text(-errno));
-	}
-	_exit(EXIT_FAILURE);
-}
-
 /* In the child. */
 static void process_exec(const struct process_options *options, const struct process_ends *ends)
 {
@@ -254,7 +208,7 @@ static void process_exec(const struct process_options *options, const struct pro
 	fcntl(ends->table, F_SETFD, 0);
 	snprintf(numbers, sizeof numbers, "%d,%d,%d,%d", ends->requests, ends->control, ends->table,
 	        (int)getppid());
-	process_execute(options->program, process_arguments("@server", numbers, options->arguments),
+	child_execute(options->program, child_arguments("@server", numbers, options->arguments),
 	        options->user);
 }
 

@@ -1,26 +1,18 @@
 /*
  * Appends lines to a file, or sends them one by one. The loop fills one buffer while a thread of
- * the pool writes another.
- *
- * Invariant: a line is written whole, or not at all. If a full disk takes a part of one, the part
- * is cut off again; where that is not possible (another writer), the next line begins anew. Lines
- * that a full pipe does not take are held in the buffer, and tried again after a moment.
+ * the pool writes another. Lines that a full pipe does not take are held in the buffer, and tried
+ * again after a moment.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <weir/buffer.h>
 #include <weir/error.h>
-#include <weir/log.h>
-#include <weir/loop.h>
-#include <weir/metrics.h>
+
+#include "log_state.h"
 
 /* The level of the process: less grave lines, whose numbers are larger, are left out. */
 static atomic_int log_level = WEIR_LOG_INFO;
@@ -30,13 +22,6 @@ enum {
 	WRITE_SIZE = 32 * 1024,
 	WRITE_AFTER_MS = 200,
 	REPORT_AFTER_MS = 10 * 1000, /* between two reports that writing fails */
-	WRITE_WAIT_MS = 1000,        /* at the end, for the reader of a pipe or terminal */
-};
-
-struct log_cells {
-	uint64_t lines;
-	uint64_t lost;
-	uint64_t bytes;
 };
 
 static const struct weir_metric log_metrics[] = {
@@ -58,169 +43,12 @@ static const struct weir_metric log_metrics[] = {
 static const struct weir_metric_table log_table = {
         .metrics = log_metrics, .size = sizeof(struct log_cells), .labels = {"log"}};
 
-/* The result of writing a buffer. */
-struct log_written {
-	int error;
-	uint64_t bytes;
-	uint64_t lost; /* lines */
-};
-
-struct weir_log {
-	struct weir_loop *loop;
-	char *path;
-	weir_log_open_fn *open;
-	weir_log_send_fn *send; /* NULL: lines are written */
-	int fd;
-	struct weir_buffer filling;
-	struct weir_buffer writing; /* the pool's, while `busy` */
-	struct weir_work work;
-	struct weir_timer timer;
-	struct log_written written; /* the pool's, while `busy` */
-	struct log_cells *cells;
-	enum weir_log_format format;
-	enum weir_log_level line_level;           /* of the line that is added */
-	size_t line_at;                           /* where it begins in `filling` */
-	void (*failed)(void *context, int error); /* or NULL */
-	void *context;
-	uint64_t lost; /* lines dropped since the last report */
-	int error;     /* of the last write */
-	int64_t report_after_ms;
-	bool reported; /* that it fails */
-	bool busy;
-	bool torn;    /* the pool's: the file ends within a line */
-	bool is_file; /* the pool's: and not a pipe, a terminal, … */
-	bool ending;
-};
-
-static bool log_is_level(unsigned char c)
-{
-	return c >= WEIR_LOG_ERROR && c <= WEIR_LOG_INFO;
-}
-
 /* -- writing ----------------------------------------------------------------------------------- */
 
 static int log_open(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 	return fd < 0 ? -errno : fd;
-}
-
-/* Cuts off the last `size` bytes, if they are still the end of the file. */
-static bool log_cut_off(int fd, size_t size)
-{
-	struct stat status;
-	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	       lseek(fd, 0, SEEK_CUR) == status.st_size &&
-	       ftruncate(fd, status.st_size - (off_t)size) == 0;
-}
-
-/* The bytes that a pipe with room takes without waiting: whole lines, if possible. */
-static size_t log_size_for_pipe(const char *data, size_t size)
-{
-	if (size <= PIPE_BUF)
-		return size;
-	const char *end = memrchr(data, '\n', PIPE_BUF);
-	return end ? (size_t)(end + 1 - data) : PIPE_BUF;
-}
-
-/* Returns a positive number of bytes, or a negative errno: -EAGAIN if a pipe is full. */
-static ssize_t log_write_once(const struct weir_log *log, const char *data, size_t size)
-{
-	for (;;) {
-		struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-		int found = log->is_file ? 1 : poll(&ready, 1, log->ending ? WRITE_WAIT_MS : 0);
-		if (found == 0)
-			return -EAGAIN;
-		if (!log->is_file)
-			size = log_size_for_pipe(data, size);
-		ssize_t put = found < 0 ? -1 : write(log->fd, data, size);
-		if (put > 0)
-			return put;
-		if (put == 0)
-			return -EIO;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
-/* The rest of the buffer, from `done` on, is lost. */
-static void log_write_failed(struct weir_log *log, size_t done)
-{
-	const char *data = log->writing.data;
-	const char *last = done ? memrchr(data, '\n', done) : NULL;
-	size_t whole = last ? (size_t)(last + 1 - data) : 0;
-	if (whole < done)
-		log->torn = !log_cut_off(log->fd, done - whole);
-	for (size_t i = whole; i < log->writing.size; i++)
-		log->written.lost += data[i] == '\n';
-}
-
-static bool log_is_file(int fd)
-{
-	struct stat status;
-	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-/* Writes the buffer `writing`. */
-static void log_write_all(struct weir_log *log)
-{
-	size_t done = 0;
-	log->written = (struct log_written){0};
-	log->is_file = log_is_file(log->fd);
-	if (log->torn && log->writing.size) {
-		ssize_t put = log_write_once(log, "\n", 1);
-		log->written.error = put < 0 ? (int)put : 0;
-		log->torn = put < 0;
-	}
-	while (done < log->writing.size && log->written.error == 0) {
-		ssize_t put =
-		        log_write_once(log, log->writing.data + done, log->writing.size - done);
-		if (put < 0)
-			log->written.error = (int)put;
-		else
-			done += (size_t)put;
-	}
-	log->written.bytes = done;
-	if (log->written.error == -EAGAIN && !log->ending) {
-		log->written.error = 0;
-		weir_buffer_consume(&log->writing, done);
-		return;
-	}
-	if (log->written.error < 0)
-		log_write_failed(log, done);
-	log->writing.size = 0;
-}
-
-/* Sends the lines of `writing`, each of which ends with its level. The first error is reported. */
-static void log_send_all(struct weir_log *log)
-{
-	struct weir_span line = {log->writing.data, 0};
-	log->written = (struct log_written){0};
-	for (size_t i = 0; i < log->writing.size; i++) {
-		unsigned char c = (unsigned char)log->writing.data[i];
-		if (!log_is_level(c)) {
-			line.size++;
-			continue;
-		}
-		int error = log->send(
-		        log->path, log->fd, (enum weir_log_level)c, line, log->written.error == 0);
-		if (error == 0)
-			log->written.bytes += line.size;
-		else
-			log->written.lost++;
-		if (log->written.error == 0)
-			log->written.error = error;
-		line = (struct weir_span){log->writing.data + i + 1, 0};
-	}
-	log->writing.size = 0;
-}
-
-static void log_put_all(struct weir_log *log)
-{
-	if (log->send)
-		log_send_all(log);
-	else
-		log_write_all(log);
 }
 
 static void log_run_write(struct weir_work *work)
