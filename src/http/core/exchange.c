@@ -139,6 +139,7 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 	http_request_copy_free(exchange->copy);
 	free(exchange->head);
 	weir_buffer_finish(&exchange->log_notes);
+	weir_buffer_finish(&exchange->granted);
 	weir_buffer_finish(&exchange->interim);
 	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
 		http_exchange_free(exchange);
