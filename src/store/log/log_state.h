@@ -60,7 +60,7 @@ static inline bool log_is_level(unsigned char c)
 
 /*
  * Writes or sends the buffer `writing`, and empties it. Of a pipe that is full, the rest remains.
- * What came of it is `written`.
+ * The outcome is `written`.
  */
 void log_put_all(struct weir_log *log);
 
