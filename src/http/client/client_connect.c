@@ -58,7 +58,7 @@ int http_client_connect_next(struct http_client_connection *connection, int erro
 	while (connection->address_next < connection->address_count) {
 		error = client_connect_dial(connection);
 		if (error == 0) {
-			http_client_connection_start_timer(connection);
+			http_client_start_timer(connection);
 			return 0;
 		}
 	}

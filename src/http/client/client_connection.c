@@ -1,6 +1,5 @@
 /*
- * A connection of the pool: TLS, one reply after the other, and its time limits, which count from
- * the last progress.
+ * A connection of the pool: TLS, and one reply after the other.
  *
  * Invariants: `call` is set exactly while the call has this connection. A connection with a channel
  * is freed after the channel's close() and not before. No callback of a call is the cause of a
@@ -130,99 +129,6 @@ void http_client_connection_fail(struct http_client_connection *connection, int 
 		http_call_on_failure(call, error, *why ? why : NULL, unused);
 }
 
-/* -- time limits ------------------------------------------------------------------------------- */
-
-static uint64_t client_connection_progress(const struct http_client_connection *connection)
-{
-	return weir_channel_sent(connection->channel) + connection->reader.body_bytes;
-}
-
-static bool client_connection_in_body(const struct http_client_connection *connection)
-{
-	return connection->reader.state != HTTP_READER_HEAD;
-}
-
-static uint32_t client_connection_limit(const struct http_client_connection *connection)
-{
-	const struct weir_http_client_options *options = &connection->client->options;
-	if (connection->state == HTTP_CONNECTION_CONNECTING)
-		return options->connect_ms;
-	if (connection->state == HTTP_CONNECTION_IDLE)
-		return options->idle_ms;
-	return client_connection_in_body(connection) ? options->body_ms : options->head_ms;
-}
-
-static void client_connection_on_time(struct weir_timer *timer);
-
-static void client_connection_watch(struct http_client_connection *connection, uint32_t ms)
-{
-	if (connection->state == HTTP_CONNECTION_BUSY) {
-		connection->mark = client_connection_progress(connection);
-		connection->body_mark = connection->reader.body_bytes;
-	}
-	weir_timer_start(connection->loop, &connection->timer, ms, client_connection_on_time);
-}
-
-void http_client_connection_start_timer(struct http_client_connection *connection)
-{
-	client_connection_watch(connection, client_connection_limit(connection));
-}
-
-/* The producer of the request's body waits, and the server has taken all that it put. */
-static bool client_connection_awaits_body(const struct http_client_connection *connection)
-{
-	const struct weir_producer *body = connection->body;
-	return body && body->state == WEIR_WAIT &&
-	       weir_channel_sent(connection->channel) ==
-	               connection->sent_before + connection->head_size + body->put;
-}
-
-/*
- * Returns how long the server may take from now on, or 0 if its time is over. Bytes that are no
- * progress, such as those of a head, do not extend its time more than once.
- */
-static uint32_t client_connection_time_left(const struct http_client_connection *connection)
-{
-	const struct weir_http_client_options *options = &connection->client->options;
-	uint32_t limit = client_connection_limit(connection);
-	uint32_t quiet = weir_channel_quiet_ms(connection->channel);
-	uint64_t got = connection->reader.body_bytes - connection->body_mark;
-	bool in_body = client_connection_in_body(connection);
-	if ((in_body && connection->paused) || client_connection_awaits_body(connection))
-		return limit;
-	if (client_connection_progress(connection) == connection->mark)
-		return 0;
-	if (!in_body || !options->body_rate_min)
-		return quiet < limit ? limit - quiet : 0;
-	return got >= (uint64_t)options->body_rate_min * limit / 1000 ? limit : 0;
-}
-
-static void client_connection_on_time(struct weir_timer *timer)
-{
-	struct http_client_connection *connection =
-	        WEIR_CONTAINER(timer, struct http_client_connection, timer);
-	uint32_t left;
-	switch (connection->state) {
-	case HTTP_CONNECTION_CONNECTING:
-		weir_channel_abort(connection->channel, -ETIMEDOUT);
-		break;
-	case HTTP_CONNECTION_BUSY:
-		left = client_connection_time_left(connection);
-		connection->paused = connection->call && connection->call->paused;
-		if (left)
-			client_connection_watch(connection, left);
-		else
-			http_client_connection_fail(connection, -ETIMEDOUT);
-		break;
-	case HTTP_CONNECTION_IDLE:
-		http_client_connection_retire(connection);
-		break;
-	case HTTP_CONNECTION_RESOLVING:
-	case HTTP_CONNECTION_CLOSING:
-		break;
-	}
-}
-
 /* -- the reader's callbacks -------------------------------------------------------------------- */
 
 static struct http_client_connection *client_connection_of(struct http_reader *reader)
@@ -236,7 +142,7 @@ static void client_connection_on_interim(
 	struct http_client_connection *connection = client_connection_of(reader);
 	if (!connection->call)
 		return;
-	http_client_connection_start_timer(connection);
+	http_client_start_timer(connection);
 	http_call_on_interim(connection->call, head);
 }
 
@@ -265,7 +171,7 @@ static void client_connection_on_head(
 		return;
 	connection->paused = false;
 	if (head->has_body)
-		http_client_connection_start_timer(connection);
+		http_client_start_timer(connection);
 	http_call_on_head(connection->call, &copy);
 }
 
@@ -299,7 +205,7 @@ static bool client_connection_keep(struct http_client_connection *connection)
 	weir_list_remove(&connection->link);
 	weir_list_append(&connection->client->connections, &connection->link);
 	connection->client->idle_count++;
-	http_client_connection_start_timer(connection);
+	http_client_start_timer(connection);
 	if (connection->client->waiting_count)
 		http_client_schedule(connection->client);
 	return true;
@@ -373,7 +279,7 @@ static void client_connection_begin(struct http_client_connection *connection)
 	connection->sent_before = weir_channel_sent(connection->channel);
 	http_reader_begin(&connection->reader, http_call_is_head(call), call->body_max);
 	client_connection_apply(connection);
-	http_client_connection_start_timer(connection);
+	http_client_start_timer(connection);
 	int error = http_call_send(call);
 	if (error < 0)
 		http_client_connection_fail(connection, error);

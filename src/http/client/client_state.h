@@ -3,7 +3,8 @@
  *
  *   client.c             the pool: origins, waiting calls, which connection a call gets
  *   client_connect.c     the opening of a connection: the addresses of a host
- *   client_connection.c  one connection: TLS, the reader's callbacks, time limits
+ *   client_connection.c  one connection: TLS, the reader's callbacks
+ *   client_time.c        its time limits
  *   client_call.c        a call: its start and end, retries, redirects
  *   client_request.c     the head and the body that are sent
  *   client_url.c         URLs
@@ -172,13 +173,15 @@ int http_client_connection_open(struct weir_http_call *call);
 /* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
 int http_client_connect_next(struct http_client_connection *connection, int error);
 
+/* -- client_time.c ----------------------------------------------------------------------------- */
+
+/* The time limit of the connection's state begins now. */
+void http_client_start_timer(struct http_client_connection *connection);
+
 /* -- client_connection.c ----------------------------------------------------------------------- */
 
 extern const struct weir_protocol http_client_protocol;
 extern const struct http_reader_type http_client_reader_type;
-
-/* The time limit of the connection's state begins now. */
-void http_client_connection_start_timer(struct http_client_connection *connection);
 
 /* Frees a connection that has no channel (any more). */
 void http_client_connection_free(struct http_client_connection *connection);
