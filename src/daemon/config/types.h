@@ -29,8 +29,10 @@ extern const struct type type_socket;        /* a Unix socket that can be create
 extern const struct type type_admin;         /* table_admin.c: struct config_admin */
 extern const struct type type_files;         /* nothing is stored: files to include */
 
-/* table_http.c: const char *, a path in a site, without the slashes at its ends */
-extern const struct type type_prefix;
+/* type_site.c: const char * */
+extern const struct type type_prefix; /* a path in a site, without the slashes at its ends */
+extern const struct type type_fields;
+extern const struct type type_site_log;
 
 /* type_net.c */
 extern const struct type type_address;  /* struct weir_address with its port */
