@@ -145,8 +145,8 @@ WEIR_API int weir_http_upstreams_create(
         const struct weir_http_upstreams_options *options, struct weir_http_upstreams **ret);
 
 /*
- * Starts the health checks on the loop that will have the requests. Again, or without an interval,
- * it does nothing. Returns 0 or -ENOMEM.
+ * Binds the group to the loop that will have its requests: its servers are counted from now on, and
+ * are checked if there is an interval. Again, it does nothing. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_http_upstreams_start(
         struct weir_http_upstreams *upstreams, struct weir_loop *loop);

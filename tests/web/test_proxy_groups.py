@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import socket
 import ssl
 import threading
 
 from certificates import Authority
 from conftest import wait_for
-from proxying import logged
+from proxying import logged, metrics
 from upstream import Upstream, ok
 from wire import Wire, get, request
 
@@ -39,6 +40,39 @@ sites: [{{proxy: [{{to: app}}]}}]
         servers[1].close()
     log = tmp_path / "access.log"
     wait_for(lambda: "upstream_retries=1" in log.read_text(), what="a retry in the log")
+
+
+def test_servers_that_are_down_are_counted(configured, tmp_path):
+    down = 'weir_proxy_down_servers{upstream="app"}'
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        server = configured(
+            f"""
+workers: 1
+admin: admin.sock
+upstreams: [{{name: app, servers: [{{url: 'http://127.0.0.1:{port}'}}], failures: 1, retries: 0}}]
+sites: [{{proxy: [{{to: app}}]}}]
+"""
+        )
+        server.admin = tmp_path / "admin.sock"
+        assert get(server, "/").status == 502
+        assert metrics(server)[down] == 1
+        server.send_signal(signal.SIGHUP)
+        server.wait_stderr("reloaded")
+        wait_for(lambda: metrics(server).get(down) == 1, what="one server that is down, after a reload")
+        # While all are down, all are asked.
+        taken.listen()
+        threading.Thread(target=reply_once, args=(taken,)).start()
+        assert get(server, "/").status == 204
+        assert metrics(server)[down] == 0
+
+
+def reply_once(listener):
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 
 
 def test_unix_sockets_and_tls(configured, tmp_path, weir):

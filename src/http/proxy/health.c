@@ -30,9 +30,8 @@ static void health_change(struct http_upstream *upstream, const char *why)
 		weir_metric_add(&group->cells->unhealthy, 1);
 	} else {
 		weir_metric_subtract(&group->cells->unhealthy, 1);
+		http_upstream_succeeded(group, upstream);
 		upstream->up_since_ms = weir_loop_now_ms(group->loop);
-		upstream->failures = 0;
-		upstream->down_until_ms = 0;
 	}
 	if (group->options.health_changed)
 		group->options.health_changed(group->options.context, group->name, upstream->url,
@@ -123,9 +122,9 @@ static int health_create_client(struct weir_http_upstreams *upstreams)
 
 int weir_http_upstreams_start(struct weir_http_upstreams *upstreams, struct weir_loop *loop)
 {
+	http_upstreams_set_loop(upstreams, loop);
 	if (upstreams->checker || !upstreams->options.check.interval_ms)
 		return 0;
-	http_upstreams_set_loop(upstreams, loop);
 	int error = health_create_client(upstreams);
 	for (size_t i = 0; i < upstreams->count && !error; i++)
 		weir_timer_start(loop, &upstreams->upstreams[i].timer, 0, health_on_time);
@@ -135,10 +134,12 @@ int weir_http_upstreams_start(struct weir_http_upstreams *upstreams, struct weir
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams)
 {
 	for (size_t i = 0; i < upstreams->count; i++) {
-		weir_timer_stop(&upstreams->upstreams[i].timer);
-		if (upstreams->loop)
-			weir_metric_subtract(
-			        &upstreams->cells->unhealthy, upstreams->upstreams[i].unhealthy);
+		struct http_upstream *upstream = &upstreams->upstreams[i];
+		weir_timer_stop(&upstream->timer);
+		if (!upstreams->loop)
+			continue;
+		weir_metric_subtract(&upstreams->cells->unhealthy, upstream->unhealthy);
+		weir_metric_subtract(&upstreams->cells->down, upstream->down_until_ms != 0);
 	}
 	weir_http_client_destroy(upstreams->checker);
 }

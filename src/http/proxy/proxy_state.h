@@ -64,6 +64,7 @@ struct proxy_cells {
 	uint64_t decisions[PROXY_DECISIONS];
 	uint64_t checks[2]; /* good and bad ones */
 	uint64_t unhealthy; /* upstreams */
+	uint64_t down;      /* upstreams */
 	uint64_t buffered;  /* bytes */
 	uint64_t head_ms[WEIR_METRIC_HISTOGRAM_CELLS];
 };

@@ -105,12 +105,23 @@ static int upstream_init(
 	return upstream_set_url(upstream, from->url, has_tls);
 }
 
+/* 0: the upstream is not down. */
+static void upstream_set_down(struct http_upstream *upstream, int64_t until_ms)
+{
+	uint64_t *down = &upstream->group->cells->down;
+	if (until_ms && !upstream->down_until_ms)
+		weir_metric_add(down, 1);
+	else if (!until_ms && upstream->down_until_ms)
+		weir_metric_subtract(down, 1);
+	upstream->down_until_ms = until_ms;
+}
+
 void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
 {
 	if (upstream->down_until_ms)
 		upstream->up_since_ms = weir_loop_now_ms(upstreams->loop);
 	upstream->failures = 0;
-	upstream->down_until_ms = 0;
+	upstream_set_down(upstream, 0);
 }
 
 void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
@@ -119,7 +130,7 @@ void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_ups
 	        ++upstream->failures < upstreams->options.failures_max)
 		return;
 	upstream->failures = upstreams->options.failures_max - 1;
-	upstream->down_until_ms = weir_loop_now_ms(upstreams->loop) + upstreams->options.down_ms;
+	upstream_set_down(upstream, weir_loop_now_ms(upstreams->loop) + upstreams->options.down_ms);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -211,8 +222,11 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 	upstreams->cells = http_proxy_cells(loop, upstreams->name);
 	if (!upstreams->cells)
 		upstreams->cells = &upstreams->uncounted;
-	for (size_t i = 0; i < upstreams->count; i++)
-		weir_metric_add(&upstreams->cells->unhealthy, upstreams->upstreams[i].unhealthy);
+	for (size_t i = 0; i < upstreams->count; i++) {
+		const struct http_upstream *upstream = &upstreams->upstreams[i];
+		weir_metric_add(&upstreams->cells->unhealthy, upstream->unhealthy);
+		weir_metric_add(&upstreams->cells->down, upstream->down_until_ms != 0);
+	}
 }
 
 static void upstream_inherit(struct http_upstream *upstream, const struct http_upstream *from)
