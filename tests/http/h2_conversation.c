@@ -630,6 +630,28 @@ static void a_body_that_nobody_receives_is_bounded_by_the_window(void **state)
 	client_end(&client);
 }
 
+/* A handler that has not asked for the body gets the error when it asks, or makes its own reply. */
+static void a_body_may_fail_before_it_is_asked_for(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	put_request(&client, 1, "PUT", "/later", false);
+	put_request(&client, 3, "PUT", "/later", false);
+	put(&client, H2_DATA, 0, 1, "x", 1);
+	client_send(&client);
+	assert_true(TURN_UNTIL(loop, later_count == 2));
+	shutdown(client.peer.fd, SHUT_WR);
+	peer_turn(&client.peer, 20);
+	assert_true(weir_http_has_body(later[0]));
+	receive(later[0], false);
+	assert_int_equal(uploads_open, 0);
+	weir_http_reply_empty(later[1], 204);
+	client.quiet = true;
+	client_await(&client, "1:400 ");
+	client_await(&client, "3:204 ");
+	client_end(&client);
+}
+
 /* The windows of the connection stay whole, whatever becomes of the bodies. */
 static void the_window_is_given_back_for_bodies_that_are_dropped(void **state)
 {
@@ -745,6 +767,7 @@ int main(void)
 	        TEST(interim_replies_are_heads_of_their_own),
 	        TEST(a_body_that_is_too_large_ends_the_stream_alone),
 	        TEST(a_body_that_nobody_receives_is_bounded_by_the_window),
+	        TEST(a_body_may_fail_before_it_is_asked_for),
 	        TEST(the_window_is_given_back_for_bodies_that_are_dropped),
 	        TEST(a_client_that_sends_no_body_is_told_after_a_time),
 	        TEST(an_idle_connection_is_closed_with_goaway),

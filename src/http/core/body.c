@@ -44,20 +44,36 @@ static bool http_body_clear_deferred(struct weir_http_exchange *exchange)
 	return true;
 }
 
+/* The receiver gets the error. If it does not reply, the reply is `status`. */
+static void http_body_end_failed(struct weir_http_exchange *exchange, int error, unsigned status)
+{
+	http_body_end_receiver(exchange, error);
+	if (!http_exchange_replied(exchange))
+		weir_http_reply_error(exchange, status);
+	http_exchange_free_if_unused(exchange);
+}
+
+/*
+ * A handler that has not asked for the body yet has the exchange: it gets the error when it asks,
+ * or makes a reply without the body.
+ */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
+	struct http_loop *loop_state = exchange->loop_state;
 	bool replied = http_exchange_replied(exchange);
 	exchange->keep_alive = false;
 	if (exchange->channel)
 		exchange->connection->fail_body(exchange);
-	http_body_clear_deferred(exchange);
-	http_body_end_receiver(exchange, error);
-	if (!http_exchange_replied(exchange))
-		weir_http_reply_error(exchange, status);
-	else if (replied && exchange->loop_state->fault)
-		http_log_fault(exchange, status);
-	http_log_clear_fault(exchange->loop_state);
-	http_exchange_free_if_unused(exchange);
+	if (!replied && !http_body_clear_deferred(exchange) && !exchange->receiver) {
+		exchange->body_state = HTTP_BODY_NONE;
+		exchange->body_error = error;
+		exchange->body_status = (uint16_t)status;
+	} else {
+		if (replied && loop_state->fault)
+			http_log_fault(exchange, status);
+		http_body_end_failed(exchange, error, status);
+	}
+	http_log_clear_fault(loop_state);
 }
 
 void http_body_lost(struct weir_http_exchange *exchange, int error)
@@ -105,7 +121,7 @@ void http_body_drop(struct weir_http_exchange *exchange)
 
 bool weir_http_has_body(const struct weir_http_exchange *exchange)
 {
-	return exchange->body_state != HTTP_BODY_NONE;
+	return exchange->body_state != HTTP_BODY_NONE || exchange->body_error;
 }
 
 int weir_http_receive(struct weir_http_exchange *exchange,
@@ -119,6 +135,10 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 	exchange->receiver_context = context;
 	if (!exchange->channel) {
 		http_body_lost(exchange, -ECONNRESET);
+		return 0;
+	}
+	if (exchange->body_error) {
+		http_body_end_failed(exchange, exchange->body_error, exchange->body_status);
 		return 0;
 	}
 	if (exchange->body_state == HTTP_BODY_NONE) {

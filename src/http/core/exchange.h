@@ -209,6 +209,8 @@ struct weir_http_exchange {
 	http_body_readable_fn *readable; /* the body is spliced; or NULL */
 	uint64_t body_max;
 	uint64_t body_got;
+	int body_error;       /* the body failed before it was asked for; or 0 */
+	uint16_t body_status; /* of the reply then */
 	uint16_t trailers_in;
 
 	uint8_t body_state;         /* enum http_body_state */
