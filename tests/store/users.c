@@ -391,11 +391,20 @@ static void suspects_wait_for_all_others(void **state)
 	}
 	pthread_mutex_unlock(&crypt_gate);
 	turn_until_all(asked, 2 * EACH);
-	int last = 0;
-	for (int i = EACH; i < 2 * EACH; i++)
-		last = asked[i].order > last ? asked[i].order : last;
-	/* Only those that were running when the others came. */
-	assert_true(done_before(asked, EACH, last) < EACH - 1);
+	/*
+	 * Of the others the last but one: the last may run for long, while suspects run beside it.
+	 * Only those suspects were before it that were running when the others came.
+	 */
+	int last = 0, but_one = 0;
+	for (int i = EACH; i < 2 * EACH; i++) {
+		if (asked[i].order > last) {
+			but_one = last;
+			last = asked[i].order;
+		} else if (asked[i].order > but_one) {
+			but_one = asked[i].order;
+		}
+	}
+	assert_true(done_before(asked, EACH, but_one) <= WEIR_CRYPTS_MAX);
 	weir_users_release(users);
 }
 
