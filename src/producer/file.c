@@ -16,7 +16,7 @@
  * The file: extents as large as the room. Before an extent is put, its last byte is looked for in
  * the page cache, and so is the first byte of all if the first extent is large. If one is missing,
  * the work pool reads the extent first, and the loop continues meanwhile. Pages between the two may
- * still have to be read when the extent is sent.
+ * still have to be read when the extent is sent. Senders that share what they have seen look once.
  *
  * The work has a descriptor of its own and is freed when it is done, so that the producer may be
  * closed at any time.

@@ -142,15 +142,6 @@ static void forward_auth_reply(struct auth_question *question)
 		weir_http_reply_empty(exchange, status);
 }
 
-static unsigned forward_auth_status_of(int error)
-{
-	if (error == -ETIMEDOUT)
-		return 504;
-	if (error == WEIR_E_LIMIT)
-		return 503;
-	return error == -ENOMEM ? 500 : 502;
-}
-
 /* The rest of a reply that has admitted the request does not matter. */
 static void forward_auth_on_end(void *context, const struct weir_http_call_end *end)
 {
@@ -163,7 +154,7 @@ static void forward_auth_on_end(void *context, const struct weir_http_call_end *
 		forward_auth_end(question, PROXY_DECISION_ADMITTED);
 		weir_http_next(handler, exchange);
 	} else if (end->error) {
-		forward_auth_refuse(question, forward_auth_status_of(end->error), end->text);
+		forward_auth_refuse(question, http_proxy_status_of(end->error), end->text);
 	} else {
 		forward_auth_reply(question);
 	}

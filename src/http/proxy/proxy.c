@@ -117,7 +117,7 @@ void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why)
 	weir_http_reply_error(exchange, status);
 }
 
-static unsigned proxy_status_of(int error)
+unsigned http_proxy_status_of(int error)
 {
 	if (error == -ETIMEDOUT)
 		return 504;
@@ -206,7 +206,7 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 	        weir_loop_now_ms(job->upstreams->loop) - job->begun_ms);
 	int error = http_proxy_pass_fields(job, head);
 	if (error < 0) {
-		http_proxy_refuse(job, proxy_status_of(error == -ENOMEM ? error : -EPROTO),
+		http_proxy_refuse(job, http_proxy_status_of(error == -ENOMEM ? error : -EPROTO),
 		        "the fields of the reply are too many or too large");
 		return;
 	}
@@ -328,7 +328,7 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 		weir_metric_add(&job->upstreams->cells->retries, 1);
 		proxy_attempt(job);
 	} else {
-		http_proxy_refuse(job, proxy_status_of(end->error), end->text);
+		http_proxy_refuse(job, http_proxy_status_of(end->error), end->text);
 	}
 }
 

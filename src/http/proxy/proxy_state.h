@@ -201,6 +201,9 @@ void http_proxy_cancel_call(struct proxy_job *job);
 /* Replies with an error of the proxy's own, and its reason in the log. The job is freed. */
 void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why);
 
+/* The status of a reply to a client whose request has failed with this error of a call. */
+unsigned http_proxy_status_of(int error);
+
 /* Adds the notes of an upstream's reply to the log. */
 void http_proxy_log_upstream(struct proxy_job *job);
 
