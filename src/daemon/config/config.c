@@ -65,6 +65,10 @@ void config_release_users(struct config *config)
 			weir_users_release(site->auth.items[j].users);
 			site->auth.items[j].users = NULL;
 		}
+		for (size_t j = 0; j < site->rules.count; j++) {
+			weir_users_release(site->rules.items[j].auth.users);
+			site->rules.items[j].auth.users = NULL;
+		}
 	}
 }
 

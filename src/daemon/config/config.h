@@ -23,6 +23,8 @@
 #include <weir/dns_answer.h>
 #include <weir/dns_tsig.h>
 #include <weir/dns_zone.h>
+#include <weir/http_files.h>
+#include <weir/http_rules.h>
 #include <weir/mail_routes.h>
 #include <weir/network.h>
 #include <weir/tls.h>
@@ -40,9 +42,15 @@ enum {
 	CONFIG_SITES_MAX = 1024,
 	CONFIG_REDIRECT_STEPS_MAX = 24, /* redirects that `weir check` follows */
 	CONFIG_REDIRECT_PATH_MAX = 4096,
-	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
-	CONFIG_FIELDS_MAX = 32, /* of one site */
-	CONFIG_RULES_MAX = 256, /* redirects, and entries of auth, of one site */
+	CONFIG_NAMES_MAX = 64,    /* of one site; local domains of mail */
+	CONFIG_FIELDS_MAX = 32,   /* of one site */
+	CONFIG_RULES_MAX = 256,   /* redirects, and entries of auth, of one site */
+	CONFIG_PATTERNS_MAX = 64, /* of one rule */
+	CONFIG_TYPES_MAX = 64,
+	CONFIG_CHANGES_MAX = 32,
+	CONFIG_ERROR_PAGES_MAX = 32,
+	CONFIG_STATUSES_MAX = 16,
+	CONFIG_TRIES_MAX = 8,
 	CONFIG_UPSTREAMS_MAX = 256,
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
@@ -161,8 +169,43 @@ enum config_doh {
 	CONFIG_DOH_CLEAR, /* also without TLS: a server in front of this one does it */
 };
 
+/* A change of the fields of replies. */
+struct config_change {
+#include "change_keys.def"
+};
+
+struct config_rate {
+	bool present;
+#include "rate_keys.def"
+};
+
+struct config_cors {
+	bool present;
+#include "cors_keys.def"
+};
+
+struct config_rule_auth {
+	bool present;
+#include "rule_auth_keys.def"
+	struct weir_users *users; /* loaded */
+};
+
+/* A setting that it does not have itself is that of its site. */
+struct config_rule {
+	const char *name; /* for the log */
+#include "rule_keys.def"
+#include "setting_keys.def"
+	bool own_files;        /* a setting for files differs from that of the site */
+	bool is_whole;         /* the site's own settings, as a rule for all paths */
+	atomic_bool root_lost; /* as of a site, for `alias` */
+};
+
 struct config_site {
 #include "site_keys.def"
+#include "setting_keys.def"
+#include "rules_key.def"
+	struct config_rule
+	        *whole;        /* its settings, as the last of its rules; NULL: none is needed */
 	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */
 };
 

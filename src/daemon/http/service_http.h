@@ -4,6 +4,7 @@
 
 #include <weir/http.h>
 
+#include "config.h"
 #include "service.h"
 
 extern const struct service_type service_http;
@@ -38,6 +39,34 @@ void sites_inherit(struct weir_http_sites *sites, const struct weir_http_sites *
 /* See `open_logs` of struct service_type. */
 int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struct weir_loop *loop,
         const char *user);
+
+/* -- rules of a site --------------------------------------------------------------------------- */
+
+struct site_rules_options {
+	struct config *config;
+	struct config_site *site;
+	struct weir_http_handler *files; /* of the site, or NULL */
+	unsigned tree_entries_max;
+};
+
+/* NULL: the site needs no rules. `changes` is to be freed after the handlers. */
+struct site_rule_handlers {
+	struct weir_http_handler *check;
+	struct weir_http_handler *act;
+	struct weir_http_field_change *changes;
+};
+
+/*
+ * Makes the handlers of a site's rules. Returns 0 or a negative errno; `changes` is set then, too.
+ */
+int site_rules_create(const struct site_rules_options *options, struct site_rule_handlers *ret);
+
+/*
+ * sites.c: makes a handler for the files of a rule, or of the site if `rule` is NULL. Returns 0 or
+ * a negative errno.
+ */
+int sites_create_files(const struct site_rules_options *options, struct config_rule *rule,
+        struct weir_http_handler **ret);
 
 /* See `renew` of struct service_type. */
 void sites_renew(struct weir_http_sites *sites);

@@ -1,7 +1,8 @@
 /*
  * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to
- * https, redirects, passwords, forward authentication, DNS, proxies, uploads, files. Invariant: a
- * handler that asks for a password, or for consent, comes before all handlers that it protects.
+ * https, the checks of rules, redirects, passwords, forward authentication, what rules do, DNS,
+ * proxies, uploads, files. Invariant: a handler that asks for a password, or for consent, comes
+ * before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -23,8 +24,9 @@
 
 struct sites_entry {
 	struct weir_http_site site;
-	struct weir_http_handler *doh; /* of its chain, or NULL */
-	struct log_file *log;          /* its own, held; or NULL */
+	struct weir_http_handler *doh;          /* of its chain, or NULL */
+	struct log_file *log;                   /* its own, held; or NULL */
+	struct weir_http_field_change *changes; /* of its rules */
 };
 
 struct site_set {
@@ -41,6 +43,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 	for (size_t i = 0; i < set->count; i++) {
 		weir_http_handlers_destroy(set->items[i].site.handlers);
 		log_file_release(set->items[i].log);
+		free(set->items[i].changes);
 	}
 	proxies_finish(&set->proxies);
 	config_release(set->config);
@@ -147,6 +150,22 @@ static int sites_open_tree(struct config_site *config, unsigned entries_max, str
 	return weir_tree_open(NULL, config->root, &options, ret);
 }
 
+static void on_alias_walked(void *context, int error)
+{
+	struct config_rule *rule = context;
+	say_root(rule->alias, &rule->root_lost, error);
+}
+
+static int sites_open_alias(struct config_rule *rule, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries_max;
+	options.root_walked = on_alias_walked;
+	options.context = rule;
+	return weir_tree_open(NULL, rule->alias, &options, ret);
+}
+
 static int sites_add_uploads(
         struct weir_http_site *site, struct config_site *config, unsigned entries_max)
 {
@@ -168,25 +187,61 @@ static int sites_add_uploads(
 	return sites_append(site, weir_http_upload_create(tree, &options));
 }
 
-static int sites_add_files(struct weir_http_site *site, struct config *all,
-        struct config_site *config, unsigned entries_max)
+#define SITES_SET_FILES(options, from)                                                             \
+	do {                                                                                       \
+		(options)->index = (from)->index;                                                  \
+		(options)->listing = (from)->listing;                                              \
+		(options)->hidden = (from)->hidden;                                                \
+		(options)->compress = (from)->compress;                                            \
+		(options)->siblings = (from)->siblings;                                            \
+		(options)->types = (from)->types.items;                                            \
+		(options)->type_count = (from)->types.count;                                       \
+	} while (0)
+
+int sites_create_files(const struct site_rules_options *options, struct config_rule *rule,
+        struct weir_http_handler **ret)
 {
 	struct weir_tree *tree;
-	if (!config->root)
-		return 0;
-	int error = sites_open_tree(config, entries_max, &tree);
+	struct weir_http_files_options files;
+	int error = rule && rule->alias
+	                    ? sites_open_alias(rule, options->tree_entries_max, &tree)
+	                    : sites_open_tree(options->site, options->tree_entries_max, &tree);
 	if (error < 0)
 		return error;
-	struct weir_http_files_options options;
-	weir_http_files_options_init(&options);
-	options.index = config->index;
-	options.listing = config->listing;
-	options.hidden = config->hidden;
-	options.compress = config->compress;
-	options.siblings = config->siblings;
-	options.fields = config->fields;
-	options.compressed_cache = all->compressed_cache;
-	return sites_append(site, weir_http_files_create(tree, &options));
+	weir_http_files_options_init(&files);
+	if (rule)
+		SITES_SET_FILES(&files, rule);
+	else
+		SITES_SET_FILES(&files, options->site);
+	files.compressed_cache = options->config->compressed_cache;
+	*ret = weir_http_files_create(tree, &files);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* The files are the last of a chain, and made first, since rules refer to them. */
+static int sites_make_files(struct site_rules_options *options, struct site_rule_handlers *ret)
+{
+	int error = options->site->root ? sites_create_files(options, NULL, &options->files) : 0;
+	return error < 0 ? error : site_rules_create(options, ret);
+}
+
+/* Appends a handler that is there, also after an error, so that the chain frees it. */
+static void sites_append_made(struct weir_http_site *site, struct weir_http_handler *handler)
+{
+	if (handler)
+		sites_append(site, handler);
+}
+
+static int sites_add_protection(struct site_set *set, struct weir_http_site *site,
+        const struct config_site *config, struct weir_http_handler *check)
+{
+	int error = sites_add_https(site, config, set->config->https_port);
+	sites_append_made(site, check);
+	if (error == 0)
+		error = sites_add_redirects(site, config);
+	if (error == 0)
+		error = sites_add_auth(site, config, set->config->guarded);
+	return error ? error : sites_add_forward_auth(site, config, &set->proxies);
 }
 
 static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_max)
@@ -195,22 +250,22 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	struct config *all = set->config;
 	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
+	struct site_rules_options options = {
+	        .config = all, .site = config, .tree_entries_max = entries_max};
+	struct site_rule_handlers rules = {0};
 	site->names = config->names.items;
-	int error = sites_add_https(site, config, all->https_port);
+	int error = sites_make_files(&options, &rules);
+	entry->changes = rules.changes;
 	if (error == 0)
-		error = sites_add_redirects(site, config);
-	if (error == 0)
-		error = sites_add_auth(site, config, all->guarded);
-	if (error == 0)
-		error = sites_add_forward_auth(site, config, &set->proxies);
+		error = sites_add_protection(set, site, config, rules.check);
+	sites_append_made(site, rules.act);
 	if (error == 0)
 		error = sites_add_dns(entry, all, config);
 	if (error == 0)
 		error = sites_add_proxies(site, config, &set->proxies);
 	if (error == 0)
 		error = sites_add_uploads(site, config, entries_max);
-	if (error == 0)
-		error = sites_add_files(site, all, config, entries_max);
+	sites_append_made(site, options.files);
 	if (error < 0)
 		say("cannot serve %s: %s",
 		        config->root ? config->root : config->proxies.items[0].to,

@@ -49,6 +49,15 @@ unsigned resources_processors(void)
 	return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
 }
 
+/* The file trees of a site, on each worker. */
+static size_t resources_trees(const struct config_site *site)
+{
+	size_t trees = site->uploads.present ? 2 : 1;
+	for (size_t i = 0; i < site->rules.count; i++)
+		trees += site->rules.items[i].own_files;
+	return trees;
+}
+
 struct budget resources_budget(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
@@ -56,7 +65,7 @@ struct budget resources_budget(const struct config *config, size_t files, unsign
 	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + 2 * servers;
 	size_t trees = 0;
 	for (size_t i = 0; i < config->sites.count; i++)
-		trees += config->sites.items[i].uploads.present ? 2 : 1;
+		trees += resources_trees(&config->sites.items[i]);
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
 	/*

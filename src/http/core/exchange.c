@@ -138,6 +138,7 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 	http_server_release(exchange->server);
 	http_request_copy_free(exchange->copy);
 	free(exchange->head);
+	free(exchange->rewritten);
 	weir_buffer_finish(&exchange->log_notes);
 	weir_buffer_finish(&exchange->granted);
 	weir_buffer_finish(&exchange->interim);

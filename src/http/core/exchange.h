@@ -192,12 +192,16 @@ struct weir_http_exchange {
 	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */
 	const struct weir_http_site *site;       /* of these */
 	const struct weir_http_route *route;     /* of the handler for routes; NULL: none */
+	const struct http_rule *rule;            /* of the site's rules; NULL: none */
+	const struct http_rule *rewriter;        /* the last one that has rewritten the path */
 	const struct weir_http_request *request; /* in `loop_state` or in `copy` */
 	struct http_request_copy *copy;
 	struct weir_http_path path;
+	char *rewritten; /* the bytes of a path that a rule has put in place of the request's */
 	struct weir_address peer;
 	int64_t begun_ms;
-	struct weir_task task;   /* calls the handler of a deferred request */
+	/* Calls the handler of a deferred request, or replies with a page for an error. */
+	struct weir_task task;
 	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
 	void *gone_context;
 	struct weir_span request_head; /* in the receive buffer, while the handler is called */
@@ -225,6 +229,9 @@ struct weir_http_exchange {
 	uint8_t framing; /* enum http_framing */
 	uint16_t status;
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
+	uint16_t page_status;      /* of the error that a page of the site is sent for; else 0 */
+	uint16_t skip;             /* segments of the path that its files are not in (an alias) */
+	uint8_t rewrites;          /* times that the path was rewritten */
 	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
 	uint8_t log_format;        /* enum weir_log_format */
 	uint8_t log_level;         /* enum weir_log_level */
@@ -258,6 +265,7 @@ struct weir_http_exchange {
 	bool compress : 1;           /* weir_http_compress has decided so */
 	bool small_pieces : 1;       /* weir_http_receive_small */
 	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
+	bool page_pending : 1;       /* the handler has replied with an error, whose page follows */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
@@ -294,7 +302,7 @@ void http_exchange_leave_handler(
 
 static inline bool http_exchange_replied(const struct weir_http_exchange *exchange)
 {
-	return exchange->reply_state >= HTTP_REPLY_HEAD;
+	return exchange->reply_state >= HTTP_REPLY_HEAD || exchange->page_pending;
 }
 
 /* The producer was closed: nothing of a reply can leave any more. */
@@ -302,6 +310,12 @@ static inline bool http_exchange_closed(const struct weir_http_exchange *exchang
 {
 	return exchange->reply_state == HTTP_REPLY_UNWANTED ||
 	       exchange->reply_state == HTTP_REPLY_CLOSED;
+}
+
+/* The cells that the exchange is counted in. */
+static inline struct http_cells *http_metrics_cells(const struct weir_http_exchange *exchange)
+{
+	return exchange->site ? exchange->site->cells : exchange->server->cells;
 }
 
 /* -- request.c -- */
@@ -370,6 +384,12 @@ void http_dispatch_choose_site(struct weir_http_exchange *exchange);
 int http_dispatch_check(struct weir_http_exchange *exchange);
 /* Handles a request whose path has been decoded. */
 void http_dispatch_path(struct weir_http_exchange *exchange);
+/*
+ * Has the site handle the request as one for another target, "/path" or "/path?query", which is
+ * escaped as a request-target, and is copied. Without a query the request keeps its own. A handler
+ * that calls this has replied.
+ */
+void http_dispatch_rewrite(struct weir_http_exchange *exchange, struct weir_span target);
 
 /* -- body_reader.c, for HTTP/1.1 -- */
 /* A body is to come: the exchange becomes the channel's session. */

@@ -328,11 +328,6 @@ static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
 	return site && site->own_log ? site->log : server->log;
 }
 
-static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
-{
-	return exchange->site ? exchange->site->cells : exchange->server->cells;
-}
-
 static size_t http_log_compose_any(struct weir_log *log, struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
@@ -362,7 +357,7 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 	exchange->method =
 	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
 	if (exchange->loop_state->fault)
-		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
+		weir_metric_add(&http_metrics_cells(exchange)->malformed, 1);
 	exchange->log = http_log_of(exchange);
 	if (exchange->log)
 		http_log_compose_line(exchange);
@@ -372,7 +367,7 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 static inline void http_log_count(
         const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
 {
-	struct http_cells *cells = http_log_cells(exchange);
+	struct http_cells *cells = http_metrics_cells(exchange);
 	int64_t took_ms = *exchange->loop_state->now_ms - exchange->begun_ms;
 	unsigned class = exchange->status / 100u;
 	if (why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_RESULTS)

@@ -11,6 +11,7 @@
 
 #include "exchange.h"
 #include "fields.h"
+#include "rule.h"
 #include "syntax.h"
 
 /* -- the chain of handlers --------------------------------------------------------------------- */
@@ -213,9 +214,26 @@ static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
 
 /* -- replying ---------------------------------------------------------------------------------- */
 
+/* The changes of a rule could not be made: nothing is sent that they might have had to remove. */
+static __attribute__((noinline)) void http_reply_make_empty(
+        struct weir_http_exchange *exchange, struct weir_producer **body)
+{
+	weir_producer_close(*body, WEIR_CLOSE_ABORTED);
+	*body = NULL;
+	exchange->lent_body = (struct weir_span){0};
+	exchange->fields.size = 0;
+	exchange->lent.size = 0;
+	exchange->framing = HTTP_FRAMED_BY_LENGTH;
+	exchange->reply_size = 0;
+}
+
 void http_reply_begin(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {
+	if (exchange->rule && status >= 200 && http_rule_finish_fields(exchange, status) < 0) {
+		http_reply_make_empty(exchange, &body);
+		status = 500;
+	}
 	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
 	http_exchange_set_reply(exchange, unwanted ? HTTP_REPLY_CLOSED : HTTP_REPLY_HEAD);
 	exchange->status = (uint16_t)status;
@@ -242,6 +260,10 @@ int weir_http_reply(
 	if (http_exchange_replied(exchange)) {
 		weir_producer_close(body, WEIR_CLOSE_ABORTED);
 		return WEIR_E_CLOSED;
+	}
+	if (exchange->rule && http_rule_replaces(exchange, status)) {
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		return 0;
 	}
 	bool is_head = exchange->request && exchange->request->method == WEIR_HTTP_HEAD;
 	if (body)
@@ -279,6 +301,8 @@ int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_exchange_replied(exchange))
 		return WEIR_E_CLOSED;
+	if (exchange->rule && http_rule_replaces(exchange, status))
+		return 0;
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	exchange->reply_size = 0;
 	http_reply_frame_head(exchange, status);

@@ -224,7 +224,7 @@ void http_response_close(struct weir_producer *producer, enum weir_close_reason 
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	struct weir_producer *body = exchange->body;
-	bool replied = http_exchange_replied(exchange);
+	bool replied = exchange->reply_state >= HTTP_REPLY_HEAD;
 	bool waits =
 	        !replied && !exchange->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
 	weir_http_gone_fn *gone = waits ? exchange->gone : NULL;

@@ -40,6 +40,10 @@ static int16_t *http_accept_slot_of(struct http_accept *accept, struct weir_span
 	if (weir_span_equal_nocase(coding, WEIR_SPAN("gzip")) ||
 	        weir_span_equal_nocase(coding, WEIR_SPAN("x-gzip")))
 		return &accept->gzip;
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("br")))
+		return &accept->br;
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("zstd")))
+		return &accept->zstd;
 	if (weir_span_equal_nocase(coding, WEIR_SPAN("identity")))
 		return &accept->identity;
 	return weir_span_equal(coding, WEIR_SPAN("*")) ? &accept->any : NULL;
@@ -58,25 +62,36 @@ void http_accept_add(struct http_accept *accept, struct weir_span value)
 	}
 }
 
-enum http_coding http_accept_choose(const struct http_accept *accept)
+/* Not listed, identity is acceptable unless "*" excludes it; it has the lowest weight then. */
+static int http_accept_identity(const struct http_accept *accept)
 {
-	int gzip = accept->gzip >= 0 ? accept->gzip : accept->any;
-	int identity = accept->identity;
-	/*
-	 * Not listed, identity is acceptable unless "*" excludes it; it has the lowest weight then.
-	 */
-	if (identity < 0)
-		identity = accept->any == 0 ? 0 : 1;
-	if (gzip > 0 && gzip >= identity)
-		return WEIR_HTTP_GZIP;
-	return identity > 0 ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
+	return accept->identity >= 0 ? accept->identity : accept->any != 0;
 }
 
-enum http_coding http_accept_coding(const struct weir_http_request *request)
+int http_accept_weight(const struct http_accept *accept, int16_t listed)
+{
+	int weight = listed >= 0 ? listed : accept->any;
+	return weight > 0 && weight >= http_accept_identity(accept) ? weight : 0;
+}
+
+enum http_coding http_accept_choose(const struct http_accept *accept)
+{
+	if (http_accept_weight(accept, accept->gzip))
+		return WEIR_HTTP_GZIP;
+	return http_accept_identity(accept) ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
+}
+
+struct http_accept http_accept_of(const struct weir_http_request *request)
 {
 	struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
 	const struct weir_http_field *field = NULL;
 	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT_ENCODING, field)))
 		http_accept_add(&accept, field->value);
+	return accept;
+}
+
+enum http_coding http_accept_coding(const struct weir_http_request *request)
+{
+	struct http_accept accept = http_accept_of(request);
 	return http_accept_choose(&accept);
 }

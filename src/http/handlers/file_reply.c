@@ -198,7 +198,7 @@ static struct weir_producer *http_file_reply_compressed(
  */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct http_mime *sibling_of, bool *ret_compress)
+        const struct http_mime *sibling_of, const char *coding, bool *ret_compress)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct http_validators validators = {
@@ -212,7 +212,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	if (sibling_of) {
 		lines = weir_span_skip(lines, note->type_size);
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
-		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip"));
+		weir_http_add_field(exchange, "Content-Encoding", weir_span_of(coding));
 		weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
 	} else if (may_compress && note->mime->compressible && file->size >= FILE_COMPRESS_MIN &&
 	           http_file_reply_compresses(exchange)) {
@@ -234,13 +234,14 @@ static void http_file_reply_whole(struct weir_http_exchange *exchange, struct we
 }
 
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
-        struct file_note *note, bool may_compress, const struct http_mime *sibling_of)
+        struct file_note *note, bool may_compress, const struct http_mime *sibling_of,
+        const char *coding)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
 	bool compress;
-	struct http_validators validators =
-	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of, &compress);
+	struct http_validators validators = http_file_reply_prepare(
+	        exchange, file, note, may_compress, sibling_of, coding, &compress);
 	if (http_file_reply_is_conditional(request)) {
 		int status = http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -271,12 +272,11 @@ static void http_file_note_destroy(void *object)
 	free(note);
 }
 
-struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+struct file_note *http_file_note(struct weir_file *file, const struct http_mime *mime,
         const struct weir_http_files_options *options)
 {
 	if (file->note)
 		return file->note;
-	const struct http_mime *mime = http_mime_find(path);
 	char etag[WEIR_HTTP_ETAG_MAX];
 	char date[WEIR_HTTP_DATE_SIZE + 1];
 	size_t etag_size = http_etag_format(file, etag);

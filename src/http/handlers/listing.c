@@ -284,21 +284,21 @@ static enum weir_more http_listing_more(void *context, struct weir_output *out)
 	return WEIR_MORE;
 }
 
-static struct http_listing *http_listing_create(struct weir_http_exchange *exchange,
-        struct weir_tree *tree, struct weir_file *file, bool hidden)
+static struct http_listing *http_listing_create(
+        struct weir_http_exchange *exchange, const struct files *files, struct weir_file *file)
 {
 	struct weir_directory_options options;
 	weir_directory_options_init(&options);
 	options.details = true;
 	options.sort_max = WEIR_DIRECTORY_SORT_MAX;
-	options.tree = tree;
+	options.tree = files->tree;
 	options.check_lookups = true;
 	struct weir_span path = weir_http_path(exchange);
 	struct http_listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)
 		return NULL;
 	memcpy(listing->path, path.data, path.size);
-	options.path = listing->path;
+	options.path = http_files_path(exchange).data;
 	if (weir_directory_open(weir_http_loop(exchange), file->fd, &options, &listing->directory) <
 	        0) {
 		free(listing);
@@ -306,14 +306,14 @@ static struct http_listing *http_listing_create(struct weir_http_exchange *excha
 	}
 	listing->url_size = weir_http_request(exchange)->path.size;
 	listing->exchange = exchange;
-	listing->hidden = hidden;
+	listing->hidden = files->options.hidden;
 	return listing;
 }
 
-void http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *tree,
-        struct weir_file *directory, bool hidden)
+void http_listing_reply(
+        struct weir_http_exchange *exchange, const struct files *files, struct weir_file *directory)
 {
-	struct http_listing *listing = http_listing_create(exchange, tree, directory, hidden);
+	struct http_listing *listing = http_listing_create(exchange, files, directory);
 	if (!listing) {
 		weir_http_reply_error(exchange, 503);
 		return;

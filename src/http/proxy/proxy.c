@@ -433,7 +433,8 @@ struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_op
 	        .match = proxy_match,
 	        .handle = proxy_handle,
 	        .destroy = proxy_destroy,
-	        .methods = proxy_methods};
+	        .methods = proxy_methods,
+	        .behind_files = true};
 	struct proxy *proxy = options->upstreams ? calloc(1, sizeof *proxy) : NULL;
 	if (!proxy)
 		return NULL;
