@@ -50,6 +50,7 @@ enum {
 	CONFIG_CHANGES_MAX = 32,
 	CONFIG_ERROR_PAGES_MAX = 32,
 	CONFIG_STATUSES_MAX = 16,
+	CONFIG_TEMPLATE_MAX = 64 * 1024, /* bytes of the page of a listing */
 	CONFIG_TRIES_MAX = 8,
 	CONFIG_UPSTREAMS_MAX = 256,
 	CONFIG_WORKERS_MAX = 64,
@@ -195,6 +196,7 @@ struct config_rule {
 	const char *name; /* for the log */
 #include "rule_keys.def"
 #include "setting_keys.def"
+	const char *template;  /* read from its file, or NULL */
 	bool own_files;        /* a setting for files differs from that of the site */
 	bool is_whole;         /* the site's own settings, as a rule for all paths */
 	atomic_bool root_lost; /* as of a site, for `alias` */
@@ -204,6 +206,7 @@ struct config_site {
 #include "site_keys.def"
 #include "setting_keys.def"
 #include "rules_key.def"
+	const char *template; /* read from its file, or NULL */
 	struct config_rule
 	        *whole;        /* its settings, as the last of its rules; NULL: none is needed */
 	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */

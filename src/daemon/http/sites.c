@@ -195,6 +195,7 @@ static int sites_add_uploads(
 		(options)->compress = (from)->compress;                                            \
 		(options)->siblings = (from)->siblings;                                            \
 		(options)->types = (from)->types.items;                                            \
+		(options)->listing_template = (from)->template;                                    \
 		(options)->type_count = (from)->types.count;                                       \
 	} while (0)
 

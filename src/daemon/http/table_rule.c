@@ -3,13 +3,17 @@
  * site was read, each of its rules has all settings, its own or the site's, so that a request needs
  * one rule alone.
  */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/open_file.h>
 
 #include "config.h"
+#include "sources.h"
 #include "table.h"
 #include "table_rule.h"
 #include "types.h"
@@ -305,6 +309,37 @@ static void rule_inherit(
 			        rule_size_of(own));
 }
 
+static int rule_read_file(const char *path, struct weir_buffer *buffer)
+{
+	int fd = weir_open_file(path);
+	if (fd < 0)
+		return fd;
+	int error = weir_buffer_read(buffer, fd, CONFIG_TEMPLATE_MAX);
+	close(fd);
+	return error;
+}
+
+/* Loads the page of listings. NULL: there is none, or it was made a problem. */
+static const char *rule_load_template(
+        struct reader *reader, const struct node *node, const char *path)
+{
+	const struct node *at = node_find(node, "listing-template");
+	struct weir_buffer buffer = {0};
+	const char *text = NULL;
+	if (!path || sources_leave(path))
+		return NULL;
+	int error = rule_read_file(path, &buffer);
+	if (error == 0)
+		text = reader_copy(reader, buffer.size ? buffer.data : "", buffer.size);
+	if (error < 0)
+		reader_problem_at(reader, at, "%s: %s", path, weir_error_text(error));
+	else if (text && !strstr(text, "$rows"))
+		reader_problem_at(reader, at,
+		        "%s has no $rows, where the entries of a directory are put", path);
+	weir_buffer_finish(&buffer);
+	return text;
+}
+
 static bool rule_has_types(const struct config_rule *rule, const struct config_site *site)
 {
 	return rule->types.items != site->types.items;
@@ -317,7 +352,7 @@ static void rule_complete(
 	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
 	                  rule->listing != site->listing || rule->hidden != site->hidden ||
 	                  rule->compress != site->compress || rule->siblings != site->siblings ||
-	                  rule_has_types(rule, site);
+	                  rule_has_types(rule, site) || rule->template_path != site->template_path;
 }
 
 static void rule_name(
@@ -343,10 +378,15 @@ void table_complete_rules(struct reader *reader, const struct node *node, struct
 {
 	const struct node *list = node_find(node, "rules");
 	const char *name = site->names.count ? site->names.items[0] : "-";
+	site->template = rule_load_template(reader, node, site->template_path);
 	for (size_t i = 0; i < site->rules.count; i++) {
 		struct config_rule *rule = &site->rules.items[i];
 		rule_complete(rule, node_item(list, i), site);
 		rule_name(reader, rule, name, i + 1);
+		rule->template = rule->template_path == site->template_path
+		                         ? site->template
+		                         : rule_load_template(
+		                                   reader, node_item(list, i), rule->template_path);
 		if (!rule->name)
 			return;
 		if (rule->candidates.count && !site->root)

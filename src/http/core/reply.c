@@ -11,6 +11,7 @@
 
 #include "exchange.h"
 #include "fields.h"
+#include "page_style.h"
 #include "rule.h"
 #include "syntax.h"
 
@@ -320,10 +321,11 @@ int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, c
 int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
 {
 	struct weir_span reason = http_status_reason((int)status);
-	char page[512];
+	char page[1024];
 	int size = snprintf(page, sizeof page,
-	        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
-	        "<body><h1>%u %.*s</h1></body></html>\n",
+	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	        "<meta name=\"viewport\" content=\"width=device-width\"><title>%u %.*s</title>"
+	        "<style>" HTTP_PAGE_STYLE "</style></head><body><h1>%u %.*s</h1></body></html>\n",
 	        status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
 	return weir_http_reply_text(
 	        exchange, status, "text/html; charset=utf-8", weir_span(page, (size_t)size));

@@ -1,5 +1,6 @@
 /*
- * Accept-Encoding. Only the malformed element is ignored: at worst, the reply is not compressed.
+ * Accept-Encoding, and Accept as far as listings need it. Only a malformed element is ignored: at
+ * worst, the reply is not compressed.
  * Left out: codings that this server does not produce.
  */
 #include "fields.h"
@@ -94,4 +95,50 @@ enum http_coding http_accept_coding(const struct weir_http_request *request)
 {
 	struct http_accept accept = http_accept_of(request);
 	return http_accept_choose(&accept);
+}
+
+/* -- Accept ------------------------------------------------------------------------------------ */
+
+/* The weight among the parameters of a media range; 1 if there is none. */
+static int http_accept_range_weight(struct weir_span parameters)
+{
+	struct weir_span parameter;
+	while (parameters.size) {
+		weir_span_cut(&parameters, ';', &parameter);
+		parameter = weir_span_trim(parameter);
+		if (parameter.size > 2 && (*parameter.data | 0x20) == 'q' &&
+		        parameter.data[1] == '=')
+			return http_weight_parse(weir_span_skip(parameter, 2));
+	}
+	return 1000;
+}
+
+/* The more precise range for text/html counts; -1: none is listed. */
+static void http_accept_add_ranges(struct weir_span value, int *json, int html[3])
+{
+	struct weir_span element, range;
+	while (value.size) {
+		weir_span_cut(&value, ',', &element);
+		weir_span_cut(&element, ';', &range);
+		range = weir_span_trim(range);
+		int weight = http_accept_range_weight(element);
+		if (weir_span_equal_nocase(range, WEIR_SPAN("application/json")))
+			*json = weight;
+		else if (weir_span_equal_nocase(range, WEIR_SPAN("text/html")))
+			html[0] = weight;
+		else if (weir_span_equal_nocase(range, WEIR_SPAN("text/*")))
+			html[1] = weight;
+		else if (weir_span_equal(range, WEIR_SPAN("*/*")))
+			html[2] = weight;
+	}
+}
+
+bool http_accepts_json(const struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	int json = -1, html[3] = {-1, -1, -1};
+	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT, field)))
+		http_accept_add_ranges(field->value, &json, html);
+	int other = html[0] >= 0 ? html[0] : html[1] >= 0 ? html[1] : html[2];
+	return json > 0 && json >= other && (json > other || html[0] < 0);
 }

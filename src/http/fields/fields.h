@@ -91,6 +91,12 @@ enum http_coding http_accept_coding(const struct weir_http_request *request);
  */
 int16_t http_weight_parse(struct weir_span text);
 
+/*
+ * Whether the Accept fields of a request prefer application/json to text/html (RFC 9110 12.5.1): it
+ * must be listed by its name.
+ */
+bool http_accepts_json(const struct weir_http_request *request);
+
 /* -- handlers/basic_auth.c: Authorization ------------------------------------------------------ */
 
 /* The Basic scheme (RFC 7617): base64 of "user:password". */
