@@ -20,7 +20,7 @@ struct weir_guard;
 struct weir_users;
 
 /*
- * Protects the path `prefix` and those below it; "" is all. Prefix and realm are copied, and the
+ * Protects the path `prefix` and those below it, in any case of letters; "" is all. Prefix and realm are copied, and the
  * handler holds the users. The guard must outlive the handler; NULL: there is none. Returns NULL
  * without memory.
  */

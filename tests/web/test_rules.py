@@ -7,6 +7,7 @@ import pytest
 
 from client import Raw
 from test_auth import basic, hashed
+from upstream import CHUNKED, Upstream, ok
 
 SITE = """
 workers: 1
@@ -427,3 +428,101 @@ def test_mistakes_have_lines(run, site, tmp_path, text, problem):
     result = run("check", "-c", "weir.yaml")
     assert result.returncode == 1 and problem in result.stderr, result.stderr
     assert re.search(r"weir.yaml:7:\d+: ", result.stderr), result.stderr
+
+
+# -- HTTP/2
+
+
+def test_rules_over_http2(configured, site, tmp_path):
+    """The same handlers: a page for an error after a body, changed fields, hints, and no way round."""
+    write(site, lost_html="lost", new__a_txt="new a", private__a_txt="secret", up__a="")
+    server = configured(
+        """
+http2: clear
+sites:
+  - root: site
+    errors: {4xx: /lost.html}
+    fields: [{set: {X-A: "1"}, always: true}, {remove: [Accept-Ranges]}]
+    uploads: {prefix: up}
+    max-body: 10
+    early-hints: ["</a.css>; rel=preload"]
+    rules:
+      - {path: /private/**, deny: ["127.0.0.0/8"]}
+      - {path: /old/**, rewrite: /new/$1}
+      - {path: /to/**, rewrite: /private/$1}
+      - {path: /here/**, redirect: "https://a$path"}
+"""
+    )
+
+    def curl(path, *arguments):
+        command = ["curl", "-si", "--path-as-is", "--http2-prior-knowledge", *arguments, server.url.rstrip("/") + path]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.lower()
+
+    for path in "/private/a.txt", "/%70RIVATE/a.txt", "//private/./a.txt", "/to/a.txt":
+        reply = curl(path)
+        assert "http/2 403" in reply and reply.endswith("lost") and "x-a: 1" in reply, reply
+    reply = curl("/old/a.txt")
+    assert reply.endswith("new a") and "x-a: 1" in reply and "accept-ranges" not in reply
+    hints, reply = curl("/").split("\n", 1)
+    assert hints.startswith("http/2 103") and "link: </a.css>; rel=preload" in reply and "http/2 200" in reply
+    assert "location: https://a/here/x" in curl("/here/x")
+    assert "http/2 413" in curl("/up/x", "-X", "PUT", "-d", "hello world")
+    reply = curl("/up/x", "-X", "PUT", "-H", "Transfer-Encoding: chunked", "--data-binary", "x" * 100)
+    assert "http/2 413" in reply and reply.endswith("lost")
+
+
+# -- proxied replies
+
+
+@pytest.fixture
+def behind(served, site):
+    upstream = Upstream()
+    write(site, static_txt="static", down_html="down", lost_html="lost")
+    yield upstream, lambda rules: served(
+        f"""
+errors: {{404: /lost.html, 5xx: /down.html}}
+proxy: [{{to: '{upstream.url}'}}]
+rules:
+{rules}"""
+    )
+    upstream.close()
+
+
+def test_files_before_an_application(behind):
+    upstream, start = behind
+    server = start("  - {path: /api/**, fields: {X-Api: '1'}}\n  - {path: /**, try: [$path]}")
+    upstream.replies["/other"] = ok(b"app")
+    upstream.replies["/api/x"] = ok(b"api")
+    assert server.get("/static.txt").text == "static" and server.get("/other").text == "app"
+    assert server.get("/api/x").fields["X-Api"] == "1"
+    assert server.request("PUT", "/static.txt", b"x").status == 200  # the application's
+
+
+def test_fields_and_pages_of_proxied_replies(behind):
+    upstream, start = behind
+    server = start("  - {path: /**, rewrite: '/app$path', fields: [{remove: [Server, X-Powered-By]}, {set: {X-A: b}}]}")
+    upstream.replies["/app/a"] = ok(b"app", b"Server: app", b"X-Powered-By: x", b"X-A: a", b"X-A: c")
+    fields = server.get("/a?q").fields
+    assert "Server" not in fields and "X-Powered-By" not in fields and fields.get_all("X-A") == ["b"]
+    assert upstream.requests[-1].target == "/app/a?q"
+    server.get("/%C3%A4%2e%3Fx//y")
+    assert upstream.requests[-1].target == "/app/%C3%A4.%3Fx/y"
+    for status in b"500 Broken", b"503 Wait":
+        upstream.replies["/app/e"] = b"HTTP/1.1 " + status + b"\r\nRetry-After: 9\r\nX-B: c\r\nContent-Length: 3\r\n\r\nbad"
+        for method, body in ("GET", None), ("POST", b"x" * 100_000):
+            reply = server.request(method, "/e", body)
+            assert reply.status == int(status[:3]) and reply.text == "down", status
+            assert reply.fields["Retry-After"] == "9" and "X-B" not in reply.fields
+    upstream.replies["/app/f"] = b"HTTP/1.1 500 Broken\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
+    upstream.replies["/app/g"] = CHUNKED.replace(b"200 OK", b"404 Not Found") + b"3\r\nbad\r\n0\r\n\r\n"
+    with Raw(server.port) as raw:
+        for _ in range(3):
+            raw.send(b"GET /f HTTP/1.1\r\nHost: a\r\n\r\nGET /g HTTP/1.1\r\nHost: a\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert [raw.status(), raw.status(), raw.status()] == [500, 404, 200]
+
+
+def test_a_page_for_a_server_that_is_not_there(served, site):
+    write(site, down_html="down")
+    server = served("errors: {502: /down.html}\nproxy: [{to: 'http://127.0.0.1:1'}]")
+    reply = server.request("POST", "/", b"x" * 1_000_000)
+    assert reply.status == 502 and reply.text == "down"

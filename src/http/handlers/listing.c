@@ -1,8 +1,8 @@
 /*
  * A directory as a page, or as JSON: a generator that writes a row for each entry, as entries are
- * read from the disk in batches. It holds one batch, so that a directory of 100,000 entries needs as much memory
- * as one of ten, and its page begins at once. The reply is made with the first batch, so that a
- * directory that cannot be read is replied to with an error.
+ * read from the disk in batches. It holds one batch, so that a directory of 100,000 entries needs
+ * as much memory as one of ten, and its page begins at once. The reply is made with the first
+ * batch, so that a directory that cannot be read is replied to with an error.
  *
  * Up to WEIR_DIRECTORY_SORT_MAX entries are sorted, by the query `?sort=size&order=desc`; a larger
  * directory is listed in its own order.
