@@ -151,6 +151,10 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_INTERIM_MAX (8 * 1024)       /* bytes of interim replies that wait to be sent */
 #define WEIR_HTTP_LOG_NOTES_MAX 1024 /* bytes of what a handler adds to a line of the log */
+#define WEIR_HTTP_TOKEN_MAX 8192     /* bytes of a signed token: 401 */
+#define WEIR_HTTP_TOKEN_USER_MAX 256 /* bytes of the user that it names */
+#define WEIR_HTTP_TOKEN_KEYS_MAX 16  /* public keys of tokens in a file */
+#define WEIR_HTTP_TOKEN_KEYS_FILE_MAX (64 * 1024)
 #define WEIR_HTTP_CAPTURES_MAX 9     /* wildcards of a pattern of a rule: $1 to $9 */
 #define WEIR_HTTP_REWRITES_MAX 10    /* times that a request is rewritten: 500 */
 #define WEIR_HTTP_HINTS_MAX 16       /* early hints of a rule */

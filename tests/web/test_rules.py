@@ -434,7 +434,7 @@ def test_mistakes_have_lines(run, site, tmp_path, text, problem):
 
 
 def test_rules_over_http2(configured, site, tmp_path):
-    """The same handlers: a page for an error after a body, changed fields, hints, and no way round."""
+    """They have the same handlers: a page for an error after a body, changed fields, hints, and no way round."""
     write(site, lost_html="lost", new__a_txt="new a", private__a_txt="secret", up__a="")
     server = configured(
         """

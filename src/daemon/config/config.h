@@ -23,6 +23,7 @@
 #include <weir/dns_answer.h>
 #include <weir/dns_tsig.h>
 #include <weir/dns_zone.h>
+#include <weir/http_auth.h>
 #include <weir/http_files.h>
 #include <weir/http_rules.h>
 #include <weir/mail_routes.h>
@@ -189,6 +190,12 @@ struct config_rule_auth {
 	bool present;
 #include "rule_auth_keys.def"
 	struct weir_users *users; /* loaded */
+};
+
+struct config_bearer {
+	bool present;
+#include "bearer_keys.def"
+	struct weir_http_token_keys *keys; /* loaded */
 };
 
 /* A setting that it does not have itself is that of its site. */

@@ -97,6 +97,18 @@ static int site_rules_add_handlers(const struct site_rules_options *options,
 		        from->auth.users, options->config->guarded, from->auth.realm, "");
 		error = to->basic ? 0 : -ENOMEM;
 	}
+	if (!error && from->bearer.keys) {
+		struct weir_http_bearer_options bearer;
+		weir_http_bearer_options_init(&bearer);
+		bearer.keys = from->bearer.keys;
+		bearer.realm = from->bearer.realm;
+		bearer.issuer = from->bearer.issuer;
+		bearer.audience = from->bearer.audience;
+		bearer.user = from->bearer.user;
+		bearer.leeway_s = (int64_t)from->bearer.leeway_ms / 1000;
+		to->bearer = weir_http_bearer_create(&bearer);
+		error = to->bearer ? 0 : -ENOMEM;
+	}
 	if (!error && from->own_files && (from->alias || options->site->root))
 		error = sites_create_files(options, from, &to->files);
 	return error;
@@ -159,6 +171,7 @@ int site_rules_create(const struct site_rules_options *options, struct site_rule
 	else
 		for (size_t i = 0; i < made.count; i++) {
 			weir_http_handlers_destroy(made.rules[i].basic);
+			weir_http_handlers_destroy(made.rules[i].bearer);
 			weir_http_handlers_destroy(made.rules[i].files);
 		}
 	free(made.rules);

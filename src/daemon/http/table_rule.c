@@ -179,6 +179,53 @@ static const struct section table_rule_auth = {
         .doc = "The password that the paths and methods of the rule require.",
 };
 
+#define KEYS_STRUCT config_bearer
+static const struct key bearer_keys[] = {
+#include "bearer_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void bearer_begin(void *target)
+{
+	((struct config_bearer *)target)->present = true;
+}
+
+static bool bearer_is_present(const void *target)
+{
+	return ((const struct config_bearer *)target)->present;
+}
+
+static void bearer_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_bearer *bearer = target;
+	if (bearer->realm && strpbrk(bearer->realm, "\"\\"))
+		reader_problem_at(reader, node_find(node, "realm"),
+		        "'realm' must not contain quotes or backslashes");
+	if (!bearer->keys_path || sources_leave(bearer->keys_path))
+		return;
+	int error = weir_http_token_keys_load(bearer->keys_path, &bearer->keys);
+	if (error == WEIR_E_SYNTAX)
+		reader_problem_at(reader, node_find(node, "keys"),
+		        "%s must have public keys in PEM: RSA of 2048 bits or more, P-256, P-384 or "
+		        "Ed25519, and no others",
+		        bearer->keys_path);
+	else if (error < 0)
+		reader_problem_at(reader, node_find(node, "keys"), "%s: %s", bearer->keys_path,
+		        weir_error_text(error));
+}
+
+static const struct section table_bearer = {
+        .what = "bearer",
+        .keys = bearer_keys,
+        .size = sizeof(struct config_bearer),
+        .begin = bearer_begin,
+        .check = bearer_check,
+        .is_present = bearer_is_present,
+        .doc = "The token that the paths and methods of the rule require. It must not be expired (`exp`), "
+               "and be valid already (`nbf`).",
+};
+
 /* -- rules ------------------------------------------------------------------------------------- */
 
 #define KEYS_STRUCT config_rule
