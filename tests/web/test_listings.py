@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from conftest import wait_for
+
 
 @pytest.fixture
 def listed(configured, site):
@@ -136,6 +138,14 @@ def test_the_client_chooses_a_sibling(siblings, accept, coding):
 def test_no_window_that_clients_lack(siblings):
     assert siblings.get("/big.css", {"Accept-Encoding": "zstd"}).fields["Content-Encoding"] is None
     assert siblings.get("/one.css", {"Accept-Encoding": "zstd"}).fields["Content-Encoding"] == "zstd"
+
+
+def test_large_siblings(siblings, site):
+    """Those that are not in the cache of contents."""
+    (site / "large.css").write_text("c{}" * 10)
+    for window, coding in (13 << 3, "zstd"), (13 << 3 | 1, None):
+        (site / "large.css.zst").write_bytes(ZSTD + bytes([window]) + b"x" * 3_000_000)
+        wait_for(lambda: siblings.get("/large.css", {"Accept-Encoding": "zstd"}).fields["Content-Encoding"] == coding)
 
 
 def test_an_older_sibling(siblings, site):
