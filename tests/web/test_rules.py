@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from certificates import Authority, make_certificate
 from client import Raw
 from test_auth import basic, hashed
 from upstream import CHUNKED, Upstream, ok
@@ -526,3 +527,37 @@ def test_a_page_for_a_server_that_is_not_there(served, site):
     server = served("errors: {502: /down.html}\nproxy: [{to: 'http://127.0.0.1:1'}]")
     reply = server.request("POST", "/", b"x" * 1_000_000)
     assert reply.status == 502 and reply.text == "down"
+
+
+# -- TLS
+
+
+def test_over_tls(weir, site, tmp_path):
+    """Certificates of clients by path, and fields that only replies over TLS may have."""
+    write(site, in__a="in")
+    make_certificate(tmp_path)
+    authority = Authority(tmp_path)
+    chain, key = authority.sign("alice", usage="clientAuth")
+    (tmp_path / "weir.yaml").write_text(
+        f"""
+listen: [{{http: '127.0.0.1:0'}}, {{https: '127.0.0.1:0'}}]
+tls: {{certificates: [{{chain: cert.pem, key: key.pem}}], clients: optional, clients-ca: {authority.path}}}
+sites:
+  - root: site
+    fields: [{{set: {{Strict-Transport-Security: max-age=1}}, always: true}}]
+    rules: [{{path: /in/**, client-certificate: yes}}]
+"""
+    )
+    server = weir("-c", tmp_path / "weir.yaml")
+    assert server.get("/in/a").status == 403 and "Strict-Transport-Security" not in server.get("/").fields
+
+    def curl(path, *arguments):
+        url = next(url for url in server.urls if url.startswith("https"))
+        command = ["curl", "-ski", *arguments, url.rstrip("/") + path]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    for version in "--http1.1", "--http2":
+        reply = curl("/in/a", version)
+        assert " 403" in reply.split("\n")[0] and "strict-transport-security: max-age=1" in reply.lower()
+        assert curl("/in/a", version, "--cert", chain, "--key", key).endswith("\n\nin")
+        assert curl("/", version).endswith("\n\nhello")

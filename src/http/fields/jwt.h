@@ -24,8 +24,8 @@ struct http_jwt_rules {
 };
 
 /*
- * Verifies a token. `now_s` is in seconds since 1970. Returns NULL, and the user in `user`, which is
- * empty without that claim; or the reason for the refusal, a word for the log.
+ * Verifies a token. `now_s` is in seconds since 1970. Returns NULL, and the user in `user`, which
+ * is empty without that claim; or the reason for the refusal, a word for the log.
  */
 const char *http_jwt_verify(const struct weir_http_token_keys *keys, struct weir_span token,
         const struct http_jwt_rules *rules, int64_t now_s, char user[WEIR_HTTP_TOKEN_USER_MAX + 1]);

@@ -1,6 +1,6 @@
 /*
- * Bearer authentication (RFC 6750) by signed tokens. A token is verified at once: that takes tens of
- * microseconds, as long as parsing a few requests does. The token is neither logged nor stored.
+ * Bearer authentication (RFC 6750) by signed tokens. A token is verified at once: that takes tens
+ * of microseconds, as long as parsing a few requests does. The token is neither logged nor stored.
  */
 #include <stdlib.h>
 #include <string.h>
