@@ -586,7 +586,7 @@ static void killed_at_any_moment(void **state)
 	}
 }
 
-/* -- three processes, one after the other ------------------------------------------------------- */
+/* -- three processes, one after the other ------------------------------------------------------ */
 
 static struct weir_mail_queue *open_as_successor(int expected)
 {
