@@ -110,7 +110,7 @@ static int site_rules_add_handlers(const struct site_rules_options *options,
 		error = to->bearer ? 0 : -ENOMEM;
 	}
 	if (!error && from->own_files && (from->alias || options->site->root))
-		error = sites_create_files(options, from, &to->files);
+		error = site_files_create(options, from, &to->files);
 	return error;
 }
 

@@ -10,7 +10,6 @@
 
 #include <weir/error.h>
 #include <weir/http_auth.h>
-#include <weir/http_files.h>
 #include <weir/http_redirect.h>
 #include <weir/http_upload.h>
 #include <weir/list.h>
@@ -134,45 +133,13 @@ static int sites_add_proxies(
 	return error;
 }
 
-static void on_root_walked(void *context, int error)
-{
-	struct config_site *config = context;
-	say_root(config->root, &config->root_lost, error);
-}
-
-static int sites_open_tree(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
-{
-	struct weir_tree_options options;
-	weir_tree_options_init(&options);
-	options.entries_max = entries_max;
-	options.root_walked = on_root_walked;
-	options.context = config;
-	return weir_tree_open(NULL, config->root, &options, ret);
-}
-
-static void on_alias_walked(void *context, int error)
-{
-	struct config_rule *rule = context;
-	say_root(rule->alias, &rule->root_lost, error);
-}
-
-static int sites_open_alias(struct config_rule *rule, unsigned entries_max, struct weir_tree **ret)
-{
-	struct weir_tree_options options;
-	weir_tree_options_init(&options);
-	options.entries_max = entries_max;
-	options.root_walked = on_alias_walked;
-	options.context = rule;
-	return weir_tree_open(NULL, rule->alias, &options, ret);
-}
-
 static int sites_add_uploads(
         struct weir_http_site *site, struct config_site *config, unsigned entries_max)
 {
 	struct weir_tree *tree;
 	if (!config->uploads.present)
 		return 0;
-	int error = sites_open_tree(config, entries_max, &tree);
+	int error = site_files_open(config, entries_max, &tree);
 	if (error < 0)
 		return error;
 	struct weir_http_upload_options options;
@@ -187,42 +154,10 @@ static int sites_add_uploads(
 	return sites_append(site, weir_http_upload_create(tree, &options));
 }
 
-#define SITES_SET_FILES(options, from)                                                             \
-	do {                                                                                       \
-		(options)->index = (from)->index;                                                  \
-		(options)->listing = (from)->listing;                                              \
-		(options)->hidden = (from)->hidden;                                                \
-		(options)->compress = (from)->compress;                                            \
-		(options)->siblings = (from)->siblings;                                            \
-		(options)->types = (from)->types.items;                                            \
-		(options)->listing_template = (from)->template;                                    \
-		(options)->type_count = (from)->types.count;                                       \
-	} while (0)
-
-int sites_create_files(const struct site_rules_options *options, struct config_rule *rule,
-        struct weir_http_handler **ret)
-{
-	struct weir_tree *tree;
-	struct weir_http_files_options files;
-	int error = rule && rule->alias
-	                    ? sites_open_alias(rule, options->tree_entries_max, &tree)
-	                    : sites_open_tree(options->site, options->tree_entries_max, &tree);
-	if (error < 0)
-		return error;
-	weir_http_files_options_init(&files);
-	if (rule)
-		SITES_SET_FILES(&files, rule);
-	else
-		SITES_SET_FILES(&files, options->site);
-	files.compressed_cache = options->config->compressed_cache;
-	*ret = weir_http_files_create(tree, &files);
-	return *ret ? 0 : -ENOMEM;
-}
-
 /* The files are the last of a chain, and made first, since rules refer to them. */
 static int sites_make_files(struct site_rules_options *options, struct site_rule_handlers *ret)
 {
-	int error = options->site->root ? sites_create_files(options, NULL, &options->files) : 0;
+	int error = options->site->root ? site_files_create(options, NULL, &options->files) : 0;
 	return error < 0 ? error : site_rules_create(options, ret);
 }
 

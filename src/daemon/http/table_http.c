@@ -9,7 +9,6 @@
 
 #include "config.h"
 #include "service.h"
-#include "sources.h"
 #include "table.h"
 #include "table_rule.h"
 #include "types.h"
@@ -50,41 +49,6 @@ static const struct key auth_keys[] = {
         {0},
 };
 #undef KEYS_STRUCT
-
-/* Reports mistakes in a users file, at the value that names it. */
-struct users_report {
-	struct reader *reader;
-	const struct node *node;
-	const char *path;
-	bool any;
-};
-
-static void auth_report(void *context, unsigned line, const char *text)
-{
-	struct users_report *report = context;
-	report->any = true;
-	if (line)
-		reader_problem_at(
-		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
-	else
-		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
-}
-
-void table_load_users(struct reader *reader, const struct node *node, const char *realm,
-        const char *path, struct weir_users **ret)
-{
-	struct users_report report = {reader, node_find(node, "users"), path, false};
-	if (realm && strpbrk(realm, "\"\\"))
-		reader_problem_at(reader, node_find(node, "realm"),
-		        "'realm' must not contain quotes or backslashes");
-	if (!path || sources_leave(path))
-		return;
-	int error = weir_users_load(path, auth_report, &report, ret);
-	if (error < 0 && !report.any)
-		auth_report(&report, 0, weir_error_text(error));
-	if (error < 0)
-		*ret = NULL;
-}
 
 static void auth_check(struct reader *reader, struct node *node, void *target)
 {
@@ -245,7 +209,7 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 	else
 		site_check_uploads(reader, node, site);
 	if (site->index)
-		table_complete_rules(reader, node, site);
+		table_complete_rules(reader, node, &table_site, site);
 }
 
 const struct section table_site = {

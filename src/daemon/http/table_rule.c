@@ -146,6 +146,41 @@ const struct section table_cors = {
                "other origins get 403.",
 };
 
+/* Reports mistakes in a users file, at the value that names it. */
+struct users_report {
+	struct reader *reader;
+	const struct node *node;
+	const char *path;
+	bool any;
+};
+
+static void users_report_line(void *context, unsigned line, const char *text)
+{
+	struct users_report *report = context;
+	report->any = true;
+	if (line)
+		reader_problem_at(
+		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
+	else
+		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
+}
+
+void table_load_users(struct reader *reader, const struct node *node, const char *realm,
+        const char *path, struct weir_users **ret)
+{
+	struct users_report report = {reader, node_find(node, "users"), path, false};
+	if (realm && strpbrk(realm, "\"\\"))
+		reader_problem_at(reader, node_find(node, "realm"),
+		        "'realm' must not contain quotes or backslashes");
+	if (!path || sources_leave(path))
+		return;
+	int error = weir_users_load(path, users_report_line, &report, ret);
+	if (error < 0 && !report.any)
+		users_report_line(&report, 0, weir_error_text(error));
+	if (error < 0)
+		*ret = NULL;
+}
+
 #define KEYS_STRUCT config_rule_auth
 static const struct key rule_auth_keys[] = {
 #include "rule_auth_keys.def"
@@ -345,11 +380,11 @@ static bool rule_inherits(const struct node *node, const char *name)
 	return strcmp(name, "fields") != 0 && !node_find(node, name);
 }
 
-static void rule_inherit(
-        struct config_rule *rule, const struct node *node, const struct config_site *site)
+static void rule_inherit(struct config_rule *rule, const struct node *node,
+        const struct section *of, const struct config_site *site)
 {
 	const struct key *own = rule_first_setting(&table_rule);
-	const struct key *key = rule_first_setting(&table_site);
+	const struct key *key = rule_first_setting(of);
 	for (; own->name; key++, own++)
 		if (rule_inherits(node, key->name))
 			memcpy((char *)rule + own->offset, (const char *)site + key->offset,
@@ -392,10 +427,10 @@ static bool rule_has_types(const struct config_rule *rule, const struct config_s
 	return rule->types.items != site->types.items;
 }
 
-static void rule_complete(
-        struct config_rule *rule, const struct node *node, const struct config_site *site)
+static void rule_complete(struct config_rule *rule, const struct node *node,
+        const struct section *of, const struct config_site *site)
 {
-	rule_inherit(rule, node, site);
+	rule_inherit(rule, node, of, site);
 	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
 	                  rule->listing != site->listing || rule->hidden != site->hidden ||
 	                  rule->compress != site->compress || rule->siblings != site->siblings ||
@@ -421,14 +456,15 @@ static bool rule_is_needed(const struct config_site *site)
 	       site->head_max < WEIR_HTTP_HEAD_MAX;
 }
 
-void table_complete_rules(struct reader *reader, const struct node *node, struct config_site *site)
+void table_complete_rules(struct reader *reader, const struct node *node, const struct section *of,
+        struct config_site *site)
 {
 	const struct node *list = node_find(node, "rules");
 	const char *name = site->names.count ? site->names.items[0] : "-";
 	site->template = rule_load_template(reader, node, site->template_path);
 	for (size_t i = 0; i < site->rules.count; i++) {
 		struct config_rule *rule = &site->rules.items[i];
-		rule_complete(rule, node_item(list, i), site);
+		rule_complete(rule, node_item(list, i), of, site);
 		rule_name(reader, rule, name, i + 1);
 		rule->template = rule->template_path == site->template_path
 		                         ? site->template
@@ -445,7 +481,7 @@ void table_complete_rules(struct reader *reader, const struct node *node, struct
 	site->whole = reader_alloc(reader, sizeof *site->whole);
 	if (!site->whole || !section_init(reader, &table_rule, site->whole))
 		return;
-	rule_complete(site->whole, NULL, site);
+	rule_complete(site->whole, NULL, of, site);
 	rule_name(reader, site->whole, name, 0);
 	if (site->errors.count && !site->root)
 		reader_problem_at(reader, node_find(node, "errors"),
