@@ -78,6 +78,13 @@ struct weir_http_files_options {
 	const struct weir_http_type *types;
 	size_t type_count;
 	/*
+	 * The media types that are compressed, and whose siblings are looked for; or families of
+	 * them, which end in a star. None, the default: those of text, and formats that are not
+	 * compressed themselves. Borrowed.
+	 */
+	const char *const *compress_types;
+	size_t compress_type_count;
+	/*
 	 * The page that lists a directory, with $path and $rows in it; NULL, the default: one that
 	 * is built in. Copied.
 	 */

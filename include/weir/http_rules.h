@@ -51,7 +51,7 @@ struct weir_http_field_change {
 	size_t status_count;
 	bool always; /* all statuses, without `statuses` */
 	const char *const
-	        *types; /* media types of replies, such as text/css, image/ *; none: all */
+	        *types; /* media types of replies, or families, which end in a star; none: all */
 	size_t type_count;
 };
 

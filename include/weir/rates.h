@@ -34,6 +34,7 @@ enum weir_rate_kind {
 struct weir_rate {
 	uint32_t a_second; /* 0: no limit */
 	uint32_t burst;    /* 0: as many as in a second */
+	uint32_t period_s; /* in so many seconds instead of one, at most a day; 0: 1 */
 };
 
 /* The caller gets one reference. Returns 0, -ENOMEM, or -EIO without random bits. */

@@ -101,7 +101,8 @@ static uint32_t rates_take(
         struct weir_rates *rates, const struct weir_rate *rate, uint64_t key, int64_t now_ms)
 {
 	int64_t now_us = now_ms * 1000;
-	int64_t interval_us = US_PER_S / (int64_t)min_of(rate->a_second, (uint32_t)US_PER_S);
+	int64_t interval_us = US_PER_S * (int64_t)or_default(rate->period_s, 1u) /
+	                      (int64_t)min_of(rate->a_second, (uint32_t)US_PER_S);
 	int64_t burst = or_default(rate->burst, rate->a_second);
 	size_t at = key & (SETS - 1);
 	pthread_mutex_lock(&rates->locks[at % LOCKS]);

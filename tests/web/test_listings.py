@@ -165,3 +165,16 @@ def test_types_of_ones_own(configured, site):
     assert reply.fields["Content-Type"] == "text/gemini" and reply.fields["Content-Encoding"] == "gzip"
     assert server.get("/b.MJS").fields["Content-Type"] == "application/javascript"
     assert server.get("/c.css").fields["Content-Type"] == "text/x-css"
+
+
+def test_types_that_are_compressed(configured, site):
+    for name in "a.css", "a.html", "a.json", "a.png":
+        (site / name).write_text("text " * 200)
+    (site / "a.html.br").write_text("br")
+    server = configured(
+        "sites: [{root: site, compress-types: ['image/*', application/json], "
+        "rules: [{path: /a.html, compress-types: [TEXT/html]}]}]\n"
+    )
+    gzip = {"Accept-Encoding": "gzip, br;q=0.5"}
+    codings = [server.get(f"/a.{end}", gzip).fields["Content-Encoding"] for end in ("css", "json", "png", "html")]
+    assert codings == [None, "gzip", "gzip", "br"]

@@ -346,6 +346,13 @@ rules:
     assert 429 in [server.get("/b", {"X-Key": "one"}).status for _ in range(4)]
 
 
+def test_rates_of_a_minute(served):
+    server = served("rules: [{path: /a, rate: {requests: 3, period: 1m}, respond: a}]")
+    replies = [server.get("/a") for _ in range(5)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
+    assert 15 <= int(replies[-1].fields["Retry-After"]) <= 20
+
+
 def test_rates_by_user(served, tmp_path):
     (tmp_path / "users").write_text(f"alice:{hashed('a')}\nbob:{hashed('b')}\n")
     server = served("auth: [{users: users}]\nrules: [{rate: {requests: 1, burst: 2, by: user}}]")

@@ -47,6 +47,8 @@ static int site_files_open_alias(
 		(options)->hidden = (from)->hidden;                                                \
 		(options)->compress = (from)->compress;                                            \
 		(options)->siblings = (from)->siblings;                                            \
+		(options)->compress_types = (from)->compress_types.items;                          \
+		(options)->compress_type_count = (from)->compress_types.count;                     \
 		(options)->types = (from)->types.items;                                            \
 		(options)->listing_template = (from)->template;                                    \
 		(options)->type_count = (from)->types.count;                                       \

@@ -27,6 +27,8 @@ static const char *const http_metrics_refusals[HTTP_REFUSALS] = {
         [HTTP_REFUSED_CERTIFICATE] = "certificate",
         [HTTP_REFUSED_RATE] = "rate",
         [HTTP_REFUSED_SIZE] = "size",
+        [HTTP_REFUSED_ORIGIN] = "origin",
+        [HTTP_REFUSED_TOKEN] = "token",
 };
 static const struct weir_metric_label http_metrics_refusal = {
         "reason", http_metrics_refusals, HTTP_REFUSALS};

@@ -155,6 +155,9 @@ const struct http_mime *http_mime_find(struct weir_span name);
 /* Whether a name or path has this extension, in any case. */
 bool http_mime_has_extension(struct weir_span name, const char *extension);
 
+/* Whether the value of Content-Type is of a media type, or of a family, which ends in a star. */
+bool http_mime_matches(struct weir_span value, const char *type);
+
 /* Whether a media type is one of text, which is worth compressing. */
 bool http_mime_is_text(const char *type);
 

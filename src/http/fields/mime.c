@@ -226,3 +226,15 @@ bool http_mime_is_text(const char *type)
 			return true;
 	return false;
 }
+
+bool http_mime_matches(struct weir_span value, const char *type)
+{
+	struct weir_span pattern = weir_span_of(type), name;
+	weir_span_cut(&value, ';', &name);
+	name = weir_span_trim(name);
+	bool family = pattern.size > 1 && pattern.data[pattern.size - 1] == '*';
+	size_t size = pattern.size - family;
+	if (family ? name.size < size : name.size != size)
+		return false;
+	return weir_span_equal_nocase(weir_span(pattern.data, size), weir_span(name.data, size));
+}

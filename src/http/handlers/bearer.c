@@ -30,8 +30,10 @@ static void http_bearer_refuse(
 		error = weir_http_add_field(
 		        exchange, "WWW-Authenticate", weir_buffer_span(&challenge));
 	weir_buffer_finish(&challenge);
-	if (why)
+	if (why) {
+		weir_metric_add(&http_metrics_cells(exchange)->refusals[HTTP_REFUSED_TOKEN], 1);
 		weir_http_log_note(exchange, "token", weir_span_of(why));
+	}
 	weir_http_reply_error(exchange, error ? 500 : 401);
 }
 

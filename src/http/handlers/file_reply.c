@@ -214,7 +214,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
 		weir_http_add_field(exchange, "Content-Encoding", weir_span_of(coding));
 		weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	} else if (may_compress && note->mime->compressible && file->size >= FILE_COMPRESS_MIN &&
+	} else if (may_compress && note->compressible && file->size >= FILE_COMPRESS_MIN &&
 	           http_file_reply_compresses(exchange)) {
 		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
@@ -285,11 +285,13 @@ struct file_note *http_file_note(struct weir_file *file, const struct http_mime 
 	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
 	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
 	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
-	bool varies = mime->compressible && options->siblings && !on_the_fly;
+	bool compressible = http_files_compresses(options, mime);
+	bool varies = compressible && options->siblings && !on_the_fly;
 	struct file_note *note = malloc(sizeof *note + capacity);
 	if (!note)
 		return NULL;
 	note->mime = mime;
+	note->compressible = compressible;
 	note->cache = options->compressed_cache;
 	if (note->cache)
 		weir_http_compressed_cache_hold(note->cache);

@@ -172,7 +172,8 @@ static void http_files_serve(struct file_request *request, struct weir_file *fil
 	request->sibling = 0;
 	request->sibling_count = 0;
 	if (request->files->options.siblings && head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
-	        http_files_mime(request->files, name)->compressible)
+	        http_files_compresses(
+	                &request->files->options, http_files_mime(request->files, name)))
 		request->sibling_count = (uint8_t)http_siblings_choose(head, request->siblings);
 	if (request->sibling_count == 0) {
 		http_files_reply_file(request, file, name);
@@ -330,6 +331,15 @@ const struct http_mime *http_files_mime(const struct files *files, struct weir_s
 		if (http_mime_has_extension(name, files->types[i].extension))
 			return &files->types[i];
 	return http_mime_find(name);
+}
+
+bool http_files_compresses(
+        const struct weir_http_files_options *options, const struct http_mime *mime)
+{
+	for (size_t i = 0; i < options->compress_type_count; i++)
+		if (http_mime_matches(weir_span_of(mime->type), options->compress_types[i]))
+			return true;
+	return !options->compress_type_count && mime->compressible;
 }
 
 static void http_files_handle(

@@ -36,6 +36,7 @@ struct file_note {
 	 */
 	struct weir_http_compressed_cache *cache;
 	const struct weir_file *file;
+	bool compressible;
 	bool compressed; /* a reply was compressed on the fly */
 	bool filling;    /* a reply fills the cache now */
 	bool cached;     /* the cache may have the compressed file */
@@ -76,6 +77,10 @@ struct weir_span http_files_path(const struct weir_http_exchange *exchange);
 
 /* The type of a file's name: of the handler's own types, or of the table. */
 const struct http_mime *http_files_mime(const struct files *files, struct weir_span name);
+
+/* Whether files of a type are compressed, and siblings of them looked for. */
+bool http_files_compresses(
+        const struct weir_http_files_options *options, const struct http_mime *mime);
 
 /*
  * Made at first use and stored with the file. `mime` is the type of the file's own name. NULL

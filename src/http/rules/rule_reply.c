@@ -103,24 +103,11 @@ static struct weir_span http_rule_find_value(struct weir_span lines, struct weir
 	return weir_span("", 0);
 }
 
-/* The media type of the reply, without its parameters. */
 static struct weir_span http_rule_type_of(const struct weir_http_exchange *exchange)
 {
-	struct weir_span name = WEIR_SPAN("Content-Type"), type;
+	struct weir_span name = WEIR_SPAN("Content-Type");
 	struct weir_span value = http_rule_find_value(weir_buffer_span(&exchange->fields), name);
-	if (value.size == 0)
-		value = http_rule_find_value(exchange->lent, name);
-	weir_span_cut(&value, ';', &type);
-	return weir_span_trim(type);
-}
-
-static bool http_rule_type_matches(struct weir_span pattern, struct weir_span type)
-{
-	bool family = pattern.size > 1 && pattern.data[pattern.size - 1] == '*';
-	size_t size = pattern.size - family;
-	if (family ? type.size < size : type.size != size)
-		return false;
-	return weir_span_equal_nocase(weir_span(pattern.data, size), weir_span(type.data, size));
+	return value.size ? value : http_rule_find_value(exchange->lent, name);
 }
 
 static bool http_rule_is_for_type(
@@ -130,7 +117,7 @@ static bool http_rule_is_for_type(
 		return true;
 	struct weir_span type = http_rule_type_of(exchange);
 	for (size_t i = 0; i < change->type_count; i++)
-		if (http_rule_type_matches(weir_span_of(change->types[i]), type))
+		if (http_mime_matches(type, change->types[i]))
 			return true;
 	return false;
 }
@@ -229,11 +216,12 @@ static void http_rule_add_preflight(struct weir_http_exchange *exchange)
 bool http_rule_answer_preflight(const struct http_rule *rule, struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = exchange->request;
-	(void)rule;
 	if (request->method != WEIR_HTTP_OPTIONS || !request->first[WEIR_HTTP_ORIGIN] ||
 	        !weir_http_request_field(request, WEIR_SPAN("Access-Control-Request-Method")).data)
 		return false;
 	if (!http_rule_allowed_origin(exchange).size) {
+		weir_metric_add(&http_metrics_cells(exchange)->refusals[HTTP_REFUSED_ORIGIN], 1);
+		weir_http_log_note(exchange, "refused_by", weir_span_of(rule->options.name));
 		weir_http_reply_error(exchange, 403);
 		return true;
 	}

@@ -73,7 +73,8 @@ static void site_rules_set(const struct config_rule *from, struct weir_http_rule
 	        .deny = from->deny.items,
 	        .deny_count = from->deny.count,
 	        .certificate = from->certificate,
-	        .rate = {(uint32_t)from->rate.a_second, (uint32_t)from->rate.burst},
+	        .rate = {(uint32_t)from->rate.a_second, (uint32_t)from->rate.burst,
+	                (uint32_t)(from->rate.period_ms / 1000)},
 	        .rate_by = from->rate.by,
 	        .rate_field = from->rate.field,
 	        .body_max = from->body_max,
@@ -87,28 +88,44 @@ static void site_rules_set(const struct config_rule *from, struct weir_http_rule
 	site_rules_set_end(from, to);
 }
 
+/* Without its users or keys a rule must not serve anybody. */
+static int site_rules_add_auth(const struct site_rules_options *options,
+        const struct config_rule *from, struct weir_http_rule *to)
+{
+	if (!from->auth.present)
+		return 0;
+	if (!from->auth.users)
+		return -EINVAL;
+	to->basic = weir_http_basic_auth_create(
+	        from->auth.users, options->config->guarded, from->auth.realm, "");
+	return to->basic ? 0 : -ENOMEM;
+}
+
+static int site_rules_add_bearer(const struct config_bearer *from, struct weir_http_rule *to)
+{
+	struct weir_http_bearer_options bearer;
+	if (!from->present)
+		return 0;
+	if (!from->keys)
+		return -EINVAL;
+	weir_http_bearer_options_init(&bearer);
+	bearer.keys = from->keys;
+	bearer.realm = from->realm;
+	bearer.issuer = from->issuer;
+	bearer.audience = from->audience;
+	bearer.user = from->user;
+	bearer.leeway_s = (int64_t)from->leeway_ms / 1000;
+	to->bearer = weir_http_bearer_create(&bearer);
+	return to->bearer ? 0 : -ENOMEM;
+}
+
 /* Makes the handlers that a rule owns. Returns 0 or a negative errno. */
 static int site_rules_add_handlers(const struct site_rules_options *options,
         struct config_rule *from, struct weir_http_rule *to)
 {
-	int error = 0;
-	if (from->auth.users) {
-		to->basic = weir_http_basic_auth_create(
-		        from->auth.users, options->config->guarded, from->auth.realm, "");
-		error = to->basic ? 0 : -ENOMEM;
-	}
-	if (!error && from->bearer.keys) {
-		struct weir_http_bearer_options bearer;
-		weir_http_bearer_options_init(&bearer);
-		bearer.keys = from->bearer.keys;
-		bearer.realm = from->bearer.realm;
-		bearer.issuer = from->bearer.issuer;
-		bearer.audience = from->bearer.audience;
-		bearer.user = from->bearer.user;
-		bearer.leeway_s = (int64_t)from->bearer.leeway_ms / 1000;
-		to->bearer = weir_http_bearer_create(&bearer);
-		error = to->bearer ? 0 : -ENOMEM;
-	}
+	int error = site_rules_add_auth(options, from, to);
+	if (!error)
+		error = site_rules_add_bearer(&from->bearer, to);
 	if (!error && from->own_files && (from->alias || options->site->root))
 		error = site_files_create(options, from, &to->files);
 	return error;

@@ -424,7 +424,8 @@ static const char *rule_load_template(
 
 static bool rule_has_types(const struct config_rule *rule, const struct config_site *site)
 {
-	return rule->types.items != site->types.items;
+	return rule->types.items != site->types.items ||
+	       rule->compress_types.items != site->compress_types.items;
 }
 
 static void rule_complete(struct config_rule *rule, const struct node *node,
