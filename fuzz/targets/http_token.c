@@ -1,6 +1,6 @@
 /*
- * Signed tokens: nobody has the private key of this public one, so that no input may be verified, and
- * what a token has does no harm. An input that is no token becomes the payload of one.
+ * Signed tokens: nobody has the private key of this public one, so that no input may be verified.
+ * Each input is also the payload of a token.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -62,9 +62,10 @@ WEIR_C_BEGIN
 	(128 * 1024) /* unsent bytes that the kernel may hold of a reader that takes its replies */
 #define WEIR_UNSENT_FILE (4 * 1024 * 1024) /* unsent bytes of such a reader and a large file */
 #define WEIR_UNSENT_PROVEN                                                                         \
-	(256 * 1024)           /* bytes after which a reader counts as one that takes its replies */
-#define WEIR_TRAILERS_MAX 1024 /* bytes of the trailer fields of a chunked reply */
-#define WEIR_EMPTY_ASKS_MAX 16 /* calls of more() in a row that may put nothing */
+	(256 * 1024) /* bytes after which a reader counts as one that takes its replies */
+#define WEIR_ZSTD_STREAMS_MAX 16 /* streams of zstd that a loop compresses at a time */
+#define WEIR_TRAILERS_MAX 1024   /* bytes of the trailer fields of a chunked reply */
+#define WEIR_EMPTY_ASKS_MAX 16   /* calls of more() in a row that may put nothing */
 #define WEIR_ARENA_RETAINED                                                                        \
 	(512 * 1024) /* bytes of scratch that a loop retains from turn to turn */
 

@@ -46,6 +46,7 @@ static int site_files_open_alias(
 		(options)->listing = (from)->listing;                                              \
 		(options)->hidden = (from)->hidden;                                                \
 		(options)->compress = (from)->compress;                                            \
+		(options)->zstd = (from)->zstd;                                                    \
 		(options)->siblings = (from)->siblings;                                            \
 		(options)->compress_types = (from)->compress_types.items;                          \
 		(options)->compress_type_count = (from)->compress_types.count;                     \

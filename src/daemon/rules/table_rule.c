@@ -435,7 +435,8 @@ static void rule_complete(struct config_rule *rule, const struct node *node,
 	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
 	                  rule->listing != site->listing || rule->hidden != site->hidden ||
 	                  rule->compress != site->compress || rule->siblings != site->siblings ||
-	                  rule_has_types(rule, site) || rule->template_path != site->template_path;
+	                  rule->zstd != site->zstd || rule_has_types(rule, site) ||
+	                  rule->template_path != site->template_path;
 }
 
 static void rule_name(

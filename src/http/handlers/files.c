@@ -385,6 +385,7 @@ void weir_http_files_options_init(struct weir_http_files_options *options)
 	        .index = "index.html",
 	        .listing = true,
 	        .compress = true,
+	        .zstd = true,
 	        .siblings = true,
 	};
 }

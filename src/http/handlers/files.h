@@ -37,6 +37,7 @@ struct file_note {
 	struct weir_http_compressed_cache *cache;
 	const struct weir_file *file;
 	bool compressible;
+	bool zstd;       /* compressed on the fly by zstd, too */
 	bool compressed; /* a reply was compressed on the fly */
 	bool filling;    /* a reply fills the cache now */
 	bool cached;     /* the cache may have the compressed file */
@@ -162,9 +163,11 @@ void http_files_probe(struct weir_http_handler *handler, struct http_files_probe
  * lock. A reply that is sent from a form holds it until the reply's last byte has left.
  */
 
-/* How a form is coded. The server makes one coding at one level today. */
+/* How a form is coded. */
 enum compressed_coding {
 	COMPRESSED_GZIP,
+	COMPRESSED_ZSTD,
+	COMPRESSED_CODINGS,
 };
 
 enum {
@@ -196,7 +199,8 @@ struct compressed_form {
 	char data[];
 };
 
-struct compressed_key compressed_key_of(const struct weir_file *file);
+struct compressed_key compressed_key_of(
+        const struct weir_file *file, enum compressed_coding coding);
 
 /* Returns the form with this key, with a reference for the caller; or NULL. */
 struct compressed_form *compressed_cache_find(
@@ -244,6 +248,6 @@ void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compr
  */
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,
-        bool *filling);
+        enum compressed_coding coding, bool *filling);
 
 #endif
