@@ -392,7 +392,7 @@ def test_redirects_stay_on_the_site(weir, site, target):
 
 
 class Links(html.parser.HTMLParser):
-    """The links of a page with their texts, but for those that sort it, and the names of all its elements."""
+    """The links of a page with their texts, and the names of all its elements."""
 
     def __init__(self, page):
         super().__init__()
@@ -402,7 +402,7 @@ class Links(html.parser.HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.elements.add(tag)
         assert not any(name.startswith("on") for name, _ in attributes)
-        if tag == "a" and not dict(attributes)["href"].startswith("?"):
+        if tag == "a":
             self.links.append([dict(attributes)["href"], ""])
             self.inside = True
 

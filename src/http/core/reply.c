@@ -224,6 +224,7 @@ static __attribute__((noinline)) void http_reply_make_empty(
 	exchange->lent_body = (struct weir_span){0};
 	exchange->fields.size = 0;
 	exchange->lent.size = 0;
+	exchange->trailers = NULL;
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	exchange->reply_size = 0;
 }

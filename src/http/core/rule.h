@@ -27,7 +27,7 @@ int http_rule_finish_fields(struct weir_http_exchange *exchange, unsigned status
 /* The bound on the body of a request. */
 uint64_t http_rule_body_max(const struct weir_http_exchange *exchange);
 
-/* The methods that a table's files accept, and their handler for an exchange; or NULL. */
+/* The file handler that is the rule's own; NULL: it has that of the site. */
 struct weir_http_handler *http_rule_files_of(const struct weir_http_exchange *exchange);
 
 #endif

@@ -23,7 +23,7 @@
 enum {
 	NAME_MAX_SIZE = 256,
 	ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 320,
-	HEAD_FRAME_MAX = 2048
+	HEAD_FRAME_MAX = 3072
 };
 
 enum listing_state {
@@ -128,17 +128,21 @@ static bool http_listing_linkable(const struct http_listing *listing,
 
 /* -- text -------------------------------------------------------------------------------------- */
 
-/* A heading that sorts by its column; again, in the other direction. */
+/*
+ * A heading that sorts by its column; again, in the other direction. It is a button and no link, so
+ * that clients that follow links get each page once.
+ */
 static int http_listing_format_heading(const struct http_listing *listing, char *text, size_t room,
         enum weir_directory_order order, const char *name, const char *label)
 {
 	bool sorted = listing->order == order;
 	bool down = sorted && !listing->descending;
-	return snprintf(text, room, "<th%s><a href=\"?sort=%s%s\">%s</a>%s",
+	return snprintf(text, room,
+	        "<th%s><form>%s<button name=\"sort\" value=\"%s\">%s%s</button></form>",
 	        !sorted               ? ""
 	        : listing->descending ? " aria-sort=\"descending\""
 	                              : " aria-sort=\"ascending\"",
-	        name, down ? "&amp;order=desc" : "", label,
+	        down ? "<input type=\"hidden\" name=\"order\" value=\"desc\">" : "", name, label,
 	        !sorted               ? ""
 	        : listing->descending ? " \xe2\x86\x93"
 	                              : " \xe2\x86\x91");
@@ -155,6 +159,8 @@ static size_t http_listing_format_html_head(
 	        "th,td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}th+th{text-align:right}"
 	        "td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
 	        "font-variant-numeric:tabular-nums}"
+	        "button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:0;"
+	        "cursor:pointer}form{margin:0}"
 	        "a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
 	        "@media(prefers-color-scheme:dark){th,td{border-color:#26343a}td+td{color:#8fa3ab}"
 	        "a{color:#62c3d6}}"
