@@ -33,7 +33,7 @@ enum weir_directory_links {
 /* The order of entries. Those that are equal are in the order of the bytes of their names. */
 enum weir_directory_order {
 	WEIR_ORDER_NAME,
-	WEIR_ORDER_SIZE, /* both with details alone */
+	WEIR_ORDER_SIZE, /* of regular files; both with details alone */
 	WEIR_ORDER_TIME,
 };
 

@@ -51,13 +51,20 @@ static int directory_compare_times(const struct timespec *a, const struct timesp
 	return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
 }
 
+/* That of a directory says nothing about its contents. */
+static uint64_t directory_size_of(const struct weir_directory_entry *entry)
+{
+	return entry->kind == WEIR_FILE_REGULAR ? entry->size : 0;
+}
+
 static int directory_compare(const void *a, const void *b, void *context)
 {
 	const struct weir_directory_entry *left = a, *right = b;
 	const struct weir_directory_options *options = context;
 	int result = 0;
 	if (options->order == WEIR_ORDER_SIZE)
-		result = (left->size > right->size) - (left->size < right->size);
+		result = (directory_size_of(left) > directory_size_of(right)) -
+		         (directory_size_of(left) < directory_size_of(right));
 	else if (options->order == WEIR_ORDER_TIME)
 		result = directory_compare_times(&left->mtime, &right->mtime);
 	if (result == 0)
