@@ -25,9 +25,9 @@
 
 /* RFC 9218: how urgent a reply is to the client. */
 struct h2_priority {
-	uint8_t urgency;  /* 0 to 7; 3 if no urgency was given */
-	bool incremental; /* parts of the reply are of use by themselves */
-	bool given;       /* the client has sent a priority */
+	uint8_t urgency : 3;  /* 0 to 7; 3 if no urgency was given */
+	bool incremental : 1; /* parts of the reply are of use by themselves */
+	bool given : 1;       /* the client has sent a priority */
 };
 
 enum {

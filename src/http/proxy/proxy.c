@@ -110,7 +110,7 @@ void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why)
 	struct weir_http_exchange *exchange = job->exchange;
 	http_proxy_log_upstream(job);
 	weir_http_log_note(exchange, "upstream_error", weir_span_of(why));
-	exchange->fields.size = 0;
+	exchange->handling->fields.size = 0;
 	http_proxy_cancel_call(job);
 	proxy_job_forget_exchange(job);
 	http_proxy_free_if_unused(job);

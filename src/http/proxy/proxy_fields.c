@@ -99,7 +99,7 @@ static bool proxy_fields_describes_client(struct weir_span name)
 int http_proxy_grant(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value)
 {
-	struct weir_buffer *granted = &exchange->granted;
+	struct weir_buffer *granted = &exchange->handling->granted;
 	size_t before = granted->size;
 	int error = weir_buffer_append(granted, name.data, name.size, SIZE_MAX);
 	if (!error)
@@ -275,7 +275,7 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	const struct weir_http_proxy_options *options = &job->proxy->options;
 	const struct weir_http_request *request = weir_http_request(job->exchange);
 	const struct weir_address *peer = weir_http_peer(job->exchange);
-	const struct weir_buffer *granted = &job->exchange->granted;
+	const struct weir_buffer *granted = &job->exchange->handling->granted;
 	struct proxy_options connection;
 	struct weir_tls_info tls;
 	struct proxy_description description = {.request = request, .to = ret};
