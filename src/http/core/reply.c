@@ -228,6 +228,10 @@ void http_reply_begin(
 {
 	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
 	http_exchange_set_reply(exchange, unwanted ? HTTP_REPLY_CLOSED : HTTP_REPLY_HEAD);
+	/* The client would take this for the beginning of its tunnel (RFC 8441 5). */
+	if (exchange->extended_connect && status / 100 == 2 &&
+	        exchange->body_state != HTTP_BODY_TUNNEL)
+		status = 501;
 	exchange->status = (uint16_t)status;
 	if (body) {
 		exchange->body = body;

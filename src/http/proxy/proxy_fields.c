@@ -288,6 +288,7 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	for (unsigned i = 0; i < request->field_count && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (http_proxy_passes(&connection, field) &&
+		        !(*job->key && request->known[i] == WEIR_HTTP_SEC_WEBSOCKET_KEY) &&
 		        !proxy_fields_describes_client(field->name) &&
 		        !proxy_fields_is_granted(granted, field->name))
 			proxy_fields_put(ret, field->name, field->value);
@@ -296,6 +297,8 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	for (size_t at = 0; proxy_fields_next_granted(granted, &at, &field);)
 		if (field.value.size)
 			proxy_fields_put(ret, field.name, field.value);
+	if (*job->key)
+		proxy_fields_put(ret, WEIR_SPAN("Sec-WebSocket-Key"), weir_span_of(job->key));
 	return error ? error : proxy_fields_describe(&description, options, job->exchange);
 }
 
@@ -324,6 +327,8 @@ int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret)
 	ret->count = 0;
 	ret->host = job->proxy->host;
 	int error = proxy_fields_make_url(job, &ret->url);
+	if (!error)
+		error = http_proxy_make_key(job);
 	if (!error)
 		error = proxy_fields_make(job, ret);
 	if (error || (ret->host && *ret->host))
