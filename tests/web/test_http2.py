@@ -115,6 +115,17 @@ def test_a_body_is_received(server, size):
     assert (server.directory / "site" / "up" / f"body{size}").read_bytes() == body
 
 
+def test_a_body_that_comes_by_single_bytes_is_received(server):
+    body = bytes(i % 251 for i in range(50_000))
+    with Client(server.port) as c:
+        c.ask(1, END_HEADERS, method="PUT", path="/up/bytes")
+        for at in range(0, len(body), 5000):
+            c.send(b"".join(frame(DATA, 0, 1, body[i : i + 1]) for i in range(at, at + 5000)))
+        c.send(frame(DATA, END_STREAM, 1))
+        assert c.outcome() == "201"
+    assert (server.directory / "site" / "up" / "bytes").read_bytes() == body
+
+
 def test_a_body_that_is_too_large_is_refused_and_the_connection_stays(server):
     with Client(server.port) as c:
         c.ask(1, END_HEADERS, method="PUT", path="/up/f", fields=[("content-length", "2000000")])
@@ -398,6 +409,7 @@ FLOODS = {
     "PING": lambda c, n: frame(PING, 0, 0, bytes(8)) * 1000,
     "SETTINGS": lambda c, n: frame(SETTINGS, 0, 0, setting(99, 1)) * 1000,
     "empty DATA": lambda c, n: (b"" if n else c.put_frame(1)) + frame(DATA, 0, 1) * 2000,
+    "DATA of a byte": lambda c, n: (b"" if n else c.put_frame(1)) + frame(DATA, 0, 1, b"x") * 2000,
     "unknown frames": lambda c, n: frame(0x77, 0, 0, bytes(8)) * 1000,
     "a window of a byte at a time": lambda c, n: (b"" if n else c.ask_frame(1, path="/large.bin"))
     + frame(WINDOW_UPDATE, 0, 1, u32(1)) * 1000,
