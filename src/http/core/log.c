@@ -149,8 +149,8 @@ static void http_log_begin_fields(
 	weir_log_open_line(line, format, LINE_MAX_SIZE);
 	http_log_field(line, format, "time", weir_span_of(date));
 	http_log_field(line, format, "kind", WEIR_SPAN("http"));
-	snprintf(text, sizeof text, "%016llx", (unsigned long long)http_log_id(exchange));
-	http_log_field(line, format, "id", weir_span_of(text));
+	text_put_hex(text, http_log_id(exchange));
+	http_log_field(line, format, "id", weir_span(text, TEXT_HEX_SIZE));
 	weir_address_host(&exchange->handling->peer, text);
 	http_log_field(line, format, "peer", weir_span_of(text));
 	http_log_field(line, format, "user", weir_http_user(exchange));
@@ -187,6 +187,16 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 	weir_log_add_number(line, format, "status", status, LINE_MAX_SIZE);
 }
 
+/* Returns NULL if no line is written. */
+static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_server *server = exchange->server;
+	const struct weir_http_site *site = exchange->site;
+	if (server->destroyed)
+		return NULL;
+	return site && site->own_log ? site->log : server->log;
+}
+
 /* -- notes of handlers ------------------------------------------------------------------------- */
 
 /* A number has this in front of its key. */
@@ -203,7 +213,7 @@ static struct weir_buffer *http_log_notes(struct weir_http_exchange *exchange)
 int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, struct weir_span value)
 {
 	struct weir_buffer *notes = http_log_notes(exchange);
-	if (!notes)
+	if (!notes || !http_log_of(exchange))
 		return 0;
 	size_t before = notes->size;
 	value.size = value.size ? strnlen(value.data, value.size) : 0;
@@ -220,6 +230,8 @@ int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, str
 int weir_http_log_note_number(struct weir_http_exchange *exchange, const char *key, uint64_t number)
 {
 	char name[32], text[24];
+	if (!http_log_of(exchange))
+		return 0;
 	snprintf(name, sizeof name, NOTE_NUMBER "%s", key);
 	int size = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
 	return weir_http_log_note(exchange, name, weir_span(text, (size_t)size));
@@ -329,16 +341,6 @@ static void http_log_write_line(const struct http_log_entry *entry,
 	http_log_add_notes(line, entry);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(entry->log);
-}
-
-/* Returns NULL if no line is written. */
-static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
-{
-	const struct weir_http_server *server = exchange->server;
-	const struct weir_http_site *site = exchange->site;
-	if (server->destroyed)
-		return NULL;
-	return site && site->own_log ? site->log : server->log;
 }
 
 static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
