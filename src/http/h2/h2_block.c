@@ -44,7 +44,8 @@ static char *h2_block_compose_head(struct weir_http_exchange *exchange, char *to
 	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
 		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
 	if (handling->lent.size)
-		to = h2_head_put_lines(to, handling->lent);
+		to = h2_head_put_cached_lines(
+		        &exchange->server->loop_state->h2->lines, to, handling->lent);
 	if (handling->fields.size)
 		to = h2_head_put_lines(to, weir_buffer_span(&handling->fields));
 	return to;

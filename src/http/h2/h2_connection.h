@@ -34,6 +34,7 @@
 /* One a loop. */
 struct h2_loop {
 	struct h2_head head;
+	struct h2_lines_cache lines;
 };
 
 enum {

@@ -95,4 +95,22 @@ size_t h2_head_lines_max(size_t size);
  */
 char *h2_head_put_lines(char *to, struct weir_span lines);
 
+enum {
+	H2_LINES_CACHED = 32,
+	H2_LINES_CACHED_MAX = 384, /* bytes of the lines; of fields a few more */
+};
+
+/* Lines and the fields that they become, for lines that many replies have, as those of a file. */
+struct h2_lines_cache {
+	struct h2_lines {
+		uint16_t lines_size;
+		uint16_t fields_size;
+		char lines[H2_LINES_CACHED_MAX];
+		char fields[H2_LINES_CACHED_MAX + H2_LINES_CACHED_MAX / 16 + 2 * H2_FIELD_EXTRA];
+	} entries[H2_LINES_CACHED];
+};
+
+/* Does what h2_head_put_lines does. */
+char *h2_head_put_cached_lines(struct h2_lines_cache *cache, char *to, struct weir_span lines);
+
 #endif
