@@ -88,8 +88,10 @@ SIZES += [(131072, frame) for frame in (1024, 4096, 32768)]
 OFFERS = [
     [(False, None)],
     [(True, None)],
+    [(False, 8)],
     [(False, 9)],
     [(False, 15)],
+    [(True, 8)],
     [(True, 9)],
     [(True, 15)],
     [(True, 9), (True, None), (False, None)],
