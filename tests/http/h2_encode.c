@@ -76,7 +76,7 @@ static void lines_of_any_form(void **state)
 	        "a: b\n");
 }
 
-/* The same memory may have other lines later, and other memory the same ones. */
+/* A piece of memory may have other lines later, and two pieces may have equal ones. */
 static void cached_lines_are_those_that_are_given(void **state)
 {
 	static struct h2_lines_cache cache;
