@@ -202,7 +202,7 @@ char *h2_head_put_lines(char *to, struct weir_span lines)
 	return to;
 }
 
-/* The address only chooses the entry: other lines may be there later, so their bytes are compared. */
+/* The address only chooses the entry: other lines may be there later, so bytes are compared. */
 static struct h2_lines *h2_encode_entry_of(struct h2_lines_cache *cache, struct weir_span lines)
 {
 	return &cache->entries[((uintptr_t)lines.data >> 4) % H2_LINES_CACHED];
