@@ -117,7 +117,7 @@ static bool websocket_output_goes_first(const struct websocket_item *item)
  * Finds the item that a control frame goes behind. Of pongs that wait, the oldest goes if they are
  * too many: the last one answers all (RFC 6455 5.5.3).
  */
-static struct websocket_item *websocket_output_find_place(
+static struct websocket_item *websocket_output_find_slot(
         struct weir_websocket *websocket, enum websocket_opcode opcode)
 {
 	if (opcode == WEBSOCKET_CLOSE)
@@ -156,7 +156,7 @@ int websocket_output_push_control(
 		memcpy(item->bytes + WEBSOCKET_HEADER_LEAST, payload.data, payload.size);
 	item->size = (uint32_t)room;
 	item->control = true;
-	websocket_output_insert(websocket, websocket_output_find_place(websocket, opcode), item);
+	websocket_output_insert(websocket, websocket_output_find_slot(websocket, opcode), item);
 	weir_wake(&websocket->producer);
 	return 0;
 }

@@ -97,7 +97,7 @@ struct websocket_cells {
 };
 
 /*
- * An idle connection has this struct, a channel and a place in the reply queue: 512 bytes together,
+ * An idle connection has this struct, a channel and a slot in the reply queue: 512 bytes together,
  * with the overhead of malloc.
  */
 struct weir_websocket {
@@ -109,7 +109,7 @@ struct weir_websocket {
 	void *context;
 	struct websocket_item *last; /* of the ring; NULL: nothing is queued */
 	struct websocket_saved *saved;
-	struct websocket_takeover *takeover; /* NULL: no context is kept */
+	struct websocket_takeover *takeover; /* NULL: there is no context */
 	struct weir_timer timer;
 	uint32_t queued; /* bytes in the ring */
 
@@ -135,7 +135,7 @@ struct weir_websocket {
 	bool aborting : 1; /* weir_websocket_abort: the connection ends soon */
 	bool heard : 1;    /* input came since the timer was started */
 	bool pinged : 1;   /* an answer is awaited */
-	bool refused : 1;  /* a send; `drained` is owed */
+	bool refused : 1;  /* a send; `drained` is to be called */
 };
 
 /* See the limit of 512 bytes above: a channel has 240, and a reply 64. */
