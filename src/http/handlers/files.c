@@ -316,8 +316,8 @@ void http_files_attach(struct files *files, const struct weir_http_exchange *exc
 
 struct weir_span http_files_path(const struct weir_http_exchange *exchange)
 {
-	struct weir_span path = exchange->path.text;
-	for (unsigned i = 0; i < exchange->skip && path.size; i++) {
+	struct weir_span path = exchange->handling->path.text;
+	for (unsigned i = 0; i < exchange->handling->skip && path.size; i++) {
 		while (path.size && *path.data != '/')
 			path = weir_span_skip(path, 1);
 		path = weir_span_skip(path, path.size ? 1 : 0);
@@ -345,7 +345,8 @@ bool http_files_compresses(
 static void http_files_handle(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
-	struct weir_http_handler *own = exchange->rule ? http_rule_files_of(exchange) : NULL;
+	struct weir_http_handler *own =
+	        exchange->handling->rule ? http_rule_files_of(exchange) : NULL;
 	struct files *files = WEIR_CONTAINER(own ? own : handler, struct files, handler);
 	struct file_request *request = weir_http_scratch(exchange);
 	const struct weir_http_request *head = weir_http_request(exchange);

@@ -35,7 +35,8 @@ static bool http_redirect_match(
 	const struct redirect *redirect = WEIR_CONTAINER(handler, struct redirect, handler);
 	/* "*" of OPTIONS is no path; and a path that a rule has rewritten is not the client's. */
 	return weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/")) &&
-	       !exchange->rewrites && http_path_below(weir_http_path(exchange), redirect->from);
+	       !exchange->handling->rewrites &&
+	       http_path_below(weir_http_path(exchange), redirect->from);
 }
 
 static bool http_redirect_ends_in_slash(struct weir_span text)

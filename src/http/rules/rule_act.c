@@ -44,7 +44,7 @@ static int http_rule_compose(const struct http_rule *rule,
 static int http_rule_put_location(const struct http_rule *rule,
         const struct weir_http_exchange *exchange, struct weir_buffer *location)
 {
-	const struct weir_http_request *request = exchange->request;
+	const struct weir_http_request *request = exchange->handling->request;
 	int error = http_rule_compose(rule, exchange, rule->options.redirect, location);
 	if (error || !request->has_query || strchr(rule->options.redirect, '?'))
 		return error;
@@ -76,7 +76,7 @@ static void http_rule_rewrite(
 		return;
 	}
 	weir_metric_add(&http_metrics_cells(exchange)->rewrites, 1);
-	exchange->rewriter = rule;
+	exchange->handling->rewriter = rule;
 	http_dispatch_rewrite(exchange, weir_buffer_span(&path));
 	weir_buffer_finish(&path);
 }
@@ -115,7 +115,7 @@ static void http_rule_try_serve(
         const struct rule_try *try, const struct weir_http_path *path, struct weir_span target)
 {
 	struct weir_http_exchange *exchange = try->exchange;
-	if (weir_span_equal(path->text, exchange->path.text))
+	if (weir_span_equal(path->text, exchange->handling->path.text))
 		http_rule_next_to_files(try->act, exchange);
 	else
 		http_dispatch_rewrite(exchange, target);
@@ -179,7 +179,7 @@ static void http_rule_try_next(struct rule_try *try)
 /* Requests that write are for the path that they name. */
 static bool http_rule_tries(const struct http_rule *rule, const struct weir_http_exchange *exchange)
 {
-	enum weir_http_method method = exchange->request->method;
+	enum weir_http_method method = exchange->handling->request->method;
 	return rule->options.candidate_count && http_rule_files(rule) &&
 	       (method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_POST);
 }
@@ -200,8 +200,9 @@ static void http_rule_try(const struct http_rule *rule, struct weir_http_exchang
  */
 static bool http_rule_hints(const struct http_rule *rule, const struct weir_http_exchange *exchange)
 {
-	const struct weir_http_request *request = exchange->request;
-	if (!rule->options.hint_count || request->method != WEIR_HTTP_GET || exchange->rewrites)
+	const struct weir_http_request *request = exchange->handling->request;
+	if (!rule->options.hint_count || request->method != WEIR_HTTP_GET ||
+	        exchange->handling->rewrites)
 		return false;
 	return exchange->connection->major >= 2 ||
 	       weir_span_equal(weir_http_request_field(request, WEIR_SPAN("Sec-Fetch-Mode")),
@@ -229,8 +230,8 @@ static void http_rule_serve_alias(const struct http_rule *rule, struct weir_http
 	http_rule_capture(rule, exchange, &captures);
 	struct weir_span rest =
 	        captures.count ? captures.items[captures.count - 1] : weir_span("", 0);
-	exchange->skip =
-	        (uint16_t)(http_path_segments(exchange->path.text) - http_path_segments(rest));
+	exchange->handling->skip = (uint16_t)(http_path_segments(exchange->handling->path.text) -
+	                                      http_path_segments(rest));
 	files->type->handle(files, exchange);
 }
 
@@ -250,9 +251,9 @@ static void http_rule_finish(const struct http_rule *rule, struct weir_http_exch
         struct weir_http_handler *act)
 {
 	const struct weir_http_rule *options = &rule->options;
-	if (options->redirect && !exchange->rewrites)
+	if (options->redirect && !exchange->handling->rewrites)
 		http_rule_redirect(rule, exchange);
-	else if (options->rewrite && exchange->rewriter != rule)
+	else if (options->rewrite && exchange->handling->rewriter != rule)
 		http_rule_rewrite(rule, exchange, options->rewrite);
 	else if (options->respond.status)
 		http_rule_respond(&options->respond, exchange);
@@ -264,13 +265,13 @@ static void http_rule_finish(const struct http_rule *rule, struct weir_http_exch
 
 void http_rule_act(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
-	const struct http_rule *rule = exchange->rule;
+	const struct http_rule *rule = exchange->handling->rule;
 	if (!rule) {
 		weir_http_next(handler, exchange);
 		return;
 	}
 	if (rule->options.rate_by == WEIR_HTTP_RATE_USER && rule->options.rate.a_second &&
-	        !exchange->rewrites && !http_rule_take_rate(rule, exchange))
+	        !exchange->handling->rewrites && !http_rule_take_rate(rule, exchange))
 		return;
 	if (http_rule_hints(rule, exchange))
 		http_rule_send_hints(rule, exchange);

@@ -49,10 +49,10 @@ static struct weir_span http_rule_key(const struct http_rule *rule,
 		value = weir_http_user(exchange);
 	else if (rule->options.rate_by == WEIR_HTTP_RATE_FIELD)
 		value = weir_http_request_field(
-		        exchange->request, weir_span_of(rule->options.rate_field));
+		        exchange->handling->request, weir_span_of(rule->options.rate_field));
 	bool known = value.size && value.size <= WEIR_HTTP_RATE_KEY_MAX;
 	if (!known) {
-		weir_network_of(&exchange->peer, 32, 64, &network);
+		weir_network_of(&exchange->handling->peer, 32, 64, &network);
 		value = weir_span(client, weir_network_format(&network, client));
 	}
 	int size = snprintf(text, room, "%.*s%c%s", (int)value.size, value.data, known ? '=' : '@',
@@ -64,7 +64,8 @@ bool http_rule_take_rate(const struct http_rule *rule, struct weir_http_exchange
 {
 	char key[WEIR_HTTP_RATE_KEY_MAX + 512], wait[16];
 	uint32_t wait_ms = weir_rates_take_key(rule->rules->rates, &rule->options.rate,
-	        http_rule_key(rule, exchange, key, sizeof key), weir_loop_now_ms(exchange->loop));
+	        http_rule_key(rule, exchange, key, sizeof key),
+	        weir_loop_now_ms(exchange->server->loop));
 	if (!wait_ms)
 		return true;
 	int size = snprintf(wait, sizeof wait, "%u", (unsigned)((wait_ms + 999ull) / 1000));
@@ -96,7 +97,7 @@ static unsigned http_rule_too_large(
 
 uint64_t http_rule_body_max(const struct weir_http_exchange *exchange)
 {
-	return exchange->rule->options.body_max;
+	return exchange->handling->rule->options.body_max;
 }
 
 /* -- the handler ------------------------------------------------------------------------------- */
@@ -119,11 +120,11 @@ static struct weir_http_handler *http_rule_admitter(
 static bool http_rule_passes(const struct http_rule *rule, struct weir_http_exchange *exchange)
 {
 	unsigned status;
-	if (!http_rule_admits(rule, &exchange->peer))
+	if (!http_rule_admits(rule, &exchange->handling->peer))
 		http_rule_refuse(rule, exchange, 403, HTTP_REFUSED_NETWORK);
 	else if (rule->options.certificate && !http_rule_has_certificate(exchange))
 		http_rule_refuse(rule, exchange, 403, HTTP_REFUSED_CERTIFICATE);
-	else if ((status = http_rule_too_large(rule, exchange->request)))
+	else if ((status = http_rule_too_large(rule, exchange->handling->request)))
 		http_rule_refuse(rule, exchange, status, HTTP_REFUSED_SIZE);
 	else
 		return true;
@@ -133,10 +134,10 @@ static bool http_rule_passes(const struct http_rule *rule, struct weir_http_exch
 void http_rule_check(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
 	const struct http_rules *rules = WEIR_CONTAINER(handler, struct http_rules, check);
-	const struct http_rule *before = exchange->rule;
+	const struct http_rule *before = exchange->handling->rule;
 	const struct http_rule *rule = http_rules_find(rules, exchange);
-	exchange->rule = rule;
-	exchange->skip = 0;
+	exchange->handling->rule = rule;
+	exchange->handling->skip = 0;
 	/* Rewritten within one rule: it has admitted the request already. */
 	if (!rule || rule == before) {
 		weir_http_next(handler, exchange);
@@ -149,7 +150,7 @@ void http_rule_check(struct weir_http_handler *handler, struct weir_http_exchang
 	if (rule->options.rate_by != WEIR_HTTP_RATE_USER && rule->options.rate.a_second &&
 	        !http_rule_take_rate(rule, exchange))
 		return;
-	struct weir_http_handler *admitter = http_rule_admitter(rule, exchange->request);
+	struct weir_http_handler *admitter = http_rule_admitter(rule, exchange->handling->request);
 	if (!admitter) {
 		weir_http_next(handler, exchange);
 		return;

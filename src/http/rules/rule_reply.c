@@ -66,20 +66,20 @@ static void http_rule_filter(
 /* Lent lines do not change: they are copied before one of them is removed. */
 static int http_rule_copy_lent(struct weir_http_exchange *exchange)
 {
-	int error = weir_buffer_append(&exchange->fields, exchange->lent.data, exchange->lent.size,
-	        WEIR_HTTP_REPLY_FIELDS_MAX);
+	int error = weir_buffer_append(&exchange->handling->fields, exchange->handling->lent.data,
+	        exchange->handling->lent.size, WEIR_HTTP_REPLY_FIELDS_MAX);
 	if (!error)
-		exchange->lent.size = 0;
+		exchange->handling->lent.size = 0;
 	return error;
 }
 
 static int http_rule_remove(struct weir_http_exchange *exchange, struct weir_span name)
 {
 	int error = 0;
-	if (http_rule_lines_have(exchange->lent, name))
+	if (http_rule_lines_have(exchange->handling->lent, name))
 		error = http_rule_copy_lent(exchange);
-	if (!error && http_rule_lines_have(weir_buffer_span(&exchange->fields), name))
-		http_rule_filter(&exchange->fields, http_rule_is_other, name);
+	if (!error && http_rule_lines_have(weir_buffer_span(&exchange->handling->fields), name))
+		http_rule_filter(&exchange->handling->fields, http_rule_is_other, name);
 	return error;
 }
 
@@ -106,8 +106,9 @@ static struct weir_span http_rule_find_value(struct weir_span lines, struct weir
 static struct weir_span http_rule_type_of(const struct weir_http_exchange *exchange)
 {
 	struct weir_span name = WEIR_SPAN("Content-Type");
-	struct weir_span value = http_rule_find_value(weir_buffer_span(&exchange->fields), name);
-	return value.size ? value : http_rule_find_value(exchange->lent, name);
+	struct weir_span value =
+	        http_rule_find_value(weir_buffer_span(&exchange->handling->fields), name);
+	return value.size ? value : http_rule_find_value(exchange->handling->lent, name);
 }
 
 static bool http_rule_is_for_type(
@@ -137,15 +138,15 @@ static int http_rule_make_change(
 	if (change->kind != RULE_ADD)
 		error = http_rule_remove(exchange, change->name);
 	if (!error && change->line.size)
-		error = weir_buffer_append(&exchange->fields, change->line.data, change->line.size,
-		        WEIR_HTTP_REPLY_FIELDS_MAX);
+		error = weir_buffer_append(&exchange->handling->fields, change->line.data,
+		        change->line.size, WEIR_HTTP_REPLY_FIELDS_MAX);
 	return error;
 }
 
 /* The conditions of a change are looked at once for all its lines, before the first is made. */
 static int http_rule_make_changes(struct weir_http_exchange *exchange, unsigned status)
 {
-	const struct http_rule *rule = exchange->rule;
+	const struct http_rule *rule = exchange->handling->rule;
 	const struct weir_http_field_change *of = NULL;
 	bool applies = false;
 	bool secure = exchange->channel && weir_channel_secure(exchange->channel);
@@ -168,9 +169,10 @@ static int http_rule_make_changes(struct weir_http_exchange *exchange, unsigned 
 /* The value of Access-Control-Allow-Origin; empty: the origin is not allowed, or there is none. */
 static struct weir_span http_rule_allowed_origin(const struct weir_http_exchange *exchange)
 {
-	const struct weir_http_cors *cors = &exchange->rule->options.cors;
-	struct weir_span origin = weir_http_request_known(exchange->request, WEIR_HTTP_ORIGIN);
-	if (!origin.data || exchange->rule->open_to_all)
+	const struct weir_http_cors *cors = &exchange->handling->rule->options.cors;
+	struct weir_span origin =
+	        weir_http_request_known(exchange->handling->request, WEIR_HTTP_ORIGIN);
+	if (!origin.data || exchange->handling->rule->open_to_all)
 		return origin.data ? WEIR_SPAN("*") : weir_span("", 0);
 	for (size_t i = 0; i < cors->origin_count; i++)
 		if (weir_span_equal_nocase(weir_span_of(cors->origins[i]), origin))
@@ -181,12 +183,12 @@ static struct weir_span http_rule_allowed_origin(const struct weir_http_exchange
 /* The fields of another server are replaced: two of them would be none. */
 static int http_rule_add_cors(struct weir_http_exchange *exchange)
 {
-	const struct weir_http_cors *cors = &exchange->rule->options.cors;
+	const struct weir_http_cors *cors = &exchange->handling->rule->options.cors;
 	struct weir_span origin = http_rule_allowed_origin(exchange);
 	int error = http_rule_remove(exchange, WEIR_SPAN("Access-Control-Allow-Origin"));
 	if (!error)
 		error = http_rule_remove(exchange, WEIR_SPAN("Access-Control-Allow-Credentials"));
-	if (!error && !exchange->rule->open_to_all)
+	if (!error && !exchange->handling->rule->open_to_all)
 		error = weir_http_add_field(exchange, "Vary", WEIR_SPAN("Origin"));
 	if (error || !origin.size)
 		return error;
@@ -203,7 +205,7 @@ static int http_rule_add_cors(struct weir_http_exchange *exchange)
 /* A reply without the fields makes the browser refuse, so memory that is short is no danger. */
 static void http_rule_add_preflight(struct weir_http_exchange *exchange)
 {
-	const struct weir_http_cors *cors = &exchange->rule->options.cors;
+	const struct weir_http_cors *cors = &exchange->handling->rule->options.cors;
 	char age[16];
 	int size = snprintf(age, sizeof age, "%u", (unsigned)cors->max_age_s);
 	weir_http_add_field(exchange, "Access-Control-Allow-Methods", weir_span_of(cors->methods));
@@ -215,7 +217,7 @@ static void http_rule_add_preflight(struct weir_http_exchange *exchange)
 
 bool http_rule_answer_preflight(const struct http_rule *rule, struct weir_http_exchange *exchange)
 {
-	const struct weir_http_request *request = exchange->request;
+	const struct weir_http_request *request = exchange->handling->request;
 	if (request->method != WEIR_HTTP_OPTIONS || !request->first[WEIR_HTTP_ORIGIN] ||
 	        !weir_http_request_field(request, WEIR_SPAN("Access-Control-Request-Method")).data)
 		return false;
@@ -233,7 +235,7 @@ bool http_rule_answer_preflight(const struct http_rule *rule, struct weir_http_e
 int http_rule_finish_fields(struct weir_http_exchange *exchange, unsigned status)
 {
 	int error = http_rule_make_changes(exchange, status);
-	if (!error && exchange->rule->options.cors.origin_count)
+	if (!error && exchange->handling->rule->options.cors.origin_count)
 		error = http_rule_add_cors(exchange);
 	return error;
 }
@@ -268,36 +270,38 @@ static struct weir_http_handler *http_rule_page_files(const struct http_rule *ru
 
 static void http_rule_send_page(struct weir_task *task)
 {
-	struct weir_http_exchange *exchange = WEIR_CONTAINER(task, struct weir_http_exchange, task);
-	unsigned status = exchange->page_status;
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(task, struct http_handling, task)->exchange;
+	unsigned status = exchange->handling->page_status;
 	exchange->page_pending = false;
 	weir_metric_add(&http_metrics_cells(exchange)->error_pages, 1);
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	http_files_reply_page(http_rule_page_files(exchange->rule), exchange,
-	        http_rule_find_page(exchange->rule, status), status);
+	http_files_reply_page(http_rule_page_files(exchange->handling->rule), exchange,
+	        http_rule_find_page(exchange->handling->rule, status), status);
 	http_exchange_leave_handler(exchange, before);
 	http_exchange_free_if_unused(exchange);
 }
 
 bool http_rule_replaces(struct weir_http_exchange *exchange, unsigned status)
 {
-	const struct http_rule *rule = exchange->rule;
-	if (status < 400 || exchange->page_status || !rule->options.error_count ||
+	const struct http_rule *rule = exchange->handling->rule;
+	if (status < 400 || exchange->handling->page_status || !rule->options.error_count ||
 	        !http_rule_find_page(rule, status) || !http_rule_page_files(rule) ||
 	        http_exchange_copy_request_now(exchange) < 0)
 		return false;
-	exchange->page_status = (uint16_t)status;
+	exchange->handling->page_status = (uint16_t)status;
 	exchange->page_pending = true;
 	exchange->compress = false;
-	exchange->trailers = NULL;
-	exchange->gone = NULL;
+	exchange->handling->trailers = NULL;
+	exchange->handling->gone = NULL;
 	weir_http_discard(exchange);
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
 	exchange->release_lent = NULL;
-	exchange->lent.size = 0;
-	http_rule_filter(&exchange->fields, http_rule_belongs_to_status, weir_span("", 0));
-	exchange->task = (struct weir_task){.run = http_rule_send_page};
-	weir_loop_defer(exchange->loop, &exchange->task);
+	exchange->handling->lent.size = 0;
+	http_rule_filter(
+	        &exchange->handling->fields, http_rule_belongs_to_status, weir_span("", 0));
+	exchange->handling->task = (struct weir_task){.run = http_rule_send_page};
+	weir_loop_defer(exchange->server->loop, &exchange->handling->task);
 	return true;
 }

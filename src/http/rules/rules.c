@@ -18,7 +18,7 @@ static bool http_rule_has_method(
         const struct http_rule *rule, const struct weir_http_exchange *exchange)
 {
 	unsigned methods = rule->options.methods;
-	enum weir_http_method method = exchange->request->method;
+	enum weir_http_method method = exchange->handling->request->method;
 	return methods == 0 || methods & 1u << method ||
 	       (method == WEIR_HTTP_HEAD && methods & 1u << WEIR_HTTP_GET);
 }
@@ -27,7 +27,7 @@ static bool http_rule_matches(const struct http_rule *rule,
         const struct weir_http_exchange *exchange, struct http_captures *captures)
 {
 	for (size_t i = 0; i < rule->options.path_count; i++)
-		if (http_pattern_match(&rule->patterns[i], exchange->path.text, captures))
+		if (http_pattern_match(&rule->patterns[i], exchange->handling->path.text, captures))
 			return true;
 	return false;
 }
@@ -56,7 +56,7 @@ struct weir_http_handler *http_rule_files(const struct http_rule *rule)
 
 struct weir_http_handler *http_rule_files_of(const struct weir_http_exchange *exchange)
 {
-	return exchange->rule->options.files;
+	return exchange->handling->rule->options.files;
 }
 
 /* -- compilation ------------------------------------------------------------------------------- */
@@ -207,7 +207,7 @@ static bool http_rules_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	(void)handler;
-	return weir_span_starts(exchange->request->path, WEIR_SPAN("/"));
+	return weir_span_starts(exchange->handling->request->path, WEIR_SPAN("/"));
 }
 
 int weir_http_rules_create(const struct weir_http_rules_options *options,
