@@ -42,6 +42,19 @@ static const char *http_log_date_of(const struct weir_http_exchange *exchange)
 	return loop_state->log_date;
 }
 
+/* Appends them, all or none. */
+static void http_log_put(
+        struct weir_buffer *line, struct weir_span a, struct weir_span b, struct weir_span c)
+{
+	const struct weir_span spans[] = {a, b, c};
+	buffer_append_spans(line, spans, 3, WEIR_LOG_QUEUE_MAX);
+}
+
+static struct weir_span http_log_number(char digits[TEXT_DECIMAL_SIZE], uint64_t number)
+{
+	return weir_span(digits, (size_t)(text_put_decimal(digits, number) - digits));
+}
+
 static void http_log_add_escaped(struct weir_buffer *line, struct weir_span text)
 {
 	weir_log_escape(line, text, TEXT_MAX);
@@ -80,11 +93,10 @@ static void http_log_add_request(struct weir_buffer *line,
 		http_log_add_escaped(line, request->method_name);
 		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		http_log_add_escaped(line, request->target);
-		if (exchange->connection->major == 1)
-			weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
-		else
-			weir_buffer_format(
-			        line, LINE_MAX_SIZE, " HTTP/%u.0", exchange->connection->major);
+		char version[] = " HTTP/1.0";
+		version[6] = (char)('0' + exchange->connection->major);
+		version[8] = (char)('0' + (exchange->connection->major == 1 ? request->minor : 0));
+		weir_buffer_append(line, version, sizeof version - 1, LINE_MAX_SIZE);
 	} else if (!loop_state->fault) {
 		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}
@@ -100,14 +112,15 @@ static size_t http_log_compose(const struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
 	struct weir_tls_info tls;
-	char host[WEIR_ADDRESS_TEXT_MAX];
+	char host[WEIR_ADDRESS_TEXT_MAX], digits[TEXT_DECIMAL_SIZE];
 	struct weir_span user = weir_http_user(exchange);
-	weir_address_host(&exchange->handling->peer, host);
-	weir_buffer_format(line, LINE_MAX_SIZE, "%s - ", host);
+	size_t host_size = weir_address_host(&exchange->handling->peer, host);
+	http_log_put(line, WEIR_SPAN(""), weir_span(host, host_size), WEIR_SPAN(" - "));
 	http_log_add_escaped(line, user.size ? user : WEIR_SPAN("-"));
-	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", http_log_date_of(exchange));
+	http_log_put(
+	        line, WEIR_SPAN(" ["), weir_span_of(http_log_date_of(exchange)), WEIR_SPAN("] \""));
 	http_log_add_request(line, exchange, request);
-	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", status);
+	http_log_put(line, WEIR_SPAN("\" "), http_log_number(digits, status), WEIR_SPAN(" "));
 	size_t split = line->size;
 	http_log_add_field(line, request, WEIR_HTTP_REFERER);
 	http_log_add_field(line, request, WEIR_HTTP_USER_AGENT);
@@ -312,6 +325,19 @@ static enum weir_log_level http_log_level(unsigned status)
 	return status >= 500 ? WEIR_LOG_ERROR : WEIR_LOG_WARNING;
 }
 
+/* Seconds with three digits, the mark, and the quote before the name of the site. */
+static void http_log_put_time(struct weir_buffer *line, int64_t took_ms, char mark)
+{
+	char digits[TEXT_DECIMAL_SIZE], rest[] = ".000 - \"";
+	uint64_t ms = took_ms > 0 ? (uint64_t)took_ms : 0;
+	rest[1] = (char)('0' + ms / 100 % 10);
+	rest[2] = (char)('0' + ms / 10 % 10);
+	rest[3] = (char)('0' + ms % 10);
+	rest[5] = mark;
+	http_log_put(line, WEIR_SPAN(" "), http_log_number(digits, ms / 1000),
+	        weir_span(rest, sizeof rest - 1));
+}
+
 static void http_log_write_line(const struct http_log_entry *entry,
         struct weir_http_exchange *exchange, uint64_t size, char mark)
 {
@@ -329,15 +355,13 @@ static void http_log_write_line(const struct http_log_entry *entry,
 	if (!line)
 		return;
 	int64_t took_ms = weir_loop_now_ms(exchange->server->loop) - exchange->begun_ms;
-	weir_buffer_append(line, known->data, entry->split, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "%llu", (unsigned long long)size);
-	weir_buffer_append(
-	        line, known->data + entry->split, known->size - entry->split, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
-	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
+	char digits[TEXT_DECIMAL_SIZE], id[TEXT_HEX_SIZE];
+	http_log_put(line, weir_span(known->data, entry->split), http_log_number(digits, size),
+	        weir_span(known->data + entry->split, known->size - entry->split));
+	http_log_put_time(line, took_ms, mark);
 	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(
-	        line, WEIR_LOG_QUEUE_MAX, "\" %016llx", (unsigned long long)http_log_id(exchange));
+	text_put_hex(id, http_log_id(exchange));
+	http_log_put(line, WEIR_SPAN("\" "), weir_span(id, sizeof id), WEIR_SPAN(""));
 	http_log_add_notes(line, entry);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(entry->log);

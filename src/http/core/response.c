@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "exchange.h"
+#include "helper.h"
 #include "syntax.h"
 
 static char *http_response_put(char *to, const void *data, size_t size)
@@ -19,26 +20,11 @@ static char *http_response_put(char *to, const void *data, size_t size)
 
 #define PUT(to, literal) http_response_put(to, literal, sizeof literal - 1)
 
-static char *http_response_put_number(char *to, uint64_t number)
-{
-	/*
-	 * Always 20 bytes are copied, for which there is room: a size that is known costs no call.
-	 */
-	char digits[40] = {0};
-	unsigned n = 20;
-	do {
-		digits[--n] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	memcpy(to, digits + n, 20);
-	return to + 20 - n;
-}
-
 static char *http_response_put_status_line(char *to, unsigned status)
 {
 	struct weir_span reason = http_status_reason((int)status);
 	to = PUT(to, "HTTP/1.1 ");
-	to = http_response_put_number(to, status);
+	to = text_put_decimal(to, status);
 	*to++ = ' ';
 	to = http_response_put(to, reason.data, reason.size);
 	return PUT(to, "\r\n");
@@ -79,7 +65,7 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 		to = PUT(to, "Transfer-Encoding: chunked\r\n");
 	} else if (exchange->framing == HTTP_FRAMED_BY_LENGTH) {
 		to = PUT(to, "Content-Length: ");
-		to = http_response_put_number(to, (uint64_t)exchange->reply_size);
+		to = text_put_decimal(to, (uint64_t)exchange->reply_size);
 		to = PUT(to, "\r\n");
 	}
 	if (exchange->framing == HTTP_FRAMED_BY_UPGRADE)
