@@ -87,8 +87,8 @@ struct weir_http_fixed_reply {
 };
 
 /*
- * Targets (`redirect`, `rewrite`, `candidates`) have $1 to $9 in them for the wildcards of the
- * pattern, $path for the path, $host for the host and $$ for a dollar sign.
+ * `redirect`, `rewrite` and `candidates` are targets. In a target, $1 to $9 are the parts that the
+ * wildcards of the pattern match, $path is the path, $host the host, and $$ a dollar sign.
  */
 struct weir_http_rule {
 	const char *name;         /* for the log, and for rates; not NULL */

@@ -51,7 +51,7 @@ static int directory_compare_times(const struct timespec *a, const struct timesp
 	return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
 }
 
-/* That of a directory says nothing about its contents. */
+/* The size of a directory is not that of its files. */
 static uint64_t directory_size_of(const struct weir_directory_entry *entry)
 {
 	return entry->kind == WEIR_FILE_REGULAR ? entry->size : 0;
