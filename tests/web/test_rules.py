@@ -409,6 +409,7 @@ def test_metrics_and_log(served, site, tmp_path):
         ("rules: [{path: /a**}]", "'**' must be a whole segment"),
         ("rules: [{path: /a/*, redirect: /$2}]", "fewer wildcards"),
         ("rules: [{path: [/a/*, /b], rewrite: /$1}]", "fewer wildcards"),
+        ("rules: [{path: [/b, /a/*], rewrite: /$1}]", "fewer wildcards"),
         ("rules: [{rewrite: a}]", "must begin with '/' or $path"),
         ("rules: [{redirect: ftp://a}]", "must begin with http://"),
         ("rules: [{redirect: /a, status: 300}]", "301"),

@@ -274,12 +274,14 @@ static const struct key rule_keys[] = {
 static void rule_check_target(struct reader *reader, const struct node *node,
         const struct config_rule *rule, const char *name, const char *target)
 {
-	const char *fault = target ? weir_http_target_fault(target, "/**") : NULL;
 	const struct node *at = node_find(node, name);
-	for (size_t i = 0; target && i < rule->paths.count; i++)
-		fault = weir_http_target_fault(target, rule->paths.items[i]);
+	const char *fault = NULL;
 	if (!target)
 		return;
+	if (!rule->paths.count)
+		fault = weir_http_target_fault(target, "/**");
+	for (size_t i = 0; i < rule->paths.count && !fault; i++)
+		fault = weir_http_target_fault(target, rule->paths.items[i]);
 	if (strcmp(name, "redirect") != 0 && *target != '/' && strncmp(target, "$path", 5) != 0)
 		fault = "it must begin with '/' or $path";
 	if (fault)
