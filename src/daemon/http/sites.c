@@ -1,8 +1,8 @@
 /*
- * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to
- * https, the checks of rules, redirects, passwords, forward authentication, what rules do, DNS,
- * proxies, uploads, files. Invariant: a handler that asks for a password, or for consent, comes
- * before all handlers that it protects.
+ * Makes the chain of handlers of a site, in the order in which a request passes them: proofs of the
+ * name, for certificates; redirects to https, the checks of rules, redirects, passwords, forward
+ * authentication, what rules do, DNS, proxies, uploads, files. Invariant: a handler that asks for a
+ * password, or for consent, comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -15,6 +15,7 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
+#include "acme_proofs.h"
 #include "log_file.h"
 #include "proxies.h"
 #include "say.h"
@@ -77,6 +78,13 @@ static int sites_add_redirects(struct weir_http_site *site, const struct config_
 		        weir_http_redirect_create(rule->from, rule->to, (unsigned)rule->status));
 	}
 	return error;
+}
+
+static int sites_add_proofs(struct weir_http_site *site, const struct config *config)
+{
+	return config->acme.managed.count && config->acme.http_01
+	               ? sites_append(site, acme_proof_handler_create(config->acme.directory))
+	               : 0;
 }
 
 static int sites_add_https(
@@ -193,7 +201,11 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	int error = sites_make_files(&options, &rules);
 	entry->changes = rules.changes;
 	if (error == 0)
+		error = sites_add_proofs(site, all);
+	if (error == 0)
 		error = sites_add_protection(set, site, config, rules.check);
+	else
+		sites_append_made(site, rules.check);
 	sites_append_made(site, rules.act);
 	if (error == 0)
 		error = sites_add_dns(entry, all, config);
