@@ -80,7 +80,8 @@ struct key {
 	/* The meaning of a missing key, if that is not a value: "the first site's root". */
 	const char *otherwise;
 	const char *const *words; /* of type_word, up to NULL: the value is an index */
-	const char *zero;         /* a word for the number 0 */
+	/* A word for the number 0; for sections, in place of a list: items without a count. */
+	const char *zero;
 	const struct section *of; /* of sections and lists of sections */
 	const char *needs;        /* a key of this section without which this one has no effect */
 	const char *doc;          /* one sentence */
@@ -198,7 +199,9 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 extern const struct section table_site; /* table_http.c */
 /* table_proxy.c */
 extern const struct section table_proxy, table_forward_auth, table_upstreams;
-extern const struct section table_tls;  /* config_tls.c */
+extern const struct section table_tls; /* config_tls.c */
+/* config_acme.c */
+extern const struct section table_acme, table_authority;
 extern const struct section table_mail; /* table_mail.c */
 extern const struct section table_ftp;  /* config_ftp.c */
 extern const struct section table_dns;  /* table_dns.c */
