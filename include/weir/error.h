@@ -32,6 +32,8 @@ enum weir_error {
 	WEIR_E_HTTP_SHORT = -4113,     /* the connection ended before the reply did */
 	WEIR_E_HTTP_EXTRA = -4114,     /* bytes came that belong to no reply */
 	WEIR_E_HTTP_BODY_SIZE = -4115, /* the body is larger than the caller allows */
+
+	WEIR_E_DATABASE = -4116, /* the database has refused a statement (weir/postgres.h) */
 };
 
 /* A short text for a code above or a negative errno. It is static, and never NULL. */
