@@ -1,6 +1,6 @@
 /*
- * Base64 (RFC 4648 4). The decoder is strict: it takes padded groups of four, and only the
- * canonical encoding of given bytes, so that a secret has one spelling.
+ * Base64 (RFC 4648 4), and base64url (5), which has no padding here. The decoders are strict: they
+ * take only the canonical encoding of given bytes, so that a secret has one spelling.
  */
 #ifndef WEIR_BASE64_H
 #define WEIR_BASE64_H
@@ -24,6 +24,11 @@ WEIR_API size_t weir_base64_encode(struct weir_span bytes, char *text);
  * be empty.
  */
 WEIR_API int weir_base64_decode(
+        struct weir_span text, char *bytes, size_t capacity, size_t *ret_size);
+
+/* For base64url: a text is a character or two shorter where base64 has padding. */
+WEIR_API size_t weir_base64url_encode(struct weir_span bytes, char *text);
+WEIR_API int weir_base64url_decode(
         struct weir_span text, char *bytes, size_t capacity, size_t *ret_size);
 
 WEIR_C_END

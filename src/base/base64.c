@@ -1,16 +1,21 @@
 /*
- * Base64, strict. Invariant: decode accepts exactly what encode writes. Leaves out line breaks, the
- * alphabet for URLs and text without padding.
+ * Base64, strict. Invariant: decode accepts exactly what encode writes. Leaves out line breaks.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <weir/base64.h>
 #include <weir/error.h>
 
-size_t weir_base64_encode(struct weir_span bytes, char *text)
+/* RFC 4648 4 and 5. */
+static const char base64_digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_url_digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Writes with padding. */
+static size_t base64_encode(struct weir_span bytes, char *text, const char *digits)
 {
-	static const char digits[] =
-	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *from = (const unsigned char *)bytes.data;
 	char *to = text;
 	for (size_t left = bytes.size; left; from += 3) {
@@ -27,8 +32,21 @@ size_t weir_base64_encode(struct weir_span bytes, char *text)
 	return (size_t)(to - text);
 }
 
+size_t weir_base64_encode(struct weir_span bytes, char *text)
+{
+	return base64_encode(bytes, text, base64_digits);
+}
+
+size_t weir_base64url_encode(struct weir_span bytes, char *text)
+{
+	size_t size = base64_encode(bytes, text, base64_url_digits);
+	while (size && text[size - 1] == '=')
+		size--;
+	return size;
+}
+
 /* 0 to 63, or -1. */
-static int base64_sextet(char c)
+static int base64_sextet(char c, const char *digits)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -36,20 +54,17 @@ static int base64_sextet(char c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	return c == digits[62] ? 62 : c == digits[63] ? 63 : -1;
 }
 
-int weir_base64_decode(struct weir_span text, char *bytes, size_t capacity, size_t *ret_size)
+/* The text has no padding any more, and not one character behind the last group. */
+static int base64_decode(
+        struct weir_span text, const char *digits, char *bytes, size_t capacity, size_t *ret_size)
 {
 	size_t size = 0;
 	unsigned bits = 0, held = 0;
-	if (text.size % 4)
-		return WEIR_E_SYNTAX;
-	for (int padding = 0; padding < 2 && text.size && text.data[text.size - 1] == '=';
-	        padding++)
-		text.size--;
 	for (size_t i = 0; i < text.size; i++) {
-		int value = base64_sextet(text.data[i]);
+		int value = base64_sextet(text.data[i], digits);
 		if (value < 0)
 			return WEIR_E_SYNTAX;
 		held = (held << 6 | (unsigned)value) & 0xfff;
@@ -65,4 +80,21 @@ int weir_base64_decode(struct weir_span text, char *bytes, size_t capacity, size
 		return WEIR_E_SYNTAX;
 	*ret_size = size;
 	return 0;
+}
+
+int weir_base64_decode(struct weir_span text, char *bytes, size_t capacity, size_t *ret_size)
+{
+	if (text.size % 4)
+		return WEIR_E_SYNTAX;
+	for (int padding = 0; padding < 2 && text.size && text.data[text.size - 1] == '=';
+	        padding++)
+		text.size--;
+	return base64_decode(text, base64_digits, bytes, capacity, ret_size);
+}
+
+int weir_base64url_decode(struct weir_span text, char *bytes, size_t capacity, size_t *ret_size)
+{
+	if (text.size % 4 == 1)
+		return WEIR_E_SYNTAX;
+	return base64_decode(text, base64_url_digits, bytes, capacity, ret_size);
 }

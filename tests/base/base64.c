@@ -41,6 +41,36 @@ static void vectors(void **state)
 	}
 }
 
+static void texts_for_urls_have_other_digits_and_no_padding(void **state)
+{
+	static const char *const malformed[] = {
+	        "A", "Zg==", "Zg=", "Zh", "Zm9=", "Zm8+", "Zm8/", "Zm 8", "Zm9vY"};
+	char bytes[300], text[WEIR_BASE64_ENCODED(sizeof bytes)], again[sizeof bytes];
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (char)(i * 37);
+	for (size_t n = 0; n <= sizeof bytes; n++) {
+		size_t decoded, size = weir_base64url_encode(weir_span(bytes, n), text);
+		assert_int_equal(size, (n * 4 + 2) / 3);
+		for (size_t i = 0; i < size; i++)
+			assert_false(strchr("+/=", text[i]));
+		assert_int_equal(
+		        weir_base64url_decode(weir_span(text, size), again, n, &decoded), 0);
+		assert_int_equal(decoded, n);
+		assert_memory_equal(bytes, again, n);
+		if (n)
+			assert_int_equal(weir_base64url_decode(
+			                         weir_span(text, size), again, n - 1, &decoded),
+			        WEIR_E_LIMIT);
+	}
+	for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+		size_t decoded;
+		assert_int_equal(weir_base64url_decode(
+		                         weir_span_of(malformed[i]), again, sizeof again, &decoded),
+		        WEIR_E_SYNTAX);
+	}
+}
+
 /* All texts of four characters out of a few: what is decoded is coded the same again. */
 static void one_spelling(void **state)
 {
@@ -74,6 +104,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(vectors),
+	        cmocka_unit_test(texts_for_urls_have_other_digits_and_no_padding),
 	        cmocka_unit_test(one_spelling),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

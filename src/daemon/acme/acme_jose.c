@@ -26,32 +26,13 @@ int acme_base64_append(struct weir_buffer *to, struct weir_span bytes)
 	int error = weir_buffer_reserve(to, WEIR_BASE64_ENCODED(bytes.size) + 1, ACME_JOSE_MAX);
 	if (error < 0)
 		return error;
-	char *text = to->data + to->size;
-	size_t size = weir_base64_encode(bytes, text);
-	while (size && text[size - 1] == '=')
-		size--;
-	for (size_t i = 0; i < size; i++)
-		text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
-	to->size += size;
+	to->size += weir_base64url_encode(bytes, to->data + to->size);
 	return 0;
 }
 
 bool acme_base64_decode(struct weir_span text, unsigned char *to, size_t room, size_t *ret_size)
 {
-	char padded[WEIR_BASE64_ENCODED(ACME_BINDING_KEY_MAX) + 4];
-	if (text.size > sizeof padded - 4)
-		return false;
-	for (size_t i = 0; i < text.size; i++) {
-		char c = text.data[i];
-		if (c == '+' || c == '/' || c == '=')
-			return false;
-		padded[i] = c == '-' ? '+' : c == '_' ? '/' : c;
-	}
-	while (text.size % 4)
-		padded[text.size++] = '=';
-	int error = weir_base64_decode(weir_span(padded, text.size), (char *)to, room, ret_size);
-	OPENSSL_cleanse(padded, sizeof padded);
-	return error == 0;
+	return weir_base64url_decode(text, (char *)to, room, ret_size) == 0;
 }
 
 static int acme_jose_append(struct weir_buffer *to, const char *text)

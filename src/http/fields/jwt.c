@@ -120,36 +120,16 @@ void weir_http_token_keys_release(struct weir_http_token_keys *keys)
 	free(keys);
 }
 
-/* -- base64url --------------------------------------------------------------------------------- */
-
-/* Decodes without padding (RFC 7515 2). Returns the number of bytes, or -1. */
-static ssize_t jwt_decode(struct weir_span text, char *bytes, size_t capacity)
-{
-	char standard[WEIR_HTTP_TOKEN_MAX + 4];
-	size_t size;
-	if (text.size > WEIR_HTTP_TOKEN_MAX)
-		return -1;
-	for (size_t i = 0; i < text.size; i++) {
-		char c = text.data[i];
-		if (c == '+' || c == '/' || c == '=')
-			return -1;
-		standard[i] = c == '-' ? '+' : c == '_' ? '/' : c;
-	}
-	size_t padded = text.size;
-	while (padded % 4)
-		standard[padded++] = '=';
-	if (weir_base64_decode(weir_span(standard, padded), bytes, capacity, &size) < 0)
-		return -1;
-	return (ssize_t)size;
-}
+/* -- the parts --------------------------------------------------------------------------------- */
 
 /* Decodes an object of JSON. NULL: it is none, or there is no memory. */
 static json_t *jwt_decode_object(struct weir_span text)
 {
 	char bytes[WEIR_HTTP_TOKEN_MAX];
-	ssize_t size = jwt_decode(text, bytes, sizeof bytes);
-	json_t *object =
-	        size < 0 ? NULL : json_loadb(bytes, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+	size_t size;
+	json_t *object = weir_base64url_decode(text, bytes, sizeof bytes, &size)
+	                         ? NULL
+	                         : json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
 	if (object && !json_is_object(object)) {
 		json_decref(object);
 		return NULL;
@@ -207,10 +187,12 @@ static bool jwt_is_signed(const struct weir_http_token_keys *keys, const char *a
         struct weir_span text, struct weir_span encoded)
 {
 	unsigned char signature[WEIR_HTTP_TOKEN_MAX];
-	ssize_t size = jwt_decode(encoded, (char *)signature, sizeof signature);
-	for (size_t i = 0; size > 0 && i < keys->count; i++)
+	size_t size;
+	if (weir_base64url_decode(encoded, (char *)signature, sizeof signature, &size) < 0)
+		return false;
+	for (size_t i = 0; size && i < keys->count; i++)
 		if (strcmp(keys->items[i].algorithm->name, algorithm) == 0 &&
-		        jwt_key_verifies(&keys->items[i], text, signature, (size_t)size))
+		        jwt_key_verifies(&keys->items[i], text, signature, size))
 			return true;
 	return false;
 }
