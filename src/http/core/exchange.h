@@ -509,4 +509,17 @@ uint64_t http_log_id(struct weir_http_exchange *exchange);
 /* Writes the line, with the bytes of the body that were sent. */
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why);
 
+/* -- log_line.c -- */
+/* A note that is a number has this in front of its key. */
+#define HTTP_LOG_NUMBER "#"
+/*
+ * Composes what is known when the reply is made. The log and the level are set already. `request`
+ * may be NULL.
+ */
+void http_log_line_compose(struct http_log_entry *entry, struct weir_http_exchange *exchange,
+        const struct weir_http_request *request, unsigned status);
+/* Adds the rest, and writes the line. */
+void http_log_line_write(const struct http_log_entry *entry, struct weir_http_exchange *exchange,
+        uint64_t size, char mark);
+
 #endif
