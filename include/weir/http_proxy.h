@@ -71,7 +71,10 @@ enum weir_http_balance {
 };
 
 struct weir_http_upstream {
-	/* http://host:port, https://host:port or unix:/path, without a path behind it. */
+	/*
+	 * http://host:port, https://host:port or unix:/path, without a path behind it; in a group
+	 * with `fastcgi` fastcgi://host:port or unix:/path.
+	 */
 	const char *url;
 	unsigned weight; /* its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX */
 	bool backup;     /* asked only while all others are down */
@@ -95,11 +98,24 @@ struct weir_http_check {
 typedef void weir_http_health_fn(
         void *context, const char *name, const char *url, bool healthy, const char *why);
 
+/*
+ * A FastCGI application has written to its error stream, while it handles the request whose ID in
+ * the log this is. At most WEIR_FASTCGI_ERROR_TEXT_MAX bytes of each
+ * request are reported, of any text and not by lines.
+ */
+typedef void weir_http_error_text_fn(
+        void *context, const char *name, const char *url, uint64_t id, struct weir_span text);
+
 /* Begin with weir_http_upstreams_options_init. All is copied. */
 struct weir_http_upstreams_options {
 	const char *name; /* for metrics; the URL of the first */
 	const struct weir_http_upstream *upstreams;
 	size_t count; /* 1 to WEIR_HTTP_PROXY_UPSTREAMS_MAX */
+	/*
+	 * The upstreams speak FastCGI (weir/http_fastcgi.h); false by default. With `fastcgi_keep`
+	 * connections are kept, as in weir/http_client.h.
+	 */
+	bool fastcgi, fastcgi_keep;
 	enum weir_http_balance balance;
 	const char *key; /* the name of the cookie or field that `balance` uses, or NULL */
 	/* For https; verifies the upstreams' names. Held. NULL: https is refused. */
@@ -122,7 +138,8 @@ struct weir_http_upstreams_options {
 	uint32_t slow_start_ms;
 	struct weir_http_check check;
 	weir_http_health_fn *health_changed; /* may be NULL */
-	void *context;                       /* of `health_changed` */
+	weir_http_error_text_fn *error_text; /* may be NULL */
+	void *context;                       /* of both */
 	/*
 	 * Bytes of a reply's body that are read ahead for a client that is slower, so that the
 	 * upstream is free for other requests; 0, the default: none. All replies of the group have
@@ -158,6 +175,12 @@ WEIR_API int weir_http_upstreams_start(
  */
 WEIR_API void weir_http_upstreams_inherit(
         struct weir_http_upstreams *upstreams, const struct weir_http_upstreams *from);
+
+/*
+ * Calls neither health_changed nor error_text from now on, since their context ends: requests under
+ * way hold the group beyond the last reference of its owner.
+ */
+WEIR_API void weir_http_upstreams_detach(struct weir_http_upstreams *upstreams);
 
 /*
  * Adds and releases a reference. After the last one, connections are closed in a turn of the loop.
@@ -199,7 +222,7 @@ struct weir_http_proxy_options {
 /* Sets every member to its default. The upstreams have none. */
 WEIR_API void weir_http_proxy_options_init(struct weir_http_proxy_options *options);
 
-/* Returns NULL without memory, or for upstreams of NULL. */
+/* Returns NULL without memory, or for upstreams that are NULL or speak FastCGI. */
 WEIR_API struct weir_http_handler *weir_http_proxy_create(
         const struct weir_http_proxy_options *options);
 
@@ -237,7 +260,10 @@ struct weir_http_forward_auth_options {
 /* Sets every member to its default. The upstreams have none. */
 WEIR_API void weir_http_forward_auth_options_init(struct weir_http_forward_auth_options *options);
 
-/* Returns NULL without memory, for upstreams of NULL, or if a path or name is malformed. */
+/*
+ * Returns NULL without memory, for upstreams that are NULL or speak FastCGI, or if a path or name
+ * is malformed.
+ */
 WEIR_API struct weir_http_handler *weir_http_forward_auth_create(
         const struct weir_http_forward_auth_options *options);
 

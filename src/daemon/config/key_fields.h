@@ -41,5 +41,6 @@
 #define FIELD_hosts FIELD_LIST(const char *)
 #define FIELD_field_names FIELD_LIST(const char *)
 #define FIELD_prefix const char *
+#define FIELD_prefixes FIELD_LIST(const char *)
 #define FIELD_fields const char *
 #define FIELD_site_log const char *

@@ -205,6 +205,10 @@ static const struct key site_keys[] = {
 /* Whether no request reaches the files. */
 static bool site_is_proxied(const struct config_site *site)
 {
+	for (size_t i = 0; i < site->fastcgi.count; i++)
+		if (site->fastcgi.items[i].path && !*site->fastcgi.items[i].path &&
+		        !config_fastcgi_has_scripts(&site->fastcgi.items[i]))
+			return true;
 	for (size_t i = 0; i < site->proxies.count; i++)
 		if (site->proxies.items[i].path && !*site->proxies.items[i].path)
 			return true;
@@ -235,6 +239,7 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 		site_check_root(reader, node);
 	else
 		site_check_uploads(reader, node, site);
+	table_fastcgi_check_site(reader, node, site);
 	if (site->index && strchr(site->index, '/'))
 		reader_problem_at(reader, node_find(node, "index"),
 		        "'index' must be the name of a file, without '/', or off");
@@ -246,8 +251,8 @@ const struct section table_site = {
         .size = sizeof(struct config_site),
         .check = site_check,
         .doc = "A site is a directory that is served by HTTP under some host names. A request "
-               "passes `redirect-to-https`, `redirect`, `auth`, `forward-auth`, `proxy`, `uploads` "
-               "and the files, in this order.",
+               "passes `redirect-to-https`, `redirect`, `auth`, `forward-auth`, `proxy`, `fastcgi`, "
+               "`uploads` and the files, in this order.",
 };
 
 /* Whether a site before number `before` has the name. */

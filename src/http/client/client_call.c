@@ -164,6 +164,7 @@ static void http_call_end(struct weir_http_call *call, int error, const char *te
 	        .sent = call->sent,
 	        .kept = call->kept,
 	        .retried = call->retried,
+	        .app_status = call->app_status,
 	};
 	http_call_free(call);
 	events->end(context, &end);
@@ -217,7 +218,7 @@ static bool http_call_follows(struct weir_http_call *call, const struct weir_htt
 	if (http_url_resolve(&call->target, location, &call->next_url) < 0 ||
 	        http_url_parse(weir_buffer_span(&call->next_url), &next) < 0)
 		return false;
-	if (next.tls && !call->client->options.tls)
+	if (next.fastcgi || (next.tls && !call->client->options.tls))
 		return false;
 	return !call->unix_path.size || http_call_same_origin(&call->target, &next);
 }
@@ -297,6 +298,12 @@ void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_fi
 		call->events->trailer(call->context, field);
 }
 
+void http_call_on_error_text(struct weir_http_call *call, struct weir_span bytes)
+{
+	if (call->events->error_text)
+		call->events->error_text(call->context, bytes);
+}
+
 /* The server chooses one of the protocols that it was asked for, by one Upgrade field. */
 bool http_call_accepts_upgrade(
         const struct weir_http_call *call, const struct weir_http_reply_head *head)
@@ -370,7 +377,7 @@ ssize_t http_call_splice(
         struct weir_http_call *call, int pipe, size_t size, http_call_readable_fn *readable)
 {
 	struct http_client_connection *connection = call->connection;
-	if (!connection || !connection->channel || call->following ||
+	if (!connection || !connection->channel || connection->fastcgi || call->following ||
 	        connection->reader.state != HTTP_READER_LENGTH)
 		return -EOPNOTSUPP;
 	struct http_reader *reader = &connection->reader;

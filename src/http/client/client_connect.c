@@ -110,10 +110,22 @@ static int client_connect_find(struct http_client_connection *connection)
 	        &connection->resolving);
 }
 
+static struct http_client_connection *client_connect_create(bool fastcgi)
+{
+	struct http_client_connection *connection = calloc(1, sizeof *connection);
+	if (!connection || !fastcgi)
+		return connection;
+	connection->fastcgi = calloc(1, sizeof *connection->fastcgi);
+	if (connection->fastcgi)
+		return connection;
+	free(connection);
+	return NULL;
+}
+
 int http_client_connection_open(struct weir_http_call *call)
 {
 	struct weir_http_client *client = call->client;
-	struct http_client_connection *connection = calloc(1, sizeof *connection);
+	struct http_client_connection *connection = client_connect_create(call->target.fastcgi);
 	if (!connection)
 		return -ENOMEM;
 	connection->loop = client->loop;
@@ -127,6 +139,9 @@ int http_client_connection_open(struct weir_http_call *call)
 	call->origin->references++;
 	call->origin->connections++;
 	http_reader_init(&connection->reader, &http_client_reader_type, client->options.head_max);
+	if (connection->fastcgi)
+		fastcgi_reader_init(connection->fastcgi, &connection->reader,
+		        http_client_connection_on_error_text);
 	int error = client_connect_find(connection);
 	if (error < 0)
 		http_client_connection_free(connection);

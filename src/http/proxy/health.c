@@ -91,6 +91,14 @@ static int health_begin(struct http_upstream *upstream)
 	options.field_count = 1;
 	options.fresh = true;
 	options.connect_only = !group->check_path;
+	/* The page that php-fpm has for this is found by both. */
+	struct weir_span path = weir_span_of(group->check_path ? group->check_path : "");
+	const struct weir_http_field params[] = {
+	        {WEIR_SPAN("SCRIPT_NAME"), path},
+	        {WEIR_SPAN("SCRIPT_FILENAME"), path},
+	};
+	options.params = params;
+	options.param_count = group->options.fastcgi ? 2 : 0;
 	if (!error)
 		error = weir_http_call_start(
 		        group->checker, &options, &events, upstream, &upstream->check);

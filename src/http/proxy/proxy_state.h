@@ -10,6 +10,8 @@
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
  *   forward_auth.c    another server decides whether a request may pass
+ *   fastcgi.c         the handler of applications that speak FastCGI: which script is run
+ *   fastcgi_params.c  the variables that describe the request and the client to them
  *   proxy_metrics.c   what is counted
  *
  * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
@@ -140,6 +142,13 @@ struct proxy {
 	struct weir_http_proxy_options options; /* its texts are the handler's */
 	char *prefix, *host;
 	struct weir_network *trusted;
+	char *application_root; /* of FastCGI: the directory of the scripts; NULL: there are none */
+};
+
+/* The script that a FastCGI application runs: SCRIPT_NAME, and behind it PATH_INFO. */
+struct proxy_script {
+	struct weir_buffer text; /* decoded; data is NULL for HTTP */
+	size_t name_size;
 };
 
 /* Bytes on their way, which have come from one connection and are not lent to the other yet. */
@@ -174,6 +183,7 @@ struct proxy_job {
 	struct weir_http_exchange *exchange;   /* NULL: its reply has ended */
 	struct weir_http_call *call;           /* NULL: none is under way */
 	struct http_upstream *upstream;        /* of the last call */
+	struct proxy_script script;            /* of FastCGI */
 	struct proxy_flow request;             /* the client's body */
 	struct proxy_flow reply;               /* the upstream's */
 	int64_t begun_ms;                      /* when the last attempt began */
@@ -186,11 +196,29 @@ struct proxy_job {
 	bool reply_has_body;     /* then */
 	bool fresh;              /* the next attempt is on a new connection */
 	bool tunnel;             /* both connections have another protocol */
+	size_t error_text;       /* bytes of FastCGI's error stream that were reported */
 	struct weir_timer timer; /* of the tunnel */
 	uint64_t passed;         /* bytes that came through it */
 	uint64_t passed_before;  /* when the timer began */
 	enum proxy_result result;
 };
+
+/*
+ * Passes the request on. The script becomes the job's; NULL: the upstreams speak HTTP. Replies in
+ * any case.
+ */
+void http_proxy_start(
+        struct proxy *proxy, struct weir_http_exchange *exchange, struct proxy_script *script);
+
+/* For all handlers that pass requests on. */
+bool http_proxy_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
+unsigned http_proxy_methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target);
+
+/* Copies the texts and holds the upstreams. Returns false without memory; finish in any case. */
+bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options);
+void http_proxy_finish(struct proxy *proxy);
 
 /* Frees the job, if neither exchange nor call use it any more. */
 void http_proxy_free_if_unused(struct proxy_job *job);
@@ -278,6 +306,11 @@ int http_proxy_find_options(
 /* Returns whether the field is for the next server or client, and not for the connection. */
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field);
 
+enum {
+	PROXY_PARAMS_MAX = 20,       /* variables of FastCGI that are made here */
+	PROXY_PARAMS_TEXT_MAX = 512, /* bytes of their addresses and numbers */
+};
+
 /*
  * The URL and the fields of the request as the upstream gets it. Fields point into the exchange's
  * request and into `text`; valid as long as both are. Returns 0; WEIR_E_LIMIT if the URL would be
@@ -285,14 +318,23 @@ bool http_proxy_passes(const struct proxy_options *options, const struct weir_ht
  */
 struct proxy_request {
 	struct weir_buffer url;  /* with a NUL */
-	struct weir_buffer text; /* of the fields that are made here */
+	struct weir_buffer text; /* of the fields and variables that are made here */
 	const char *host;        /* NULL: the URL's */
 	char host_text[WEIR_HTTP_PROXY_HOST_MAX + 1];
 	unsigned count;
 	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX + WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX + 8];
+	unsigned param_count;
+	struct weir_http_field params[PROXY_PARAMS_MAX];
 };
 int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret);
 void http_proxy_request_finish(struct proxy_request *request);
+
+/*
+ * Adds the variables of FastCGI. The text must have room for http_proxy_params_size bytes. Returns
+ * 0 or -ENOMEM.
+ */
+int http_proxy_add_params(struct proxy_job *job, struct proxy_request *request);
+size_t http_proxy_params_size(const struct proxy_job *job);
 
 /*
  * Replaces the request's fields of that name, as an upstream gets them, by one; an empty value: by

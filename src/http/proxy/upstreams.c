@@ -64,25 +64,28 @@ static int upstreams_check(const struct weir_http_upstreams_options *options)
 
 /* -- an upstream ------------------------------------------------------------------------------- */
 
-static int upstream_set_unix(struct http_upstream *upstream, const char *path)
+static int upstream_set_unix(struct http_upstream *upstream, const char *path, bool fastcgi)
 {
 	if (*path != '/' || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return WEIR_E_SYNTAX;
 	upstream->unix_path = strdup(path);
-	upstream->base = strdup("http://localhost");
+	upstream->base = strdup(fastcgi ? "fastcgi://localhost" : "http://localhost");
 	upstream->host = strdup("localhost");
 	return upstream->unix_path && upstream->base && upstream->host ? 0 : -ENOMEM;
 }
 
-static int upstream_set_url(struct http_upstream *upstream, const char *text, bool has_tls)
+static int upstream_set_url(struct http_upstream *upstream, const char *text,
+        const struct weir_http_upstreams_options *options)
 {
 	struct http_url url;
 	int error = http_url_parse(weir_span_of(text), &url);
+	if (!error && url.fastcgi != options->fastcgi)
+		error = WEIR_E_SYNTAX;
 	if (!error && (url.path.size > 1 || url.query.size || strchr(text, '#')))
 		error = WEIR_E_SYNTAX;
 	if (error)
 		return error;
-	if (url.tls && !has_tls)
+	if (url.tls && !options->tls)
 		return -EINVAL;
 	size_t size = (size_t)(url.authority.data + url.authority.size - text);
 	upstream->base = strndup(text, size);
@@ -90,8 +93,8 @@ static int upstream_set_url(struct http_upstream *upstream, const char *text, bo
 	return upstream->base && upstream->host ? 0 : -ENOMEM;
 }
 
-static int upstream_init(
-        struct http_upstream *upstream, const struct weir_http_upstream *from, bool has_tls)
+static int upstream_init(struct http_upstream *upstream, const struct weir_http_upstream *from,
+        const struct weir_http_upstreams_options *options)
 {
 	static const struct siphash_key key = {0};
 	upstream->weight = from->weight;
@@ -101,8 +104,8 @@ static int upstream_init(
 	if (!upstream->url)
 		return -ENOMEM;
 	if (strncmp(from->url, "unix:", 5) == 0)
-		return upstream_set_unix(upstream, from->url + 5);
-	return upstream_set_url(upstream, from->url, has_tls);
+		return upstream_set_unix(upstream, from->url + 5, options->fastcgi);
+	return upstream_set_url(upstream, from->url, options);
 }
 
 /* 0: the upstream is not down. */
@@ -180,8 +183,7 @@ int weir_http_upstreams_create(
 	for (; !error && upstreams->count < options->count; upstreams->count++) {
 		struct http_upstream *upstream = &upstreams->upstreams[upstreams->count];
 		upstream->group = upstreams;
-		error = upstream_init(
-		        upstream, &options->upstreams[upstreams->count], options->tls);
+		error = upstream_init(upstream, &options->upstreams[upstreams->count], options);
 	}
 	if (error < 0) {
 		upstreams_free(upstreams);
@@ -195,6 +197,12 @@ struct weir_http_upstreams *weir_http_upstreams_hold(struct weir_http_upstreams 
 {
 	local_refcount_hold(&upstreams->references);
 	return upstreams;
+}
+
+void weir_http_upstreams_detach(struct weir_http_upstreams *upstreams)
+{
+	upstreams->options.health_changed = NULL;
+	upstreams->options.error_text = NULL;
 }
 
 static void upstreams_run_end(struct weir_task *task)
@@ -268,6 +276,7 @@ int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop 
 	options.idle_ms = from->idle_ms;
 	options.head_max = WEIR_HTTP_REPLY_FIELDS_MAX;
 	options.small_pieces = true;
+	options.fastcgi_keep = from->fastcgi_keep;
 	http_upstreams_set_loop(upstreams, loop);
 	return weir_http_client_create(loop, &options, &upstreams->client);
 }
