@@ -24,9 +24,10 @@
  * side ends. HTTP/2 and TLS are not asked for.
  *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
- * in time, and 503 if all connections are in use. An upstream that fails within its body ends the
- * client's connection, so that the client notices. A client that leaves ends the upstream's
- * request. With HTTP/1 a client has left if its input ends before the reply has begun.
+ * in time, and 503 if all connections are in use or no server is known. An upstream that fails
+ * within its body ends the client's connection, so that the client notices. A client that leaves
+ * ends the upstream's request. With HTTP/1 a client has left if its input ends before the reply has
+ * begun.
  *
  * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
  * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
@@ -47,6 +48,7 @@
 WEIR_C_BEGIN
 
 struct weir_http_upstreams;
+struct weir_resolver;
 struct weir_tls;
 
 /* -- upstreams --------------------------------------------------------------------------------- */
@@ -73,11 +75,15 @@ enum weir_http_balance {
 struct weir_http_upstream {
 	/*
 	 * http://host:port, https://host:port or unix:/path, without a path behind it; in a group
-	 * with `fastcgi` fastcgi://host:port or unix:/path.
+	 * with `fastcgi` fastcgi://host:port or unix:/path. Or http+srv://name, https+srv:// or
+	 * fastcgi+srv://: the targets of SRV records (RFC 2782) of the name, as
+	 * _http._tcp.example.org. They are looked up again when their TTL has passed, and have the
+	 * weights of the records; a later priority is asked while all of the earlier ones are down.
 	 */
 	const char *url;
-	unsigned weight; /* its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX */
-	bool backup;     /* asked only while all others are down */
+	/* Its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX; not of an SRV name. */
+	unsigned weight;
+	bool backup; /* asked only while all others are down */
 };
 
 /*
@@ -120,6 +126,8 @@ struct weir_http_upstreams_options {
 	const char *key; /* the name of the cookie or field that `balance` uses, or NULL */
 	/* For https; verifies the upstreams' names. Held. NULL: https is refused. */
 	struct weir_tls *tls;
+	/* Looks names up; must outlive the group. NULL: the group makes its own. */
+	struct weir_resolver *resolver;
 	unsigned connections_max; /* to one upstream; WEIR_HTTP_PROXY_CONNECTIONS_MAX */
 	unsigned waiting_max;     /* requests that wait for one; WEIR_HTTP_PROXY_WAITING_MAX */
 	uint32_t wait_ms;         /* for a connection; WEIR_HTTP_PROXY_WAIT_MS */

@@ -181,6 +181,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
 	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32 /* names in Connection: 400 or 502 */
+#define WEIR_HTTP_PROXY_SRV_MS 5000       /* from one lookup of an SRV name to the next */
+#define WEIR_HTTP_PROXY_SRV_NAME_MAX 253  /* bytes of it */
 #define WEIR_FASTCGI_PORT 9000            /* of a URL without one */
 #define WEIR_FASTCGI_ERROR_TEXT_MAX 4096  /* bytes of a request's error stream that are reported */
 

@@ -120,11 +120,18 @@ static void landlock_add_dns(struct landlock_plan *plan, const struct config *co
 /* The URL was checked: http, https or fastcgi with ://HOST:PORT, or unix:/PATH. */
 static void landlock_add_upstream(struct landlock_plan *plan, const char *url)
 {
-	bool https = strncasecmp(url, "https:", 6) == 0;
+	bool https = strncasecmp(url, "https", 5) == 0;
 	unsigned port = https ? 443 : strncasecmp(url, "http:", 5) == 0 ? 80 : WEIR_FASTCGI_PORT;
 	const char *colon = strrchr(url, ':'), *bracket = strrchr(url, ']');
 	if (strncmp(url, "unix:", 5) == 0) {
 		plan->unix_connect = true;
+		return;
+	}
+	if (strstr(url, "+srv://")) {
+		/* Records name the port. */
+		plan->any_connect = true;
+		if (https)
+			landlock_add_authorities(plan);
 		return;
 	}
 	/* The last colon is of the scheme, of an address of IPv6, or in front of the port. */

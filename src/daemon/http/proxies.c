@@ -26,15 +26,15 @@ static void proxies_on_health(
 	const struct config_upstreams *config = ((struct proxies_group *)context)->config;
 	for (size_t i = 0; i < config->servers.count; i++) {
 		struct config_upstream *server = &config->servers.items[i];
-		if (strcmp(server->url, url) != 0 ||
+		if (strcmp(server->url, url) == 0 &&
 		        atomic_exchange(&server->unhealthy, !healthy) == !healthy)
-			continue;
-		if (healthy)
-			say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
-		else
-			say_at(WEIR_LOG_WARNING, "upstreams %s: %s is unhealthy: %s", name, url,
-			        why);
+			return;
 	}
+	/* The target of an SRV name is printed by each worker. */
+	if (healthy)
+		say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
+	else
+		say_at(WEIR_LOG_WARNING, "upstreams %s: %s is unhealthy: %s", name, url, why);
 }
 
 /* PHP names the level of its own messages. */

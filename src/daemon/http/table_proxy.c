@@ -27,12 +27,12 @@ static const struct key upstream_keys[] = {
 
 static bool upstream_is_https(const char *url)
 {
-	return strncasecmp(url, "https://", 8) == 0;
+	return strncasecmp(url, "https://", 8) == 0 || strncasecmp(url, "https+", 6) == 0;
 }
 
 static bool upstream_is_fastcgi(const char *url)
 {
-	return strncasecmp(url, "fastcgi://", 10) == 0;
+	return strncasecmp(url, "fastcgi://", 10) == 0 || strncasecmp(url, "fastcgi+", 8) == 0;
 }
 
 /* Whether the library accepts the URL; that https has no certificates yet does not matter. */

@@ -257,10 +257,16 @@ static void forward_auth_handle(
 		weir_http_reply_error(exchange, 500);
 		return;
 	}
+	question->upstream = http_upstreams_choose(upstreams, exchange, 0);
+	if (!question->upstream) {
+		free(question);
+		weir_http_log_note(exchange, "auth_error", WEIR_SPAN("no server is known"));
+		weir_http_reply_error(exchange, 503);
+		return;
+	}
 	question->auth = auth;
 	question->exchange = exchange;
 	question->upstreams = weir_http_upstreams_hold(upstreams);
-	question->upstream = http_upstreams_choose(upstreams, exchange, 0);
 	question->upstream->busy++;
 	weir_http_on_gone(exchange, forward_auth_on_gone, question);
 	int error = forward_auth_ask(question);

@@ -30,6 +30,7 @@ void http_proxy_free_if_unused(struct proxy_job *job)
 	weir_metric_add(&cells->requests[job->result], 1);
 	weir_metric_subtract(&cells->under_way, 1);
 	weir_timer_stop(&job->timer);
+	http_sources_forget(job->upstreams, &job->waiting);
 	http_proxy_flow_finish(job, &job->request);
 	http_proxy_flow_finish(job, &job->reply);
 	weir_buffer_finish(&job->script.text);
@@ -299,6 +300,11 @@ static void proxy_attempt(struct proxy_job *job)
 	struct proxy_request request;
 	job->upstream = http_upstreams_choose(upstreams, job->exchange, job->tried);
 	job->begun_ms = weir_loop_now_ms(upstreams->loop);
+	if (!job->upstream) {
+		if (!http_sources_await(upstreams, &job->waiting))
+			http_proxy_refuse(job, 503, "no server is known");
+		return;
+	}
 	int error = http_proxy_make_request(job, &request);
 	bool made = !error;
 	if (made)
@@ -314,6 +320,12 @@ static void proxy_attempt(struct proxy_job *job)
 		        : error == WEIR_E_LIMIT ? 414
 		                                : 400,
 		        weir_error_text(error));
+}
+
+void http_proxy_try_again(struct proxy_job *job)
+{
+	http_sources_forget(job->upstreams, &job->waiting);
+	proxy_attempt(job);
 }
 
 static void proxy_on_end(void *context, const struct weir_http_call_end *end)
@@ -410,6 +422,7 @@ void http_proxy_start(
 	}
 	if (script)
 		job->script = *script;
+	weir_list_init(&job->waiting);
 	job->proxy = proxy;
 	job->upstreams = weir_http_upstreams_hold(upstreams);
 	job->exchange = exchange;

@@ -4,6 +4,7 @@
  *   upstreams.c       a group of upstreams: its life, its client, which of them are down
  *   balance.c         which upstream a request goes to
  *   health.c          health checks
+ *   srv.c             upstreams that an SRV name stands for
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_splice.c    bodies that go from socket to socket
@@ -82,7 +83,7 @@ struct http_upstream {
 	char *host; /* the authority, for the field Host */
 	char *unix_path;
 	unsigned weight;
-	bool backup;
+	unsigned rank;         /* those of a lower one are asked first; see balance.c */
 	unsigned busy;         /* calls under way */
 	unsigned failures;     /* in a row */
 	int64_t down_until_ms; /* 0: it is up */
@@ -96,6 +97,22 @@ struct http_upstream {
 	struct weir_http_call *check; /* under way, or NULL */
 	unsigned opposite;            /* checks in a row that contradict `unhealthy` */
 	bool unhealthy;
+
+	/* Targets of an SRV name; see srv.c. */
+	struct http_source *source; /* NULL: configured */
+	bool listed;                /* in the last answer */
+	bool gone;                  /* not any more: the slot is free once it is not busy */
+};
+
+/* An SRV name. */
+struct http_source {
+	struct weir_http_upstreams *group;
+	char *name;
+	const char *scheme; /* of the URLs of its targets */
+	unsigned rank;      /* of its first priority */
+	struct weir_resolving *resolving;
+	struct weir_timer timer;
+	bool known; /* it was looked up, perhaps in vain */
 };
 
 struct weir_http_upstreams {
@@ -111,7 +128,13 @@ struct weir_http_upstreams {
 	struct proxy_cells uncounted;
 	struct weir_task end; /* destroys the client outside of its callbacks */
 	struct random_pool random;
-	size_t count;
+	struct http_source *sources; /* SRV names */
+	size_t source_count;
+	struct weir_list waiting; /* jobs without an upstream, while a source is not known yet */
+	unsigned waiting_count;
+	struct weir_task woken; /* has them tried again */
+	size_t count;           /* of the slots in use */
+	size_t capacity;
 	struct http_upstream upstreams[];
 };
 
@@ -124,13 +147,49 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 /* Ends the health checks. */
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams);
 
+/* Begins those of one upstream, if the group has any, and ends them: it is healthy and up then. */
+void http_upstream_start_check(struct http_upstream *upstream);
+void http_upstream_stop_check(struct http_upstream *upstream);
+
+/* Makes an upstream of the group. Returns 0 or an error of weir_http_upstreams_create. */
+int http_upstream_init(struct http_upstream *upstream, struct weir_http_upstreams *group,
+        const struct weir_http_upstream *from);
+/* Frees what it has; all is zero then. Also after an init that has failed. */
+void http_upstream_clear(struct http_upstream *upstream);
+/* It is not down any more. */
+void http_upstream_set_up(struct http_upstream *upstream);
+
+/* -- SRV names --------------------------------------------------------------------------------- */
+
+bool http_srv_is_url(const char *url);
+
+/* Makes a source of a URL as http+srv://_http._tcp.example.org. Returns as http_upstream_init. */
+int http_source_init(struct http_source *source, struct weir_http_upstreams *group,
+        const struct weir_http_upstream *from);
+
+/* Begins to look the names up. The client must have been made. */
+void http_sources_start(struct weir_http_upstreams *group);
+void http_sources_finish(struct weir_http_upstreams *group);
+
+/* Takes over the targets that are known. */
+void http_sources_inherit(
+        struct weir_http_upstreams *group, const struct weir_http_upstreams *from);
+
+/*
+ * Has a job wait until the names have been looked up: http_proxy_try_again is called then. Returns
+ * false if that is done, or if too many wait.
+ */
+bool http_sources_await(struct weir_http_upstreams *group, struct weir_list *waiting);
+/* It waits no longer. Harmless if it does not. */
+void http_sources_forget(struct weir_http_upstreams *group, struct weir_list *waiting);
+
 /* Notes how an upstream has fared. */
 void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
 void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
 
 /*
  * Chooses the upstream for a request; `tried` has a bit for each that has failed with it, and is
- * not chosen again while there is another one. Never NULL.
+ * not chosen again while there is another one. NULL: there is none, before an SRV name is known.
  */
 struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
         const struct weir_http_exchange *exchange, uint64_t tried);
@@ -201,7 +260,11 @@ struct proxy_job {
 	uint64_t passed;         /* bytes that came through it */
 	uint64_t passed_before;  /* when the timer began */
 	enum proxy_result result;
+	struct weir_list waiting; /* in the group's, until SRV names are known */
 };
+
+/* SRV names have been looked up: chooses an upstream for a job that waits. */
+void http_proxy_try_again(struct proxy_job *job);
 
 /*
  * Passes the request on. The script becomes the job's; NULL: the upstreams speak HTTP. Replies in
