@@ -96,7 +96,11 @@ struct weir_http_client_options {
 	 * than those. False by default.
 	 */
 	bool fastcgi_keep;
-	/* Replies are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time; false by default. */
+	/*
+	 * For a user that pauses replies: they are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time,
+	 * and the kernel holds WEIR_HTTP_CLIENT_WINDOW bytes of a reply whose beginning nobody
+	 * takes. False by default.
+	 */
 	bool small_pieces;
 	weir_http_extra_fn *extra; /* may be NULL */
 	void *context;             /* of `extra` */

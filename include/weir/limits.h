@@ -232,7 +232,11 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_HEAD_MS (60 * 1000)     /* without a byte taken or a head sent (set) */
 #define WEIR_HTTP_CLIENT_WAIT_MS (60 * 1000)     /* for a connection of the pool (set) */
 #define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
-#define WEIR_HTTP_CLIENT_CONTINUE_MS 1000        /* a body is sent without 100 after (set) */
+#define WEIR_HTTP_CLIENT_WINDOW                                                                    \
+	(16 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+#define WEIR_HTTP_CLIENT_WINDOW_OPEN                                                               \
+	(64 * 1024) /* bytes of a body that are taken before the kernel chooses */
+#define WEIR_HTTP_CLIENT_CONTINUE_MS 1000 /* a body is sent without 100 after (set) */
 
 /* -- FTP -- */
 #define WEIR_FTP_LINE_MAX 4096        /* bytes of a command, its CRLF not counted: 500 */

@@ -386,8 +386,10 @@ ssize_t http_call_splice(
 	                             (size_t)min_of(left, (uint64_t)size))
 	                   : -EOPNOTSUPP;
 	call->readable = readable;
-	if (got > 0)
+	if (got > 0) {
 		reader->body_bytes += (uint64_t)got;
+		http_client_window_open(connection);
+	}
 	if (got == -EAGAIN)
 		weir_http_call_resume(call);
 	else if (got <= 0 || (uint64_t)got == left)

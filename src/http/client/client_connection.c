@@ -181,6 +181,7 @@ static void client_connection_on_head(
 static void client_connection_on_piece(struct http_reader *reader, struct weir_span bytes)
 {
 	struct http_client_connection *connection = client_connection_of(reader);
+	http_client_window_open(connection);
 	if (connection->call)
 		http_call_on_piece(connection->call, bytes);
 }

@@ -96,6 +96,7 @@ struct http_client_connection {
 	bool sent;                  /* all of the request was taken */
 	bool paused;                /* the reply's body was, since the timer began */
 	bool insecure;              /* the TLS handshake failed, see `why` */
+	bool holds_window;          /* the kernel may have little of a reply waiting */
 	uint64_t sent_at_close;     /* bytes, once the channel is closed */
 	uint64_t sent_before;       /* bytes, when the request began */
 	uint64_t head_size;         /* bytes of the request's head */
@@ -179,6 +180,9 @@ int http_client_connection_open(struct weir_http_call *call);
 
 /* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
 int http_client_connect_next(struct http_client_connection *connection, int error);
+
+/* Bytes of the reply's body have come: lets the kernel choose the window, if they are many. */
+void http_client_window_open(struct http_client_connection *connection);
 
 /* -- client_time.c ----------------------------------------------------------------------------- */
 
