@@ -87,6 +87,11 @@ def read_part(text):
     return panels
 
 
+def comparisons(panels):
+    """Those that have more than one server."""
+    return [panel for panel in panels.values() if len(panel.medians) > 1]
+
+
 def read(path=RESULTS):
     """{question: {case: Panel}}"""
     with open(path, encoding="utf-8") as file:
@@ -136,7 +141,7 @@ class Drawing:
             self.text(MARGIN, line, self.theme.text, weight=600)
         self.y += 8
         room = WIDTH - 2 * MARGIN - LABEL_WIDTH - VALUE_WIDTH
-        most = max(panel.medians.values())
+        most = max(panel.medians.values()) or 1
         for server, value in panel.medians.items():
             ours = server == "weir"
             size = max(1, room * value / most)
@@ -182,10 +187,10 @@ def reference(name, title, prefix):
 
 
 def draw_all(path=RESULTS, directory=CHARTS):
-    """Draws the charts of all that is saved. Returns the names of those that were drawn."""
+    """Draws the charts of the cases that are saved with peers. Returns the names of the charts."""
     results, drawn = read(path), []
     for title, name in QUESTIONS.items():
-        panels = [panel for panel in results.get(name, {}).values() if panel.medians]
+        panels = comparisons(results.get(name, {}))
         if panels:
             draw(name, title, panels, directory)
             drawn.append(name)

@@ -317,9 +317,11 @@ def header(present, rounds, seconds):
 
 def save(question, text):
     """Replaces the question's part of the results, and draws the charts."""
+    chart = charts.reference(question.name, question.title, "../") + "\n"
+    if not charts.comparisons(charts.read_part(text)):
+        chart = ""
     part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`. How it is measured is"
-            f" described {question.described_in}.\n\n{charts.reference(question.name, question.title, '../')}"
-            f"\n```\n{text}```\n")
+            f" described {question.described_in}.\n\n{chart}```\n{text}```\n")
     try:
         with open(RESULTS, encoding="utf-8") as file:
             parts = re.split(r"^(?=# )", file.read(), flags=re.MULTILINE)

@@ -190,9 +190,9 @@ WEIR_API enum weir_activity weir_channel_activity(const struct weir_channel *cha
 WEIR_API uint32_t weir_channel_quiet_ms(const struct weir_channel *channel);
 
 /*
- * Returns the event that the channel waits for, in a word or three, for listings: "a request", "rest of request",
- * "body", "reader", "handshake", "connection", "end of input"; or "the server" while a reply is
- * being made.
+ * Returns the event that the channel waits for, in a word or three, for listings: "a request",
+ * "rest of request", "body", "reader", "handshake", "connection", "end of input"; or "the server"
+ * while a reply is being made.
  */
 WEIR_API const char *weir_channel_waits_for(const struct weir_channel *channel);
 

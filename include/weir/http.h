@@ -249,8 +249,9 @@ WEIR_API int weir_http_interim(struct weir_http_exchange *exchange, unsigned sta
 
 /*
  * Adds a field to the log's line of the exchange, before the end of the reply. `key` is a word of
- * at most 24 characters; the value is escaped, and ends at a NUL. Returns 0, -ENOMEM, or
- * WEIR_E_LIMIT if there would be more than WEIR_HTTP_LOG_NOTES_MAX bytes.
+ * at most 24 characters; the value is escaped, and ends at a NUL. Does nothing if no line will be
+ * written. Returns 0, -ENOMEM, or WEIR_E_LIMIT if there would be more than WEIR_HTTP_LOG_NOTES_MAX
+ * bytes.
  */
 WEIR_API int weir_http_log_note(
         struct weir_http_exchange *exchange, const char *key, struct weir_span value);

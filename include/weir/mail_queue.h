@@ -78,8 +78,7 @@ struct weir_mail_queue_options {
 	unsigned messages_max; /* WEIR_QUEUE_MESSAGES_MAX */
 	/*
 	 * Opens a queue that another process still serves: the sink stores messages, which wait for
-	 * weir_mail_queue_take_over. No other process may store messages meanwhile, but the one
-	 * that serves.
+	 * weir_mail_queue_take_over. A third process gets the queue after this one has closed it.
 	 */
 	bool successor;
 };

@@ -54,6 +54,23 @@ int weir_address_parse(struct weir_span text, struct weir_address *ret)
 	return address_parse_host(host, bracketed, (uint16_t)port, ret);
 }
 
+/* What inet_ntop writes, which composes it by printf: every request and log line needs one. */
+static size_t address_put_v4(const uint8_t *bytes, char *to)
+{
+	char *at = to;
+	for (int i = 0; i < 4; i++) {
+		unsigned value = bytes[i];
+		if (value >= 100)
+			*at++ = (char)('0' + value / 100);
+		if (value >= 10)
+			*at++ = (char)('0' + value / 10 % 10);
+		*at++ = (char)('0' + value % 10);
+		*at++ = '.';
+	}
+	*--at = 0;
+	return (size_t)(at - to);
+}
+
 size_t weir_address_host(const struct weir_address *address, char text[WEIR_ADDRESS_TEXT_MAX])
 {
 	const void *host = &address->v4.sin_addr;
@@ -65,8 +82,9 @@ size_t weir_address_host(const struct weir_address *address, char text[WEIR_ADDR
 			family = AF_INET;
 		}
 	}
-	if ((family != AF_INET && family != AF_INET6) ||
-	        !inet_ntop(family, host, text, WEIR_ADDRESS_TEXT_MAX))
+	if (family == AF_INET)
+		return address_put_v4(host, text);
+	if (family != AF_INET6 || !inet_ntop(family, host, text, WEIR_ADDRESS_TEXT_MAX))
 		memcpy(text, "-", 2);
 	return strlen(text);
 }

@@ -6,13 +6,7 @@
 #include <stdlib.h>
 
 #include "arena.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
-#endif
+#include "helper.h"
 
 struct arena_block {
 	struct arena_block *next;
@@ -30,7 +24,7 @@ static void arena_free_blocks(struct arena_block *block)
 {
 	while (block) {
 		struct arena_block *next = block->next;
-		ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
+		memory_unpoison(block->bytes, block->size);
 		free(block);
 		block = next;
 	}
@@ -60,7 +54,7 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 	block->next = NULL;
 	block->size = size;
 	block->used = 0;
-	ASAN_POISON_MEMORY_REGION(block->bytes, size);
+	memory_poison(block->bytes, size);
 	if (arena->block)
 		arena->block->next = block;
 	else
@@ -76,7 +70,7 @@ char *arena_reserve_bytes(struct arena *arena, size_t size)
 		return NULL;
 	char *bytes = block->bytes + block->used;
 	block->used += size;
-	ASAN_UNPOISON_MEMORY_REGION(bytes, size);
+	memory_unpoison(bytes, size);
 	return bytes;
 }
 
@@ -94,7 +88,7 @@ void arena_shrink(struct arena *arena, const char *bytes, size_t size)
 {
 	struct arena_block *block = arena->block;
 	size_t used = (size_t)(bytes - block->bytes) + size;
-	ASAN_POISON_MEMORY_REGION(block->bytes + used, block->used - used);
+	memory_poison(block->bytes + used, block->used - used);
 	block->used = used;
 }
 
@@ -116,6 +110,6 @@ void arena_reset(struct arena *arena)
 		arena->first = arena->block = NULL;
 		return;
 	}
-	ASAN_POISON_MEMORY_REGION(first->bytes, first->used);
+	memory_poison(first->bytes, first->used);
 	first->used = 0;
 }

@@ -50,9 +50,10 @@ int weir_buffer_append(struct weir_buffer *buffer, const void *data, size_t size
 
 int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *format, ...)
 {
+	size_t room = buffer->capacity - buffer->size;
 	va_list args;
 	va_start(args, format);
-	int size = vsnprintf(NULL, 0, format, args);
+	int size = vsnprintf(room ? buffer->data + buffer->size : NULL, room, format, args);
 	va_end(args);
 	if (size < 0)
 		return -EINVAL;
@@ -60,9 +61,11 @@ int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *for
 	int error = weir_buffer_reserve(buffer, (size_t)size + 1, limit);
 	if (error < 0)
 		return error;
-	va_start(args, format);
-	vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, args);
-	va_end(args);
+	if ((size_t)size >= room) {
+		va_start(args, format);
+		vsnprintf(buffer->data + buffer->size, (size_t)size + 1, format, args);
+		va_end(args);
+	}
 	buffer->size += (size_t)size;
 	return 0;
 }

@@ -10,19 +10,38 @@
 #include <unistd.h>
 
 #include <weir/buffer.h>
+#include <weir/error.h>
 #include <weir/open_file.h>
 
 #include "helper.h"
 
 void memory_prefer_huge_pages(void *data, size_t size)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	if (!data || size < HUGE_PAGES_MIN)
 		return;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	/* The last page may hold what is not ours. A kernel without huge pages refuses. */
 	uintptr_t first = ((uintptr_t)data + page - 1) & ~(page - 1);
 	uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
 	madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
+int buffer_append_spans(
+        struct weir_buffer *buffer, const struct weir_span *spans, size_t count, size_t limit)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < count; i++)
+		if (__builtin_add_overflow(size, spans[i].size, &size))
+			return WEIR_E_LIMIT;
+	int error = weir_buffer_reserve(buffer, size, limit);
+	if (error < 0)
+		return error;
+	for (size_t i = 0; i < count; i++) {
+		if (spans[i].size)
+			memcpy(buffer->data + buffer->size, spans[i].data, spans[i].size);
+		buffer->size += spans[i].size;
+	}
+	return 0;
 }
 
 /* Closes the file. */

@@ -14,6 +14,9 @@
 
 #include <weir/buffer.h>
 #include <weir/span.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 /* -- values and texts -------------------------------------------------------------------------- */
 
@@ -57,6 +60,14 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* The 16 hexadecimal digits of a number, as %016llx writes them; no NUL. */
+#define TEXT_HEX_SIZE 16
+static inline void text_put_hex(char to[TEXT_HEX_SIZE], uint64_t number)
+{
+	for (int i = TEXT_HEX_SIZE - 1; i >= 0; i--, number >>= 4)
+		to[i] = "0123456789abcdef"[number & 15];
+}
+
 /* Compares secrets of one size, in a time that does not depend on where they differ. */
 static inline bool secret_equal(const char *one, const char *other, size_t size)
 {
@@ -65,6 +76,10 @@ static inline bool secret_equal(const char *one, const char *other, size_t size)
 		difference |= (unsigned char)(one[i] ^ other[i]);
 	return difference == 0;
 }
+
+/* Appends all spans or, after a failure, none. Returns as weir_buffer_reserve. */
+int buffer_append_spans(
+        struct weir_buffer *buffer, const struct weir_span *spans, size_t count, size_t limit);
 
 /* -- memory ------------------------------------------------------------------------------------ */
 
@@ -77,6 +92,28 @@ enum {
 	HUGE_PAGES_MIN = 4 << 20
 };
 void memory_prefer_huge_pages(void *data, size_t size);
+
+/*
+ * AddressSanitizer reports each use of bytes that are poisoned: of those that will be used again,
+ * but belong to nobody now. Without it these do nothing.
+ */
+static inline void memory_poison(void *data, size_t size)
+{
+#ifdef __SANITIZE_ADDRESS__
+	ASAN_POISON_MEMORY_REGION(data, size);
+#else
+	(void)data, (void)size;
+#endif
+}
+
+static inline void memory_unpoison(void *data, size_t size)
+{
+#ifdef __SANITIZE_ADDRESS__
+	ASAN_UNPOISON_MEMORY_REGION(data, size);
+#else
+	(void)data, (void)size;
+#endif
+}
 
 /* -- files ------------------------------------------------------------------------------------- */
 

@@ -45,12 +45,13 @@ class Terminal:
         assert text in self.shown, self.shown
         self.shown = self.shown.partition(text)[2]
 
-    def end(self):
-        """Returns the exit code. A program that does not end is killed, and fails the test."""
+    def end(self, typing=""):
+        """Types the text until the program ends. Returns the exit code; a program that goes on is killed."""
         end = time.monotonic() + START_SECONDS
         pid = 0
         while not pid and time.monotonic() < end:
             try:
+                self.type(typing)
                 if select.select([self.fd], [], [], 0.1)[0]:
                     os.read(self.fd, 4096)
             except OSError:
@@ -96,8 +97,8 @@ def test_a_command_and_the_end(terminal):
 
 
 def test_the_end_of_input_is_the_end(terminal):
-    terminal.type("\x04")
-    assert terminal.end() == 0
+    # One that comes before libedit has set the terminal is lost.
+    assert terminal.end(typing="\x04") == 0
 
 
 # A terminal is sent what has changed in a line, so tests look at what the daemon got.

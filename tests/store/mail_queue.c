@@ -586,6 +586,55 @@ static void killed_at_any_moment(void **state)
 	}
 }
 
+/* -- three processes, one after the other ------------------------------------------------------ */
+
+static struct weir_mail_queue *open_as_successor(int expected)
+{
+	struct weir_mail_queue *opened = NULL;
+	struct weir_mail_queue_options options =
+	        OPTIONS(weir_mail_queue_options, o.path = in_scratch("queue"), o.successor = true);
+	assert_int_equal(weir_mail_queue_open(&options, NULL, NULL, &opened), expected);
+	return opened;
+}
+
+static void a_successor_takes_over(void **state)
+{
+	(void)state;
+	assert_int_equal(open_queue(), 0);
+	struct weir_mail_queue *before = queue;
+	assert_int_equal(put_one("before@example.org", 10), 0);
+	queue = open_as_successor(0);
+	assert_int_equal(put_one("after@example.org", 10), 0);
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	assert_int_equal(weir_mail_queue_take_over(queue, NULL, NULL), -EBUSY);
+	weir_mail_queue_close(before);
+	assert_int_equal(weir_mail_queue_take_over(queue, NULL, NULL), 0);
+	assert_int_equal(weir_mail_queue_count(queue), 2);
+	weir_mail_queue_close(queue);
+}
+
+/* The process in the middle never has the queue: nobody may read it before that one ends. */
+static void no_third_process_overtakes(void **state)
+{
+	(void)state;
+	assert_int_equal(open_queue(), 0);
+	struct weir_mail_queue *middle = open_as_successor(0);
+	weir_mail_queue_close(queue);
+	struct weir_mail_queue *third = open_as_successor(0);
+	assert_int_equal(weir_mail_queue_take_over(third, NULL, NULL), -EBUSY);
+	assert_int_equal(open_queue(), -EBUSY);
+	queue = middle;
+	assert_int_equal(put_one("middle@example.org", 10), 0);
+	/* Another process's command is for the one whose turn it is. */
+	assert_int_equal(
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_RETRY_ALL, NULL, 0),
+	        -ETIMEDOUT);
+	weir_mail_queue_close(middle);
+	assert_int_equal(weir_mail_queue_take_over(third, NULL, NULL), 0);
+	assert_int_equal(weir_mail_queue_count(third), 1);
+	weir_mail_queue_close(third);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -600,6 +649,8 @@ int main(void)
 	        SCRATCH_TEST(no_half_envelope_is_believed),
 	        SCRATCH_TEST(leftovers_are_removed),
 	        SCRATCH_TEST(others_may_ask),
+	        SCRATCH_TEST(a_successor_takes_over),
+	        SCRATCH_TEST(no_third_process_overtakes),
 	        SCRATCH_TEST(memory_may_fail_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,8 +203,8 @@ sites:
 """
     )
     expected = [
-        (3, "'url' must be http://HOST:PORT, https://HOST:PORT or unix:/PATH, not 'ftp://a'"),
-        (3, "'url' must be http://HOST:PORT, https://HOST:PORT or unix:/PATH, not 'http://a/path'"),
+        (3, "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or unix:/PATH, not 'ftp://a'"),
+        (3, "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or unix:/PATH, not 'http://a/path'"),
         (3, "'weight' must be from 1 to 1000, not 0"),
         (4, "'balance: cookie' needs 'key': the name of the cookie"),
         (5, "another entry of 'upstreams' has the name 'app' already"),

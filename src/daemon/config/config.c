@@ -5,17 +5,20 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/error.h>
 #include <weir/ftp.h>
 #include <weir/http_files.h>
 #include <weir/peers.h>
 
 #include "config.h"
+#include "say.h"
 
 struct config *config_create(void)
 {
@@ -119,6 +122,24 @@ char *config_path(struct config *config, const char *directory, const char *name
 	if (path)
 		snprintf(path, prefix + size + 2, "%s/%s", directory, name);
 	return path;
+}
+
+int config_absolute_path(struct config *config, const char *path, const char **ret)
+{
+	char directory[PATH_MAX];
+	*ret = path;
+	if (path[0] == '/')
+		return 0;
+	if (!getcwd(directory, sizeof directory)) {
+		int error = -errno;
+		say("cannot find the directory of %s: %s", path, weir_error_text(error));
+		return error;
+	}
+	*ret = config_path(config, directory, path);
+	if (*ret)
+		return 0;
+	say("out of memory");
+	return -ENOMEM;
 }
 
 bool config_same_log(const struct config *a, const struct config *b, enum config_log log)

@@ -380,6 +380,6 @@ int config_file_set_root(struct config *config, const char *root);
  * Makes a path of the command line absolute, so that it names the same file wherever the process
  * goes. Returns 0 or a negative errno, which was reported.
  */
-int config_file_path(struct config *config, const char *path, const char **ret);
+int config_absolute_path(struct config *config, const char *path, const char **ret);
 
 #endif

@@ -323,21 +323,3 @@ int config_file_set_root(struct config *config, const char *root)
 	config->sites.count = 1;
 	return 0;
 }
-
-int config_file_path(struct config *config, const char *path, const char **ret)
-{
-	char directory[PATH_MAX];
-	*ret = path;
-	if (path[0] == '/')
-		return 0;
-	if (!getcwd(directory, sizeof directory)) {
-		int error = -errno;
-		say("cannot find the directory of %s: %s", path, weir_error_text(error));
-		return error;
-	}
-	*ret = config_path(config, directory, path);
-	if (*ret)
-		return 0;
-	say("out of memory");
-	return -ENOMEM;
-}

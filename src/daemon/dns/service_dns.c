@@ -19,51 +19,6 @@
 #include "service.h"
 #include "service_dns.h"
 
-/* -- log --------------------------------------------------------------------------------------- */
-
-static const char *const dns_log_names[] = {
-        [WEIR_DNS_TRANSFERRED] = "transferred",
-        [WEIR_DNS_TRANSFER_FAILED] = "transfer-failed",
-        [WEIR_DNS_TRANSFER_REFUSED] = "transfer-refused",
-        [WEIR_DNS_NOTIFIED] = "notified",
-        [WEIR_DNS_NOTIFY_FAILED] = "notify-failed",
-        [WEIR_DNS_RESTORED] = "restored",
-        [WEIR_DNS_FETCHED] = "fetched",
-        [WEIR_DNS_FETCH_FAILED] = "fetch-failed",
-        [WEIR_DNS_EXPIRED] = "expired",
-        [WEIR_DNS_KEEP_FAILED] = "keep-failed",
-};
-
-static bool dns_log_is_transfer(const struct weir_dns_event *event)
-{
-	return event->kind == WEIR_DNS_TRANSFERRED || event->kind == WEIR_DNS_TRANSFER_FAILED ||
-	       event->kind == WEIR_DNS_FETCHED;
-}
-
-void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
-        const struct weir_dns_event *event)
-{
-	struct log_line line;
-	char zone[WEIR_DNS_TEXT_MAX];
-	if (!log)
-		return;
-	log_line_begin(&line, log, loop, event->why ? WEIR_LOG_WARNING : WEIR_LOG_INFO, name,
-	        dns_log_names[event->kind]);
-	if (event->peer)
-		log_line_add_peer(&line, event->peer, false);
-	weir_dns_name_format(event->zone, zone);
-	log_line_add_known(&line, "zone", weir_span_of(zone));
-	if (event->serial)
-		log_line_add(&line, " serial=%u", event->serial);
-	if (dns_log_is_transfer(event))
-		log_line_add(&line, " bytes=%llu", (unsigned long long)event->bytes);
-	if (event->rcode)
-		log_line_add(&line, " rcode=%u", event->rcode);
-	if (event->why)
-		log_line_add_known(&line, "error", weir_span_of(event->why));
-	log_line_end(&line);
-}
-
 static void dns_log_add(struct log_line *line, const char *key, uint64_t number)
 {
 	log_line_add(line, " %s=%llu", key, (unsigned long long)number);
@@ -126,7 +81,7 @@ static int service_dns_load(struct config *config, struct budget budget, void **
 static void service_dns_log_event(void *context, const struct weir_dns_event *event)
 {
 	const struct service_options *options = context;
-	dns_log(options->log, options->loop, options->type->name, event);
+	dns_shared_log(options->log, options->loop, options->type->name, event);
 }
 
 /*

@@ -144,7 +144,7 @@ void doh_renew(struct weir_http_handler *handler);
  *
  * `name` is the type of the listener. NULL is allowed as a log.
  */
-void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
+void dns_shared_log(struct weir_log *log, struct weir_loop *loop, const char *name,
         const struct weir_dns_event *event);
 
 #endif

@@ -151,7 +151,7 @@ static void load_ftp_report(void *context, const char *path, unsigned line, cons
 static int load_ftp_choose_users(struct config *config, const char *path)
 {
 	struct config_ftp *ftp = &config->ftp;
-	int error = config_file_path(config, path, &ftp->users_path);
+	int error = config_absolute_path(config, path, &ftp->users_path);
 	if (error < 0)
 		return error;
 	weir_users_release(ftp->users);

@@ -59,7 +59,8 @@ static void upstream_check(struct reader *reader, struct node *node, void *targe
 	const struct config_upstream *upstream = target;
 	if (upstream->url && !upstream_url_is_good(upstream->url))
 		reader_problem_at(reader, node_find(node, "url"),
-		        "'url' must be " UPSTREAM_URL ", or fastcgi://HOST:PORT, not '%.64s'",
+		        "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or "
+		        "unix:/PATH, not '%.64s'",
 		        upstream->url);
 }
 

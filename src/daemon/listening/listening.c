@@ -26,14 +26,6 @@ int *listening_socket(const struct listening *listening, size_t endpoint, unsign
 	return &listening->sockets[at];
 }
 
-void listening_key(const struct endpoint *endpoint, unsigned worker, char key[LISTENING_KEY_SIZE])
-{
-	char address[WEIR_ADDRESS_TEXT_MAX];
-	weir_address_format(&endpoint->wanted, address);
-	snprintf(key, LISTENING_KEY_SIZE, "%u %s %s %u", worker, endpoint->type->name, address,
-	        endpoint->ordinal);
-}
-
 /* -- sockets ----------------------------------------------------------------------------------- */
 
 static int listening_bind(const struct weir_address *address, int type)
@@ -178,14 +170,14 @@ int listening_open(const struct config *config, const struct listening *old, uns
 
 int listening_grant(const struct listening *listening, struct grants *grants)
 {
-	char key[LISTENING_KEY_SIZE], address[WEIR_ADDRESS_TEXT_MAX];
+	char key[ENDPOINT_KEY_SIZE], address[WEIR_ADDRESS_TEXT_MAX];
 	int error = 0;
 	for (size_t i = 0; i < listening->endpoints.count; i++) {
 		const struct endpoint *endpoint = &listening->endpoints.items[i];
 		weir_address_format(&endpoint->actual, address);
 		for (unsigned worker = 0; worker < listening->workers && error == 0; worker++) {
 			int datagrams = *listening_socket(listening, i, worker, SOCK_DGRAM);
-			listening_key(endpoint, worker, key);
+			endpoint_key(endpoint, worker, key);
 			error = grants_add(grants, GRANT_STREAM, key, address, strlen(address),
 			        *listening_socket(listening, i, worker, SOCK_STREAM));
 			if (error == 0 && datagrams >= 0)
@@ -201,10 +193,10 @@ int listening_grant(const struct listening *listening, struct grants *grants)
 
 void listening_adopt_grants(const struct listening *listening, struct grants *grants)
 {
-	char key[LISTENING_KEY_SIZE];
+	char key[ENDPOINT_KEY_SIZE];
 	for (size_t i = 0; i < listening->endpoints.count; i++)
 		for (unsigned worker = 0; worker < listening->workers; worker++) {
-			listening_key(&listening->endpoints.items[i], worker, key);
+			endpoint_key(&listening->endpoints.items[i], worker, key);
 			grants_set_fd(grants, GRANT_STREAM, key,
 			        *listening_socket(listening, i, worker, SOCK_STREAM));
 			grants_set_fd(grants, GRANT_DATAGRAM, key,

@@ -64,8 +64,4 @@ void listening_keep_open(const struct listening *listening, bool keep);
 /* Closes the sockets. Removes the file of the admin socket unless `heir` has the same. */
 void listening_close(struct listening *listening, const struct listening *heir);
 
-/* Writes the key of a socket in the table, as "0 http 127.0.0.1:8080 0". */
-#define LISTENING_KEY_SIZE (WEIR_ADDRESS_TEXT_MAX + 64)
-void listening_key(const struct endpoint *endpoint, unsigned worker, char key[LISTENING_KEY_SIZE]);
-
 #endif

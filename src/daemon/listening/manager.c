@@ -1,5 +1,5 @@
 /*
- * The names of stored sockets are those of their keys (listening_key), with '_' for ':', which
+ * The names of stored sockets are those of their keys (endpoint_key), with '_' for ':', which
  * names cannot have.
  */
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include "notify.h"
 #include "service.h"
 
-static void manager_name(const struct endpoint *endpoint, char name[LISTENING_KEY_SIZE])
+static void manager_name(const struct endpoint *endpoint, char name[ENDPOINT_KEY_SIZE])
 {
-	listening_key(endpoint, 0, name);
+	endpoint_key(endpoint, 0, name);
 	for (char *at = name; *at; at++)
 		if (*at == ':' || *at == ' ')
 			*at = '_';
@@ -29,7 +29,7 @@ static void manager_store_one(const char *name, int fd)
 
 void manager_store(const struct listening *listening)
 {
-	char name[LISTENING_KEY_SIZE];
+	char name[ENDPOINT_KEY_SIZE];
 	for (size_t i = 0; i < listening->endpoints.count; i++) {
 		manager_name(&listening->endpoints.items[i], name);
 		for (unsigned worker = 0; worker < listening->workers; worker++) {
@@ -43,7 +43,7 @@ void manager_store(const struct listening *listening)
 
 void manager_forget(const struct listening *listening)
 {
-	char name[LISTENING_KEY_SIZE];
+	char name[ENDPOINT_KEY_SIZE];
 	for (size_t i = 0; i < listening->endpoints.count; i++) {
 		manager_name(&listening->endpoints.items[i], name);
 		notify_forget(name);

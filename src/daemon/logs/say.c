@@ -1,7 +1,7 @@
 /*
  * The daemon's own lines, errors and events. A line is composed first and written whole, since
  * several threads may print. A long line is cut off. Nothing here allocates, so that it works when
- * memory is short. Lines for stderr are written here, those of a log are handed to say_log.c.
+ * memory is short. Lines for stderr are written here, those of a log are handed to it.
  *
  * Of complaints a period begins with the first one; at its end the number of the rest is reported.
  */
@@ -22,7 +22,6 @@
 
 #include "recent_lines.h"
 #include "say.h"
-#include "say_log.h"
 
 enum {
 	LINE_SIZE = PIPE_BUF, /* a pipe that poll(2) reports as writable takes so much at once */
@@ -52,6 +51,18 @@ void say_with_time(void)
 }
 
 static _Atomic enum weir_log_format say_format;
+static const struct say_sink *_Atomic say_sink; /* NULL: stderr */
+
+void say_into(const struct say_sink *sink)
+{
+	say_sink = sink;
+}
+
+static enum say_where say_where(void)
+{
+	const struct say_sink *sink = say_sink;
+	return sink ? sink->where() : SAY_STDERR;
+}
 
 void say_in_format(enum weir_log_format format)
 {
@@ -60,7 +71,7 @@ void say_in_format(enum weir_log_format format)
 
 bool say_is_plain(void)
 {
-	return say_format == WEIR_LOG_TEXT && !say_journal && say_log_where() == SAY_LOG_STDERR &&
+	return say_format == WEIR_LOG_TEXT && !say_journal && say_where() == SAY_STDERR &&
 	       !say_serves;
 }
 
@@ -68,7 +79,7 @@ bool say_is_plain(void)
 
 /* Composes the line as text. Returns its size, without its end. */
 static size_t say_compose_text(
-        char *line, size_t max, const char *text, const struct say_log_form *form)
+        char *line, size_t max, const char *text, const struct say_form *form)
 {
 	time_t now = time(NULL);
 	struct tm local;
@@ -112,7 +123,7 @@ static size_t say_compose_fields(char *line, size_t max, enum weir_log_level lev
 }
 
 static size_t say_compose(char *line, size_t max, enum weir_log_level level, const char *text,
-        const struct say_log_form *form)
+        const struct say_form *form)
 {
 	return form->format == WEIR_LOG_TEXT
 	               ? say_compose_text(line, max, text, form)
@@ -157,7 +168,7 @@ static bool say_stderr_write(const char *line, size_t size)
 /* Under the lock. */
 static bool say_stderr_put(enum weir_log_level level, const char *text)
 {
-	const struct say_log_form form = {say_format, say_time, true};
+	const struct say_form form = {say_format, say_time, true};
 	char line[LINE_SIZE];
 	size_t used = 0;
 	/* The journal cuts the level off (sd-daemon(3)). */
@@ -188,10 +199,11 @@ static void say_to_stderr(enum weir_log_level level, const char *text)
 
 static void say_to_log(enum weir_log_level level, const char *text)
 {
+	const struct say_sink *sink = say_sink;
 	char line[LINE_SIZE];
-	struct say_log_form form = say_log_form();
+	struct say_form form = sink->form();
 	size_t size = say_compose(line, sizeof line, level, text, &form);
-	if (!say_log_add(level, weir_span(line, size)))
+	if (!sink->add(level, weir_span(line, size)))
 		say_to_stderr(level, text);
 }
 
@@ -201,9 +213,10 @@ static void say_print(enum weir_log_level level, const char *format, va_list arg
 	if (vsnprintf(text, sizeof text, format, arguments) < 0)
 		return;
 	recent_lines_add(text, strlen(text));
-	if (say_log_where() & SAY_LOG_STDERR)
+	enum say_where where = say_where();
+	if (where & SAY_STDERR)
 		say_to_stderr(level, text);
-	if (say_log_where() & SAY_LOG_FILE)
+	if (where & SAY_LOG)
 		say_to_log(level, text);
 }
 

@@ -12,6 +12,7 @@
 
 #include <weir/log.h>
 #include <weir/loop.h>
+#include <weir/span.h>
 
 /*
  * Has each line begin with the time, as 2026-11-28T20:10:00+0100. If stderr is the journal of
@@ -48,6 +49,38 @@ void say_at(enum weir_log_level level, const char *format, ...)
 
 /* Prints an error to stderr, also if lines go to a log: for the fault of that log. */
 void say_on_stderr(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* -- a log for the lines ----------------------------------------------------------------------- */
+
+/* Where lines go: a set of bits. */
+enum say_where {
+	SAY_NOWHERE = 0,
+	SAY_STDERR = 1,
+	SAY_LOG = 2,
+};
+
+/* How a line of text is composed. */
+struct say_form {
+	enum weir_log_format format;
+	bool time;
+	bool name; /* begins with "weir: " */
+};
+
+/* A log; any thread calls its functions. */
+struct say_sink {
+	enum say_where (*where)(void);
+	struct say_form (*form)(void);
+	/*
+	 * Adds a line, which has no control characters; its end is added. Returns false if there is
+	 * no log by now.
+	 */
+	bool (*add)(enum weir_log_level level, struct weir_span line);
+};
+
+/* From here on the sink, which lives as long as the program, decides where lines go. */
+void say_into(const struct say_sink *sink);
+
+/* -- roots ------------------------------------------------------------------------------------- */
 
 /*
  * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it

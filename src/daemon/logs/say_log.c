@@ -23,7 +23,7 @@ enum {
 };
 
 static struct weir_log *say_log; /* the main thread's; NULL: none */
-static _Atomic enum say_log_where say_log_to = SAY_LOG_STDERR;
+static _Atomic enum say_where say_log_to = SAY_STDERR;
 static char *say_log_user; /* the user that opens it, or NULL */
 static bool say_log_serving;
 static bool say_log_off; /* lines go nowhere */
@@ -33,21 +33,21 @@ static struct {
 	struct weir_loop *loop; /* NULL: there is no log */
 	struct weir_task task;
 	struct weir_buffer lines;
-	struct say_log_form form;
+	struct say_form form;
 	pthread_t main;
 	unsigned lost; /* lines without room */
 	bool posted;
 } say_log_waiting = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-enum say_log_where say_log_where(void)
+static enum say_where say_log_where(void)
 {
 	return say_log_to;
 }
 
-struct say_log_form say_log_form(void)
+static struct say_form say_log_form(void)
 {
 	pthread_mutex_lock(&say_log_waiting.lock);
-	struct say_log_form form = say_log_waiting.form;
+	struct say_form form = say_log_waiting.form;
 	pthread_mutex_unlock(&say_log_waiting.lock);
 	return form;
 }
@@ -112,9 +112,9 @@ static void say_log_failed(void *context, int error)
 		say_at(WEIR_LOG_INFO, "the log %s can be written again", path);
 }
 
-static struct say_log_form say_log_form_of(const struct weir_log *log)
+static struct say_form say_log_form_of(const struct weir_log *log)
 {
-	struct say_log_form form = {0};
+	struct say_form form = {0};
 	if (!log)
 		return form;
 	/* Syslog and the journal add both. */
@@ -124,11 +124,11 @@ static struct say_log_form say_log_form_of(const struct weir_log *log)
 	return form;
 }
 
-static enum say_log_where say_log_choose(void)
+static enum say_where say_log_choose(void)
 {
 	if (!say_log_serving)
-		return say_log ? SAY_LOG_FILE | SAY_LOG_STDERR : SAY_LOG_STDERR;
-	return say_log ? SAY_LOG_FILE : say_log_off ? SAY_LOG_NOWHERE : SAY_LOG_STDERR;
+		return say_log ? SAY_LOG | SAY_STDERR : SAY_STDERR;
+	return say_log ? SAY_LOG : say_log_off ? SAY_NOWHERE : SAY_STDERR;
 }
 
 static void say_log_set(struct weir_loop *loop, struct weir_log *log)
@@ -170,6 +170,32 @@ static int say_log_set_user(const char *user)
 	return 0;
 }
 
+/* -- any thread -------------------------------------------------------------------------------- */
+
+static bool say_log_add(enum weir_log_level level, struct weir_span line)
+{
+	char end = (char)level;
+	struct weir_buffer *lines = &say_log_waiting.lines;
+	pthread_mutex_lock(&say_log_waiting.lock);
+	bool open = say_log_waiting.loop;
+	bool here = pthread_equal(say_log_waiting.main, pthread_self());
+	if (open && weir_buffer_reserve(lines, line.size + 1, SAY_LOG_WAITING_MAX) < 0) {
+		say_log_waiting.lost++;
+	} else if (open) {
+		weir_buffer_append(lines, line.data, line.size, SAY_LOG_WAITING_MAX);
+		weir_buffer_append(lines, &end, 1, SAY_LOG_WAITING_MAX);
+		if (!say_log_waiting.posted && !here)
+			weir_loop_post(say_log_waiting.loop, &say_log_waiting.task);
+		say_log_waiting.posted = say_log_waiting.posted || !here;
+	}
+	pthread_mutex_unlock(&say_log_waiting.lock);
+	if (open && here)
+		say_log_flush();
+	return open;
+}
+
+static const struct say_sink say_log_sink = {say_log_where, say_log_form, say_log_add};
+
 int say_log_use(struct weir_loop *loop, const struct config *config)
 {
 	const char *path = config->logs[LOG_DAEMON];
@@ -184,6 +210,7 @@ int say_log_use(struct weir_loop *loop, const struct config *config)
 		return error;
 	}
 	say_log_off = !path;
+	say_into(&say_log_sink);
 	if (log)
 		log_use_format(log, (enum weir_log_format)config->log_format);
 	say_log_replace(loop, log);
@@ -221,29 +248,5 @@ void say_log_forget(void)
 {
 	say_log = NULL;
 	say_log_waiting.loop = NULL;
-	say_log_to = SAY_LOG_STDERR;
-}
-
-/* -- any thread -------------------------------------------------------------------------------- */
-
-bool say_log_add(enum weir_log_level level, struct weir_span line)
-{
-	char end = (char)level;
-	struct weir_buffer *lines = &say_log_waiting.lines;
-	pthread_mutex_lock(&say_log_waiting.lock);
-	bool open = say_log_waiting.loop;
-	bool here = pthread_equal(say_log_waiting.main, pthread_self());
-	if (open && weir_buffer_reserve(lines, line.size + 1, SAY_LOG_WAITING_MAX) < 0) {
-		say_log_waiting.lost++;
-	} else if (open) {
-		weir_buffer_append(lines, line.data, line.size, SAY_LOG_WAITING_MAX);
-		weir_buffer_append(lines, &end, 1, SAY_LOG_WAITING_MAX);
-		if (!say_log_waiting.posted && !here)
-			weir_loop_post(say_log_waiting.loop, &say_log_waiting.task);
-		say_log_waiting.posted = say_log_waiting.posted || !here;
-	}
-	pthread_mutex_unlock(&say_log_waiting.lock);
-	if (open && here)
-		say_log_flush();
-	return open;
+	say_log_to = SAY_STDERR;
 }

@@ -13,27 +13,12 @@
 #include <stdbool.h>
 
 #include <weir/log.h>
-#include <weir/span.h>
 
 struct weir_loop;
 struct config;
 
 /* The value of `log` for stderr. */
 #define SAY_LOG_STDERR_PATH "/dev/stderr"
-
-/* Where lines go: a set of bits. */
-enum say_log_where {
-	SAY_LOG_NOWHERE = 0,
-	SAY_LOG_STDERR = 1,
-	SAY_LOG_FILE = 2, /* or a socket */
-};
-
-/* How a line of text is composed. */
-struct say_log_form {
-	enum weir_log_format format;
-	bool time;
-	bool name; /* begins with "weir: " */
-};
 
 /*
  * Has lines go to the log of the configuration, which is opened by log_create; if that log is open
@@ -53,16 +38,5 @@ void say_log_close(void);
 
 /* In a child after fork(2): the loop is the parent's, so that lines go to stderr. */
 void say_log_forget(void);
-
-/* -- for say.c; any thread --------------------------------------------------------------------- */
-
-enum say_log_where say_log_where(void);
-struct say_log_form say_log_form(void);
-
-/*
- * Adds a line, which has no control characters; the log has its end added. Returns false if there
- * is no log by now.
- */
-bool say_log_add(enum weir_log_level level, struct weir_span line);
 
 #endif

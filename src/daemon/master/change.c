@@ -170,3 +170,29 @@ void change_forget(struct master *master)
 	config_release(change->config);
 	*change = (struct master_change){.listening.admin = -1};
 }
+
+/* -- processes --------------------------------------------------------------------------------- */
+
+int change_start_process(
+        struct master *master, const char *user, struct grants *table, struct process **ret)
+{
+	struct process_options options = {
+	        .loop = master->loop,
+	        .program = master->program,
+	        .arguments = master->arguments,
+	        .user = user,
+	        .table = table,
+	        .received = master->received,
+	        .context = master,
+	};
+	return process_start(&options, ret);
+}
+
+int change_start_successor(struct master *master, struct grants *table)
+{
+	int error = grants_add(table, GRANT_SUCCESSOR, "", NULL, 0, -1);
+	if (error == 0)
+		error = change_start_process(
+		        master, master->change.config->user, table, &master->starting);
+	return error;
+}

@@ -28,23 +28,6 @@ enum {
 	DRAIN_MARGIN_MS = 5 * 1000, /* beyond the server's own limit */
 };
 
-/* -- processes --------------------------------------------------------------------------------- */
-
-int master_start_process(
-        struct master *master, const char *user, struct grants *table, struct process **ret)
-{
-	struct process_options options = {
-	        .loop = master->loop,
-	        .program = master->program,
-	        .arguments = master->arguments,
-	        .user = user,
-	        .table = table,
-	        .received = master_received,
-	        .context = master,
-	};
-	return process_start(&options, ret);
-}
-
 static uint32_t master_drain_ms(const struct master *master)
 {
 	uint64_t drain_ms = master->config ? master->config->limits.drain_ms : 0;
@@ -100,15 +83,6 @@ static void master_reload(struct master *master)
 	master_refuse_change(master);
 }
 
-int master_start_successor(struct master *master, struct grants *table)
-{
-	int error = grants_add(table, GRANT_SUCCESSOR, "", NULL, 0, -1);
-	if (error == 0)
-		error = master_start_process(
-		        master, master->change.config->user, table, &master->starting);
-	return error;
-}
-
 /* The reload needs more than the server is confined to: another process takes over. */
 static void master_replace(struct master *master, struct process *process)
 {
@@ -117,7 +91,7 @@ static void master_replace(struct master *master, struct process *process)
 	if (master->old)
 		say("the configuration needs another server process, and the one before still finishes "
 		    "its requests: the reload is repeated then");
-	else if (master_start_successor(master, table) == 0)
+	else if (change_start_successor(master, table) == 0)
 		return;
 	master->reload_when_drained = master->old;
 	grants_destroy(table);
@@ -131,7 +105,7 @@ static void master_renew(struct master *master)
 	        master->server->phase != PROCESS_SERVING)
 		return;
 	struct grants *table = change_begin(master, false);
-	if (table && master_start_successor(master, table) == 0)
+	if (table && change_start_successor(master, table) == 0)
 		return;
 	grants_destroy(table);
 	master_refuse_change(master);
@@ -199,7 +173,7 @@ static void master_on_watchdog(struct weir_timer *timer)
 	weir_timer_start(master->loop, timer, master->watchdog_ms, master_on_watchdog);
 }
 
-void master_received(void *context, struct process *process, const struct handover *message)
+static void master_received(void *context, struct process *process, const struct handover *message)
 {
 	struct master *master = context;
 	switch (message->kind) {
@@ -407,7 +381,7 @@ static int master_start(struct master *master)
 		return -EINVAL;
 	}
 	resources_warn_of_root(master->change.config);
-	error = master_start_process(master, master->change.config->user, table, &master->server);
+	error = change_start_process(master, master->change.config->user, table, &master->server);
 	if (error < 0)
 		grants_destroy(table);
 	return error;
@@ -416,6 +390,7 @@ static int master_start(struct master *master)
 int master(const struct options *options, char **arguments)
 {
 	struct master master = {.options = options,
+	        .received = master_received,
 	        .arguments = (const char *const *)arguments + 1,
 	        .signals.watch.fd = -1,
 	        .listening.admin = -1,

@@ -28,6 +28,7 @@ struct master_restart {
 struct master {
 	const struct options *options;
 	const char *const *arguments; /* of `weir serve`, without the verb */
+	void (*received)(void *context, struct process *process, const struct handover *message);
 	struct weir_loop *loop;
 	struct weir_signals signals;
 	struct config *config; /* in effect; the files that it names are not loaded */
@@ -67,6 +68,12 @@ struct grants *change_begin(struct master *master, bool banner);
 void change_commit(struct master *master);
 void change_forget(struct master *master);
 
+/* Starts a process with a table, which belongs to it from now on. */
+int change_start_process(
+        struct master *master, const char *user, struct grants *table, struct process **ret);
+/* Starts the process that takes over from the server; the table is the caller's on failure. */
+int change_start_successor(struct master *master, struct grants *table);
+
 /* -- upgrade.c -- */
 void upgrade_begin(struct master *master);
 /* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
@@ -76,13 +83,5 @@ int upgrade_resume(struct master *master);
 /* Starts another process after the pause that is due. Takes the table of the one that has ended. */
 void restart_schedule(struct master *master, struct process *process, int status);
 void restart_finish(struct master *master);
-
-/* -- master.c -- */
-void master_received(void *context, struct process *process, const struct handover *message);
-/* Starts the process that takes over from the server; the table is the caller's on failure. */
-int master_start_successor(struct master *master, struct grants *table);
-/* Starts a process with a table, which belongs to it from now on. */
-int master_start_process(
-        struct master *master, const char *user, struct grants *table, struct process **ret);
 
 #endif

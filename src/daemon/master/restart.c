@@ -22,7 +22,7 @@ static void restart_on_time(struct weir_timer *timer)
 {
 	struct master *master = WEIR_CONTAINER(timer, struct master, restart.timer);
 	struct master_restart *restart = &master->restart;
-	if (master_start_process(master, restart->user, restart->table, &master->server) < 0) {
+	if (change_start_process(master, restart->user, restart->table, &master->server) < 0) {
 		weir_timer_start(master->loop, timer, RESTART_MOST_MS, restart_on_time);
 		return;
 	}

@@ -297,7 +297,7 @@ int upgrade_resume(struct master *master)
 	bool good = from && upgrade_read_state(master, from);
 	if (from)
 		fclose(from);
-	int error = good ? process_adopt(master->server, master->loop, master_received, master)
+	int error = good ? process_adopt(master->server, master->loop, master->received, master)
 	                 : -EPROTO;
 	if (error < 0) {
 		say("cannot take over from the old master: %s", weir_error_text(error));
@@ -312,7 +312,7 @@ int upgrade_resume(struct master *master)
 	if (table)
 		say_log_use(master->loop, master->change.config);
 	if (table)
-		error = master_start_successor(master, table);
+		error = change_start_successor(master, table);
 	if (!table || error < 0) {
 		grants_destroy(table);
 		change_forget(master);

@@ -173,10 +173,10 @@ int endpoints_take(const struct config *config, struct endpoint_list *ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->listeners.count; i++) {
 		struct endpoint *endpoint = &list.items[list.count];
-		char key[LISTENING_KEY_SIZE];
+		char key[ENDPOINT_KEY_SIZE];
 		endpoint_init(endpoint, &list, &config->listeners.items[i]);
 		list.count++;
-		listening_key(endpoint, 0, key);
+		endpoint_key(endpoint, 0, key);
 		const char *actual = link_value(GRANT_STREAM, key);
 		int error = network_policy_create(
 		        config, &config->listeners.items[i], &endpoint->policy);
@@ -218,4 +218,12 @@ void endpoints_free(struct endpoint_list *list)
 		weir_policy_release(list->items[i].policy);
 	free(list->items);
 	*list = (struct endpoint_list){NULL, 0};
+}
+
+void endpoint_key(const struct endpoint *endpoint, unsigned worker, char key[ENDPOINT_KEY_SIZE])
+{
+	char address[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_format(&endpoint->wanted, address);
+	snprintf(key, ENDPOINT_KEY_SIZE, "%u %s %s %u", worker, endpoint->type->name, address,
+	        endpoint->ordinal);
 }

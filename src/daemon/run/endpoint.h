@@ -53,6 +53,10 @@ unsigned endpoints_port(const struct endpoint_list *list, const struct listener_
 /* Closes the reserved sockets; call when all workers listen. */
 void endpoints_unreserve(struct endpoint_list *list);
 
+/* Writes the key of a worker's socket in a table, as "0 http 127.0.0.1:8080 0". */
+#define ENDPOINT_KEY_SIZE (WEIR_ADDRESS_TEXT_MAX + 64)
+void endpoint_key(const struct endpoint *endpoint, unsigned worker, char key[ENDPOINT_KEY_SIZE]);
+
 /* Frees a list, which may be all zero and is so afterwards. */
 void endpoints_free(struct endpoint_list *list);
 

@@ -133,9 +133,9 @@ static int load_set_certificates(struct config *config, const struct options *op
 	int error = 0;
 	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
 		items[i] = (struct weir_tls_certificate){0};
-		error = config_file_path(config, options->chains[i], &items[i].chain);
+		error = config_absolute_path(config, options->chains[i], &items[i].chain);
 		if (error == 0)
-			error = config_file_path(config, options->keys[i], &items[i].key);
+			error = config_absolute_path(config, options->keys[i], &items[i].key);
 	}
 	if (error < 0)
 		return error;

@@ -10,20 +10,17 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <weir/bans.h>
 #include <weir/error.h>
-#include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
 #include <weir/rates.h>
 #include <weir/sasl_guard.h>
 
 #include "cli.h"
-#include "config_dns.h"
+#include "confine.h"
 #include "link.h"
 #include "log_file.h"
 #include "mail_relay.h"
@@ -33,61 +30,9 @@
 #include "serve.h"
 #include "serve_state.h"
 #include "service_dns.h"
-#include "service_mail.h"
 #include "worker.h"
 
 /* -- signals ----------------------------------------------------------------------------------- */
-
-void serve_stop(struct daemon *daemon)
-{
-	daemon->stop_signals++;
-	if (daemon->stop_signals > 2)
-		_exit(EXIT_FAILED);
-	if (daemon->stop_signals == 2) {
-		say_at(WEIR_LOG_INFO, "ending at once");
-		daemon->failed = true;
-	} else if (!link_active()) {
-		notify_stopping();
-	}
-	uint64_t drain_ms = daemon->config->limits.drain_ms;
-	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
-	                                : drain_ms               ? (uint32_t)drain_ms
-	                                                         : WEIR_DRAIN_MS);
-	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		if (daemon->stop_signals == 1)
-			worker_stop(daemon->workers[i]);
-		else
-			worker_kill(daemon->workers[i]);
-	}
-}
-
-void serve_reopen_logs(struct daemon *daemon)
-{
-	for (unsigned i = 0; i < daemon->worker_count; i++)
-		worker_reopen_logs(daemon->workers[i]);
-	mail_relay_reopen_log(daemon->relay);
-	say_log_reopen();
-	dns_shared_reopen_log(daemon->dns);
-}
-
-/* Logs come first: they are reopened even if the configuration is refused. */
-bool serve_reload(struct daemon *daemon)
-{
-	notify_reloading();
-	serve_reopen_logs(daemon);
-	struct config *config = config_load(daemon->options, daemon->config);
-	const char *path = daemon->options->config_path;
-	if (config && config_is_separated(config))
-		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
-	if (config && serve_use_config(daemon, config) == 0) {
-		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
-		notify_ready("Serving");
-		return true;
-	}
-	say("not reloaded: the previous configuration stays in effect");
-	notify_ready("Serving by the previous configuration: the last one was refused");
-	return false;
-}
 
 static void serve_on_signal(struct weir_signals *signals, int signal)
 {
@@ -280,5 +225,31 @@ int serve(const struct options *options)
 	weir_permits_release(daemon.permits);
 	say_log_close();
 	weir_loop_destroy(daemon.loop);
+	return code;
+}
+
+int serve_process(int count, char **arguments)
+{
+	struct options options;
+	int requests, control, table, parent;
+	if (count < 2 ||
+	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
+		return EXIT_USAGE;
+	confine_begin(parent);
+	say_with_time();
+	int error = link_start(requests, control, table);
+	if (error < 0) {
+		say("cannot read the table of the master: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	/* Only the first server process has somebody who started it. */
+	if (!link_value(GRANT_BANNER, ""))
+		say_never_wait();
+	static char verb[] = "serve";
+	arguments[1] = verb;
+	int code = options_parse_serve(count - 1, arguments + 1, &options);
+	if (code == EXIT_DONE)
+		code = serve(&options);
+	link_end();
 	return code;
 }

@@ -4,7 +4,6 @@
  * start, and then follows the master's messages.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -219,30 +218,4 @@ void serve_process_finish(struct daemon *daemon)
 	if (daemon->control.fd >= 0)
 		weir_watch_close(daemon->loop, &daemon->control);
 	confine_end();
-}
-
-int serve_process(int count, char **arguments)
-{
-	struct options options;
-	int requests, control, table, parent;
-	if (count < 2 ||
-	        sscanf(arguments[1], "%d,%d,%d,%d", &requests, &control, &table, &parent) != 4)
-		return EXIT_USAGE;
-	confine_begin(parent);
-	say_with_time();
-	int error = link_start(requests, control, table);
-	if (error < 0) {
-		say("cannot read the table of the master: %s", weir_error_text(error));
-		return EXIT_FAILED;
-	}
-	/* Only the first server process has somebody who started it. */
-	if (!link_value(GRANT_BANNER, ""))
-		say_never_wait();
-	static char verb[] = "serve";
-	arguments[1] = verb;
-	int code = options_parse_serve(count - 1, arguments + 1, &options);
-	if (code == EXIT_DONE)
-		code = serve(&options);
-	link_end();
-	return code;
 }

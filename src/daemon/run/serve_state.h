@@ -64,7 +64,7 @@ struct daemon {
 /* Why there is no upgrade. */
 #define SERVE_NO_MASTER "an upgrade needs 'privilege-separation: yes', see weir.yaml(5)"
 
-/* -- serve.c -- */
+/* -- serve_actions.c -- */
 /* Ends in order the first time, and at once the second time. */
 void serve_stop(struct daemon *daemon);
 void serve_reopen_logs(struct daemon *daemon);

@@ -1,7 +1,7 @@
 /*
- * The services of the daemon and the types of their listeners. A new protocol has its name in enum
- * service (config.h) and a line in `service_infos` and in `services`; each type of its listeners
- * has a row in `listener_types`, and a key of the same name in table_top.c.
+ * The types of listeners, and what the files of several services need. A new protocol has its name
+ * in enum service (config.h), a line in `service_infos` here, and one in services.c; each type of
+ * its listeners has a row in `listener_types`, and a key of the same name in table_top.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +11,6 @@
 
 #include "helper.h"
 #include "service.h"
-#include "service_dns.h"
-#include "service_ftp.h"
-#include "service_http.h"
-#include "service_mail.h"
 
 /* -- types of listeners ------------------------------------------------------------------------ */
 
@@ -92,44 +88,6 @@ bool listeners_include_tls(const struct config *config)
 			return true;
 	}
 	return false;
-}
-
-/* -- services ---------------------------------------------------------------------------------- */
-
-const struct service_type *const services[SERVICE_COUNT] = {
-        [SERVICE_HTTP] = &service_http,
-        [SERVICE_SMTP] = &service_smtp,
-        [SERVICE_POP3] = &service_pop3,
-        [SERVICE_FTP] = &service_ftp,
-        [SERVICE_DNS] = &service_dns,
-};
-
-int service_states_load(struct config *config, struct budget budget, struct service_states *ret)
-{
-	struct service_states states = {0};
-	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (!listeners_include(config, i))
-			continue;
-		int error = services[i]->load(config, budget, &states.of[i]);
-		if (error < 0) {
-			service_states_unload(&states);
-			return error;
-		}
-		if (config->tls.of[i])
-			states.tls[i] = weir_tls_hold(config->tls.of[i]);
-	}
-	*ret = states;
-	return 0;
-}
-
-void service_states_unload(struct service_states *states)
-{
-	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (states->of[i])
-			services[i]->unload(states->of[i]);
-		weir_tls_release(states->tls[i]);
-	}
-	*states = (struct service_states){0};
 }
 
 /* -- helpers ----------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
  * A service: one protocol as the daemon runs it, in a file of its own (service_http.c).
- * service.c lists them, and the types of their listeners.
+ * services.c lists them; the types of their listeners are in service.c.
  *
  *   main thread:  load ─▶ service state, for each worker    unload, as soon as it was handed over
  *   worker:       open(state) ─▶ server … update(server, another state) … close

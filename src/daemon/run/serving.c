@@ -153,8 +153,8 @@ static int serving_open_log(struct worker *worker, const struct server_plan *pla
 static int serving_open_socket(void *context, int type)
 {
 	const struct serving_server *server = context;
-	char key[LISTENING_KEY_SIZE];
-	listening_key(&server->endpoint, server->worker->index, key);
+	char key[ENDPOINT_KEY_SIZE];
+	endpoint_key(&server->endpoint, server->worker->index, key);
 	return link_open(type == SOCK_DGRAM ? GRANT_DATAGRAM : GRANT_STREAM, key);
 }
 

@@ -14,6 +14,7 @@
 #include <weir/tls.h>
 
 #include "client_state.h"
+#include "helper.h"
 
 /* -- origins ----------------------------------------------------------------------------------- */
 
@@ -194,6 +195,86 @@ void http_client_schedule(struct weir_http_client *client)
 	weir_loop_defer(client->loop, &client->task);
 }
 
+/* -- the memory of calls ----------------------------------------------------------------------- */
+
+/* A row for each buffer of a call; NULL behind the last. */
+static struct weir_buffer *http_client_call_buffer(struct weir_http_call *call, size_t index)
+{
+	static const size_t offsets[] = {
+	        offsetof(struct weir_http_call, url),
+	        offsetof(struct weir_http_call, method),
+	        offsetof(struct weir_http_call, host),
+	        offsetof(struct weir_http_call, unix_path),
+	        offsetof(struct weir_http_call, fields),
+	        offsetof(struct weir_http_call, credentials),
+	        offsetof(struct weir_http_call, content),
+	        offsetof(struct weir_http_call, upgrade),
+	        offsetof(struct weir_http_call, next_url),
+	};
+	if (index >= sizeof offsets / sizeof *offsets)
+		return NULL;
+	return (struct weir_buffer *)((char *)call + offsets[index]);
+}
+
+/* The part of a spare call that has no meaning. */
+enum {
+	HTTP_CALL_DEAD = offsetof(struct weir_http_call, body)
+};
+
+static void http_client_free_call(struct weir_http_call *call)
+{
+	struct weir_buffer *buffer;
+	for (size_t i = 0; (buffer = http_client_call_buffer(call, i)); i++)
+		weir_buffer_finish(buffer);
+	free(call);
+}
+
+struct weir_http_call *http_client_take_call(struct weir_http_client *client)
+{
+	if (weir_list_empty(&client->spare))
+		return calloc(1, sizeof(struct weir_http_call));
+	struct weir_http_call *call =
+	        WEIR_CONTAINER(client->spare.prev, struct weir_http_call, link);
+	struct weir_http_call clean = {0};
+	struct weir_buffer *buffer;
+	weir_list_remove(&call->link);
+	client->spare_count--;
+	memory_unpoison((char *)call + HTTP_CALL_DEAD, sizeof *call - HTTP_CALL_DEAD);
+	for (size_t i = 0; (buffer = http_client_call_buffer(call, i)); i++) {
+		buffer->size = 0;
+		*http_client_call_buffer(&clean, i) = *buffer;
+	}
+	*call = clean;
+	return call;
+}
+
+void http_client_put_call(struct weir_http_call *call)
+{
+	struct weir_http_client *client = call->client;
+	struct weir_buffer *buffer;
+	size_t size = 0;
+	for (size_t i = 0; (buffer = http_client_call_buffer(call, i)); i++)
+		size += buffer->capacity;
+	if (client->spare_count >= HTTP_CLIENT_SPARE_MAX || size > HTTP_CLIENT_SPARE_SIZE_MAX) {
+		http_client_free_call(call);
+		return;
+	}
+	client->spare_count++;
+	weir_list_append(&client->spare, &call->link);
+	memory_poison((char *)call + HTTP_CALL_DEAD, sizeof *call - HTTP_CALL_DEAD);
+}
+
+static void http_client_free_spare(struct weir_http_client *client)
+{
+	while (!weir_list_empty(&client->spare)) {
+		struct weir_http_call *call =
+		        WEIR_CONTAINER(client->spare.prev, struct weir_http_call, link);
+		weir_list_remove(&call->link);
+		memory_unpoison((char *)call + HTTP_CALL_DEAD, sizeof *call - HTTP_CALL_DEAD);
+		http_client_free_call(call);
+	}
+}
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 int http_client_get_resolver(struct weir_http_client *client)
@@ -240,6 +321,7 @@ int weir_http_client_create(struct weir_loop *loop, const struct weir_http_clien
 	weir_list_init(&client->connections);
 	weir_list_init(&client->calls);
 	weir_list_init(&client->waiting);
+	weir_list_init(&client->spare);
 	*ret = client;
 	return 0;
 }
@@ -255,6 +337,7 @@ void weir_http_client_destroy(struct weir_http_client *client)
 		        client->connections.next, struct http_client_connection, link);
 		http_client_connection_orphan(connection);
 	}
+	http_client_free_spare(client);
 	weir_loop_cancel(client->loop, &client->task);
 	if (!client->options.resolver)
 		weir_resolver_destroy(client->resolver);

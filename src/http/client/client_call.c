@@ -23,21 +23,23 @@ void weir_http_call_options_init(struct weir_http_call_options *options)
 	*options = (struct weir_http_call_options){.method = "GET", .body_max = UINT64_MAX};
 }
 
-/* Makes `url` the target; the buffer becomes the call's. */
-static int http_call_set_url(struct weir_http_call *call, struct weir_buffer *url)
+/* Makes `next_url` the target. */
+static int http_call_go_to_next_url(struct weir_http_call *call)
 {
+	struct weir_buffer url = call->next_url;
 	struct http_url target;
-	int error = http_url_parse(weir_buffer_span(url), &target);
-	if (!error)
-		error = weir_buffer_append(url, "", 1, SIZE_MAX);
+	/* The NUL may move the text. */
+	int error = weir_buffer_append(&url, "", 1, SIZE_MAX);
 	if (error)
 		return error;
-	/* The NUL may have moved the text. */
-	url->size--;
-	http_url_parse(weir_buffer_span(url), &call->target);
-	weir_buffer_finish(&call->url);
-	call->url = *url;
-	*url = (struct weir_buffer){0};
+	url.size--;
+	call->next_url = url;
+	error = http_url_parse(weir_buffer_span(&url), &target);
+	if (error)
+		return error;
+	call->next_url = call->url;
+	call->url = url;
+	call->target = target;
 	return 0;
 }
 
@@ -45,17 +47,15 @@ static int http_call_set_target(
         struct weir_http_call *call, const struct weir_http_call_options *options)
 {
 	const char *path = options->unix_path;
-	struct weir_buffer url = {0};
 	if (path && (!*path || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path))
 		return -EINVAL;
 	int error =
 	        path ? weir_buffer_append(&call->unix_path, path, strlen(path) + 1, SIZE_MAX) : 0;
 	if (!error)
-		error = weir_buffer_append(
-		        &url, options->url, strlen(options->url), WEIR_HTTP_CLIENT_URL_MAX);
+		error = weir_buffer_append(&call->next_url, options->url, strlen(options->url),
+		        WEIR_HTTP_CLIENT_URL_MAX);
 	if (!error)
-		error = http_call_set_url(call, &url);
-	weir_buffer_finish(&url);
+		error = http_call_go_to_next_url(call);
 	if (!error && call->target.tls && !call->client->options.tls)
 		error = -EINVAL;
 	return error;
@@ -79,7 +79,7 @@ int weir_http_call_start(struct weir_http_client *client,
         const struct weir_http_call_options *options, const struct weir_http_call_events *events,
         void *context, struct weir_http_call **ret)
 {
-	struct weir_http_call *call = calloc(1, sizeof *call);
+	struct weir_http_call *call = http_client_take_call(client);
 	if (!call) {
 		weir_producer_close(options->body, WEIR_CLOSE_ABORTED);
 		return -ENOMEM;
@@ -132,16 +132,7 @@ void http_call_free(struct weir_http_call *call)
 	weir_list_remove(&call->link);
 	http_origin_release(call->origin);
 	weir_producer_close(call->body, WEIR_CLOSE_ABORTED);
-	weir_buffer_finish(&call->url);
-	weir_buffer_finish(&call->method);
-	weir_buffer_finish(&call->host);
-	weir_buffer_finish(&call->unix_path);
-	weir_buffer_finish(&call->fields);
-	weir_buffer_finish(&call->credentials);
-	weir_buffer_finish(&call->content);
-	weir_buffer_finish(&call->upgrade);
-	weir_buffer_finish(&call->next_url);
-	free(call);
+	http_client_put_call(call);
 }
 
 void weir_http_call_cancel(struct weir_http_call *call)
@@ -233,7 +224,7 @@ static int http_call_redirect(struct weir_http_call *call)
 	if (!error && !http_call_same_origin(&call->target, &next))
 		call->credentials.size = call->host.size = 0;
 	if (!error)
-		error = http_call_set_url(call, &call->next_url);
+		error = http_call_go_to_next_url(call);
 	if (!error)
 		error = http_client_find_origin(call);
 	if (!error)

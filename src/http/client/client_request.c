@@ -12,17 +12,10 @@
 
 #include "client_state.h"
 #include "head.h"
+#include "helper.h"
 #include "syntax.h"
 
 /* -- the fields -------------------------------------------------------------------------------- */
-
-static bool http_call_names(struct weir_span name, const char *const *list)
-{
-	for (; *list; list++)
-		if (weir_span_equal_nocase(name, weir_span_of(*list)))
-			return true;
-	return false;
-}
 
 bool http_call_field_is_good(const struct weir_http_field *field)
 {
@@ -32,30 +25,33 @@ bool http_call_field_is_good(const struct weir_http_field *field)
 
 bool http_call_field_is_own(const struct weir_http_field *field)
 {
-	static const char *const own[] = {"Host", "Content-Length", "Transfer-Encoding",
-	        "Connection", "Keep-Alive", "Proxy-Connection", "Expect", "TE", "Trailer",
-	        "Upgrade", NULL};
-	return http_call_names(field->name, own);
+	static const struct weir_span own[] = {WEIR_SPAN("Host"), WEIR_SPAN("Content-Length"),
+	        WEIR_SPAN("Transfer-Encoding"), WEIR_SPAN("Connection"), WEIR_SPAN("Keep-Alive"),
+	        WEIR_SPAN("Proxy-Connection"), WEIR_SPAN("Expect"), WEIR_SPAN("TE"),
+	        WEIR_SPAN("Trailer"), WEIR_SPAN("Upgrade")};
+	return http_name_is_one_of(field->name, own, sizeof own / sizeof *own);
 }
 
 static int http_call_add_field(struct weir_http_call *call, const struct weir_http_field *field)
 {
-	static const char *const credentials[] = {
-	        "Authorization", "Cookie", "Proxy-Authorization", NULL};
+	static const struct weir_span credentials[] = {
+	        WEIR_SPAN("Authorization"), WEIR_SPAN("Cookie"), WEIR_SPAN("Proxy-Authorization")};
 	struct weir_buffer *to = &call->fields;
 	if (!http_call_field_is_good(field))
 		return WEIR_E_SYNTAX;
 	if (http_call_field_is_own(field))
 		return -EINVAL;
-	if (http_call_names(field->name, credentials))
+	if (http_name_is_one_of(field->name, credentials, sizeof credentials / sizeof *credentials))
 		to = &call->credentials;
 	else if (field->name.size > 8 &&
 	         weir_span_equal_nocase(weir_span(field->name.data, 8), WEIR_SPAN("Content-")))
 		to = &call->content;
 	if (field->name.size + field->value.size > WEIR_HTTP_CLIENT_REQUEST_MAX)
 		return WEIR_E_LIMIT;
-	return weir_buffer_format(to, WEIR_HTTP_CLIENT_REQUEST_MAX, "%.*s: %.*s\r\n",
-	        (int)field->name.size, field->name.data, (int)field->value.size, field->value.data);
+	const struct weir_span line[] = {
+	        field->name, WEIR_SPAN(": "), field->value, WEIR_SPAN("\r\n")};
+	return buffer_append_spans(
+	        to, line, sizeof line / sizeof *line, WEIR_HTTP_CLIENT_REQUEST_MAX);
 }
 
 /* The text becomes a line of the head, so it must be an authority. */
@@ -130,7 +126,6 @@ int http_call_become_get(struct weir_http_call *call)
 
 static int http_call_put(struct weir_buffer *head, struct weir_span bytes)
 {
-	/* The parts were counted at the start; the rest of a head is small. */
 	return weir_buffer_append(head, bytes.data, bytes.size, SIZE_MAX);
 }
 
@@ -153,6 +148,11 @@ static int http_call_put_framing(
 		error = http_call_put(head, WEIR_SPAN("Expect: 100-continue\r\n"));
 	return error;
 }
+
+/* Most heads fit. */
+enum {
+	HTTP_CALL_HEAD_ROOM = 512
+};
 
 static int http_call_put_head(
         const struct weir_http_call *call, struct weir_buffer *head, int64_t body_size)
@@ -178,9 +178,10 @@ static int http_call_put_head(
 	        weir_buffer_span(&call->content),
 	        weir_buffer_span(&call->credentials),
 	};
-	int error = 0;
-	for (size_t i = 0; i < sizeof parts / sizeof *parts && !error; i++)
-		error = http_call_put(head, parts[i]);
+	/* The parts were counted at the start; the rest of a head is small. */
+	int error = weir_buffer_reserve(head, HTTP_CALL_HEAD_ROOM, SIZE_MAX);
+	if (!error)
+		error = buffer_append_spans(head, parts, sizeof parts / sizeof *parts, SIZE_MAX);
 	if (!error)
 		error = http_call_put_framing(call, head, body_size);
 	return error ? error : http_call_put(head, WEIR_SPAN("\r\n"));

@@ -1,7 +1,7 @@
 /*
  * The client from the inside, for the files of this folder:
  *
- *   client.c             the pool: origins, waiting calls, which connection a call gets
+ *   client.c             the pool: origins, connections, waiting calls; the memory of calls
  *   client_connect.c     the opening of a connection: the addresses of a host
  *   client_connection.c  one connection: TLS, the reader's callbacks
  *   client_time.c        its time limits
@@ -50,6 +50,11 @@ struct http_origin {
 	char text[];           /* the name: http://host:port */
 };
 
+enum {
+	HTTP_CLIENT_SPARE_MAX = 32,        /* calls */
+	HTTP_CLIENT_SPARE_SIZE_MAX = 4096, /* bytes of the buffers of each */
+};
+
 struct weir_http_client {
 	struct weir_loop *loop;
 	struct weir_http_client_options options;
@@ -58,9 +63,11 @@ struct weir_http_client {
 	struct weir_list connections; /* those that are idle in the order in which they became so */
 	struct weir_list calls;
 	struct weir_list waiting; /* calls without a connection, in the order of their start */
+	struct weir_list spare;   /* calls that have ended; the next ones use their buffers again */
 	unsigned connection_count;
 	unsigned idle_count;
 	unsigned waiting_count;
+	unsigned spare_count;
 	struct weir_task task; /* runs http_client_dispatch */
 };
 
@@ -129,6 +136,7 @@ struct weir_http_call {
 	struct weir_buffer credentials; /* for the first origin alone */
 	struct weir_buffer content;     /* of the body: Content-Type and so on */
 	struct weir_buffer upgrade;     /* the value of the field, or empty */
+	struct weir_buffer next_url;    /* of the redirect that is followed; with a NUL */
 
 	struct weir_producer *body; /* not sent yet, or NULL */
 	weir_http_make_body_fn *make_body;
@@ -142,7 +150,6 @@ struct weir_http_call {
 
 	http_call_readable_fn *readable; /* the reply's body is spliced; or NULL */
 	struct weir_producer *held_body; /* waits for 100 (Continue) */
-	struct weir_buffer next_url;     /* of the redirect that is followed; with a NUL */
 	bool following;                  /* the reply is a redirect: its body is dropped */
 	bool to_get;                     /* it changes the method */
 	bool fresh;                      /* the request is sent again: on a new connection */
@@ -169,6 +176,13 @@ void http_origin_release(struct http_origin *origin);
 /* The call waits for a connection; `first`: before all others. */
 void http_client_enqueue(struct weir_http_call *call, bool first);
 void http_client_dequeue(struct weir_http_call *call);
+
+/*
+ * Makes an empty call, whose buffers may have room. Returns NULL without memory. The other one
+ * frees what a call has allocated, or retains it for the next call.
+ */
+struct weir_http_call *http_client_take_call(struct weir_http_client *client);
+void http_client_put_call(struct weir_http_call *call);
 
 /* The client's resolver. Returns 0 or an error of weir_resolver_create. */
 int http_client_get_resolver(struct weir_http_client *client);

@@ -148,8 +148,8 @@ static void http_log_begin_fields(
 	weir_log_open_line(line, format, LINE_MAX_SIZE);
 	http_log_field(line, format, "time", weir_span_of(date));
 	http_log_field(line, format, "kind", WEIR_SPAN("http"));
-	snprintf(text, sizeof text, "%016llx", (unsigned long long)http_log_id(exchange));
-	http_log_field(line, format, "id", weir_span_of(text));
+	text_put_hex(text, http_log_id(exchange));
+	http_log_field(line, format, "id", weir_span(text, TEXT_HEX_SIZE));
 	weir_address_host(&exchange->peer, text);
 	http_log_field(line, format, "peer", weir_span_of(text));
 	http_log_field(line, format, "user", weir_buffer_span(&exchange->user));
@@ -186,6 +186,16 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
 	weir_log_add_number(line, format, "status", status, LINE_MAX_SIZE);
 }
 
+/* Returns NULL if no line is written. */
+static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_server *server = exchange->server;
+	const struct weir_http_site *site = exchange->site;
+	if (server->destroyed)
+		return NULL;
+	return site && site->own_log ? site->log : server->log;
+}
+
 /* -- notes of handlers ------------------------------------------------------------------------- */
 
 /* A number has this in front of its key. */
@@ -195,6 +205,8 @@ int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, str
 {
 	struct weir_buffer *notes = &exchange->log_notes;
 	size_t before = notes->size;
+	if (!http_log_of(exchange))
+		return 0;
 	value.size = value.size ? strnlen(value.data, value.size) : 0;
 	int error = weir_buffer_append(notes, key, strlen(key) + 1, WEIR_HTTP_LOG_NOTES_MAX);
 	if (!error)
@@ -209,6 +221,8 @@ int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, str
 int weir_http_log_note_number(struct weir_http_exchange *exchange, const char *key, uint64_t number)
 {
 	char name[32], text[24];
+	if (!http_log_of(exchange))
+		return 0;
 	snprintf(name, sizeof name, NOTE_NUMBER "%s", key);
 	int size = snprintf(text, sizeof text, "%llu", (unsigned long long)number);
 	return weir_http_log_note(exchange, name, weir_span(text, (size_t)size));
@@ -316,16 +330,6 @@ static void http_log_write_line(struct weir_log *log, struct weir_http_exchange 
 	http_log_add_notes(line, WEIR_LOG_TEXT, exchange);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
 	weir_log_end(log);
-}
-
-/* Returns NULL if no line is written. */
-static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
-{
-	const struct weir_http_server *server = exchange->server;
-	const struct weir_http_site *site = exchange->site;
-	if (server->destroyed)
-		return NULL;
-	return site && site->own_log ? site->log : server->log;
 }
 
 static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)

@@ -38,6 +38,8 @@ fastcgi_params_format(struct proxy_request *to, const char *name, const char *fo
 size_t http_proxy_params_size(const struct proxy_job *job)
 {
 	const char *root = job->proxy->application_root;
+	if (!job->script.text.data)
+		return 0;
 	return PROXY_PARAMS_TEXT_MAX + (root ? strlen(root) : 0) + job->script.name_size;
 }
 

@@ -19,14 +19,6 @@
 
 /* -- fields of the connection ------------------------------------------------------------------ */
 
-static bool proxy_fields_list_has(const char *const *list, struct weir_span name)
-{
-	for (; *list; list++)
-		if (weir_span_equal_nocase(name, weir_span_of(*list)))
-			return true;
-	return false;
-}
-
 int http_proxy_find_options(
         const struct weir_http_field *fields, unsigned count, struct proxy_options *ret)
 {
@@ -50,10 +42,11 @@ int http_proxy_find_options(
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field)
 {
 	/* Those of RFC 9110 7.6.1, and those that are made anew. */
-	static const char *const own[] = {"Connection", "Content-Length", "Date", "Expect", "Host",
-	        "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-	        NULL};
-	if (proxy_fields_list_has(own, field->name))
+	static const struct weir_span own[] = {WEIR_SPAN("Connection"), WEIR_SPAN("Content-Length"),
+	        WEIR_SPAN("Date"), WEIR_SPAN("Expect"), WEIR_SPAN("Host"), WEIR_SPAN("Keep-Alive"),
+	        WEIR_SPAN("Proxy-Connection"), WEIR_SPAN("TE"), WEIR_SPAN("Trailer"),
+	        WEIR_SPAN("Transfer-Encoding"), WEIR_SPAN("Upgrade")};
+	if (http_name_is_one_of(field->name, own, sizeof own / sizeof *own))
 		return false;
 	for (unsigned i = 0; i < options->count; i++)
 		if (weir_span_equal_nocase(field->name, options->names[i]))
@@ -72,24 +65,23 @@ bool http_proxy_wants_trailers(const struct weir_http_request *request)
 
 /* -- fields that describe the client ---------------------------------------------------------- */
 
-static const char *const proxy_forwarded_names[] = {"Forwarded", "X-Forwarded-For",
-        "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-ID", NULL};
-
-static bool proxy_fields_same_but_underscores(struct weir_span name, const char *known)
+static bool proxy_fields_same_but_underscores(struct weir_span name, struct weir_span known)
 {
-	size_t size = strlen(known);
 	char copy[32];
-	if (name.size != size || size > sizeof copy)
+	if (name.size != known.size || name.size > sizeof copy)
 		return false;
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < name.size; i++)
 		copy[i] = (char)(name.data[i] == '_' ? '-' : name.data[i]);
-	return weir_span_equal_nocase(weir_span(copy, size), weir_span(known, size));
+	return weir_span_equal_nocase(weir_span(copy, name.size), known);
 }
 
 static bool proxy_fields_describes_client(struct weir_span name)
 {
-	for (const char *const *known = proxy_forwarded_names; *known; known++)
-		if (proxy_fields_same_but_underscores(name, *known))
+	static const struct weir_span forwarded[] = {WEIR_SPAN("Forwarded"),
+	        WEIR_SPAN("X-Forwarded-For"), WEIR_SPAN("X-Forwarded-Host"),
+	        WEIR_SPAN("X-Forwarded-Proto"), WEIR_SPAN("X-Request-ID")};
+	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
+		if (proxy_fields_same_but_underscores(name, forwarded[i]))
 			return true;
 	return false;
 }
@@ -129,7 +121,7 @@ static bool proxy_fields_is_granted(const struct weir_buffer *granted, struct we
 {
 	struct weir_http_field field;
 	for (size_t at = 0; proxy_fields_next_granted(granted, &at, &field);)
-		if (proxy_fields_same_but_underscores(name, field.name.data))
+		if (proxy_fields_same_but_underscores(name, field.name))
 			return true;
 	return false;
 }
@@ -141,8 +133,8 @@ struct proxy_description {
 	const struct weir_http_request *request;
 	struct proxy_request *to;
 	bool trusted; /* the client's own fields are continued */
-	char address[WEIR_ADDRESS_TEXT_MAX];
-	const char *scheme;
+	struct weir_span address;
+	struct weir_span scheme;
 };
 
 static void proxy_fields_put(
@@ -157,17 +149,23 @@ static struct weir_span proxy_fields_since(const struct proxy_request *to, size_
 	return weir_span(to->text.data + start, to->text.size - start);
 }
 
+/* Appends to the text, which has room for all. */
+static int proxy_fields_append(
+        struct proxy_request *to, const struct weir_span *spans, size_t count)
+{
+	return buffer_append_spans(&to->text, spans, count, SIZE_MAX);
+}
+
 /* Appends the values of all fields of that name, as one list. */
 static int proxy_fields_continue(const struct proxy_description *description, struct weir_span name)
 {
 	const struct weir_http_request *request = description->request;
-	struct weir_buffer *text = &description->to->text;
 	int error = 0;
 	for (unsigned i = 0; i < request->field_count && description->trusted && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (weir_span_equal_nocase(field->name, name) && field->value.size)
-			error = weir_buffer_format(text, SIZE_MAX, "%.*s, ", (int)field->value.size,
-			        field->value.data);
+			error = proxy_fields_append(description->to,
+			        (struct weir_span[]){field->value, WEIR_SPAN(", ")}, 2);
 	}
 	return error;
 }
@@ -178,8 +176,7 @@ static int proxy_fields_add_for(const struct proxy_description *description)
 	size_t start = description->to->text.size;
 	int error = proxy_fields_continue(description, name);
 	if (!error)
-		error = weir_buffer_format(
-		        &description->to->text, SIZE_MAX, "%s", description->address);
+		error = proxy_fields_append(description->to, &description->address, 1);
 	if (!error)
 		proxy_fields_put(description->to, name, proxy_fields_since(description->to, start));
 	return error;
@@ -200,17 +197,20 @@ static void proxy_fields_add_or_keep(
 static int proxy_fields_add_forwarded(const struct proxy_description *description)
 {
 	struct weir_span name = WEIR_SPAN("Forwarded"), host = description->request->host;
-	struct weir_buffer *text = &description->to->text;
-	size_t start = text->size;
-	bool v6 = strchr(description->address, ':');
+	size_t start = description->to->text.size;
+	bool v6 = memchr(description->address.data, ':', description->address.size);
+	const struct weir_span parts[] = {
+	        v6 ? WEIR_SPAN("for=\"[") : WEIR_SPAN("for="),
+	        description->address,
+	        v6 ? WEIR_SPAN("]\";proto=") : WEIR_SPAN(";proto="),
+	        description->scheme,
+	        WEIR_SPAN(";host=\""),
+	        host,
+	        WEIR_SPAN("\""),
+	};
 	int error = proxy_fields_continue(description, name);
 	if (!error)
-		error = weir_buffer_format(text, SIZE_MAX,
-		        v6 ? "for=\"[%s]\";proto=%s" : "for=%s;proto=%s", description->address,
-		        description->scheme);
-	if (!error && host.size)
-		error = weir_buffer_format(
-		        text, SIZE_MAX, ";host=\"%.*s\"", (int)host.size, host.data);
+		error = proxy_fields_append(description->to, parts, host.size ? 7 : 4);
 	if (!error)
 		proxy_fields_put(description->to, name, proxy_fields_since(description->to, start));
 	return error;
@@ -220,8 +220,9 @@ static int proxy_fields_add_id(
         const struct proxy_description *description, struct weir_http_exchange *exchange)
 {
 	size_t start = description->to->text.size;
-	int error = weir_buffer_format(&description->to->text, SIZE_MAX, "%016llx",
-	        (unsigned long long)http_log_id(exchange));
+	char id[TEXT_HEX_SIZE];
+	text_put_hex(id, http_log_id(exchange));
+	int error = weir_buffer_append(&description->to->text, id, sizeof id, SIZE_MAX);
 	if (!error)
 		proxy_fields_add_or_keep(description, WEIR_SPAN("X-Request-ID"),
 		        proxy_fields_since(description->to, start));
@@ -238,8 +239,8 @@ static int proxy_fields_describe(const struct proxy_description *description,
 	int error = 0;
 	if (x) {
 		error = proxy_fields_add_for(description);
-		proxy_fields_add_or_keep(description, WEIR_SPAN("X-Forwarded-Proto"),
-		        weir_span_of(description->scheme));
+		proxy_fields_add_or_keep(
+		        description, WEIR_SPAN("X-Forwarded-Proto"), description->scheme);
 		proxy_fields_add_or_keep(
 		        description, WEIR_SPAN("X-Forwarded-Host"), description->request->host);
 	}
@@ -279,7 +280,7 @@ static bool proxy_fields_are_kept(const struct proxy_description *description,
         const struct proxy_job *job, struct weir_span name)
 {
 	return description->trusted && job->script.text.data &&
-	       !proxy_fields_same_but_underscores(name, "X-Request-ID");
+	       !proxy_fields_same_but_underscores(name, WEIR_SPAN("X-Request-ID"));
 }
 
 static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
@@ -290,10 +291,12 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	const struct weir_buffer *granted = &job->exchange->granted;
 	struct proxy_options connection;
 	struct weir_tls_info tls;
+	char address[WEIR_ADDRESS_TEXT_MAX];
 	struct proxy_description description = {.request = request, .to = ret};
 	description.trusted = weir_networks_contain(options->trusted, options->trusted_count, peer);
-	description.scheme = weir_http_tls(job->exchange, &tls) ? "https" : "http";
-	weir_address_host(peer, description.address);
+	description.scheme =
+	        weir_http_tls(job->exchange, &tls) ? WEIR_SPAN("https") : WEIR_SPAN("http");
+	description.address = weir_span(address, weir_address_host(peer, address));
 	int error = http_proxy_find_options(request->fields, request->field_count, &connection);
 	if (!error)
 		error = proxy_fields_reserve(&ret->text, request, http_proxy_params_size(job));

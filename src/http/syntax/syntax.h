@@ -101,6 +101,16 @@ static inline uint64_t http_load8(const char *bytes)
 /* Returns whether the list of tokens (RFC 9110 5.6.1) has this one, in any case. */
 bool http_list_has(struct weir_span list, struct weir_span token);
 
+/* Returns whether the name is one of the list, in any case. */
+static inline bool http_name_is_one_of(
+        struct weir_span name, const struct weir_span *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (name.size == list[i].size && weir_span_equal_nocase(name, list[i]))
+			return true;
+	return false;
+}
+
 /* -- names of fields and methods --------------------------------------------------------------- */
 
 /*

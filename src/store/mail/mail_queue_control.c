@@ -356,7 +356,9 @@ static int mail_queue_control_ask(
 		if (faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			return -errno;
 	}
-	int lock = mail_queue_lock(directory);
+	int turn = -1;
+	int lock = mail_queue_lock(directory, &turn);
+	mail_queue_give_up_turn(&turn);
 	if (lock >= 0) {
 		int error = mail_queue_control_run_alone(directory, command, id);
 		close(lock);

@@ -53,9 +53,9 @@ int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
 	return 0;
 }
 
-int mail_queue_lock(int directory)
+static int mail_queue_lock_file(int directory, const char *name, int flags)
 {
-	int fd = openat(directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -63,6 +63,27 @@ int mail_queue_lock(int directory)
 	int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	close(fd);
 	return error;
+}
+
+int mail_queue_lock(int directory, int *turn)
+{
+	if (*turn < 0) {
+		int fd = mail_queue_lock_file(directory, ".", O_RDONLY | O_DIRECTORY);
+		if (fd < 0)
+			return fd;
+		*turn = fd;
+	}
+	int lock = mail_queue_lock_file(directory, "lock", O_RDWR | O_CREAT);
+	if (lock >= 0)
+		mail_queue_give_up_turn(turn);
+	return lock;
+}
+
+void mail_queue_give_up_turn(int *turn)
+{
+	if (*turn >= 0)
+		close(*turn);
+	*turn = -1;
 }
 
 int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *context, const char *id),
@@ -330,7 +351,7 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 	queue->sink.type = &mail_queue_sink_type;
 	queue->message_max = options->message_max;
 	queue->messages_max = options->messages_max;
-	queue->control = queue->lock_fd = -1;
+	queue->control = queue->lock_fd = queue->turn = -1;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->processed, NULL);
 	int error = queue->directory = mail_queue_open_make_directory(AT_FDCWD, options->path, 0);
@@ -338,7 +359,7 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 		error = queue->control =
 		        mail_queue_open_make_directory(queue->directory, "control", O_NOFOLLOW);
 	if (error >= 0)
-		error = queue->lock_fd = mail_queue_lock(queue->directory);
+		error = queue->lock_fd = mail_queue_lock(queue->directory, &queue->turn);
 	if (error == -EBUSY && options->successor)
 		error = 0;
 	else if (error >= 0)
@@ -356,7 +377,7 @@ int weir_mail_queue_take_over(
 	struct mail_queue_opening opening = {queue, report, context, 0};
 	if (queue->lock_fd >= 0)
 		return 0;
-	int lock = mail_queue_lock(queue->directory);
+	int lock = mail_queue_lock(queue->directory, &queue->turn);
 	if (lock < 0)
 		return lock;
 	queue->lock_fd = lock;
@@ -405,5 +426,6 @@ void weir_mail_queue_close(struct weir_mail_queue *queue)
 	 */
 	if (queue->lock_fd >= 0)
 		close(queue->lock_fd);
+	mail_queue_give_up_turn(&queue->turn);
 	mail_queue_release(queue);
 }

@@ -52,8 +52,14 @@ void mail_queued_free(struct weir_queued *queued);
 int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *context, const char *id),
         void *context);
 
-/* Locks the queue. Returns the descriptor, -EBUSY if another process has locked it, or an errno. */
-int mail_queue_lock(int directory);
+/*
+ * Locks the queue. Returns the descriptor, -EBUSY if another process has it, or an errno. After
+ * -EBUSY *turn, which is -1 at first, may be another lock, on the directory: nobody else gets the
+ * queue before this process tries again, or ends. So what it stores meanwhile is found by the next
+ * one, even if this one never gets the queue.
+ */
+int mail_queue_lock(int directory, int *turn);
+void mail_queue_give_up_turn(int *turn);
 
 int mail_queue_write(int fd, struct weir_span bytes);
 
@@ -82,6 +88,7 @@ struct weir_mail_queue {
 	int directory;
 	int control;
 	int lock_fd;
+	int turn;    /* see mail_queue_lock */
 	bool merges; /* it was taken over: entries may be found twice */
 	uint64_t message_max;
 	unsigned messages_max;
