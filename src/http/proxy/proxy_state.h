@@ -393,8 +393,8 @@ int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret);
 void http_proxy_request_finish(struct proxy_request *request);
 
 /*
- * Adds the variables of FastCGI. The text must have room for http_proxy_params_size bytes, which are
- * 0 for HTTP. Returns 0 or -ENOMEM.
+ * Adds the variables of FastCGI. The text must have room for http_proxy_params_size bytes: 0 for
+ * HTTP. Returns 0 or -ENOMEM.
  */
 int http_proxy_add_params(struct proxy_job *job, struct proxy_request *request);
 size_t http_proxy_params_size(const struct proxy_job *job);
