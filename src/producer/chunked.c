@@ -43,6 +43,8 @@ static bool framed_producer_put_frame(
 		return false;
 	for (unsigned i = 0; i < inner->count; i++)
 		weir_output_forward(out, &inner->pieces[i], 0, inner->pieces[i].size);
+	/* A large extent leaves no room, but the ends are in memory, and were accounted for. */
+	out->room = max_of(out->room, (size_t)ENDS_MAX);
 	if (tail.size)
 		weir_output_borrow(out, tail.data, tail.size);
 	return true;
@@ -77,11 +79,16 @@ static enum weir_more framed_producer_compose(
 	struct weir_output inner;
 	if (framed->ended)
 		return framed_producer_put_last(framed, out);
-	size_t room = weir_output_room(out) - PRODUCER_FRAME_HEAD_MAX - ENDS_MAX;
+	const size_t overhead = PRODUCER_FRAME_HEAD_MAX + ENDS_MAX;
+	size_t room = weir_output_room(out) - overhead;
 	unsigned free_pieces = output_free_pieces(out) - (LEAST_PIECES - 1);
 	free_pieces = min_of(free_pieces, PRODUCER_INNER_PIECES);
 	weir_output_init_inner(
 	        &inner, out, pieces, free_pieces, min_of(room, framed->framing->frame_max));
+	/* The content of a pipe needs no memory. */
+	inner.takes_pipes = out->takes_pipes;
+	if (out->takes_pipes && out->file_room > overhead)
+		inner.file_room = min_of(out->file_room - overhead, framed->framing->frame_max);
 	enum weir_more more = weir_producer_more(framed->child, &inner);
 	if (inner.size && !framed_producer_put_frame(framed, out, &inner))
 		return WEIR_FAILED;

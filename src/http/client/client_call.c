@@ -364,28 +364,35 @@ void weir_http_call_resume(struct weir_http_call *call)
 
 /* -- splicing ---------------------------------------------------------------------------------- */
 
+/* Whether the bytes that come next are of the body, as many of them as are wanted. */
+static bool http_call_may_splice(const struct weir_http_call *call)
+{
+	const struct http_client_connection *connection = call->connection;
+	if (!connection || !connection->channel || connection->fastcgi || call->following)
+		return false;
+	const struct http_reader *reader = &connection->reader;
+	return reader->state == HTTP_READER_LENGTH ||
+	       ((reader->state == HTTP_READER_CHUNK_DATA || reader->state == HTTP_READER_CLOSE) &&
+	               reader->body_max == UINT64_MAX);
+}
+
 ssize_t http_call_splice(
         struct weir_http_call *call, int pipe, size_t size, http_call_readable_fn *readable)
 {
-	struct http_client_connection *connection = call->connection;
-	if (!connection || !connection->channel || connection->fastcgi || call->following ||
-	        connection->reader.state != HTTP_READER_LENGTH)
+	if (!http_call_may_splice(call))
 		return -EOPNOTSUPP;
-	struct http_reader *reader = &connection->reader;
-	uint64_t left = reader->length - reader->body_bytes;
-	ssize_t got = left ? channel_splice(connection->channel, pipe,
-	                             (size_t)min_of(left, (uint64_t)size))
-	                   : -EOPNOTSUPP;
+	struct http_client_connection *connection = call->connection;
+	ssize_t got = channel_splice(connection->channel, pipe, size);
 	call->readable = readable;
 	if (got > 0) {
-		reader->body_bytes += (uint64_t)got;
+		connection->reader.body_bytes += (uint64_t)got;
 		http_client_window_open(connection);
 	}
 	if (got == -EAGAIN)
 		weir_http_call_resume(call);
-	else if (got <= 0 || (uint64_t)got == left)
+	else if (!channel_splices(connection->channel))
 		http_call_splice_end(call);
-	return got ? got : -ENODATA;
+	return got;
 }
 
 void http_call_splice_end(struct weir_http_call *call)

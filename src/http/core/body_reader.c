@@ -171,20 +171,21 @@ ssize_t http_body_splice(
         struct weir_http_exchange *exchange, int pipe, size_t size, http_body_readable_fn *readable)
 {
 	struct weir_channel *channel = exchange->channel;
-	if (!channel || exchange->connection->major != 1 || !exchange->receiver ||
-	        exchange->body_state != HTTP_BODY_LENGTH)
+	/* The byte that is too many is received. */
+	uint64_t most = exchange->body_max - exchange->body_got;
+	if (!channel || exchange->connection->major != 1 || !exchange->receiver || !most ||
+	        (exchange->body_state != HTTP_BODY_LENGTH &&
+	                exchange->body_state != HTTP_BODY_CHUNK_DATA))
 		return -EOPNOTSUPP;
-	uint64_t left = exchange->request->length - exchange->body_got;
-	ssize_t got = left ? channel_splice(channel, pipe, (size_t)min_of(left, (uint64_t)size))
-	                   : -EOPNOTSUPP;
+	ssize_t got = channel_splice(channel, pipe, (size_t)min_of(most, (uint64_t)size));
 	exchange->readable = readable;
 	if (got > 0)
 		exchange->body_got += (uint64_t)got;
 	if (got == -EAGAIN)
 		weir_http_resume(exchange);
-	else if (got <= 0 || (uint64_t)got == left)
+	else if (!channel_splices(channel))
 		http_body_splice_end(exchange);
-	return got ? got : -ENODATA;
+	return got;
 }
 
 void http_body_splice_end(struct weir_http_exchange *exchange)

@@ -258,6 +258,7 @@ struct weir_http_exchange {
 	bool compress : 1;           /* weir_http_compress has decided so */
 	bool small_pieces : 1;       /* weir_http_receive_small */
 	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
+	bool large_pieces : 1;       /* the reply's body need not be gathered (weir_produce_glob) */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */

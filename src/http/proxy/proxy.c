@@ -223,6 +223,7 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 		http_proxy_refuse(job, 500, weir_error_text(-ENOMEM));
 		return;
 	}
+	exchange->large_pieces = true;
 	/* A body that is not wanted is closed at once, and the job with it. */
 	weir_http_reply(exchange, head->status, body);
 }
