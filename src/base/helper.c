@@ -26,6 +26,28 @@ void memory_prefer_huge_pages(void *data, size_t size)
 	madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
+/* While its first byte is rarer than this, a place is looked for by that byte alone. */
+enum {
+	FIND_RARE = 16, /* bytes for each that begins it in vain */
+	FIND_VAIN = 8,  /* that are not counted yet */
+};
+
+const char *bytes_find(struct weir_span bytes, struct weir_span wanted)
+{
+	const char *at = bytes.data;
+	size_t left = bytes.size, vain = 0;
+	while (left >= wanted.size &&
+	        vain * FIND_RARE <= bytes.size - left + FIND_VAIN * FIND_RARE) {
+		const char *found = memchr(at, wanted.data[0], left - wanted.size + 1);
+		if (!found || memcmp(found, wanted.data, wanted.size) == 0)
+			return found;
+		left -= (size_t)(found + 1 - at);
+		at = found + 1;
+		vain++;
+	}
+	return left >= wanted.size ? memmem(at, left, wanted.data, wanted.size) : NULL;
+}
+
 int buffer_append_spans(
         struct weir_buffer *buffer, const struct weir_span *spans, size_t count, size_t limit)
 {

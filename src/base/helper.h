@@ -77,6 +77,13 @@ static inline bool secret_equal(const char *one, const char *other, size_t size)
 	return difference == 0;
 }
 
+/*
+ * Returns the first place of `wanted`, which has a byte or more, or NULL. Quick where the first
+ * byte of `wanted` is rare, as a line end in a text is; and never slower than memmem by more than a
+ * factor.
+ */
+const char *bytes_find(struct weir_span bytes, struct weir_span wanted);
+
 /* Appends all spans or, after a failure, none. Returns as weir_buffer_reserve. */
 int buffer_append_spans(
         struct weir_buffer *buffer, const struct weir_span *spans, size_t count, size_t limit);

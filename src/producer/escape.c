@@ -111,8 +111,8 @@ static bool escape_producer_piece(struct escape *escape, struct producer_writer 
 			escape_producer_step(&scan, at++);
 			continue;
 		}
-		const char *found =
-		        memmem(bytes.data + at, bytes.size - at, escape->from, escape->from_size);
+		const char *found = bytes_find(
+		        weir_span_skip(bytes, at), weir_span(escape->from, escape->from_size));
 		if (found) {
 			at = (size_t)(found - bytes.data) + escape->from_size;
 			escape_producer_replace(&scan, at);

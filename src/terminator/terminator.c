@@ -7,6 +7,8 @@
 #include <weir/limits.h>
 #include <weir/terminator.h>
 
+#include "helper.h"
+
 /* The longest end of `data`, shorter than the delimiter, that the delimiter begins with. */
 static size_t terminator_begun(struct weir_span data, const char *delimiter, size_t size)
 {
@@ -33,7 +35,8 @@ static enum weir_scan terminator_scan_delimiter(struct weir_terminator *terminat
 	(void)before;
 	if (data.size == 0)
 		return WEIR_SCAN_MORE;
-	const char *at = memmem(data.data + from, data.size - from, terminator->delimiter, size);
+	const char *at =
+	        bytes_find(weir_span_skip(data, from), weir_span(terminator->delimiter, size));
 	if (!at) {
 		ret->hold = terminator_begun(data, terminator->delimiter, size);
 		return WEIR_SCAN_MORE;

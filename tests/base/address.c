@@ -93,9 +93,25 @@ static void no_address(void **state)
 	assert_string_equal(text, "-");
 }
 
+static void addresses_of_four_bytes_are_written_as_inet_ntop_writes_them(void **state)
+{
+	(void)state;
+	for (uint32_t number = 0; number < 1 << 16; number++) {
+		/* Each byte takes all of its values. */
+		struct weir_address address = {
+		        .v4 = {.sin_family = AF_INET, .sin_addr.s_addr = number * 0x01000193u}};
+		char text[WEIR_ADDRESS_TEXT_MAX], expected[INET_ADDRSTRLEN];
+		size_t size = weir_address_host(&address, text);
+		inet_ntop(AF_INET, &address.v4.sin_addr, expected, sizeof expected);
+		assert_string_equal(text, expected);
+		assert_int_equal(size, strlen(expected));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(addresses_of_four_bytes_are_written_as_inet_ntop_writes_them),
 	        cmocka_unit_test(there_and_back),
 	        cmocka_unit_test(refused),
 	        cmocka_unit_test(no_address),

@@ -175,10 +175,59 @@ static void a_whole_file_is_read_up_to_its_bound(void **state)
 	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 10, &text), -ENOENT);
 }
 
+/* Over an alphabet of two letters, so that many places begin the text in vain. */
+static void bytes_are_found_as_memmem_finds_them(void **state)
+{
+	char bytes[200], wanted[6];
+	(void)state;
+	srand(7);
+	for (int round = 0; round < 100000; round++) {
+		size_t size = (size_t)rand() % sizeof bytes;
+		size_t wanted_size = 1 + (size_t)rand() % sizeof wanted;
+		int rare = 1 + rand() % 40;
+		for (size_t i = 0; i < size; i++)
+			bytes[i] = rand() % rare ? 'b' : 'a';
+		for (size_t i = 0; i < wanted_size; i++)
+			wanted[i] = rand() % 3 && i ? 'b' : 'a';
+		assert_ptr_equal(bytes_find(weir_span(bytes, size), weir_span(wanted, wanted_size)),
+		        memmem(bytes, size, wanted, wanted_size));
+	}
+	assert_null(bytes_find(weir_span(NULL, 0), weir_span("a", 1)));
+}
+
+static void spans_are_appended_all_or_none(void **state)
+{
+	struct weir_buffer buffer = {0};
+	const struct weir_span spans[] = {WEIR_SPAN("ab"), {NULL, 0}, WEIR_SPAN("c")};
+	(void)state;
+	assert_int_equal(buffer_append_spans(&buffer, spans, 3, 2), WEIR_E_LIMIT);
+	assert_int_equal(buffer.size, 0);
+	assert_int_equal(buffer_append_spans(&buffer, spans, 3, 6), 0);
+	assert_int_equal(buffer_append_spans(&buffer, spans, 3, 6), 0);
+	assert_int_equal(buffer_append_spans(&buffer, spans, 3, 6), WEIR_E_LIMIT);
+	assert_true(weir_span_equal(weir_buffer_span(&buffer), WEIR_SPAN("abcabc")));
+	weir_buffer_finish(&buffer);
+}
+
+static void hexadecimal_digits_are_those_of_printf(void **state)
+{
+	static const uint64_t numbers[] = {0, 1, 0xfedcba9876543210, UINT64_MAX};
+	char text[TEXT_HEX_SIZE + 1] = "", expected[TEXT_HEX_SIZE + 1];
+	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		text_put_hex(text, numbers[i]);
+		snprintf(expected, sizeof expected, "%016" PRIx64, numbers[i]);
+		assert_string_equal(text, expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_last_release_is_told),
+	        cmocka_unit_test(bytes_are_found_as_memmem_finds_them),
+	        cmocka_unit_test(spans_are_appended_all_or_none),
+	        cmocka_unit_test(hexadecimal_digits_are_those_of_printf),
 	        cmocka_unit_test(a_count_neither_overflows_nor_comes_back_from_nothing),
 	        cmocka_unit_test(arguments_are_evaluated_once),
 	        cmocka_unit_test(what_does_not_fit_is_cut_off),
