@@ -16,7 +16,8 @@
  * Moves at most `size` bytes to the end of a pipe that is empty. Returns how many; -EAGAIN if there
  * are none now; -ENODATA at the end of the input; -EOPNOTSUPP if the channel uses TLS, the stream
  * is neither of a known length nor all of the input, or the channel has received a part of it
- * already; or an errno. An error but -EAGAIN ends the splicing: the channel meets its cause by itself.
+ * already; or an errno. An error but -EAGAIN ends the splicing: the channel meets its cause by
+ * itself.
  */
 ssize_t channel_splice(struct weir_channel *channel, int pipe, size_t size);
 
