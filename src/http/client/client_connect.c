@@ -33,10 +33,13 @@ void http_client_window_open(struct http_client_connection *connection)
 	        connection->reader.body_bytes < WEIR_HTTP_CLIENT_WINDOW_OPEN)
 		return;
 	fd = weir_channel_ref(connection->channel).fd;
+	connection->holds_window = false;
+	/* A kernel without this has not held it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked) < 0)
+		return;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked);
 	setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof clamp);
-	connection->holds_window = false;
 }
 
 /* -- addresses --------------------------------------------------------------------------------- */
