@@ -12,7 +12,7 @@ import pytest
 from applications import Php
 from conftest import wait_for
 from proxying import logged
-from wire import Wire, get, request
+from wire import Wire, get, is_sanitized, request
 
 SCRIPTS = {
     "index.php": "<?php echo 'index of ', $_SERVER['REQUEST_URI'];",
@@ -141,7 +141,7 @@ def test_an_upload_of_100_mb(site, tmp_path):
     ):
         command = ["curl", "-sS", *arguments, f"{site.url}upload.php"]
         assert subprocess.run(command, check=True, capture_output=True, timeout=120).stdout.decode() == text
-    assert site.memory_kb() < before + 8 * 1024
+    assert is_sanitized(site) or site.memory_kb() < before + 8 * 1024
     command = ["curl", "-sS", "-H", "Transfer-Encoding: chunked", "-T", path, "-o", "/dev/null", "-w", "%{http_code}"]
     assert subprocess.run([*command, f"{site.url}upload.php"], capture_output=True, timeout=60).stdout == b"411"
 

@@ -44,7 +44,8 @@ static bool balance_is_down(
 static void balance_collect(
         struct weir_http_upstreams *upstreams, uint64_t tried, bool down, struct candidates *ret)
 {
-	*ret = (struct candidates){0};
+	ret->count = 0;
+	ret->total = 0;
 	for (size_t i = 0; i < upstreams->count; i++) {
 		struct http_upstream *upstream = &upstreams->upstreams[i];
 		if ((tried & (uint64_t)1 << i) || upstream->gone ||
@@ -53,7 +54,7 @@ static void balance_collect(
 		if (ret->count && upstream->rank > ret->of[0]->rank)
 			continue;
 		if (ret->count && upstream->rank < ret->of[0]->rank)
-			ret->count = ret->total = 0;
+			ret->total = ret->count = 0;
 		ret->of[ret->count] = upstream;
 		ret->weights[ret->count] = balance_weight(upstreams, upstream);
 		ret->total += ret->weights[ret->count++];
@@ -186,9 +187,9 @@ static unsigned balance_among(struct weir_http_upstreams *upstreams,
 struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
         const struct weir_http_exchange *exchange, uint64_t tried)
 {
-	struct candidates among;
 	if (upstreams->count == 1 && !upstreams->source_count)
 		return &upstreams->upstreams[0];
+	struct candidates among = {0};
 	for (unsigned down = 0; down < 2; down++) {
 		balance_collect(upstreams, tried, down, &among);
 		if (among.count)
