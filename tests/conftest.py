@@ -62,6 +62,13 @@ def said_of(text):
     return re.sub(r"^weir: the parsers of clients' input run as root.*\n", "", text, flags=re.M)
 
 
+def program_of_tests(name):
+    """A program in `tests` of the build whose daemon is tested; None if it is not there."""
+    build = Path(os.environ.get("WEIR", TOP / "build" / "weir")).resolve().parent
+    places = (build, build.parent.parent, TOP / "build")
+    return next((path for path in (place / "tests" / name for place in places) if path.exists()), None)
+
+
 def wait_for(condition, seconds=START_SECONDS, what="it"):
     """Returns the condition's first true value; fails when there is none in time."""
     end = time.monotonic() + seconds

@@ -80,8 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const requests[] = {"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n",
 	        "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-	        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-	        "2\r\nab\r\n0\r\nX: y\r\n\r\n",
+	        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	         "2\r\nab\r\n0\r\nX: y\r\n\r\n"),
 	        "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab"};
 	size_t got = 0;
 	if (size < 2)

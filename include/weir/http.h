@@ -374,9 +374,9 @@ struct weir_http_options {
 	bool http2_prior_knowledge;
 	/*
 	 * Whether streams of HTTP/2 may become tunnels (RFC 8441), such as WebSockets. A handler
-	 * sees such a request as the GET with Upgrade that it would be with HTTP/1.1. False by
-	 * default: browsers then open a connection of HTTP/1.1 for each WebSocket. The reverse
-	 * proxy cannot pass such requests on, since they lack Sec-WebSocket-Key.
+	 * sees such a request as the GET with Upgrade that it would be with HTTP/1.1, but without
+	 * Sec-WebSocket-Key. If it replies with 2xx and not by weir_http_upgrade, the client gets
+	 * 501. False by default: browsers then open a connection of HTTP/1.1 for each WebSocket.
 	 */
 	bool http2_extended_connect;
 	/* See above, and weir/log.h. Outlives the server. NULL, the default: none. */

@@ -72,11 +72,14 @@ struct weir_waiter {
 /* Embedded first in every producer. Only the functions below change the fields. */
 struct weir_producer {
 	const struct weir_producer_type *type;
-	struct weir_producer *parent; /* the wrapper; NULL for the outermost */
-	struct weir_waiter *waiter;   /* of the outermost; NULL before it is queued */
-	uint64_t put;                 /* bytes put so far */
-	uint64_t taken;               /* of these, bytes that the peer is known to have taken */
-	enum weir_more state;         /* the last answer of more */
+	union {
+		struct weir_waiter *waiter;   /* of the outermost; NULL before it is queued */
+		struct weir_producer *parent; /* if `wrapped`: the wrapper */
+	};
+	uint64_t put;         /* bytes put so far */
+	uint64_t taken;       /* of these, bytes that the peer is known to have taken */
+	enum weir_more state; /* the last answer of more */
+	bool wrapped;         /* by another producer, which owns it */
 };
 
 /* -- for producers ----------------------------------------------------------------------------- */

@@ -60,6 +60,21 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* The decimal digits of a number, as %llu writes them; no NUL. Returns where they end. */
+#define TEXT_DECIMAL_SIZE 20
+static inline char *text_put_decimal(char to[TEXT_DECIMAL_SIZE], uint64_t number)
+{
+	/* All of the room is written: a size that is known costs no call. */
+	char digits[2 * TEXT_DECIMAL_SIZE] = {0};
+	unsigned n = TEXT_DECIMAL_SIZE;
+	do {
+		digits[--n] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	memcpy(to, digits + n, TEXT_DECIMAL_SIZE);
+	return to + TEXT_DECIMAL_SIZE - n;
+}
+
 /* The 16 hexadecimal digits of a number, as %016llx writes them; no NUL. */
 #define TEXT_HEX_SIZE 16
 static inline void text_put_hex(char to[TEXT_HEX_SIZE], uint64_t number)

@@ -26,11 +26,12 @@ void weir_producer_init(struct weir_producer *producer, const struct weir_produc
 void weir_producer_adopt(struct weir_producer *parent, struct weir_producer *child)
 {
 	child->parent = parent;
+	child->wrapped = true;
 }
 
 void weir_wake(struct weir_producer *producer)
 {
-	while (producer->parent)
+	while (producer->wrapped)
 		producer = producer->parent;
 	PROBE1(wake, producer);
 	if (producer->waiter)

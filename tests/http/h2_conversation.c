@@ -164,6 +164,14 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 		left = 1;
 		weir_http_set_trailers(exchange, put_trailers, NULL);
 		weir_http_reply(exchange, 200, weir_produce_generator(generate, NULL, &left));
+	} else if (strcmp(path, "text-trailers") == 0) {
+		weir_http_set_trailers(exchange, put_trailers, NULL);
+		weir_http_reply(exchange, 200, weir_produce_borrowed("piece.", 6));
+	} else if (strcmp(path, "noted") == 0) {
+		later[later_count++ % 16] = exchange;
+		weir_http_on_gone(exchange, note_gone, exchange);
+		weir_http_lend_fields(exchange, WEIR_SPAN("X: y\r\n"), note_released, NULL);
+		weir_http_reply(exchange, 200, weir_produce_borrowed(large, sizeof large));
 	} else if (strcmp(path, "broken") == 0)
 		weir_http_reply(exchange, 200, weir_produce_generator(generate_broken, NULL, NULL));
 	else if (strcmp(path, "large") == 0)
@@ -699,6 +707,56 @@ static void an_idle_connection_is_closed_with_goaway(void **state)
 	client_end(&client);
 }
 
+static void trailers_follow_a_body_that_has_waited(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	put(&client, H2_SETTINGS, 0, 0, "\0\4\0\0\0\3", 6);
+	put_request(&client, 1, "GET", "/text-trailers", true);
+	client_send(&client);
+	client_expect(&client, "1:200 1:content-length=6 1:\"pie\" ");
+	put32(&client, H2_WINDOW_UPDATE, 1, 100);
+	client_send(&client);
+	client_expect(&client, "1:\"ce.\" 1:sum=7 1. ");
+	client_end(&client);
+}
+
+/* Two of them are asked for in turn, so that the second one is made of what the first gave back. */
+static void a_stalled_reply_retains_little(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	released = 0;
+	client.quiet = true;
+	for (uint32_t id = 1; id <= 3; id += 2) {
+		put_request(&client, id, "GET", "/noted", true);
+		client_send(&client);
+		assert_true(TURN_UNTIL(loop,
+		        (client_read(&client),
+		                later_count == (id + 1) / 2 && !later[later_count - 1]->handling)));
+	}
+	client_expect(&client, "1:200 1:content-length=300000 1:x=y "
+	                       "3:200 3:content-length=300000 3:x=y ");
+	/* A handler that goes on nevertheless does no harm. */
+	weir_http_on_gone(later[0], NULL, NULL);
+	weir_http_pause(later[0]);
+	weir_http_resume(later[0]);
+	weir_http_discard(later[0]);
+	assert_int_equal(weir_http_log_note(later[0], "key", WEIR_SPAN("value")), 0);
+	assert_int_equal(weir_http_add_field(later[0], "X", WEIR_SPAN("z")), WEIR_E_CLOSED);
+	assert_int_equal(released, 0);
+	put32(&client, H2_WINDOW_UPDATE, 1, 300000);
+	put32(&client, H2_WINDOW_UPDATE, 0, 1000000);
+	client_send(&client);
+	client_await(&client, "1. ");
+	assert_int_equal(released, 1);
+	put32(&client, H2_RST_STREAM, 3, H2_CANCEL);
+	client_send(&client);
+	assert_true(TURN_UNTIL(loop, released == 2));
+	assert_int_equal(gone_count, 0);
+	client_end(&client);
+}
+
 /* A client that has ended its side gives no window any more. */
 static void streams_that_wait_for_a_window_end_with_the_input(void **state)
 {
@@ -728,6 +786,7 @@ static void converse(void)
 	put(&client, H2_DATA, H2_FLAG_END_STREAM, 3, "b", 1);
 	put_request(&client, 5, "GET", "/trailers", true);
 	put_request(&client, 7, "GET", "/gone", true);
+	put_request(&client, 9, "GET", "/large", true);
 	client_send(&client);
 	peer_turn(&client.peer, 30);
 	client_end(&client);
@@ -771,6 +830,8 @@ int main(void)
 	        TEST(the_window_is_given_back_for_bodies_that_are_dropped),
 	        TEST(a_client_that_sends_no_body_is_told_after_a_time),
 	        TEST(an_idle_connection_is_closed_with_goaway),
+	        TEST(trailers_follow_a_body_that_has_waited),
+	        TEST(a_stalled_reply_retains_little),
 	        TEST(streams_that_wait_for_a_window_end_with_the_input),
 	        TEST(any_allocation_may_fail),
 	};

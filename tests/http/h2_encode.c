@@ -76,6 +76,28 @@ static void lines_of_any_form(void **state)
 	        "a: b\n");
 }
 
+/* A piece of memory may have other lines later, and two pieces may have equal ones. */
+static void cached_lines_are_those_that_are_given(void **state)
+{
+	static struct h2_lines_cache cache;
+	static char memory[H2_LINES_CACHED * 16 * 2 + 1024];
+	(void)state;
+	for (unsigned round = 0; round < 600; round++) {
+		char plain[2048], cached[2048];
+		char *lines = memory + round * 48 % (sizeof memory - 1024);
+		unsigned long_value = round % 7 == 0 ? H2_LINES_CACHED_MAX : round % 5;
+		int size = snprintf(lines, 1000, "A: %u\r\nX-Long: %0*u\r\n", round / 9,
+		        (int)long_value + 1, 7u);
+		struct weir_span span = weir_span(lines, (size_t)size);
+		char *plain_end = h2_head_put_lines(plain, span);
+		for (unsigned again = 0; again < 2; again++) {
+			char *end = h2_head_put_cached_lines(&cache, cached, span);
+			assert_int_equal(end - cached, plain_end - plain);
+			assert_memory_equal(cached, plain, (size_t)(end - cached));
+		}
+	}
+}
+
 static void statuses_and_lengths(void **state)
 {
 	static const unsigned statuses[] = {100, 200, 201, 204, 206, 304, 400, 404, 499, 500, 599};
@@ -104,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_name_stays_itself),
 	        cmocka_unit_test(lines_of_any_form),
+	        cmocka_unit_test(cached_lines_are_those_that_are_given),
 	        cmocka_unit_test(statuses_and_lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

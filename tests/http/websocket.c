@@ -525,6 +525,50 @@ static void either_side_may_close(void **state)
 	sockets_stop(&sockets);
 }
 
+static void end_with_frame(struct sockets *sockets, unsigned first, const char *payload,
+        size_t size, const char *expected)
+{
+	struct socket_client client = socket_connect(sockets, "");
+	socket_send(&client, first, payload, size, 0);
+	sockets_expect(sockets, expected);
+	socket_close(&client);
+}
+
+#define CHANGE(field) (cells->field - before.field)
+
+static void all_that_a_socket_does_is_counted(void **state)
+{
+	struct sockets sockets;
+	sockets_start(&sockets, *state);
+	struct socket_client client = socket_connect(&sockets, "");
+	/* The loop, and with it the cells, is that of all tests. */
+	const struct websocket_cells *cells = sockets.last->cells;
+	const struct websocket_cells before = *cells;
+	assert_int_equal(before.open, 1);
+	SOCKET_SEND(&client, TEXT, "hello");
+	sockets_expect(&sockets, "T\"hello\" ");
+	socket_expect(&client, "text\"hello\" ");
+	SOCKET_SEND(&client, PING, "");
+	socket_expect(&client, "pong\"\" ");
+	assert_int_equal(CHANGE(messages[WEBSOCKET_RECEIVED]), 1);
+	assert_int_equal(CHANGE(bytes[WEBSOCKET_RECEIVED]), 6 + 5 + 6);
+	assert_int_equal(CHANGE(messages[WEBSOCKET_SENT]), 1);
+	assert_int_equal(CHANGE(bytes[WEBSOCKET_SENT]), 2 + 5 + 2);
+	socket_close(&client);
+	sockets_expect(&sockets, "closed1006\"\" ");
+	end_with_frame(&sockets, CLOSE, "\x03\xe9", 2, "closed1001\"\" ");
+	end_with_frame(&sockets, CLOSE, "", 0, "closed1005\"\" ");
+	end_with_frame(&sockets, CLOSE, "\x0f\xa1", 2, "closed4001\"\" ");
+	end_with_frame(&sockets, 0x83, "", 0, "closed1002\"\" ");
+	assert_int_equal(CHANGE(begun), 4);
+	assert_int_equal(cells->open, 0);
+	assert_int_equal(CHANGE(closed[WEBSOCKET_END_NORMAL]), 2);
+	assert_int_equal(CHANGE(closed[WEBSOCKET_END_ERROR]), 1);
+	assert_int_equal(CHANGE(closed[WEBSOCKET_END_APPLICATION]), 1);
+	assert_int_equal(CHANGE(closed[WEBSOCKET_END_ABNORMAL]), 1);
+	sockets_stop(&sockets);
+}
+
 static void codes_and_reasons_of_the_server_are_checked(void **state)
 {
 	struct sockets sockets;
@@ -692,6 +736,7 @@ int main(void)
 	        cmocka_unit_test(an_idle_socket_has_no_other_time_limit),
 	        cmocka_unit_test(a_client_that_does_not_answer_a_close_frame_is_dropped),
 	        cmocka_unit_test(either_side_may_close),
+	        cmocka_unit_test(all_that_a_socket_does_is_counted),
 	        cmocka_unit_test(codes_and_reasons_of_the_server_are_checked),
 	        cmocka_unit_test(an_end_without_a_close_frame_is_abnormal),
 	        cmocka_unit_test(a_drain_closes_with_going_away),

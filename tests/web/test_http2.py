@@ -14,6 +14,7 @@ import pytest
 from certificates import make_certificate
 from conftest import wait_for
 from frames import *  # noqa: F403
+from wire import is_sanitized
 
 LARGE = 3_000_000
 
@@ -113,6 +114,17 @@ def test_a_body_is_received(server, size):
         c.send(frame(DATA, END_STREAM, 1))
         assert c.outcome() == "201"
     assert (server.directory / "site" / "up" / f"body{size}").read_bytes() == body
+
+
+def test_a_body_that_comes_by_single_bytes_is_received(server):
+    body = bytes(i % 251 for i in range(50_000))
+    with Client(server.port) as c:
+        c.ask(1, END_HEADERS, method="PUT", path="/up/bytes")
+        for at in range(0, len(body), 5000):
+            c.send(b"".join(frame(DATA, 0, 1, body[i : i + 1]) for i in range(at, at + 5000)))
+        c.send(frame(DATA, END_STREAM, 1))
+        assert c.outcome() == "201"
+    assert (server.directory / "site" / "up" / "bytes").read_bytes() == body
 
 
 def test_a_body_that_is_too_large_is_refused_and_the_connection_stays(server):
@@ -380,6 +392,16 @@ def test_nghttp_and_h2load(server):
     assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in out
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_h2spec(server, tls):
+    """github.com/summerwind/h2spec, which Debian does not have; its cases are in test_http2_rules.py, too."""
+    if not shutil.which("h2spec"):
+        pytest.skip("no h2spec")
+    port = ["-p", str(server.https), "-t", "-k"] if tls else ["-p", str(server.port)]
+    out = subprocess.run(["h2spec", "-S", "-h", "127.0.0.1", *port], capture_output=True, timeout=300, check=False)
+    assert ", 0 skipped, 0 failed" in out.stdout.decode(), out.stdout.decode()
+
+
 # -- floods ----------------------------------------------------------------------------------------
 
 
@@ -398,6 +420,7 @@ FLOODS = {
     "PING": lambda c, n: frame(PING, 0, 0, bytes(8)) * 1000,
     "SETTINGS": lambda c, n: frame(SETTINGS, 0, 0, setting(99, 1)) * 1000,
     "empty DATA": lambda c, n: (b"" if n else c.put_frame(1)) + frame(DATA, 0, 1) * 2000,
+    "DATA of a byte": lambda c, n: (b"" if n else c.put_frame(1)) + frame(DATA, 0, 1, b"x") * 2000,
     "unknown frames": lambda c, n: frame(0x77, 0, 0, bytes(8)) * 1000,
     "a window of a byte at a time": lambda c, n: (b"" if n else c.ask_frame(1, path="/large.bin"))
     + frame(WINDOW_UPDATE, 0, 1, u32(1)) * 1000,
@@ -431,6 +454,22 @@ def test_a_flood_ends_the_connection(server, name):
         else:
             pytest.fail("the connection is still there")
     assert server.get("/").text == "hello"
+
+
+@pytest.mark.parametrize("frames", [frame(PING, 0, 0, bytes(8)) * 1000, frame(SETTINGS) * 1000], ids=["ping", "settings"])
+def test_replies_that_a_client_does_not_read_are_bounded(server, frames):
+    """The server stops reading while its replies wait."""
+    before, sent, most = server.memory_kb(), 0, 7 << 20  # less than a flood that ends the connection
+    with Client(server.port) as c:
+        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        c.socket.settimeout(1)
+        try:
+            while sent < most:
+                sent += c.socket.send(frames)
+        except TimeoutError:
+            pass
+        assert sent < most
+        assert server.memory_kb() < before + 1024 * (8 if is_sanitized(server) else 1)
 
 
 def test_resets_of_complete_streams_are_not_counted(server):

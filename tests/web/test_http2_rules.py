@@ -50,6 +50,7 @@ def half_closed(c, *then):
 CONNECTION = {
     # frames
     "a frame larger than 16 KiB": (lambda c: frame(DATA, 0, 1, bytes(16385)), "FRAME_SIZE_ERROR"),
+    "HEADERS larger than 16 KiB": (lambda c: raw(bytes(16385)), "FRAME_SIZE_ERROR"),
     "SETTINGS on a stream": (lambda c: frame(SETTINGS, 0, 1), "PROTOCOL_ERROR"),
     "SETTINGS of 7 bytes": (lambda c: frame(SETTINGS, 0, 0, bytes(7)), "FRAME_SIZE_ERROR"),
     "an acknowledgement with content": (
@@ -147,6 +148,20 @@ CONNECTION = {
         lambda c: raw(c.block(), END_STREAM) + frame(CONTINUATION, END_HEADERS, 0, b""),
         "PROTOCOL_ERROR",
     ),
+    "CONTINUATION behind the end of a block": (
+        lambda c: raw(c.block(), END_STREAM) + frame(CONTINUATION, END_HEADERS, 1) * 2,
+        "PROTOCOL_ERROR",
+    ),
+    "CONTINUATION behind DATA": (
+        lambda c: raw(c.block(method="PUT", path="/up/f"), BODY)
+        + frame(DATA, 0, 1, b"x")
+        + frame(CONTINUATION, END_HEADERS, 1),
+        "PROTOCOL_ERROR",
+    ),
+    "HEADERS of another stream within a block": (
+        lambda c: raw(c.block(), END_STREAM) + raw(c.block(), stream=3),
+        "PROTOCOL_ERROR",
+    ),
     "another frame within a block": (
         lambda c: raw(c.block(), END_STREAM) + frame(PING, 0, 0, bytes(8)),
         "PROTOCOL_ERROR",
@@ -166,6 +181,14 @@ CONNECTION = {
     # HPACK
     "the index 0": (lambda c: raw(b"\x80"), "COMPRESSION_ERROR"),
     "an index behind both tables": (lambda c: raw(b"\xff\x80\x01"), "COMPRESSION_ERROR"),
+    "a name with an index behind both tables": (
+        lambda c: raw(c.block() + b"\x0f\x37\x01y"),
+        "COMPRESSION_ERROR",
+    ),
+    "padding of Huffman of more than 7 bits": (
+        lambda c: raw(c.block() + b"\x00\x01x\x82\x1f\xff"),
+        "COMPRESSION_ERROR",
+    ),
     "a block that breaks off": (lambda c: raw(b"\x00\x03ab"), "COMPRESSION_ERROR"),
     "a size update at the end": (lambda c: raw(c.block() + b"\x20"), "COMPRESSION_ERROR"),
     "a size update too large": (lambda c: raw(b"\x3f\xe2\x1f" + c.block()), "COMPRESSION_ERROR"),
@@ -200,6 +223,14 @@ STREAM = {
     "PRIORITY of 4 bytes": (
         lambda c: frame(SETTINGS, 0, 0, setting(4, 0)) + field(c) + frame(PRIORITY, 0, 1, bytes(4)),
         "reset FRAME_SIZE_ERROR",
+    ),
+    "DATA on a closed stream": (
+        lambda c: closed(c, frame(DATA, END_STREAM, 1, b"x")),
+        "reset STREAM_CLOSED",
+    ),
+    "PRIORITY that depends on itself": (
+        lambda c: frame(SETTINGS, 0, 0, setting(4, 0)) + field(c) + frame(PRIORITY, 0, 1, u32(1) + b"x"),
+        "reset PROTOCOL_ERROR",
     ),
     "a priority that depends on itself": (
         lambda c: raw(u32(1) + b"\x10" + c.block(), PRIORITISED | END_STREAM | END_HEADERS),
@@ -312,6 +343,54 @@ STREAM = {
     "PRIORITY of an idle stream": (lambda c: frame(PRIORITY, 0, 7, u32(0) + b"x") + field(c), "200"),
     "a cookie in two fields": (lambda c: field(c, ("cookie", "a=b"), ("cookie", "c=d")), "200"),
 }
+
+
+# A field in each of its representations (RFC 7541 6), with a name that is indexed or not, with Huffman's code or not.
+REPRESENTATIONS = [
+    *[b"\x90", b"\x7a\x01x", b"\x7a\x81\xf3", b"\x40\x01x\x01y", b"\x40\x81\xf3\x81\xf5"],
+    *[b"\x0f\x2b\x01x", b"\x0f\x2b\x81\xf3", b"\x00\x01x\x01y", b"\x00\x81\xf3\x81\xf5"],
+    *[b"\x1f\x2b\x01x", b"\x1f\x2b\x81\xf3", b"\x10\x01x\x01y", b"\x10\x81\xf3\x81\xf5"],
+]
+
+# Frames behind which stream 9 is replied to as ever.
+ALLOWED = {
+    "PRIORITY with the least weight": lambda c: frame(PRIORITY, 0, 1, u32(0) + b"\0") + field(c),
+    "PRIORITY with the largest weight": lambda c: frame(PRIORITY, 0, 1, u32(0) + b"\xff") + field(c),
+    "PRIORITY that is exclusive": lambda c: frame(PRIORITY, 0, 3, u32(1 << 31 | 1) + b"x") + field(c),
+    "PRIORITY of a stream above the next one": lambda c: frame(PRIORITY, 0, 99, u32(0) + b"x") + field(c),
+    "PRIORITY of a half-closed stream": lambda c: half_closed(c, frame(PRIORITY, 0, 1, u32(0) + b"x")),
+    "PRIORITY of a closed stream": lambda c: closed(c, frame(PRIORITY, 0, 1, u32(0) + b"x")),
+    "RST_STREAM of a half-closed stream": lambda c: half_closed(c, frame(RST_STREAM, 0, 1, u32(8))),
+    "RST_STREAM of a closed stream": lambda c: closed(c, frame(RST_STREAM, 0, 1, u32(8))),
+    "RST_STREAM with an unknown code": lambda c: half_closed(c, frame(RST_STREAM, 0, 1, u32(255))),
+    "WINDOW_UPDATE of a half-closed stream": lambda c: half_closed(c, frame(WINDOW_UPDATE, 0, 1, u32(1))),
+    "WINDOW_UPDATE of a closed stream": lambda c: closed(c, frame(WINDOW_UPDATE, 0, 1, u32(1))),
+    "WINDOW_UPDATE of the connection": lambda c: frame(WINDOW_UPDATE, 0, 0, u32(1)),
+    "the reserved bit of a stream's number": lambda c: frame(PING, 0, 1 << 31, bytes(8)),
+    "an acknowledgement of no PING": lambda c: frame(PING, ACK, 0, bytes(8)),
+    "two values of one setting": lambda c: frame(SETTINGS, 0, 0, setting(4, 100) + setting(4, 65535)),
+    "settings without content": lambda c: frame(SETTINGS),
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_frames_that_are_no_error(server, name):
+    with Client(server.port) as c:
+        c.send(ALLOWED[name](c))
+        assert c.ask(9).outcome(9) == "200"
+
+
+def test_all_representations_of_a_field(server):
+    with Client(server.port) as c:
+        for i, representation in enumerate(REPRESENTATIONS):
+            c.send(raw(b"\x3f\xe1\x1f" * (i == 0) + c.block() + representation, stream=2 * i + 1))
+            assert c.outcome(2 * i + 1) == "200", representation
+
+
+def test_an_acknowledgement_of_ping_is_not_answered(server):
+    with Client(server.port) as c:
+        c.send(frame(PING, ACK, 0, b"no reply"))
+        assert c.is_alive() and all(data != b"no reply" for _, _, _, data in c.got)
 
 
 @pytest.mark.parametrize("name", CONNECTION)

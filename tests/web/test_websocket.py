@@ -1,21 +1,16 @@
 """WebSocket with a client of others: python3-websockets, with and without compression, many at a time."""
 
 import asyncio
-import os
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from conftest import program_of_tests
+
 websockets = pytest.importorskip("websockets", reason="needs python3-websockets")
 
-TOP = Path(__file__).resolve().parent.parent.parent
-# Beside the program that is tested, so that a build with sanitizers tests its own.
-BUILD = Path(os.environ.get("WEIR", TOP / "build" / "weir")).resolve().parent
-PROGRAM = next(
-    (path for path in (BUILD / "tests" / "http-sockets", BUILD.parent.parent / "tests" / "http-sockets",
-                       TOP / "build" / "tests" / "http-sockets") if path.exists()), None)
+PROGRAM = program_of_tests("http-sockets")
 PATIENCE = 60
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="tests/http-sockets is not built")
@@ -81,6 +76,63 @@ def test_a_producer_sends_fragments(url):
         async with connect(url, "/ticks") as socket:
             await socket.send("please")
             assert await socket.recv() == "ticktick" "tick"
+
+    run(conversation())
+
+
+# Sizes of messages, and of the frames that they are cut into; None: one frame.
+SIZES = [(size, None) for size in (16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072)]
+SIZES += [(size, 256) for size in (8192, 16384, 32768, 65536, 131072)]
+SIZES += [(131072, frame) for frame in (1024, 4096, 32768)]
+# Offers of a client: lists of (the server keeps no context, the bits of its window or None).
+OFFERS = [
+    [(False, None)],
+    [(True, None)],
+    [(False, 8)],
+    [(False, 9)],
+    [(False, 15)],
+    [(True, 8)],
+    [(True, 9)],
+    [(True, 15)],
+    [(True, 9), (True, None), (False, None)],
+]
+
+
+def contents():
+    """Text that is much alike, text with characters of all lengths, and bytes that are half noise."""
+    chance = random.Random(3)
+    numbers = [str({"id": i, "tag": chance.choice("abcdef") * 8, "at": [i / 7, -i]}) for i in range(5000)]
+    words = ["Habe", "nun", "ach", "Φιλοσοφία", "✓", "🦫", "\n"]
+    return [
+        ",".join(numbers)[: 1 << 18],
+        " ".join(chance.choice(words) for _ in range(60_000)),
+        b"".join(bytes(64) + chance.randbytes(64) for _ in range(2000)),
+    ]
+
+
+CONTENTS = contents()
+
+
+@pytest.mark.parametrize("url", ["alone", "takeover"], indirect=True)
+@pytest.mark.parametrize("offers", OFFERS, ids=str)
+def test_compressed_messages_of_all_sizes_and_windows(url, offers):
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+    factories = [
+        ClientPerMessageDeflateFactory(server_no_context_takeover=alone, server_max_window_bits=bits)
+        for alone, bits in offers
+    ]
+
+    async def conversation():
+        chance = random.Random(4)
+        async with connect(url, compression=None, extensions=factories) as socket:
+            for i, (size, frame) in enumerate(SIZES):
+                content = CONTENTS[i % len(CONTENTS)]
+                at = chance.randrange(len(content) - size)
+                message = content[at : at + size]
+                parts = [message[i : i + frame] for i in range(0, size, frame)] if frame else message
+                await socket.send(parts)
+                assert await socket.recv() == message
 
     run(conversation())
 

@@ -68,6 +68,7 @@ static int service_http_open_server(const struct service_options *options, void 
 	http.listener.peers = sites_config(options->state)->http_peers;
 	http.log = options->log;
 	http.http2_prior_knowledge = service_http_speaks_h2_in_clear(options->state);
+	http.http2_extended_connect = true;
 	int error = server ? sites_join(options->state, options) : -ENOMEM;
 	if (error == 0) {
 		http.sites = weir_http_sites_hold(options->state);

@@ -14,13 +14,14 @@
 /* The receiver may reply, so the exchange must not be freed meanwhile. */
 static void http_body_end_receiver(struct weir_http_exchange *exchange, int error)
 {
-	const struct weir_http_receiver *receiver = exchange->receiver;
-	exchange->receiver = NULL;
+	struct http_handling *handling = exchange->handling;
+	const struct weir_http_receiver *receiver = handling->receiver;
+	handling->receiver = NULL;
 	exchange->body_state = HTTP_BODY_NONE;
 	if (!receiver)
 		return;
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	receiver->end(exchange->receiver_context, error);
+	receiver->end(handling->receiver_context, error);
 	http_exchange_leave_handler(exchange, before);
 }
 
@@ -39,7 +40,7 @@ static bool http_body_clear_deferred(struct weir_http_exchange *exchange)
 {
 	if (exchange->handler_state != HTTP_HANDLER_DEFERRED)
 		return false;
-	weir_loop_cancel(exchange->loop, &exchange->task);
+	weir_loop_cancel(exchange->server->loop, &exchange->handling->task);
 	exchange->handler_state = HTTP_HANDLER_IDLE;
 	return true;
 }
@@ -59,15 +60,15 @@ static void http_body_end_failed(struct weir_http_exchange *exchange, int error,
  */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
-	struct http_loop *loop_state = exchange->loop_state;
+	struct http_loop *loop_state = exchange->server->loop_state;
 	bool replied = http_exchange_replied(exchange);
 	exchange->keep_alive = false;
 	if (exchange->channel)
 		exchange->connection->fail_body(exchange);
-	if (!replied && !http_body_clear_deferred(exchange) && !exchange->receiver) {
+	if (!replied && !http_body_clear_deferred(exchange) && !exchange->handling->receiver) {
 		exchange->body_state = HTTP_BODY_NONE;
-		exchange->body_error = error;
-		exchange->body_status = (uint16_t)status;
+		exchange->handling->body_error = error;
+		exchange->handling->body_status = (uint16_t)status;
 	} else {
 		if (replied && loop_state->fault)
 			http_log_fault(exchange, status);
@@ -78,7 +79,7 @@ void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned sta
 
 void http_body_lost(struct weir_http_exchange *exchange, int error)
 {
-	bool received = exchange->receiver || http_body_clear_deferred(exchange);
+	bool received = exchange->handling->receiver || http_body_clear_deferred(exchange);
 	exchange->channel = NULL;
 	http_body_end_receiver(exchange, error);
 	/*
@@ -102,18 +103,20 @@ bool http_body_abandon(struct weir_http_exchange *exchange)
 
 void http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes)
 {
-	exchange->body_got += bytes.size;
-	if (exchange->body_got > exchange->body_max)
+	struct http_handling *handling = exchange->handling;
+	handling->body_got += bytes.size;
+	if (handling->body_got > handling->body_max)
 		http_body_fail(exchange, WEIR_E_LIMIT, 413);
-	else if (exchange->receiver)
-		exchange->receiver->piece(exchange->receiver_context, bytes);
+	else if (handling->receiver)
+		handling->receiver->piece(handling->receiver_context, bytes);
 }
 
 /* -- bodies that nobody receives --------------------------------------------------------------- */
 
 void http_body_drop(struct weir_http_exchange *exchange)
 {
-	if (exchange->body_state != HTTP_BODY_NONE && !exchange->receiver && exchange->channel)
+	if (exchange->body_state != HTTP_BODY_NONE && !exchange->handling->receiver &&
+	        exchange->channel)
 		exchange->connection->drop_body(exchange);
 }
 
@@ -121,24 +124,25 @@ void http_body_drop(struct weir_http_exchange *exchange)
 
 bool weir_http_has_body(const struct weir_http_exchange *exchange)
 {
-	return exchange->body_state != HTTP_BODY_NONE || exchange->body_error;
+	return exchange->body_state != HTTP_BODY_NONE || exchange->handling->body_error;
 }
 
 int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max)
 {
+	struct http_handling *handling = exchange->handling;
 	if (http_exchange_replied(exchange) || exchange->received)
 		return WEIR_E_CLOSED;
-	if (exchange->request->length > max)
+	if (handling->request->length > max)
 		return WEIR_E_LIMIT;
-	exchange->receiver = receiver;
-	exchange->receiver_context = context;
+	handling->receiver = receiver;
+	handling->receiver_context = context;
 	if (!exchange->channel) {
 		http_body_lost(exchange, -ECONNRESET);
 		return 0;
 	}
-	if (exchange->body_error) {
-		http_body_end_failed(exchange, exchange->body_error, exchange->body_status);
+	if (handling->body_error) {
+		http_body_end_failed(exchange, handling->body_error, handling->body_status);
 		return 0;
 	}
 	if (exchange->body_state == HTTP_BODY_NONE) {
@@ -147,7 +151,7 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 		return 0;
 	}
 	exchange->received = true;
-	exchange->body_max = max;
+	handling->body_max = max;
 	if (exchange->continue_state == HTTP_CONTINUE_AWAITED) {
 		exchange->continue_state = HTTP_CONTINUE_DUE;
 		weir_wake(&exchange->producer);
@@ -158,7 +162,8 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 
 void weir_http_on_trailer(struct weir_http_exchange *exchange, weir_http_trailer_fn *trailer)
 {
-	exchange->trailer = trailer;
+	if (exchange->handling)
+		exchange->handling->trailer = trailer;
 }
 
 void weir_http_receive_small(struct weir_http_exchange *exchange)
@@ -168,14 +173,15 @@ void weir_http_receive_small(struct weir_http_exchange *exchange)
 
 void weir_http_discard(struct weir_http_exchange *exchange)
 {
-	exchange->receiver = NULL;
+	if (exchange->body_state != HTTP_BODY_NONE)
+		exchange->handling->receiver = NULL;
 	exchange->paused = false;
 }
 
 /* Behind the body another request may follow, which the receiver must not pause. */
 void weir_http_pause(struct weir_http_exchange *exchange)
 {
-	if (!exchange->receiver || exchange->body_state == HTTP_BODY_NONE)
+	if (exchange->body_state == HTTP_BODY_NONE || !exchange->handling->receiver)
 		return;
 	exchange->paused = true;
 	if (exchange->channel)

@@ -51,14 +51,15 @@ static void http_body_reader_await_line(
 	static const struct weir_terminator_type type = {
 	        "http-body-line", http_body_reader_scan_line};
 	weir_channel_await(exchange->channel,
-	        (struct weir_terminator){.type = &type, .context = exchange->loop_state});
+	        (struct weir_terminator){.type = &type, .context = exchange->server->loop_state});
 }
 
 void http_body_reader_start(struct weir_http_exchange *exchange)
 {
 	weir_channel_read_small(exchange->channel, exchange->small_pieces);
 	if (exchange->body_state == HTTP_BODY_LENGTH)
-		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
+		weir_channel_stream(
+		        exchange->channel, weir_length(exchange->handling->request->length));
 	else
 		http_body_reader_await_line(exchange, HTTP_BODY_CHUNK_LINE);
 	weir_channel_expect_body(exchange->channel, true);
@@ -68,14 +69,15 @@ void http_body_reader_start(struct weir_http_exchange *exchange)
 void http_body_reader_expect(struct weir_http_exchange *exchange)
 {
 	exchange->had_body = true;
-	exchange->body_state = exchange->request->chunked ? HTTP_BODY_CHUNK_LINE : HTTP_BODY_LENGTH;
+	exchange->body_state =
+	        exchange->handling->request->chunked ? HTTP_BODY_CHUNK_LINE : HTTP_BODY_LENGTH;
 	weir_channel_set_session(exchange->channel, exchange);
 }
 
 static void http_body_reader_fail_malformed(
         struct weir_http_exchange *exchange, const char *fault, struct weir_span bytes)
 {
-	http_log_note_fault(exchange->loop_state, fault, bytes);
+	http_log_note_fault(exchange->server->loop_state, fault, bytes);
 	http_body_fail(exchange, WEIR_E_SYNTAX, 400);
 }
 
@@ -104,15 +106,16 @@ static void http_body_reader_chunk_line(struct weir_http_exchange *exchange, str
 /* A trailer field is never merged with the head, whose meaning it must not change. */
 static void http_body_reader_trailer(struct weir_http_exchange *exchange, struct weir_span line)
 {
+	struct http_handling *handling = exchange->handling;
 	struct weir_http_field field;
 	if (line.size == 0)
 		http_body_complete(exchange);
 	else if (http_trailer_parse(line, &field) < 0)
 		http_body_reader_fail_malformed(exchange, "not a trailer field", line);
-	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
+	else if (++handling->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
-	else if (exchange->receiver && exchange->trailer)
-		exchange->trailer(exchange->receiver_context, &field);
+	else if (handling->receiver && handling->trailer)
+		handling->trailer(handling->receiver_context, &field);
 }
 
 void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_span line)
@@ -131,8 +134,9 @@ void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_s
 		break;
 	case HTTP_BODY_CHUNK_DATA:
 		exchange->body_state = HTTP_BODY_CHUNK_END;
-		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type,
-		                                              .context = exchange->loop_state});
+		weir_channel_await(
+		        exchange->channel, (struct weir_terminator){.type = &end_type,
+		                                   .context = exchange->server->loop_state});
 		break;
 	case HTTP_BODY_CHUNK_END:
 		http_body_reader_await_line(exchange, HTTP_BODY_CHUNK_LINE);
@@ -145,8 +149,9 @@ void http_body_reader_request(struct weir_http_exchange *exchange, struct weir_s
 
 void http_body_reader_drop(struct weir_http_exchange *exchange)
 {
-	bool small = exchange->request->chunked ||
-	             exchange->request->length - exchange->body_got <= WEIR_HTTP_DISCARD_MAX;
+	struct http_handling *handling = exchange->handling;
+	bool small = handling->request->chunked ||
+	             handling->request->length - handling->body_got <= WEIR_HTTP_DISCARD_MAX;
 	/* A client that waits for 100 may send the body or the next request now. */
 	if (exchange->continue_state == HTTP_CONTINUE_AWAITED || !small || !exchange->keep_alive) {
 		exchange->body_state = HTTP_BODY_NONE;
@@ -158,7 +163,7 @@ void http_body_reader_drop(struct weir_http_exchange *exchange)
 		weir_channel_close(exchange->channel);
 		return;
 	}
-	exchange->body_max = exchange->body_got + WEIR_HTTP_DISCARD_MAX;
+	handling->body_max = handling->body_got + WEIR_HTTP_DISCARD_MAX;
 	if (exchange->received)
 		weir_channel_resume(exchange->channel);
 	else
@@ -171,16 +176,18 @@ ssize_t http_body_splice(
         struct weir_http_exchange *exchange, int pipe, size_t size, http_body_readable_fn *readable)
 {
 	struct weir_channel *channel = exchange->channel;
-	/* The byte that is too many is received. */
-	uint64_t most = exchange->body_max - exchange->body_got;
-	if (!channel || exchange->connection->major != 1 || !exchange->receiver || !most ||
+	struct http_handling *handling = exchange->handling;
+	if (!channel || exchange->connection->major != 1 ||
 	        (exchange->body_state != HTTP_BODY_LENGTH &&
-	                exchange->body_state != HTTP_BODY_CHUNK_DATA))
+	                exchange->body_state != HTTP_BODY_CHUNK_DATA) ||
+	        !handling->receiver || handling->body_got == handling->body_max)
 		return -EOPNOTSUPP;
+	/* The byte that is too many is received. */
+	uint64_t most = handling->body_max - handling->body_got;
 	ssize_t got = channel_splice(channel, pipe, (size_t)min_of(most, (uint64_t)size));
-	exchange->readable = readable;
+	handling->readable = readable;
 	if (got > 0)
-		exchange->body_got += (uint64_t)got;
+		handling->body_got += (uint64_t)got;
 	if (got == -EAGAIN)
 		weir_http_resume(exchange);
 	else if (!channel_splices(channel))
@@ -190,9 +197,10 @@ ssize_t http_body_splice(
 
 void http_body_splice_end(struct weir_http_exchange *exchange)
 {
-	if (!exchange->readable)
+	struct http_handling *handling = exchange->handling;
+	if (!handling || !handling->readable)
 		return;
-	exchange->readable = NULL;
+	handling->readable = NULL;
 	if (exchange->channel)
 		channel_splice_end(exchange->channel);
 	weir_http_resume(exchange);
@@ -200,8 +208,9 @@ void http_body_splice_end(struct weir_http_exchange *exchange)
 
 void http_body_reader_readable(struct weir_http_exchange *exchange)
 {
-	if (!exchange->readable)
+	struct http_handling *handling = exchange->handling;
+	if (!handling || !handling->readable)
 		return;
 	weir_http_pause(exchange);
-	exchange->readable(exchange->receiver_context);
+	handling->readable(handling->receiver_context);
 }

@@ -159,7 +159,7 @@ static void http_connection_await_rest(struct weir_http_exchange *exchange)
 {
 	if (exchange->body_state == HTTP_BODY_NONE)
 		http_connection_next(exchange);
-	else if (!exchange->receiver && !http_exchange_replied(exchange))
+	else if (!exchange->handling->receiver && !http_exchange_replied(exchange))
 		weir_channel_pause(
 		        exchange->channel); /* until the handler receives the body or replies */
 	http_exchange_free_if_unused(exchange);
@@ -171,8 +171,8 @@ static void http_connection_defer(struct weir_http_exchange *exchange, struct we
 	struct weir_channel *channel = exchange->channel;
 	int status = http_dispatch_check(exchange);
 	if (status) {
-		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
-		exchange->deferred_status = (uint16_t)status;
+		exchange->handling->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+		exchange->handling->deferred_status = (uint16_t)status;
 	}
 	exchange->handler_state = HTTP_HANDLER_DEFERRED;
 	weir_channel_set_session(channel, exchange);
@@ -184,14 +184,15 @@ static void http_connection_defer(struct weir_http_exchange *exchange, struct we
 /* Called by the loop: the last reply before it was closed within a flush. */
 static void http_connection_start_deferred(struct weir_task *task)
 {
-	struct weir_http_exchange *exchange = WEIR_CONTAINER(task, struct weir_http_exchange, task);
+	const struct http_handling *handling = WEIR_CONTAINER(task, struct http_handling, task);
+	struct weir_http_exchange *exchange = handling->exchange;
 	exchange->handler_state = HTTP_HANDLER_IDLE;
 	if (exchange->body_state == HTTP_BODY_NONE)
 		weir_channel_set_session(exchange->channel, NULL);
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	http_dispatch_choose_site(exchange);
-	if (exchange->deferred_status)
-		weir_http_reply_error(exchange, exchange->deferred_status);
+	if (handling->deferred_status)
+		weir_http_reply_error(exchange, handling->deferred_status);
 	else
 		http_dispatch_path(exchange);
 	http_exchange_leave_handler(exchange, before);
@@ -221,8 +222,8 @@ static void http_connection_reply_left(struct weir_http_exchange *exchange)
 	if (!next || http_session_type_of(next) || next->handler_state != HTTP_HANDLER_DEFERRED ||
 	        weir_channel_replies(channel) > 1)
 		return;
-	next->task.run = http_connection_start_deferred;
-	weir_loop_defer(next->loop, &next->task);
+	next->handling->task.run = http_connection_start_deferred;
+	weir_loop_defer(next->server->loop, &next->handling->task);
 }
 
 static void http_connection_on_head(struct weir_channel *channel, struct weir_span head)
@@ -241,7 +242,7 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	        http_exchange_create(server, channel, &http_connection_type, NULL);
 	if (!exchange)
 		return;
-	exchange->request = request;
+	exchange->handling->request = request;
 	exchange->keep_alive = request->keep_alive && !weir_channel_draining(channel);
 	if (request->expect_continue && request->minor >= 1)
 		exchange->continue_state = HTTP_CONTINUE_AWAITED;
@@ -279,7 +280,7 @@ static void http_connection_next(struct weir_http_exchange *exchange)
 	}
 	if (exchange->had_body) {
 		weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
-		http_connection_await_head(channel, exchange->loop_state);
+		http_connection_await_head(channel, exchange->server->loop_state);
 	}
 	if (exchange->input_held && !http_exchange_closed(exchange))
 		weir_channel_pause(channel);
@@ -378,8 +379,9 @@ static void http_connection_on_draining(struct weir_channel *channel)
 	const struct http_session_type *other = http_session_type_of(exchange);
 	if (other)
 		other->on_draining(exchange);
-	else if (exchange && exchange->body_state == HTTP_BODY_TUNNEL && exchange->receiver)
-		exchange->receiver->draining(exchange->receiver_context);
+	else if (exchange && exchange->body_state == HTTP_BODY_TUNNEL &&
+	         exchange->handling->receiver)
+		exchange->handling->receiver->draining(exchange->handling->receiver_context);
 	else
 		weir_channel_close(channel);
 }

@@ -14,7 +14,7 @@
 void http_dispatch_choose_site(struct weir_http_exchange *exchange)
 {
 	exchange->sites = weir_http_sites_hold(exchange->server->sites);
-	exchange->site = http_sites_find(exchange->sites, exchange->request->host);
+	exchange->site = http_sites_find(exchange->sites, exchange->handling->request->host);
 }
 
 static void http_dispatch_to_handlers(struct weir_http_exchange *exchange)
@@ -26,12 +26,13 @@ static void http_dispatch_to_handlers(struct weir_http_exchange *exchange)
 /* Decodes the path, once. The asterisk and authority forms have none. */
 static int http_dispatch_clean_path(struct weir_http_exchange *exchange)
 {
-	struct weir_span raw = exchange->request->path;
-	exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+	struct http_handling *handling = exchange->handling;
+	struct http_loop *loop_state = exchange->server->loop_state;
+	struct weir_span raw = handling->request->path;
+	handling->path = (struct weir_http_path){.text = WEIR_SPAN("")};
 	if (raw.size == 0 || raw.data[0] != '/')
 		return 0;
-	return http_path_clean(raw, exchange->loop_state->path, sizeof exchange->loop_state->path,
-	        &exchange->path);
+	return http_path_clean(raw, loop_state->path, sizeof loop_state->path, &handling->path);
 }
 
 int http_dispatch_check(struct weir_http_exchange *exchange)
@@ -46,9 +47,9 @@ int http_dispatch_check(struct weir_http_exchange *exchange)
 	return 429;
 }
 
-void http_dispatch_path(struct weir_http_exchange *exchange)
+static inline void http_dispatch_handle(struct weir_http_exchange *exchange)
 {
-	if (exchange->request->method == WEIR_HTTP_CONNECT) {
+	if (exchange->handling->request->method == WEIR_HTTP_CONNECT) {
 		weir_http_allow(exchange, WEIR_HTTP_TARGET_SITE);
 		weir_http_reply_error(exchange, 405);
 	} else {
@@ -56,18 +57,23 @@ void http_dispatch_path(struct weir_http_exchange *exchange)
 	}
 }
 
+void http_dispatch_path(struct weir_http_exchange *exchange)
+{
+	http_dispatch_handle(exchange);
+}
+
 void http_dispatch(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
-	exchange->request_head = head;
+	exchange->handling->request_head = head;
 	http_dispatch_choose_site(exchange);
 	int status = http_dispatch_check(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
 	else
-		http_dispatch_path(exchange);
+		http_dispatch_handle(exchange);
 	http_exchange_leave_handler(exchange, before);
 	if (!http_exchange_replied(exchange) && http_exchange_copy_request_now(exchange) < 0)
 		weir_channel_abort(exchange->channel, -ENOMEM);
-	exchange->request_head = (struct weir_span){0};
+	exchange->handling->request_head = (struct weir_span){0};
 }

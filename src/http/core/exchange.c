@@ -1,6 +1,9 @@
 /*
  * The life of an exchange: made and used again, a bounded number per loop, freed when the reply,
  * the body and the handler have all ended. Its states are entered here.
+ *
+ * An exchange and its handling are recycled together. They part only for a reply that goes on
+ * behind its first output, as one to a client that does not read.
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,24 +15,22 @@
 
 /* -- one state a loop -------------------------------------------------------------------------- */
 
-static void http_exchange_free(struct weir_http_exchange *exchange)
+/* The exchange, if there is one, is freed with it. */
+static void http_handling_free(struct http_handling *handling)
 {
-	weir_buffer_finish(&exchange->fields);
-	weir_buffer_finish(&exchange->user);
-	weir_buffer_finish(&exchange->log_line);
-	weir_buffer_finish(&exchange->log_notes);
-	weir_buffer_finish(&exchange->granted);
-	weir_buffer_finish(&exchange->interim);
-	free(exchange);
+	weir_buffer_finish(&handling->fields);
+	weir_buffer_finish(&handling->user);
+	weir_buffer_finish(&handling->log.line);
+	free(handling->exchange);
+	free(handling);
 }
 
 static void http_exchange_destroy_loop_state(void *object)
 {
 	struct http_loop *loop_state = object;
-	for (struct weir_http_exchange *exchange = loop_state->free, *next; exchange;
-	        exchange = next) {
-		next = exchange->next_free;
-		http_exchange_free(exchange);
+	for (struct http_handling *handling = loop_state->free, *next; handling; handling = next) {
+		next = handling->next_free;
+		http_handling_free(handling);
 	}
 	h2_loop_destroy(loop_state->h2);
 	free(loop_state);
@@ -52,24 +53,65 @@ struct http_loop *http_loop_state(struct weir_loop *loop)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+/* A size that the compiler does not see: for one that it knows, gcc makes a slow `rep stos`. */
+static void http_exchange_clear(void *memory, size_t size)
+{
+	__asm__("" : "+r"(size));
+	memset(memory, 0, size);
+}
+
+static void http_handling_clear(struct http_handling *handling)
+{
+	const size_t from = offsetof(struct http_handling, request);
+	http_exchange_clear((char *)handling + from, offsetof(struct http_handling, peer) - from);
+	handling->fields.size = handling->user.size = handling->log.line.size = 0;
+}
+
+static struct http_handling *http_handling_recycle(struct http_loop *loop_state)
+{
+	struct http_handling *handling = loop_state->free;
+	if (!handling)
+		return calloc(1, sizeof *handling);
+	loop_state->free = handling->next_free;
+	loop_state->free_count--;
+	http_handling_clear(handling);
+	return handling;
+}
+
+/* Frees what it has of its own, and retains its memory and that of its exchange for reuse. */
+static inline void http_handling_release(
+        struct http_handling *handling, struct http_loop *loop_state)
+{
+	http_request_copy_free(handling->copy);
+	free(handling->head);
+	weir_buffer_finish(&handling->log.notes);
+	weir_buffer_finish(&handling->granted);
+	weir_buffer_finish(&handling->interim);
+	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
+		http_handling_free(handling);
+		return;
+	}
+	handling->next_free = loop_state->free;
+	loop_state->free = handling;
+	loop_state->free_count++;
+}
+
+/* Returns NULL without memory. */
 static struct weir_http_exchange *http_exchange_recycle(struct http_loop *loop_state)
 {
-	struct weir_http_exchange *exchange = loop_state->free;
-	if (!exchange)
-		return calloc(1, sizeof *exchange);
-	loop_state->free = exchange->next_free;
-	loop_state->free_count--;
-	/* All is cleared but the memory of its buffers. */
-	struct weir_buffer fields = exchange->fields, user = exchange->user,
-	                   log_line = exchange->log_line;
-	fields.size = user.size = log_line.size = 0;
-	/* A size that the compiler does not see: for this one gcc makes a slow `rep stos`. */
-	size_t size = offsetof(struct weir_http_exchange, scratch);
-	__asm__("" : "+r"(size));
-	memset(exchange, 0, size);
-	exchange->fields = fields;
-	exchange->user = user;
-	exchange->log_line = log_line;
+	struct http_handling *handling = http_handling_recycle(loop_state);
+	if (!handling)
+		return NULL;
+	struct weir_http_exchange *exchange = handling->exchange;
+	if (exchange)
+		http_exchange_clear(exchange, sizeof *exchange);
+	else
+		exchange = calloc(1, sizeof *exchange);
+	handling->exchange = exchange;
+	if (exchange)
+		exchange->handling = handling;
+	else
+		http_handling_release(handling, loop_state);
 	return exchange;
 }
 
@@ -87,17 +129,15 @@ struct weir_http_exchange *http_exchange_create(struct weir_http_server *server,
 	exchange->connection = connection;
 	exchange->channel = channel;
 	exchange->stream = stream;
-	exchange->loop_state = server->loop_state;
-	exchange->loop = weir_channel_loop(channel);
-	exchange->peer = *weir_channel_peer(channel);
-	exchange->begun_ms = *exchange->loop_state->now_ms;
+	exchange->handling->peer = *weir_channel_peer(channel);
+	exchange->begun_ms = *exchange->server->loop_state->now_ms;
 	/* The push may close the producer, without a reply. */
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	int error = connection->attach(exchange);
 	http_exchange_leave_handler(exchange, before);
 	if (error < 0) {
 		http_server_release(server);
-		http_exchange_free(exchange);
+		http_handling_free(exchange->handling);
 		return NULL;
 	}
 	return exchange;
@@ -125,7 +165,7 @@ void http_exchange_leave_handler(
 
 void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 {
-	struct http_loop *loop_state = exchange->loop_state;
+	struct http_loop *loop_state = exchange->server->loop_state;
 	if (exchange->reply_state != HTTP_REPLY_CLOSED ||
 	        exchange->handler_state != HTTP_HANDLER_IDLE ||
 	        exchange->body_state != HTTP_BODY_NONE)
@@ -135,17 +175,26 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange)
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
 	weir_http_sites_release(exchange->sites);
-	http_server_release(exchange->server);
-	http_request_copy_free(exchange->copy);
-	free(exchange->head);
-	weir_buffer_finish(&exchange->log_notes);
-	weir_buffer_finish(&exchange->granted);
-	weir_buffer_finish(&exchange->interim);
-	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
-		http_exchange_free(exchange);
+	struct http_handling *handling = exchange->handling;
+	if (handling) {
+		http_server_release(exchange->server);
+		http_handling_release(handling, loop_state);
 		return;
 	}
-	exchange->next_free = loop_state->free;
-	loop_state->free = exchange;
-	loop_state->free_count++;
+	http_log_free_detached(exchange);
+	http_server_release(exchange->server);
+	free(exchange);
+}
+
+void http_exchange_end_handling(struct weir_http_exchange *exchange)
+{
+	struct http_handling *handling = exchange->handling;
+	if (!handling || exchange->reply_state != HTTP_REPLY_BODY ||
+	        exchange->handler_state != HTTP_HANDLER_IDLE ||
+	        exchange->body_state != HTTP_BODY_NONE || handling->trailers ||
+	        http_log_detach(exchange) < 0)
+		return;
+	exchange->handling = NULL;
+	handling->exchange = NULL;
+	http_handling_release(handling, exchange->server->loop_state);
 }

@@ -41,8 +41,8 @@ struct h2_loop;
 
 /* One per loop: what exchanges need only while a request is being handled. */
 struct http_loop {
-	struct h2_loop *h2;              /* NULL before the first connection of HTTP/2 */
-	struct weir_http_exchange *free; /* exchanges to be used again */
+	struct h2_loop *h2;         /* NULL before the first connection of HTTP/2 */
+	struct http_handling *free; /* to be used again, most with their exchange */
 	unsigned free_count;
 	int refusal;       /* the status for a head that the terminator has refused */
 	const char *fault; /* why the input is malformed, while it is replied to; else NULL */
@@ -180,25 +180,31 @@ struct http_session_type {
 	void (*on_close)(void *session);
 };
 
-struct weir_http_exchange {
-	struct weir_producer producer; /* the reply, in the channel's queue or of a stream */
-	struct weir_http_exchange *next_free;
-	struct weir_http_server *server; /* held */
-	const struct http_connection_type *connection;
-	struct weir_channel *channel; /* NULL once it is gone */
-	struct h2_stream *stream;     /* of HTTP/2; NULL once it is gone, and for HTTP/1.1 */
-	struct http_loop *loop_state;
-	struct weir_loop *loop;
-	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */
-	const struct weir_http_site *site;       /* of these */
-	const struct weir_http_route *route;     /* of the handler for routes; NULL: none */
-	const struct weir_http_request *request; /* in `loop_state` or in `copy` */
+/* The line of the access log: prepared with the reply, and written at its end. */
+struct http_log_entry {
+	struct weir_log *log;     /* where it goes */
+	struct weir_buffer line;  /* all but what is known at the end only */
+	struct weir_buffer notes; /* of handlers: keys and values, each with a NUL */
+	uint32_t split;           /* where the rest belongs in `line` */
+	uint8_t format;           /* enum weir_log_format */
+	uint8_t level;            /* enum weir_log_level */
+};
+
+/*
+ * The part of an exchange that is needed only while its request is handled and its body received. A
+ * reply that takes longer goes on without it: see http_exchange_end_handling.
+ */
+struct http_handling {
+	struct http_handling *next_free;
+	struct weir_http_exchange *exchange; /* NULL: unused, and without one */
+
+	/* From here to `peer` all is zero at first. */
+	const struct weir_http_request *request; /* in the loop's state or in `copy` */
 	struct http_request_copy *copy;
 	struct weir_http_path path;
-	struct weir_address peer;
-	int64_t begun_ms;
-	struct weir_task task;   /* calls the handler of a deferred request */
-	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
+	const struct weir_http_route *route; /* of the handler for routes; NULL: none */
+	struct weir_task task;               /* calls the handler of a deferred request */
+	weir_http_gone_fn *gone;             /* called if the client goes before a reply; or NULL */
 	void *gone_context;
 	struct weir_span request_head; /* in the receive buffer, while the handler is called */
 
@@ -213,40 +219,55 @@ struct weir_http_exchange {
 	uint16_t body_status; /* of the reply then */
 	uint16_t trailers_in;
 
-	uint8_t body_state;         /* enum http_body_state */
-	uint8_t reply_state;        /* enum http_reply_state */
-	uint8_t handler_state;      /* enum http_handler_state */
-	uint8_t continue_state;     /* enum http_continue_state */
+	/* the reply's head, and what precedes it */
+	uint16_t deferred_status;   /* of a deferred request whose path is refused; else 0 */
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
-	uint32_t interim_put;       /* bytes of other interim replies that were put */
 	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
-
-	/* the reply */
-	uint8_t framing; /* enum http_framing */
-	uint16_t status;
-	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
-	uint8_t method;            /* enum weir_http_method; OTHER if there was no request */
-	uint8_t log_format;        /* enum weir_log_format */
-	uint8_t log_level;         /* enum weir_log_level */
-	uint32_t log_id;           /* of the request, in its lines; 0: none yet */
-	struct weir_buffer fields; /* its memory is used again */
-	struct weir_span lent;
-	weir_release_fn *release_lent;
-	void *lent_context;
-	struct weir_producer *body;
-	struct weir_span lent_body; /* instead of `body`: the part that is still to be put */
-	int64_t reply_size;
-	weir_trailers_fn *trailers;
-	void *trailers_context;
-	char *head; /* of the reply, where it did not fit the output at once */
+	struct weir_span lent;      /* lines of fields: weir_http_lend_fields */
+	char *head;                 /* where it did not fit the output at once */
 	size_t head_size;
 	size_t head_put;
-	struct weir_buffer user;
-	struct weir_log *log;         /* where its line goes; NULL: nowhere */
-	struct weir_buffer log_line;  /* all but what is known at the end only */
-	size_t log_split;             /* where the rest belongs in it */
-	struct weir_buffer log_notes; /* of handlers: keys and values, each with a NUL */
-	struct weir_buffer granted; /* likewise, fields that an upstream gets (http_proxy_grant) */
+	weir_trailers_fn *trailers;
+	void *trailers_context;
+	struct weir_buffer granted; /* fields that an upstream gets (http_proxy_grant) */
+
+	struct weir_address peer;
+	struct weir_buffer fields; /* of the reply: whole lines. The memory is used again, */
+	struct weir_buffer user;   /* and so is this one's, */
+	struct http_log_entry log; /* and that of the line */
+	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
+};
+
+struct weir_http_exchange {
+	struct weir_producer producer;   /* the reply, in the channel's queue or of a stream */
+	struct weir_http_server *server; /* held */
+	const struct http_connection_type *connection;
+	struct weir_channel *channel;      /* NULL once it is gone */
+	struct h2_stream *stream;          /* of HTTP/2; NULL once it is gone, and for HTTP/1.1 */
+	struct http_handling *handling;    /* NULL behind http_exchange_end_handling */
+	struct weir_http_sites *sites;     /* held; NULL until the head has been parsed */
+	const struct weir_http_site *site; /* of these */
+	struct http_log_entry *log;    /* in `handling`, or on the heap without; NULL: no line */
+	weir_release_fn *release_lent; /* at the end, for lent fields and a lent body */
+	void *lent_context;
+	int64_t begun_ms;
+
+	/* the reply's body */
+	union {
+		struct weir_producer *body; /* NULL: there is none */
+		const char *lent_body; /* if `body_is_lent`: the part that is still to be put */
+	};
+	int64_t reply_size;   /* of all of the body, or of that part; -1: unknown */
+	uint32_t before_body; /* bytes of the producer that are not the body's */
+
+	uint32_t log_id; /* of the request, in its lines; 0: none yet */
+	uint16_t status;
+	uint8_t method;         /* enum weir_http_method; OTHER if there was no request */
+	uint8_t framing;        /* enum http_framing */
+	uint8_t body_state;     /* enum http_body_state */
+	uint8_t reply_state;    /* enum http_reply_state */
+	uint8_t handler_state;  /* enum http_handler_state */
+	uint8_t continue_state; /* enum http_continue_state */
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
@@ -258,11 +279,12 @@ struct weir_http_exchange {
 	bool compress : 1;           /* weir_http_compress has decided so */
 	bool small_pieces : 1;       /* weir_http_receive_small */
 	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
-	bool large_pieces : 1;       /* the reply's body need not be gathered (weir_produce_glob) */
-
-	/* All above is zero at first; this is not: */
-	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
+	bool body_is_lent : 1;
+	bool large_pieces : 1; /* the reply's body need not be gathered (weir_produce_glob) */
 };
+
+/* This is what a client that does not read costs, beside its connection or stream and the body. */
+_Static_assert(sizeof(struct weir_http_exchange) <= 168, "an exchange is too large");
 
 /* A request that outlives the receive buffer, and its bytes. */
 struct http_request_copy {
@@ -281,6 +303,12 @@ struct weir_http_exchange *http_exchange_create(struct weir_http_server *server,
         struct h2_stream *stream);
 /* Frees the exchange if nobody uses it any more. To be called wherever one of the three ends. */
 void http_exchange_free_if_unused(struct weir_http_exchange *exchange);
+
+/*
+ * The reply goes on behind this output: frees all that only the handling needed, if the request's
+ * body and the handler have ended. Only from the reply's producer.
+ */
+void http_exchange_end_handling(struct weir_http_exchange *exchange);
 
 /* Enters a state of the reply; see the enum. */
 void http_exchange_set_reply(struct weir_http_exchange *exchange, enum http_reply_state state);
@@ -428,9 +456,8 @@ static inline const struct http_session_type *http_session_type_of(const void *s
 
 /* The close of a reply, of all versions of HTTP. */
 void http_response_close(struct weir_producer *producer, enum weir_close_reason why);
-/* Puts the rest of the lent body. Returns WEIR_DONE when all of it has been put. */
-enum weir_more http_response_put_lent_body(
-        struct weir_http_exchange *exchange, struct weir_output *out);
+/* The body's part of the reply's more(). The head has been put. */
+enum weir_more http_response_put_body(struct weir_http_exchange *exchange, struct weir_output *out);
 /* Returns the date field's value, WEIR_HTTP_DATE_SIZE bytes, made once a second. */
 const char *http_response_date(struct weir_http_exchange *exchange);
 
@@ -452,6 +479,12 @@ void http_log_clear_fault(struct http_loop *loop_state);
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status);
 /* Notes what is known of the request when it is replied to. */
 void http_log_prepare(struct weir_http_exchange *exchange);
+/*
+ * Counts the request's body, and moves the line out of the handling, which ends. Returns 0 or
+ * -ENOMEM, with nothing changed.
+ */
+int http_log_detach(struct weir_http_exchange *exchange);
+void http_log_free_detached(struct weir_http_exchange *exchange);
 /* The id of the request, which its lines have: never 0. */
 uint64_t http_log_id(struct weir_http_exchange *exchange);
 /* Writes the line, with the bytes of the body that were sent. */

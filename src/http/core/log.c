@@ -2,6 +2,7 @@
  * The lines of the access log. A line is prepared when the reply is made, while the request is
  * valid, and is written when the reply's last byte has left.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ enum {
 static const char *http_log_date_of(const struct weir_http_exchange *exchange)
 {
 	struct http_loop *loop_state = exchange->server->loop_state;
-	int64_t now = weir_loop_wall_s(exchange->loop);
+	int64_t now = weir_loop_wall_s(exchange->server->loop);
 	if (loop_state->log_date_s != now) {
 		time_t seconds = now;
 		struct tm tm;
@@ -39,6 +40,19 @@ static const char *http_log_date_of(const struct weir_http_exchange *exchange)
 		        tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	}
 	return loop_state->log_date;
+}
+
+/* Appends them, all or none. */
+static void http_log_put(
+        struct weir_buffer *line, struct weir_span a, struct weir_span b, struct weir_span c)
+{
+	const struct weir_span spans[] = {a, b, c};
+	buffer_append_spans(line, spans, 3, WEIR_LOG_QUEUE_MAX);
+}
+
+static struct weir_span http_log_number(char digits[TEXT_DECIMAL_SIZE], uint64_t number)
+{
+	return weir_span(digits, (size_t)(text_put_decimal(digits, number) - digits));
 }
 
 static void http_log_add_escaped(struct weir_buffer *line, struct weir_span text)
@@ -74,16 +88,15 @@ void http_log_clear_fault(struct http_loop *loop_state)
 static void http_log_add_request(struct weir_buffer *line,
         const struct weir_http_exchange *exchange, const struct weir_http_request *request)
 {
-	const struct http_loop *loop_state = exchange->loop_state;
+	const struct http_loop *loop_state = exchange->server->loop_state;
 	if (request) {
 		http_log_add_escaped(line, request->method_name);
 		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		http_log_add_escaped(line, request->target);
-		if (exchange->connection->major == 1)
-			weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
-		else
-			weir_buffer_format(
-			        line, LINE_MAX_SIZE, " HTTP/%u.0", exchange->connection->major);
+		char version[] = " HTTP/1.0";
+		version[6] = (char)('0' + exchange->connection->major);
+		version[8] = (char)('0' + (exchange->connection->major == 1 ? request->minor : 0));
+		weir_buffer_append(line, version, sizeof version - 1, LINE_MAX_SIZE);
 	} else if (!loop_state->fault) {
 		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}
@@ -99,14 +112,15 @@ static size_t http_log_compose(const struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
 	struct weir_tls_info tls;
-	char host[WEIR_ADDRESS_TEXT_MAX];
-	weir_address_host(&exchange->peer, host);
-	weir_buffer_format(line, LINE_MAX_SIZE, "%s - ", host);
-	http_log_add_escaped(
-	        line, exchange->user.size ? weir_buffer_span(&exchange->user) : WEIR_SPAN("-"));
-	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", http_log_date_of(exchange));
+	char host[WEIR_ADDRESS_TEXT_MAX], digits[TEXT_DECIMAL_SIZE];
+	struct weir_span user = weir_http_user(exchange);
+	size_t host_size = weir_address_host(&exchange->handling->peer, host);
+	http_log_put(line, WEIR_SPAN(""), weir_span(host, host_size), WEIR_SPAN(" - "));
+	http_log_add_escaped(line, user.size ? user : WEIR_SPAN("-"));
+	http_log_put(
+	        line, WEIR_SPAN(" ["), weir_span_of(http_log_date_of(exchange)), WEIR_SPAN("] \""));
 	http_log_add_request(line, exchange, request);
-	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", status);
+	http_log_put(line, WEIR_SPAN("\" "), http_log_number(digits, status), WEIR_SPAN(" "));
 	size_t split = line->size;
 	http_log_add_field(line, request, WEIR_HTTP_REFERER);
 	http_log_add_field(line, request, WEIR_HTTP_USER_AGENT);
@@ -123,8 +137,8 @@ enum {
 uint64_t http_log_id(struct weir_http_exchange *exchange)
 {
 	if (!exchange->log_id)
-		exchange->log_id = loop_next_number(exchange->loop);
-	return loop_log_id(exchange->loop, exchange->log_id);
+		exchange->log_id = loop_next_number(exchange->server->loop);
+	return loop_log_id(exchange->server->loop, exchange->log_id);
 }
 
 /* -- logfmt and JSON --------------------------------------------------------------------------- */
@@ -141,7 +155,7 @@ static void http_log_begin_fields(
         struct weir_http_exchange *exchange, enum weir_log_format format, struct weir_buffer *line)
 {
 	char text[WEIR_ADDRESS_TEXT_MAX], date[32];
-	time_t now = weir_loop_wall_s(exchange->loop);
+	time_t now = weir_loop_wall_s(exchange->server->loop);
 	struct tm tm;
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
@@ -150,9 +164,9 @@ static void http_log_begin_fields(
 	http_log_field(line, format, "kind", WEIR_SPAN("http"));
 	text_put_hex(text, http_log_id(exchange));
 	http_log_field(line, format, "id", weir_span(text, TEXT_HEX_SIZE));
-	weir_address_host(&exchange->peer, text);
+	weir_address_host(&exchange->handling->peer, text);
 	http_log_field(line, format, "peer", weir_span_of(text));
-	http_log_field(line, format, "user", weir_buffer_span(&exchange->user));
+	http_log_field(line, format, "user", weir_http_user(exchange));
 }
 
 /* The fields that are known when the reply is made. */
@@ -160,7 +174,7 @@ static void http_log_compose_fields(struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, enum weir_log_format format,
         struct weir_buffer *line)
 {
-	const struct http_loop *loop_state = exchange->loop_state;
+	const struct http_loop *loop_state = exchange->server->loop_state;
 	struct weir_tls_info tls;
 	http_log_begin_fields(exchange, format, line);
 	if (request) {
@@ -201,12 +215,20 @@ static struct weir_log *http_log_of(const struct weir_http_exchange *exchange)
 /* A number has this in front of its key. */
 #define NOTE_NUMBER "#"
 
+/* NULL: no line will be written. */
+static struct weir_buffer *http_log_notes(struct weir_http_exchange *exchange)
+{
+	if (exchange->log)
+		return &exchange->log->notes;
+	return exchange->handling ? &exchange->handling->log.notes : NULL;
+}
+
 int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, struct weir_span value)
 {
-	struct weir_buffer *notes = &exchange->log_notes;
-	size_t before = notes->size;
-	if (!http_log_of(exchange))
+	struct weir_buffer *notes = http_log_notes(exchange);
+	if (!notes || !http_log_of(exchange))
 		return 0;
+	size_t before = notes->size;
 	value.size = value.size ? strnlen(value.data, value.size) : 0;
 	int error = weir_buffer_append(notes, key, strlen(key) + 1, WEIR_HTTP_LOG_NOTES_MAX);
 	if (!error)
@@ -241,10 +263,10 @@ static bool http_log_next_note(
 	return true;
 }
 
-static void http_log_add_notes(struct weir_buffer *line, enum weir_log_format format,
-        const struct weir_http_exchange *exchange)
+static void http_log_add_notes(struct weir_buffer *line, const struct http_log_entry *entry)
 {
-	struct weir_span rest = weir_buffer_span(&exchange->log_notes), value;
+	enum weir_log_format format = entry->format;
+	struct weir_span rest = weir_buffer_span(&entry->notes), value;
 	const char *key;
 	while (http_log_next_note(&rest, &key, &value)) {
 		bool number = *key == *NOTE_NUMBER;
@@ -265,17 +287,17 @@ static void http_log_add_notes(struct weir_buffer *line, enum weir_log_format fo
 }
 
 /* The fields that are known at the end. */
-static void http_log_write_fields(struct weir_log *log, const struct weir_http_exchange *exchange,
-        const struct weir_buffer *known, uint64_t size, char mark)
+static void http_log_write_fields(const struct http_log_entry *entry,
+        const struct weir_http_exchange *exchange, uint64_t size, char mark)
 {
 	const struct weir_http_site *site = exchange->site;
-	enum weir_log_format format = exchange->log_format;
+	const struct weir_buffer *known = &entry->line;
+	enum weir_log_format format = entry->format;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "");
-	struct weir_buffer *line = weir_log_begin(log, exchange->log_level,
-	        known->size + 4 * (size_t)LINE_END_MAX +
-	                6 * (name.size + exchange->log_notes.size));
-	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
+	struct weir_buffer *line = weir_log_begin(entry->log, entry->level,
+	        known->size + 4 * (size_t)LINE_END_MAX + 6 * (name.size + entry->notes.size));
+	int64_t took_ms = weir_loop_now_ms(exchange->server->loop) - exchange->begun_ms;
 	if (!line)
 		return;
 	weir_buffer_append(line, known->data, known->size, WEIR_LOG_QUEUE_MAX);
@@ -288,9 +310,9 @@ static void http_log_write_fields(struct weir_log *log, const struct weir_http_e
 	        WEIR_LOG_QUEUE_MAX);
 	if (name.size)
 		weir_log_add_text(line, format, "site", name, WEIR_LOG_QUEUE_MAX);
-	http_log_add_notes(line, format, exchange);
+	http_log_add_notes(line, entry);
 	weir_log_close_line(line, format, WEIR_LOG_QUEUE_MAX);
-	weir_log_end(log);
+	weir_log_end(entry->log);
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -303,33 +325,46 @@ static enum weir_log_level http_log_level(unsigned status)
 	return status >= 500 ? WEIR_LOG_ERROR : WEIR_LOG_WARNING;
 }
 
-static void http_log_write_line(struct weir_log *log, struct weir_http_exchange *exchange,
-        const struct weir_buffer *known, size_t split, uint64_t size, char mark)
+/* Seconds with three digits, the mark, and the quote before the name of the site. */
+static void http_log_put_time(struct weir_buffer *line, int64_t took_ms, char mark)
 {
-	if (exchange->log_format != WEIR_LOG_TEXT) {
-		http_log_write_fields(log, exchange, known, size, mark);
+	char digits[TEXT_DECIMAL_SIZE], rest[] = ".000 - \"";
+	uint64_t ms = took_ms > 0 ? (uint64_t)took_ms : 0;
+	rest[1] = (char)('0' + ms / 100 % 10);
+	rest[2] = (char)('0' + ms / 10 % 10);
+	rest[3] = (char)('0' + ms % 10);
+	rest[5] = mark;
+	http_log_put(line, WEIR_SPAN(" "), http_log_number(digits, ms / 1000),
+	        weir_span(rest, sizeof rest - 1));
+}
+
+static void http_log_write_line(const struct http_log_entry *entry,
+        struct weir_http_exchange *exchange, uint64_t size, char mark)
+{
+	if (entry->format != WEIR_LOG_TEXT) {
+		http_log_write_fields(entry, exchange, size, mark);
 		return;
 	}
 	const struct weir_http_site *site = exchange->site;
+	const struct weir_buffer *known = &entry->line;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
 	/* An escaped byte takes four. */
-	struct weir_buffer *line = weir_log_begin(log, exchange->log_level,
-	        known->size + LINE_END_MAX + 4 * (name.size + exchange->log_notes.size));
+	struct weir_buffer *line = weir_log_begin(entry->log, entry->level,
+	        known->size + LINE_END_MAX + 4 * (name.size + entry->notes.size));
 	if (!line)
 		return;
-	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
-	weir_buffer_append(line, known->data, split, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "%llu", (unsigned long long)size);
-	weir_buffer_append(line, known->data + split, known->size - split, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
-	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
+	int64_t took_ms = weir_loop_now_ms(exchange->server->loop) - exchange->begun_ms;
+	char digits[TEXT_DECIMAL_SIZE], id[TEXT_HEX_SIZE];
+	http_log_put(line, weir_span(known->data, entry->split), http_log_number(digits, size),
+	        weir_span(known->data + entry->split, known->size - entry->split));
+	http_log_put_time(line, took_ms, mark);
 	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
-	weir_buffer_format(
-	        line, WEIR_LOG_QUEUE_MAX, "\" %016llx", (unsigned long long)http_log_id(exchange));
-	http_log_add_notes(line, WEIR_LOG_TEXT, exchange);
+	text_put_hex(id, http_log_id(exchange));
+	http_log_put(line, WEIR_SPAN("\" "), weir_span(id, sizeof id), WEIR_SPAN(""));
+	http_log_add_notes(line, entry);
 	weir_buffer_append(line, "\n", 1, WEIR_LOG_QUEUE_MAX);
-	weir_log_end(log);
+	weir_log_end(entry->log);
 }
 
 static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
@@ -337,39 +372,78 @@ static struct http_cells *http_log_cells(const struct weir_http_exchange *exchan
 	return exchange->site ? exchange->site->cells : exchange->server->cells;
 }
 
-static size_t http_log_compose_any(struct weir_log *log, struct weir_http_exchange *exchange,
-        const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
+static void http_log_compose_any(struct http_log_entry *entry, struct weir_http_exchange *exchange,
+        const struct weir_http_request *request, unsigned status)
 {
-	exchange->log_level = (uint8_t)http_log_level(status);
-	exchange->log_format = (uint8_t)weir_log_format(log);
-	if (exchange->log_format == WEIR_LOG_TEXT)
-		return http_log_compose(exchange, request, status, line);
-	http_log_compose_fields(exchange, request, status, exchange->log_format, line);
-	return line->size;
+	entry->level = (uint8_t)http_log_level(status);
+	entry->format = (uint8_t)weir_log_format(entry->log);
+	if (entry->format == WEIR_LOG_TEXT)
+		entry->split = (uint32_t)http_log_compose(exchange, request, status, &entry->line);
+	else
+		http_log_compose_fields(exchange, request, status, entry->format, &entry->line);
 }
 
-static __attribute__((noinline)) void http_log_compose_line(struct weir_http_exchange *exchange)
+static __attribute__((noinline)) void http_log_compose_line(
+        struct weir_http_exchange *exchange, struct weir_log *log)
 {
+	struct http_handling *handling = exchange->handling;
 	/* The client left before there was a reply: nobody sees the status that was made. */
 	unsigned status = exchange->reply_state == HTTP_REPLY_CLOSED ? HTTP_LOG_CLIENT_LEFT
 	                                                             : exchange->status;
-	if (http_log_level(status) > weir_log_level()) {
-		exchange->log = NULL;
+	if (http_log_level(status) > weir_log_level())
 		return;
-	}
-	exchange->log_split = http_log_compose_any(
-	        exchange->log, exchange, exchange->request, status, &exchange->log_line);
+	exchange->log = &handling->log;
+	handling->log.log = log;
+	http_log_compose_any(&handling->log, exchange, handling->request, status);
 }
 
 void http_log_prepare(struct weir_http_exchange *exchange)
 {
-	exchange->method =
-	        (uint8_t)(exchange->request ? exchange->request->method : WEIR_HTTP_OTHER);
-	if (exchange->loop_state->fault)
+	const struct weir_http_request *request = exchange->handling->request;
+	exchange->method = (uint8_t)(request ? request->method : WEIR_HTTP_OTHER);
+	if (exchange->server->loop_state->fault)
 		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
-	exchange->log = http_log_of(exchange);
-	if (exchange->log)
-		http_log_compose_line(exchange);
+	struct weir_log *log = http_log_of(exchange);
+	if (log)
+		http_log_compose_line(exchange, log);
+}
+
+static void http_log_count_received(const struct weir_http_exchange *exchange)
+{
+	const struct http_handling *handling = exchange->handling;
+	if (handling && handling->body_got)
+		weir_metric_add(&http_log_cells(exchange)->received, handling->body_got);
+}
+
+/* A line takes no more than its bytes, since the reply may stall. */
+int http_log_detach(struct weir_http_exchange *exchange)
+{
+	struct http_log_entry *entry = exchange->log;
+	if (entry) {
+		struct http_log_entry *detached = malloc(sizeof *detached);
+		struct weir_buffer line = {0};
+		size_t size = entry->line.size;
+		if (!detached || weir_buffer_append(&line, entry->line.data, size, size) < 0) {
+			free(detached);
+			return -ENOMEM;
+		}
+		*detached = *entry;
+		detached->line = line;
+		entry->notes = (struct weir_buffer){0};
+		exchange->log = detached;
+	}
+	http_log_count_received(exchange);
+	return 0;
+}
+
+void http_log_free_detached(struct weir_http_exchange *exchange)
+{
+	struct http_log_entry *entry = exchange->log;
+	if (!entry)
+		return;
+	weir_buffer_finish(&entry->line);
+	weir_buffer_finish(&entry->notes);
+	free(entry);
 }
 
 /* A request is counted with few instructions, since there may be a hundred thousand a second. */
@@ -377,7 +451,7 @@ static inline void http_log_count(
         const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
 {
 	struct http_cells *cells = http_log_cells(exchange);
-	int64_t took_ms = *exchange->loop_state->now_ms - exchange->begun_ms;
+	int64_t took_ms = *exchange->server->loop_state->now_ms - exchange->begun_ms;
 	unsigned class = exchange->status / 100u;
 	if (why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_RESULTS)
 		class = 0;
@@ -387,8 +461,7 @@ static inline void http_log_count(
 		weir_metric_add(&cells->took_ms[0], 1);
 	else
 		weir_metric_observe_ms(cells->took_ms, took_ms);
-	if (exchange->body_got)
-		weir_metric_add(&cells->received, exchange->body_got);
+	http_log_count_received(exchange);
 	PROBE4(http_reply, exchange->status, took_ms, sent, why);
 }
 
@@ -397,15 +470,13 @@ static __attribute__((noinline)) void http_log_write_finished(
         struct weir_http_exchange *exchange, uint64_t size, enum weir_close_reason why)
 {
 	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
-	http_log_write_line(
-	        exchange->log, exchange, &exchange->log_line, exchange->log_split, size, mark);
+	http_log_write_line(exchange->log, exchange, size, mark);
 }
 
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
 {
-	uint64_t before_body = exchange->head_size + exchange->continue_put + exchange->interim_put;
 	uint64_t taken = exchange->producer.taken;
-	uint64_t size = taken > before_body ? taken - before_body : 0;
+	uint64_t size = taken > exchange->before_body ? taken - exchange->before_body : 0;
 	http_log_count(exchange, size, why);
 	if (exchange->log)
 		http_log_write_finished(exchange, size, why);
@@ -414,12 +485,12 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 /* After the reply the request is valid only if it was copied. */
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 {
-	struct weir_log *log = http_log_of(exchange);
-	struct weir_buffer line = {0};
-	if (!log)
+	const struct http_request_copy *copy = exchange->handling->copy;
+	struct http_log_entry entry = {.log = http_log_of(exchange)};
+	if (!entry.log)
 		return;
-	size_t split = http_log_compose_any(
-	        log, exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
-	http_log_write_line(log, exchange, &line, split, 0, '-');
-	weir_buffer_finish(&line);
+	http_log_compose_any(&entry, exchange, copy ? copy->request : NULL, status);
+	entry.notes = *http_log_notes(exchange); /* borrowed */
+	http_log_write_line(&entry, exchange, 0, '-');
+	weir_buffer_finish(&entry.line);
 }

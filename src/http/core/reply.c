@@ -86,21 +86,23 @@ int http_reply_add_field(
 {
 	if (http_exchange_replied(exchange))
 		return WEIR_E_CLOSED;
-	return http_reply_put_line(&exchange->fields, name, value, WEIR_HTTP_REPLY_FIELDS_MAX);
+	return http_reply_put_line(
+	        &exchange->handling->fields, name, value, WEIR_HTTP_REPLY_FIELDS_MAX);
 }
 
 int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
         const struct weir_http_field *fields, unsigned field_count)
 {
-	struct weir_buffer *interim = &exchange->interim;
-	size_t before = interim->size;
+	struct http_handling *handling = exchange->handling;
 	struct http_interim head = {.status = (uint16_t)status};
 	if (status < 102 || status > 199)
 		return -EINVAL;
 	if (exchange->reply_state != HTTP_REPLY_AWAITED)
 		return WEIR_E_CLOSED;
-	if (exchange->request->minor == 0)
+	if (handling->request->minor == 0)
 		return 0;
+	struct weir_buffer *interim = &handling->interim;
+	size_t before = interim->size;
 	int error = weir_buffer_append(interim, &head, sizeof head, WEIR_HTTP_INTERIM_MAX);
 	for (unsigned i = 0; i < field_count && !error; i++)
 		error = http_reply_put_line(
@@ -118,7 +120,7 @@ int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
 bool http_interim_first(const struct weir_http_exchange *exchange, struct http_interim *ret_head,
         struct weir_span *ret_lines)
 {
-	const struct weir_buffer *interim = &exchange->interim;
+	const struct weir_buffer *interim = &exchange->handling->interim;
 	if (interim->size == 0)
 		return false;
 	memcpy(ret_head, interim->data, sizeof *ret_head);
@@ -129,8 +131,9 @@ bool http_interim_first(const struct weir_http_exchange *exchange, struct http_i
 void http_interim_remove_first(struct weir_http_exchange *exchange)
 {
 	struct http_interim head;
-	memcpy(&head, exchange->interim.data, sizeof head);
-	weir_buffer_consume(&exchange->interim, sizeof head + head.lines_size);
+	struct weir_buffer *interim = &exchange->handling->interim;
+	memcpy(&head, interim->data, sizeof head);
+	weir_buffer_consume(interim, sizeof head + head.lines_size);
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
@@ -141,7 +144,7 @@ void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span
 			release(context);
 		return;
 	}
-	exchange->lent = lines;
+	exchange->handling->lent = lines;
 	exchange->release_lent = release;
 	exchange->lent_context = context;
 }
@@ -149,7 +152,7 @@ void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span
 bool weir_http_compress(struct weir_http_exchange *exchange)
 {
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	if (http_accept_coding(exchange->request) != WEIR_HTTP_GZIP ||
+	if (http_accept_coding(exchange->handling->request) != WEIR_HTTP_GZIP ||
 	        weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
 		return false;
 	exchange->compress = true;
@@ -161,8 +164,8 @@ void weir_http_set_trailers(
 {
 	if (http_exchange_replied(exchange))
 		return;
-	exchange->trailers = trailers;
-	exchange->trailers_context = context;
+	exchange->handling->trailers = trailers;
+	exchange->handling->trailers_context = context;
 }
 
 /* -- framing ----------------------------------------------------------------------------------- */
@@ -171,22 +174,29 @@ void weir_http_set_trailers(
 static struct weir_producer *http_reply_frame(
         struct weir_http_exchange *exchange, struct weir_producer *body)
 {
+	const struct http_handling *handling = exchange->handling;
 	exchange->reply_size = exchange->compress ? -1 : weir_producer_size(body);
 	if (exchange->compress)
 		body = weir_produce_gzip(body);
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	if (exchange->reply_size >= 0 &&
-	        (!exchange->trailers || exchange->connection->frames_bodies))
+	        (!handling->trailers || exchange->connection->frames_bodies))
 		return body;
 	if (exchange->connection->frames_bodies) {
 		exchange->framing = HTTP_FRAMED_BY_STREAM;
-	} else if (exchange->request && exchange->request->minor >= 1) {
+	} else if (handling->request && handling->request->minor >= 1) {
 		exchange->framing = HTTP_FRAMED_BY_CHUNKS;
-		body = weir_produce_chunked(body, exchange->trailers, exchange->trailers_context);
+		body = weir_produce_chunked(body, handling->trailers, handling->trailers_context);
 	} else {
 		exchange->framing = HTTP_FRAMED_BY_CLOSE;
 	}
 	return exchange->large_pieces ? body : weir_produce_glob(body, WEIR_HTTP_GLOB_SIZE);
+}
+
+static bool http_reply_is_to_head(const struct weir_http_exchange *exchange)
+{
+	const struct weir_http_request *request = exchange->handling->request;
+	return request && request->method == WEIR_HTTP_HEAD;
 }
 
 static bool http_reply_has_no_body(unsigned status)
@@ -218,10 +228,15 @@ void http_reply_begin(
 {
 	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
 	http_exchange_set_reply(exchange, unwanted ? HTTP_REPLY_CLOSED : HTTP_REPLY_HEAD);
+	/* The client would take this for the beginning of its tunnel (RFC 8441 5). */
+	if (exchange->extended_connect && status / 100 == 2 &&
+	        exchange->body_state != HTTP_BODY_TUNNEL)
+		status = 501;
 	exchange->status = (uint16_t)status;
-	exchange->body = body;
-	if (body)
+	if (body) {
+		exchange->body = body;
 		weir_producer_adopt(&exchange->producer, body);
+	}
 	if (exchange->framing == HTTP_FRAMED_BY_CLOSE)
 		http_reply_end_with_connection(exchange);
 	http_body_drop(exchange);
@@ -243,13 +258,13 @@ int weir_http_reply(
 		weir_producer_close(body, WEIR_CLOSE_ABORTED);
 		return WEIR_E_CLOSED;
 	}
-	bool is_head = exchange->request && exchange->request->method == WEIR_HTTP_HEAD;
+	bool is_head = http_reply_is_to_head(exchange);
 	if (body)
 		body = http_reply_frame(exchange, body);
 	if (!body) {
 		exchange->compress = false;
-		exchange->fields.size = 0;
-		exchange->lent.size = 0;
+		exchange->handling->fields.size = 0;
+		exchange->handling->lent.size = 0;
 		return weir_http_reply_empty(exchange, 500);
 	}
 	if (is_head || http_reply_has_no_body(status)) {
@@ -263,14 +278,16 @@ int weir_http_reply(
 
 int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct weir_span body)
 {
-	if (http_exchange_replied(exchange) || exchange->compress || exchange->trailers ||
+	if (http_exchange_replied(exchange) || exchange->compress || exchange->handling->trailers ||
 	        http_reply_has_no_body(status))
 		return weir_http_reply(
 		        exchange, status, weir_produce_borrowed(body.data, body.size));
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	exchange->reply_size = (int64_t)body.size;
-	if (!exchange->request || exchange->request->method != WEIR_HTTP_HEAD)
-		exchange->lent_body = body;
+	if (body.size && !http_reply_is_to_head(exchange)) {
+		exchange->lent_body = body.data;
+		exchange->body_is_lent = true;
+	}
 	http_reply_begin(exchange, status, NULL);
 	return 0;
 }

@@ -76,21 +76,22 @@ void http_request_copy_free(struct http_request_copy *copy)
 
 static int http_request_copy_all(struct weir_http_exchange *exchange, struct weir_span head)
 {
+	struct http_handling *handling = exchange->handling;
 	struct http_request_copy *copy = calloc(1, sizeof *copy);
-	size_t path = exchange->path.text.size;
+	size_t path = handling->path.text.size;
 	if (!copy)
 		return -ENOMEM;
-	exchange->copy = copy;
-	copy->request = http_request_clone(exchange->request);
+	handling->copy = copy;
+	copy->request = http_request_clone(handling->request);
 	copy->bytes = malloc(head.size + path + 1);
 	if (!copy->request || !copy->bytes)
 		return -ENOMEM;
 	memcpy(copy->bytes, head.data, head.size);
-	memcpy(copy->bytes + head.size, exchange->path.text.data, path);
+	memcpy(copy->bytes + head.size, handling->path.text.data, path);
 	copy->bytes[head.size + path] = 0;
 	weir_http_request_rebase(copy->request, head.data, copy->bytes);
-	exchange->request = copy->request;
-	exchange->path.text = weir_span(copy->bytes + head.size, path);
+	handling->request = copy->request;
+	handling->path.text = weir_span(copy->bytes + head.size, path);
 	return 0;
 }
 
@@ -103,48 +104,49 @@ int http_exchange_copy_request(struct weir_http_exchange *exchange, struct weir_
 	        .host = {"", 0}};
 	int error = http_request_copy_all(exchange, head);
 	if (error < 0) {
-		exchange->request = &none;
-		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+		exchange->handling->request = &none;
+		exchange->handling->path = (struct weir_http_path){.text = WEIR_SPAN("")};
 	}
 	return error;
 }
 
 int http_exchange_copy_request_now(struct weir_http_exchange *exchange)
 {
-	struct weir_span head = exchange->request_head;
-	return head.size && !exchange->copy ? http_exchange_copy_request(exchange, head) : 0;
+	struct weir_span head = exchange->handling->request_head;
+	return head.size && !exchange->handling->copy ? http_exchange_copy_request(exchange, head)
+	                                              : 0;
 }
 
 /* -- what handlers ask ------------------------------------------------------------------------- */
 
 const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
 {
-	return exchange->request;
+	return exchange->handling->request;
 }
 
 struct weir_span weir_http_path(const struct weir_http_exchange *exchange)
 {
-	return exchange->path.text;
+	return exchange->handling->path.text;
 }
 
 bool weir_http_path_is_directory(const struct weir_http_exchange *exchange)
 {
-	return exchange->path.directory;
+	return exchange->handling->path.directory;
 }
 
 bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange)
 {
-	return exchange->path.hidden;
+	return exchange->handling->path.hidden;
 }
 
 struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange)
 {
-	return exchange->loop;
+	return exchange->server->loop;
 }
 
 const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange)
 {
-	return &exchange->peer;
+	return &exchange->handling->peer;
 }
 
 bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret)
@@ -159,22 +161,26 @@ bool weir_http_gone(const struct weir_http_exchange *exchange)
 
 void weir_http_on_gone(struct weir_http_exchange *exchange, weir_http_gone_fn *gone, void *context)
 {
-	exchange->gone = gone;
-	exchange->gone_context = context;
+	struct http_handling *handling = exchange->handling;
+	if (!handling)
+		return; /* there is a reply */
+	handling->gone = gone;
+	handling->gone_context = context;
 }
 
 int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user)
 {
-	exchange->user.size = 0;
-	return weir_buffer_append(&exchange->user, user.data, user.size, WEIR_REQUEST_MAX);
+	struct weir_buffer *buffer = &exchange->handling->user;
+	buffer->size = 0;
+	return weir_buffer_append(buffer, user.data, user.size, WEIR_REQUEST_MAX);
 }
 
 struct weir_span weir_http_user(const struct weir_http_exchange *exchange)
 {
-	return weir_buffer_span(&exchange->user);
+	return weir_buffer_span(&exchange->handling->user);
 }
 
 void *weir_http_scratch(struct weir_http_exchange *exchange)
 {
-	return exchange->scratch;
+	return exchange->handling->scratch;
 }

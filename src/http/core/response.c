@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "exchange.h"
+#include "helper.h"
 #include "syntax.h"
 
 static char *http_response_put(char *to, const void *data, size_t size)
@@ -19,26 +20,11 @@ static char *http_response_put(char *to, const void *data, size_t size)
 
 #define PUT(to, literal) http_response_put(to, literal, sizeof literal - 1)
 
-static char *http_response_put_number(char *to, uint64_t number)
-{
-	/*
-	 * Always 20 bytes are copied, for which there is room: a size that is known costs no call.
-	 */
-	char digits[40] = {0};
-	unsigned n = 20;
-	do {
-		digits[--n] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	memcpy(to, digits + n, 20);
-	return to + 20 - n;
-}
-
 static char *http_response_put_status_line(char *to, unsigned status)
 {
 	struct weir_span reason = http_status_reason((int)status);
 	to = PUT(to, "HTTP/1.1 ");
-	to = http_response_put_number(to, status);
+	to = text_put_decimal(to, status);
 	*to++ = ' ';
 	to = http_response_put(to, reason.data, reason.size);
 	return PUT(to, "\r\n");
@@ -58,14 +44,14 @@ static inline void http_response_renew_opening(struct http_loop *loop_state, str
 
 const char *http_response_date(struct weir_http_exchange *exchange)
 {
-	http_response_renew_opening(exchange->loop_state, exchange->loop);
-	return exchange->loop_state->opening + sizeof STATUS_LINE_200 "Date: " - 1;
+	http_response_renew_opening(exchange->server->loop_state, exchange->server->loop);
+	return exchange->server->loop_state->opening + sizeof STATUS_LINE_200 "Date: " - 1;
 }
 
 static char *http_response_put_opening(char *to, struct weir_http_exchange *exchange)
 {
-	struct http_loop *loop_state = exchange->loop_state;
-	http_response_renew_opening(loop_state, exchange->loop);
+	struct http_loop *loop_state = exchange->server->loop_state;
+	http_response_renew_opening(loop_state, exchange->server->loop);
 	if (exchange->status == 200)
 		return http_response_put(to, loop_state->opening, OPENING_SIZE);
 	to = http_response_put_status_line(to, exchange->status);
@@ -79,7 +65,7 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 		to = PUT(to, "Transfer-Encoding: chunked\r\n");
 	} else if (exchange->framing == HTTP_FRAMED_BY_LENGTH) {
 		to = PUT(to, "Content-Length: ");
-		to = http_response_put_number(to, (uint64_t)exchange->reply_size);
+		to = text_put_decimal(to, (uint64_t)exchange->reply_size);
 		to = PUT(to, "\r\n");
 	}
 	if (exchange->framing == HTTP_FRAMED_BY_UPGRADE)
@@ -102,11 +88,12 @@ enum {
 
 static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
 {
+	const struct http_handling *handling = exchange->handling;
 	char *end = http_response_put_opening(head, exchange);
-	if (exchange->lent.size)
-		end = http_response_put(end, exchange->lent.data, exchange->lent.size);
-	if (exchange->fields.size)
-		end = http_response_put(end, exchange->fields.data, exchange->fields.size);
+	if (handling->lent.size)
+		end = http_response_put(end, handling->lent.data, handling->lent.size);
+	if (handling->fields.size)
+		end = http_response_put(end, handling->fields.data, handling->fields.size);
 	end = http_response_put_framing(end, exchange);
 	return (size_t)(end - head);
 }
@@ -114,9 +101,11 @@ static size_t http_response_compose_head(struct weir_http_exchange *exchange, ch
 static enum weir_more http_response_put_head_slowly(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
-	size_t left = exchange->head_size - exchange->head_put;
-	size_t put = weir_output_copy(out, exchange->head + exchange->head_put, left);
-	exchange->head_put += put;
+	struct http_handling *handling = exchange->handling;
+	size_t left = handling->head_size - handling->head_put;
+	size_t put = weir_output_copy(out, handling->head + handling->head_put, left);
+	handling->head_put += put;
+	exchange->before_body += (uint32_t)put;
 	if (put < left)
 		return put || weir_output_room(out) == 0 ? WEIR_MORE : WEIR_FAILED;
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
@@ -127,27 +116,30 @@ static enum weir_more http_response_put_head_slowly(
 static enum weir_more http_response_put_head(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
-	if (exchange->head)
+	struct http_handling *handling = exchange->handling;
+	if (handling->head)
 		return http_response_put_head_slowly(exchange, out);
-	size_t most = HEAD_FRAME_MAX + exchange->lent.size + exchange->fields.size;
-	size_t size = 0, room = weir_output_room(out), body = exchange->lent_body.size;
+	size_t most = HEAD_FRAME_MAX + handling->lent.size + handling->fields.size;
+	size_t size = 0, room = weir_output_room(out);
+	size_t body = exchange->body_is_lent ? (size_t)exchange->reply_size : 0;
 	if (body > BODY_COPY_MAX || room < most + body)
 		body = 0;
 	char *scratch = room < most ? NULL : weir_output_reserve(out, most + body, &size);
 	if (scratch && size >= most + body) {
-		exchange->head_size = http_response_compose_head(exchange, scratch);
+		size_t head_size = http_response_compose_head(exchange, scratch);
 		if (body) {
-			memcpy(scratch + exchange->head_size, exchange->lent_body.data, body);
-			exchange->lent_body = (struct weir_span){0};
+			memcpy(scratch + head_size, exchange->lent_body, body);
+			exchange->reply_size = 0;
 		}
-		weir_output_commit(out, exchange->head_size + body);
+		weir_output_commit(out, head_size + body);
+		exchange->before_body += (uint32_t)head_size;
 		http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 		return WEIR_DONE;
 	}
-	exchange->head = malloc(most);
-	if (!exchange->head)
+	handling->head = malloc(most);
+	if (!handling->head)
 		return WEIR_FAILED;
-	exchange->head_size = http_response_compose_head(exchange, exchange->head);
+	handling->head_size = http_response_compose_head(exchange, handling->head);
 	return http_response_put_head_slowly(exchange, out);
 }
 
@@ -155,9 +147,11 @@ static enum weir_more http_response_put_continue(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
 	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	size_t left = sizeof interim - 1 - exchange->continue_put;
-	size_t put = weir_output_borrow(out, interim + exchange->continue_put, left);
-	exchange->continue_put += (uint8_t)put;
+	struct http_handling *handling = exchange->handling;
+	size_t left = sizeof interim - 1 - handling->continue_put;
+	size_t put = weir_output_borrow(out, interim + handling->continue_put, left);
+	handling->continue_put += (uint8_t)put;
+	exchange->before_body += (uint32_t)put;
 	if (put < left)
 		return WEIR_MORE;
 	exchange->continue_state = HTTP_CONTINUE_NONE;
@@ -180,55 +174,83 @@ static enum weir_more http_response_put_interims(
 			return WEIR_MORE;
 		if (weir_output_copy(out, text, size) != size)
 			return WEIR_FAILED;
-		exchange->interim_put += (uint32_t)size;
+		exchange->before_body += (uint32_t)size;
 		http_interim_remove_first(exchange);
 	}
 	return WEIR_DONE;
 }
 
-enum weir_more http_response_put_lent_body(
+/* Returns WEIR_DONE when all of it has been put. */
+static enum weir_more http_response_put_lent_body(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
-	struct weir_span *left = &exchange->lent_body;
-	if (left->size)
-		*left = weir_span_skip(*left, weir_output_borrow(out, left->data, left->size));
-	return left->size ? WEIR_MORE : WEIR_DONE;
+	size_t left = exchange->body_is_lent ? (size_t)exchange->reply_size : 0;
+	if (!left)
+		return WEIR_DONE;
+	size_t put = weir_output_borrow(out, exchange->lent_body, left);
+	exchange->lent_body += put;
+	exchange->reply_size -= (int64_t)put;
+	return put < left ? WEIR_MORE : WEIR_DONE;
 }
 
-static enum weir_more http_response_more(struct weir_producer *producer, struct weir_output *out)
+static inline enum weir_more http_response_ask_body(
+        struct weir_http_exchange *exchange, struct weir_output *out)
 {
-	struct weir_http_exchange *exchange =
-	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	enum weir_more answer = WEIR_MORE;
+	if (exchange->body_is_lent || !exchange->body)
+		answer = http_response_put_lent_body(exchange, out);
+	else if (weir_output_room(out))
+		answer = weir_producer_more(exchange->body, out);
+	if (answer == WEIR_MORE || answer == WEIR_WAIT)
+		http_exchange_end_handling(exchange);
+	return answer;
+}
+
+enum weir_more http_response_put_body(struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	return http_response_ask_body(exchange, out);
+}
+
+/* All that precedes the body. Returns WEIR_DONE when it has been put. */
+static enum weir_more http_response_put_before_body(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
 	if (exchange->continue_state == HTTP_CONTINUE_DUE &&
 	        http_response_put_continue(exchange, out) != WEIR_DONE)
 		return WEIR_MORE;
-	if (exchange->interim.size) {
+	if (exchange->handling->interim.size) {
 		enum weir_more answer = http_response_put_interims(exchange, out);
 		if (answer != WEIR_DONE)
 			return answer;
 	}
 	if (exchange->reply_state == HTTP_REPLY_AWAITED)
 		return WEIR_WAIT;
-	if (exchange->reply_state == HTTP_REPLY_HEAD) {
-		enum weir_more answer = http_response_put_head(exchange, out);
+	return http_response_put_head(exchange, out);
+}
+
+static enum weir_more http_response_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	if (exchange->reply_state < HTTP_REPLY_BODY) {
+		enum weir_more answer = http_response_put_before_body(exchange, out);
 		if (answer != WEIR_DONE)
 			return answer;
 	}
-	if (!exchange->body)
-		return http_response_put_lent_body(exchange, out);
-	return weir_output_room(out) ? weir_producer_more(exchange->body, out) : WEIR_MORE;
+	return http_response_ask_body(exchange, out);
 }
 
 void http_response_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
-	struct weir_producer *body = exchange->body;
+	const struct http_handling *handling = exchange->handling;
+	struct weir_producer *body = exchange->body_is_lent ? NULL : exchange->body;
 	bool replied = http_exchange_replied(exchange);
 	bool waits =
-	        !replied && !exchange->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
-	weir_http_gone_fn *gone = waits ? exchange->gone : NULL;
-	void *gone_context = exchange->gone_context;
+	        !replied && !handling->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
+	weir_http_gone_fn *gone = waits ? handling->gone : NULL;
+	void *gone_context = waits ? handling->gone_context : NULL;
 	http_exchange_set_reply(exchange, replied ? HTTP_REPLY_CLOSED : HTTP_REPLY_UNWANTED);
 	exchange->body = NULL;
 	weir_producer_close(body, why);

@@ -16,7 +16,7 @@
 
 bool weir_http_may_upgrade(const struct weir_http_exchange *exchange)
 {
-	const struct weir_http_request *request = exchange->request;
+	const struct weir_http_request *request = exchange->handling->request;
 	const struct weir_http_field *field = NULL;
 	if (!request || request->minor == 0 || !request->first[WEIR_HTTP_UPGRADE] ||
 	        !exchange->keep_alive || (exchange->had_body && !exchange->extended_connect))
@@ -55,10 +55,11 @@ int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span prot
 		weir_producer_close(output, WEIR_CLOSE_ABORTED);
 		return error;
 	}
-	exchange->receiver = receiver;
-	exchange->receiver_context = context;
+	struct http_handling *handling = exchange->handling;
+	handling->receiver = receiver;
+	handling->receiver_context = context;
+	handling->body_max = UINT64_MAX;
 	exchange->received = true;
-	exchange->body_max = UINT64_MAX;
 	exchange->body_state = HTTP_BODY_TUNNEL;
 	exchange->keep_alive = exchange->connection->frames_bodies;
 	if (receiver->draining)
@@ -70,7 +71,7 @@ int weir_http_upgrade(struct weir_http_exchange *exchange, struct weir_span prot
 
 void http_upgrade_end_tunnel(struct weir_http_exchange *exchange)
 {
-	exchange->receiver = NULL;
+	exchange->handling->receiver = NULL;
 	exchange->body_state = HTTP_BODY_NONE;
 }
 

@@ -38,14 +38,16 @@ static char *h2_block_frame(char *bytes, size_t headers, size_t size, uint32_t i
 
 static char *h2_block_compose_head(struct weir_http_exchange *exchange, char *to)
 {
+	const struct http_handling *handling = exchange->handling;
 	to = h2_head_put_status(to, exchange->status);
 	to = h2_head_put_date(to, http_response_date(exchange));
 	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
 		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
-	if (exchange->lent.size)
-		to = h2_head_put_lines(to, exchange->lent);
-	if (exchange->fields.size)
-		to = h2_head_put_lines(to, weir_buffer_span(&exchange->fields));
+	if (handling->lent.size)
+		to = h2_head_put_cached_lines(
+		        &exchange->server->loop_state->h2->lines, to, handling->lent);
+	if (handling->fields.size)
+		to = h2_head_put_lines(to, weir_buffer_span(&handling->fields));
 	return to;
 }
 
@@ -93,10 +95,11 @@ static void h2_block_end(
 bool h2_block_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream)
 {
 	struct weir_http_exchange *exchange = stream->exchange;
+	const struct http_handling *handling = exchange->handling;
 	struct h2_block block;
 	if (!h2_block_begin(stream->connection, out,
-	            H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(exchange->lent.size) +
-	                    h2_head_lines_max(exchange->fields.size),
+	            H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(handling->lent.size) +
+	                    h2_head_lines_max(handling->fields.size),
 	            &block))
 		return false;
 	block.end = h2_block_compose_head(exchange, block.end);
@@ -138,10 +141,10 @@ bool h2_block_put_interims(struct h2_stream *stream, struct weir_output *out)
 
 bool h2_block_put_trailers(struct h2_stream *stream, struct weir_output *out)
 {
-	const struct weir_http_exchange *exchange = stream->exchange;
+	const struct http_handling *handling = stream->exchange->handling;
 	char text[WEIR_TRAILERS_MAX];
 	struct h2_block block;
-	size_t size = exchange->trailers(exchange->trailers_context, text, sizeof text);
+	size_t size = handling->trailers(handling->trailers_context, text, sizeof text);
 	if (!h2_block_begin(stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
 		return false;
 	block.end = h2_head_put_lines(block.end, weir_span(text, size));

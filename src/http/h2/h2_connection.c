@@ -320,9 +320,11 @@ static void h2_connection_on_draining(void *session)
 	h2_connection_send_goaway(connection);
 	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
 		const struct weir_http_exchange *exchange = stream->exchange;
-		if (exchange && exchange->body_state == HTTP_BODY_TUNNEL && exchange->receiver &&
-		        exchange->receiver->draining)
-			exchange->receiver->draining(exchange->receiver_context);
+		if (!exchange || exchange->body_state != HTTP_BODY_TUNNEL)
+			continue;
+		const struct http_handling *handling = exchange->handling;
+		if (handling->receiver && handling->receiver->draining)
+			handling->receiver->draining(handling->receiver_context);
 	}
 	/* With streams left, the end of the last one closes the channel. */
 	if (weir_list_empty(&connection->streams))

@@ -34,6 +34,7 @@
 /* One a loop. */
 struct h2_loop {
 	struct h2_head head;
+	struct h2_lines_cache lines;
 };
 
 enum {
@@ -60,7 +61,7 @@ struct h2_connection {
 	struct weir_timer stall_timer; /* runs while a stream has a deadline */
 	int64_t stall_at_ms;           /* when it fires */
 
-	int64_t send_window;
+	int32_t send_window;
 	int32_t receive_window;
 	uint32_t receive_taken;   /* bytes that were taken and not given back to the window yet */
 	int32_t initial_window;   /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
@@ -90,6 +91,18 @@ struct h2_connection {
 	uint32_t output_number; /* counts outputs */
 };
 
+/* The body of a request, and the window for it: of a stream whose HEADERS had no END_STREAM. */
+struct h2_inbound {
+	struct h2_stream *stream;
+	struct weir_task task;   /* passes `held` to the receiver */
+	struct weir_buffer held; /* while nobody takes it: bounded by the window */
+	uint32_t trailers_size;  /* the last bytes of `held` are lines of trailer fields */
+	int32_t window;
+	uint32_t taken;      /* as `receive_taken` of the connection */
+	int64_t body_bytes;  /* so far */
+	int64_t body_length; /* its Content-Length, or -1 */
+};
+
 /*
  * A stream (RFC 9113 5.1). It ends when both directions are closed and the kernel has all bytes,
  * or at once by RST_STREAM.
@@ -103,16 +116,11 @@ struct h2_stream {
 	struct weir_waiter waiter;   /* of the exchange's producer */
 	struct h2_connection *connection;
 	struct weir_http_exchange *exchange; /* NULL once it is over */
-	struct weir_task task;               /* passes `held` to the receiver */
-	struct weir_buffer held; /* of the body, while nobody takes it: bounded by the window */
-	uint32_t trailers_size;  /* the last bytes of `held` are lines of trailer fields */
-	uint32_t id;
-	int32_t receive_window;
-	uint32_t receive_taken; /* as that of the connection */
-	int64_t send_window;
-	int64_t body_bytes;  /* of the request, so far */
-	int64_t body_length; /* its Content-Length, or -1 */
+	struct h2_inbound *inbound;          /* NULL: the request has neither body nor trailers */
 	int64_t deadline_ms; /* of a stream that is blocked or lingers: when it is reset */
+	uint32_t id;
+	uint32_t output_number; /* of the output in which its producer was asked last */
+	int32_t send_window;
 	struct h2_priority priority;
 	bool remote_closed : 1;
 	bool local_closed : 1;
@@ -124,8 +132,10 @@ struct h2_stream {
 	bool failed : 1;  /* its producer has failed: RST_STREAM has been put */
 	bool ending : 1;  /* in h2_stream_finish: the exchange may end */
 	bool aborted : 1; /* in connection->sent alone: it ends when its last output was taken */
-	uint32_t output_number; /* of the output in which its producer was asked last */
 };
+
+/* With an exchange and the producer of a file, a stalled stream has 400 bytes at most. */
+_Static_assert(sizeof(struct h2_stream) <= 88, "a stream is too large");
 
 /* -- h2_connection.c -- */
 
@@ -163,8 +173,8 @@ void h2_request_on_continuation(struct h2_connection *connection, const struct h
 void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame);
 
 /* -- h2_stream.c -- */
-/* NULL without memory. */
-struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id);
+/* `ends`: the request is complete (END_STREAM). NULL without memory. */
+struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id, bool ends);
 /*
  * Ends the stream at once, without a frame. The exchange learns that its client is gone: now, or
  * as soon as the bytes that its producer has lent were taken. The stream must not be used any more.
@@ -187,8 +197,8 @@ void h2_stream_receive_trailers(struct h2_stream *stream, struct weir_span lines
 void h2_stream_give_back(struct h2_stream *stream, size_t size);
 /* Drops what is held, and gives it back to the connection's window. */
 void h2_stream_drop_held(struct h2_stream *stream);
-/* Passes on what is held, soon. */
-void h2_stream_deliver_later(struct h2_stream *stream);
+/* Passes on what is held, or the end of the body, soon. */
+void h2_stream_deliver_held(struct h2_stream *stream);
 /* Puts the stream on the ready list. */
 void h2_stream_make_ready(struct h2_stream *stream);
 /*

@@ -22,9 +22,9 @@ static enum h2_error h2_control_set_initial_window(struct h2_connection *connect
 	int64_t change = (int64_t)value - connection->initial_window;
 	connection->initial_window = (int32_t)value;
 	WEIR_LIST_EACH_SAFE (struct h2_stream, stream, next_stream, &connection->streams, link) {
-		stream->send_window += change;
-		if (stream->send_window > H2_WINDOW_MAX)
+		if (stream->send_window + change > H2_WINDOW_MAX)
 			return H2_FLOW_CONTROL_ERROR;
+		stream->send_window += (int32_t)change;
 		if (change > 0)
 			h2_stream_unblock(stream);
 	}
@@ -75,18 +75,18 @@ static void h2_control_on_window_update(
 		if (!stream)
 			return;
 	}
-	int64_t *window = stream ? &stream->send_window : &connection->send_window;
+	int32_t *window = stream ? &stream->send_window : &connection->send_window;
 	enum h2_error error = H2_NO_ERROR;
 	if (increment == 0)
 		error = H2_PROTOCOL_ERROR;
-	else if (*window + increment > H2_WINDOW_MAX)
+	else if ((int64_t)*window + increment > H2_WINDOW_MAX)
 		error = H2_FLOW_CONTROL_ERROR;
 	if (error && stream) {
 		h2_stream_reset(stream, error);
 	} else if (error) {
 		h2_connection_fail(connection, error);
 	} else {
-		*window += increment;
+		*window += (int32_t)increment;
 		if (stream)
 			h2_stream_unblock(stream);
 		else

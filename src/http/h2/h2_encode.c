@@ -201,3 +201,24 @@ char *h2_head_put_lines(char *to, struct weir_span lines)
 	}
 	return to;
 }
+
+/* The address only chooses the entry: other lines may be there later, so bytes are compared. */
+static struct h2_lines *h2_encode_entry_of(struct h2_lines_cache *cache, struct weir_span lines)
+{
+	return &cache->entries[((uintptr_t)lines.data >> 4) % H2_LINES_CACHED];
+}
+
+char *h2_head_put_cached_lines(struct h2_lines_cache *cache, char *to, struct weir_span lines)
+{
+	struct h2_lines *entry = h2_encode_entry_of(cache, lines);
+	if (lines.size > H2_LINES_CACHED_MAX)
+		return h2_head_put_lines(to, lines);
+	if (entry->lines_size != lines.size || memcmp(entry->lines, lines.data, lines.size) != 0) {
+		memcpy(entry->lines, lines.data, lines.size);
+		entry->lines_size = (uint16_t)lines.size;
+		entry->fields_size =
+		        (uint16_t)(h2_head_put_lines(entry->fields, lines) - entry->fields);
+	}
+	memcpy(to, entry->fields, entry->fields_size);
+	return to + entry->fields_size;
+}

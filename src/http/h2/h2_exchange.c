@@ -8,9 +8,7 @@ static enum weir_more h2_exchange_more(struct weir_producer *producer, struct we
 {
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
-	if (!exchange->body)
-		return http_response_put_lent_body(exchange, out);
-	return weir_producer_more(exchange->body, out);
+	return http_response_put_body(exchange, out);
 }
 
 static int h2_exchange_attach(struct weir_http_exchange *exchange)
@@ -31,8 +29,7 @@ static void h2_exchange_read_body(struct weir_http_exchange *exchange)
 {
 	struct h2_stream *stream = exchange->stream;
 	stream->reading = true;
-	if (stream->held.size || stream->remote_closed)
-		h2_stream_deliver_later(stream);
+	h2_stream_deliver_held(stream);
 	h2_connection_expect_bodies(stream->connection);
 }
 
@@ -44,8 +41,7 @@ static void h2_exchange_pause_body(struct weir_http_exchange *exchange)
 static void h2_exchange_resume_body(struct weir_http_exchange *exchange)
 {
 	struct h2_stream *stream = exchange->stream;
-	if (stream->held.size || stream->remote_closed)
-		h2_stream_deliver_later(stream);
+	h2_stream_deliver_held(stream);
 	h2_connection_expect_bodies(stream->connection);
 }
 

@@ -20,7 +20,7 @@ void h2_priority_parse(struct h2_priority *priority, struct weir_span value)
 		member = weir_span_trim(member);
 		if (member.size == 3 && memcmp(member.data, "u=", 2) == 0 &&
 		        member.data[2] >= '0' && member.data[2] <= '7') {
-			priority->urgency = (uint8_t)(member.data[2] - '0');
+			priority->urgency = (uint8_t)(member.data[2] - '0') & H2_URGENCY_LAST;
 			priority->given = true;
 		} else if (weir_span_equal(member, WEIR_SPAN("i")) ||
 		           weir_span_equal(member, WEIR_SPAN("i=?1"))) {

@@ -25,9 +25,9 @@
 
 /* RFC 9218: how urgent a reply is to the client. */
 struct h2_priority {
-	uint8_t urgency;  /* 0 to 7; 3 if no urgency was given */
-	bool incremental; /* parts of the reply are of use by themselves */
-	bool given;       /* the client has sent a priority */
+	uint8_t urgency : 3;  /* 0 to 7; 3 if no urgency was given */
+	bool incremental : 1; /* parts of the reply are of use by themselves */
+	bool given : 1;       /* the client has sent a priority */
 };
 
 enum {
@@ -94,5 +94,23 @@ size_t h2_head_lines_max(size_t size);
  * (RFC 9113 8.2.2) are left out.
  */
 char *h2_head_put_lines(char *to, struct weir_span lines);
+
+enum {
+	H2_LINES_CACHED = 32,
+	H2_LINES_CACHED_MAX = 384, /* bytes of the lines; of fields a few more */
+};
+
+/* Lines and the fields that they become, for lines that many replies have, as those of a file. */
+struct h2_lines_cache {
+	struct h2_lines {
+		uint16_t lines_size;
+		uint16_t fields_size;
+		char lines[H2_LINES_CACHED_MAX];
+		char fields[H2_LINES_CACHED_MAX + H2_LINES_CACHED_MAX / 16 + 2 * H2_FIELD_EXTRA];
+	} entries[H2_LINES_CACHED];
+};
+
+/* Does what h2_head_put_lines does. */
+char *h2_head_put_cached_lines(struct h2_lines_cache *cache, char *to, struct weir_span lines);
 
 #endif

@@ -61,8 +61,8 @@ static bool h2_output_put_data(struct h2_stream *stream, struct weir_output *out
 		if (!inner->size)
 			break;
 	}
-	stream->send_window -= (int64_t)inner->size;
-	stream->connection->send_window -= (int64_t)inner->size;
+	stream->send_window -= (int32_t)inner->size;
+	stream->connection->send_window -= (int32_t)inner->size;
 	stream->connection->payload_bytes += inner->size;
 	return true;
 }
@@ -95,6 +95,8 @@ static int64_t h2_output_left(const struct weir_http_exchange *exchange)
 {
 	if (exchange->framing != HTTP_FRAMED_BY_LENGTH)
 		return INT64_MAX;
+	if (exchange->body_is_lent)
+		return exchange->reply_size;
 	return exchange->reply_size - (int64_t)exchange->producer.put;
 }
 
@@ -132,6 +134,11 @@ static bool h2_output_fail(struct h2_stream *stream, struct weir_output *out)
 	return weir_output_copy(out, frame, sizeof frame) == sizeof frame;
 }
 
+static bool h2_output_has_trailers(const struct weir_http_exchange *exchange)
+{
+	return exchange->handling && exchange->handling->trailers;
+}
+
 static bool h2_output_note_answer(
         struct h2_stream *stream, struct weir_output *out, enum weir_more answer)
 {
@@ -148,7 +155,7 @@ static bool h2_output_note_answer(
 			weir_list_remove(&stream->ready_link);
 		break;
 	case WEIR_DONE:
-		if (stream->exchange->trailers && !h2_block_put_trailers(stream, out))
+		if (h2_output_has_trailers(stream->exchange) && !h2_block_put_trailers(stream, out))
 			return false;
 		h2_output_end(stream);
 		break;
@@ -170,10 +177,12 @@ static enum h2_served h2_output_serve_body(struct h2_stream *stream, struct weir
 	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
 	struct weir_output inner;
 	size_t window = h2_output_window(stream);
-	size_t spare = H2_OUTPUT_SPARE + (exchange->trailers ? H2_OUTPUT_SPARE_TRAILERS : 0);
+	bool trailers = h2_output_has_trailers(exchange);
+	size_t spare = H2_OUTPUT_SPARE + (trailers ? H2_OUTPUT_SPARE_TRAILERS : 0);
 	size_t room = weir_output_room(out);
 	unsigned free_pieces = output_free_pieces(out);
 	if (window == 0 && h2_output_left(exchange) > 0) {
+		http_exchange_end_handling(exchange);
 		h2_stream_block(stream);
 		return H2_SERVED;
 	}
@@ -191,7 +200,7 @@ static enum h2_served h2_output_serve_body(struct h2_stream *stream, struct weir
 		inner.size = 0;
 		answer = WEIR_FAILED;
 	}
-	bool ends = answer == WEIR_DONE && !exchange->trailers;
+	bool ends = answer == WEIR_DONE && !trailers;
 	if ((inner.size || ends) && !h2_output_put_data(stream, out, &inner, ends))
 		return H2_SERVED_FAILED;
 	return h2_output_note_answer(stream, out, answer) ? H2_SERVED : H2_SERVED_FAILED;
@@ -204,14 +213,14 @@ static enum h2_served h2_output_serve(struct h2_stream *stream, struct weir_outp
 	/* Bytes lent to this output must not change before the output has been taken. */
 	if (stream->output_number == stream->connection->output_number)
 		return H2_SERVED;
-	if (!h2_block_put_interims(stream, out))
+	if (exchange->reply_state < HTTP_REPLY_BODY && !h2_block_put_interims(stream, out))
 		return fresh ? H2_SERVED_FAILED : H2_SERVED_NO_ROOM;
 	if (exchange->reply_state == HTTP_REPLY_AWAITED) {
 		weir_list_remove(&stream->ready_link);
 		return H2_SERVED;
 	}
 	if (exchange->reply_state == HTTP_REPLY_HEAD) {
-		bool ends = !exchange->body && !exchange->lent_body.size;
+		bool ends = !exchange->body;
 		if (!h2_block_put_head(stream, out, ends))
 			return fresh ? H2_SERVED_FAILED : H2_SERVED_NO_ROOM;
 		if (ends) {

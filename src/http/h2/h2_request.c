@@ -39,10 +39,10 @@ static void h2_request_refuse(
 /* Notes the body that is to come. Returns false if its announced length is wrong already. */
 static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_request *request)
 {
-	if (request->has_length)
-		stream->body_length = (int64_t)request->length;
-	if (stream->remote_closed)
+	if (!stream->inbound)
 		return request->length == 0;
+	if (request->has_length)
+		stream->inbound->body_length = (int64_t)request->length;
 	/*
 	 * To handlers this is a body whose size is not known in advance, or that of a tunnel, which
 	 * a request of HTTP/1.1 does not have either.
@@ -62,7 +62,7 @@ static void h2_request_handle(
 		h2_stream_abort(stream);
 		return;
 	}
-	exchange->request = request;
+	exchange->handling->request = request;
 	exchange->keep_alive = true;
 	exchange->extended_connect = connection->loop_state->head.protocol.data;
 	if (!stream->remote_closed) {
@@ -89,14 +89,12 @@ static void h2_request_open(struct h2_connection *connection, uint32_t id, unsig
 		h2_stream_send_reset(connection, id, H2_PROTOCOL_ERROR);
 		return;
 	}
-	struct h2_stream *stream = h2_stream_create(connection, id);
+	struct h2_stream *stream = h2_stream_create(connection, id, flags & H2_FLAG_END_STREAM);
 	if (!stream) {
 		h2_stream_send_reset(connection, id, H2_INTERNAL_ERROR);
 		return;
 	}
 	stream->priority = connection->loop_state->head.priority;
-	if (flags & H2_FLAG_END_STREAM)
-		h2_stream_close_remote(stream);
 	if (decoded == H2_DECODED_TOO_LARGE) {
 		h2_request_refuse(stream, 431, "head too large", WEIR_SPAN(""));
 		return;
@@ -114,11 +112,11 @@ static void h2_request_open(struct h2_connection *connection, uint32_t id, unsig
 
 /* -- the end of a body ------------------------------------------------------------------------- */
 
-static bool h2_request_length_is_wrong(const struct h2_stream *stream, bool end)
+static bool h2_request_length_is_wrong(const struct h2_inbound *inbound, bool end)
 {
-	return stream->body_length >= 0 &&
-	       (stream->body_bytes > stream->body_length ||
-	               (end && stream->body_bytes < stream->body_length));
+	return inbound->body_length >= 0 &&
+	       (inbound->body_bytes > inbound->body_length ||
+	               (end && inbound->body_bytes < inbound->body_length));
 }
 
 static void h2_request_on_trailers(
@@ -126,7 +124,8 @@ static void h2_request_on_trailers(
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	if (decoded == H2_DECODED_MALFORMED || !(flags & H2_FLAG_END_STREAM) ||
-	        flags & H2_REQUEST_DEPENDS_ON || h2_request_length_is_wrong(stream, true)) {
+	        flags & H2_REQUEST_DEPENDS_ON ||
+	        h2_request_length_is_wrong(stream->inbound, true)) {
 		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
 		return;
 	}
@@ -259,6 +258,19 @@ static void h2_request_on_stray_data(struct h2_connection *connection, const str
 		h2_stream_send_reset(connection, id, H2_STREAM_CLOSED);
 }
 
+static enum h2_error h2_request_count_data(
+        struct h2_stream *stream, const struct h2_frame *frame, bool end)
+{
+	struct h2_inbound *inbound = stream->inbound;
+	if (stream->remote_closed)
+		return H2_STREAM_CLOSED;
+	inbound->window -= (int32_t)frame->size;
+	inbound->body_bytes += (int64_t)frame->payload.size;
+	if (inbound->window < 0)
+		return H2_FLOW_CONTROL_ERROR;
+	return h2_request_length_is_wrong(inbound, end) ? H2_PROTOCOL_ERROR : H2_NO_ERROR;
+}
+
 void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame)
 {
 	uint32_t depends_on;
@@ -276,14 +288,7 @@ void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame
 		return;
 	}
 	bool end = frame->flags & H2_FLAG_END_STREAM;
-	stream->receive_window -= (int32_t)frame->size;
-	stream->body_bytes += (int64_t)frame->payload.size;
-	if (stream->remote_closed)
-		error = H2_STREAM_CLOSED;
-	else if (stream->receive_window < 0)
-		error = H2_FLOW_CONTROL_ERROR;
-	else if (h2_request_length_is_wrong(stream, end))
-		error = H2_PROTOCOL_ERROR;
+	error = h2_request_count_data(stream, frame, end);
 	if (error) {
 		h2_connection_give_back(connection, frame->size);
 		h2_stream_reset(stream, error);

@@ -24,17 +24,24 @@ static void h2_stream_on_wake(struct weir_waiter *waiter)
 		h2_stream_make_ready(stream);
 }
 
-struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id)
+struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id, bool ends)
 {
 	struct h2_stream *stream = calloc(1, sizeof *stream);
-	if (!stream)
+	struct h2_inbound *inbound = ends ? NULL : calloc(1, sizeof *inbound);
+	if (!stream || (!inbound && !ends)) {
+		free(stream);
+		free(inbound);
 		return NULL;
+	}
+	if (inbound)
+		*inbound = (struct h2_inbound){
+		        .stream = stream, .window = WEIR_HTTP2_STREAM_WINDOW, .body_length = -1};
+	stream->inbound = inbound;
+	stream->remote_closed = ends;
 	stream->connection = connection;
 	stream->waiter.wake = h2_stream_on_wake;
 	stream->id = id;
 	stream->send_window = connection->initial_window;
-	stream->receive_window = WEIR_HTTP2_STREAM_WINDOW;
-	stream->body_length = -1;
 	stream->counted = true;
 	connection->open_streams++;
 	weir_list_init(&stream->ready_link);
@@ -70,9 +77,11 @@ static void h2_stream_destroy(struct h2_stream *stream)
 	h2_stream_drop_held(stream);
 	h2_stream_count_closed(stream);
 	h2_connection_note_closed(stream->connection, stream->id, false);
-	weir_loop_cancel(stream->connection->server->loop, &stream->task);
+	if (stream->inbound)
+		weir_loop_cancel(stream->connection->server->loop, &stream->inbound->task);
 	weir_list_remove(&stream->link);
 	weir_list_remove(&stream->ready_link);
+	free(stream->inbound);
 	free(stream);
 }
 
@@ -217,35 +226,40 @@ void h2_stream_finish(struct h2_stream *stream)
 
 void h2_stream_give_back(struct h2_stream *stream, size_t size)
 {
-	stream->receive_taken += (uint32_t)size;
-	if (stream->remote_closed || stream->receive_taken < WEIR_HTTP2_STREAM_WINDOW / 2)
+	struct h2_inbound *inbound = stream->inbound;
+	inbound->taken += (uint32_t)size;
+	if (stream->remote_closed || inbound->taken < WEIR_HTTP2_STREAM_WINDOW / 2)
 		return;
 	char payload[4];
-	h2_frame_put32(payload, stream->receive_taken);
-	stream->receive_window += (int32_t)stream->receive_taken;
-	stream->receive_taken = 0;
+	h2_frame_put32(payload, inbound->taken);
+	inbound->window += (int32_t)inbound->taken;
+	inbound->taken = 0;
 	h2_connection_send(
 	        stream->connection, H2_WINDOW_UPDATE, 0, stream->id, payload, sizeof payload);
 }
 
 void h2_stream_drop_held(struct h2_stream *stream)
 {
-	size_t bytes = stream->held.size - stream->trailers_size;
+	struct h2_inbound *inbound = stream->inbound;
+	if (!inbound)
+		return;
+	size_t bytes = inbound->held.size - inbound->trailers_size;
 	if (bytes)
 		h2_connection_give_back(stream->connection, bytes);
-	stream->trailers_size = 0;
-	weir_buffer_finish(&stream->held);
+	inbound->trailers_size = 0;
+	weir_buffer_finish(&inbound->held);
 }
 
 static void h2_stream_pass_trailers(struct weir_http_exchange *exchange, struct weir_span lines)
 {
 	struct weir_span line;
 	struct weir_http_field field;
-	while (lines.size && exchange->receiver && exchange->trailer) {
+	const struct http_handling *handling = exchange->handling;
+	while (lines.size && handling->receiver && handling->trailer) {
 		weir_span_cut(&lines, '\n', &line);
 		line.size--; /* CR */
 		if (http_trailer_parse(line, &field) == 0)
-			exchange->trailer(exchange->receiver_context, &field);
+			handling->trailer(handling->receiver_context, &field);
 	}
 }
 
@@ -282,53 +296,59 @@ void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool en
 			h2_stream_abort(stream);
 		return;
 	}
-	if (stream->reading && !exchange->paused && !stream->held.size) {
+	struct weir_buffer *held = &stream->inbound->held;
+	if (stream->reading && !exchange->paused && !held->size) {
 		h2_stream_pass(stream, bytes, weir_span(NULL, 0), end);
 		return;
 	}
 	/* The window bounds what is held. */
-	if (bytes.size && weir_buffer_append(&stream->held, bytes.data, bytes.size,
-	                          WEIR_HTTP2_STREAM_WINDOW) < 0)
+	if (bytes.size &&
+	        weir_buffer_append(held, bytes.data, bytes.size, WEIR_HTTP2_STREAM_WINDOW) < 0)
 		h2_stream_reset(stream, H2_INTERNAL_ERROR);
 	else if (end)
-		h2_stream_deliver_later(stream);
+		h2_stream_deliver_held(stream);
 }
 
 void h2_stream_receive_trailers(struct h2_stream *stream, struct weir_span lines)
 {
 	const struct weir_http_exchange *exchange = stream->exchange;
+	struct h2_inbound *inbound = stream->inbound;
 	if (lines.size && exchange && exchange->body_state != HTTP_BODY_NONE) {
-		if (weir_buffer_append(&stream->held, lines.data, lines.size,
+		if (weir_buffer_append(&inbound->held, lines.data, lines.size,
 		            WEIR_HTTP2_STREAM_WINDOW + WEIR_HTTP_HEAD_MAX) < 0) {
 			h2_stream_reset(stream, H2_INTERNAL_ERROR);
 			return;
 		}
-		stream->trailers_size = (uint32_t)lines.size;
+		inbound->trailers_size = (uint32_t)lines.size;
 	}
 	h2_stream_receive(stream, weir_span(NULL, 0), true);
 }
 
 static void h2_stream_deliver(struct weir_task *task)
 {
-	struct h2_stream *stream = WEIR_CONTAINER(task, struct h2_stream, task);
+	struct h2_inbound *inbound = WEIR_CONTAINER(task, struct h2_inbound, task);
+	struct h2_stream *stream = inbound->stream;
 	const struct weir_http_exchange *exchange = stream->exchange;
 	if (!exchange || exchange->body_state == HTTP_BODY_NONE || !stream->reading ||
 	        exchange->paused || stream->aborted)
 		return;
-	struct weir_buffer held = stream->held;
-	size_t body_size = held.size - stream->trailers_size;
+	struct weir_buffer held = inbound->held;
+	size_t body_size = held.size - inbound->trailers_size;
 	struct weir_span trailers =
-	        weir_span(held.size ? held.data + body_size : NULL, stream->trailers_size);
-	stream->held = (struct weir_buffer){0};
-	stream->trailers_size = 0;
+	        weir_span(held.size ? held.data + body_size : NULL, inbound->trailers_size);
+	inbound->held = (struct weir_buffer){0};
+	inbound->trailers_size = 0;
 	h2_stream_pass(stream, weir_span(held.data, body_size), trailers, stream->remote_closed);
 	weir_buffer_finish(&held);
 }
 
-void h2_stream_deliver_later(struct h2_stream *stream)
+void h2_stream_deliver_held(struct h2_stream *stream)
 {
-	stream->task.run = h2_stream_deliver;
-	weir_loop_defer(stream->connection->server->loop, &stream->task);
+	struct h2_inbound *inbound = stream->inbound;
+	if (!inbound || (!inbound->held.size && !stream->remote_closed))
+		return;
+	inbound->task.run = h2_stream_deliver;
+	weir_loop_defer(stream->connection->server->loop, &inbound->task);
 }
 
 /* -- the ready list ---------------------------------------------------------------------------- */

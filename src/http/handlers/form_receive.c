@@ -55,7 +55,8 @@ static void http_form_receive_cut(struct weir_cutter *cutter, struct weir_span f
 		return;
 	form->error = http_form_receive_field(form, field);
 	if (form->error == WEIR_E_SYNTAX)
-		http_log_note_fault(form->exchange->loop_state, "not a field of a form", field);
+		http_log_note_fault(
+		        form->exchange->server->loop_state, "not a field of a form", field);
 }
 
 static void http_form_receive_overflow(struct weir_cutter *cutter, int error)
@@ -98,7 +99,7 @@ static void http_form_receive_end(struct form_receive *form, int error)
 	http_form_receive_destroy(form);
 	if (error && !http_exchange_replied(exchange))
 		weir_http_reply_error(exchange, http_form_receive_status(error));
-	http_log_clear_fault(exchange->loop_state);
+	http_log_clear_fault(exchange->server->loop_state);
 }
 
 static void http_form_receive_on_piece(void *context, struct weir_span bytes)
@@ -144,7 +145,7 @@ int weir_http_form_receive(struct weir_http_exchange *exchange,
 {
 	static const struct weir_http_receiver body = {
 	        http_form_receive_on_piece, http_form_receive_on_end};
-	if (!http_form_receive_is_form(exchange->request))
+	if (!http_form_receive_is_form(exchange->handling->request))
 		return WEIR_E_SYNTAX;
 	struct form_receive *form = calloc(1, sizeof *form);
 	if (!form)

@@ -72,7 +72,7 @@ static void http_form_upload_fail(struct form_upload *form, unsigned status)
 static void http_form_upload_fail_malformed(
         struct form_upload *form, const char *fault, struct weir_span bytes)
 {
-	struct http_loop *loop_state = form->exchange->loop_state;
+	struct http_loop *loop_state = form->exchange->server->loop_state;
 	http_log_note_fault(loop_state, fault, bytes);
 	http_form_upload_fail(form, 400);
 	http_log_clear_fault(loop_state);

@@ -86,9 +86,9 @@ static bool http_routes_method_fits(
 struct weir_span weir_http_route_value(const struct weir_http_exchange *exchange, const char *name)
 {
 	struct weir_span value = {0};
-	if (exchange->route)
-		http_routes_fit(weir_span_of(exchange->route->path), weir_http_path(exchange),
-		        weir_span_of(name), &value);
+	if (exchange->handling->route)
+		http_routes_fit(weir_span_of(exchange->handling->route->path),
+		        weir_http_path(exchange), weir_span_of(name), &value);
 	return value;
 }
 
@@ -164,7 +164,7 @@ static void http_routes_handle(
 		if (!http_routes_method_fits(route, weir_http_request(exchange)) ||
 		        !http_routes_path_fits(route, exchange))
 			continue;
-		exchange->route = route;
+		exchange->handling->route = route;
 		route->handle(routes->context, exchange);
 		return;
 	}

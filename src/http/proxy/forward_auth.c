@@ -98,7 +98,7 @@ static void forward_auth_refuse(struct auth_question *question, unsigned status,
 	struct weir_http_exchange *exchange = question->exchange;
 	weir_http_log_note(exchange, "auth_server", weir_span_of(question->upstream->url));
 	weir_http_log_note(exchange, "auth_error", weir_span_of(why));
-	exchange->fields.size = 0;
+	exchange->handling->fields.size = 0;
 	forward_auth_end(question, PROXY_DECISION_FAILED);
 	weir_http_reply_error(exchange, status);
 }

@@ -112,7 +112,7 @@ void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why)
 	struct weir_http_exchange *exchange = job->exchange;
 	http_proxy_log_upstream(job);
 	weir_http_log_note(exchange, "upstream_error", weir_span_of(why));
-	exchange->fields.size = 0;
+	exchange->handling->fields.size = 0;
 	http_proxy_cancel_call(job);
 	proxy_job_forget_exchange(job);
 	http_proxy_free_if_unused(job);
@@ -157,12 +157,21 @@ static void proxy_job_note_failure(struct proxy_job *job, const struct weir_http
 
 /* -- the reply --------------------------------------------------------------------------------- */
 
+/* The answer to a key of the proxy's own is not for the client. */
+static bool proxy_passes_reply_field(const struct proxy_job *job,
+        const struct proxy_options *options, const struct weir_http_field *field)
+{
+	return http_proxy_passes(options, field) &&
+	       !(*job->key &&
+	               weir_span_equal_nocase(field->name, WEIR_SPAN("Sec-WebSocket-Accept")));
+}
+
 int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head)
 {
 	struct proxy_options options;
 	int error = http_proxy_find_options(head->fields, head->field_count, &options);
 	for (unsigned i = 0; i < head->field_count && !error; i++)
-		if (http_proxy_passes(&options, &head->fields[i]))
+		if (proxy_passes_reply_field(job, &options, &head->fields[i]))
 			error = http_reply_add_field(
 			        job->exchange, head->fields[i].name, head->fields[i].value);
 	return error;
@@ -281,7 +290,9 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 	bool fastcgi = job->upstreams->options.fastcgi;
 	if (!fastcgi)
 		options.upgrade = http_proxy_upgrade_of(job->exchange, protocol);
-	if (job->received || weir_http_has_body(job->exchange)) {
+	/* The bytes behind extended CONNECT are the tunnel's. */
+	if (job->received ||
+	        (weir_http_has_body(job->exchange) && !job->exchange->extended_connect)) {
 		options.body = http_proxy_body_create(
 		        job, &job->request, request->has_length ? (int64_t)request->length : -1);
 		if (!options.body)
@@ -334,8 +345,10 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 	struct proxy_job *job = context;
 	bool stale = proxy_was_stale(end);
 	unsigned retries = end->retried ? 1 : 0;
+	/* The time of a tunnel whose client has ended its side is over. */
+	bool over = job->half_closed && end->error == -ETIMEDOUT;
 	proxy_job_forget_call(job);
-	if (!end->error) {
+	if (!end->error || over) {
 		if (job->exchange && end->app_status)
 			weir_http_log_note_number(job->exchange, "app_status", end->app_status);
 		http_proxy_flow_end(&job->reply, false);

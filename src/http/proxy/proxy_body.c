@@ -180,7 +180,7 @@ static void proxy_body_close(struct weir_producer *producer, enum weir_close_rea
 			job->result = PROXY_RESULT_GONE;
 		http_proxy_abandon(job);
 	} else if (job && job->tunnel) {
-		http_proxy_end_tunnel(job);
+		http_proxy_end_tunnel_input(job, why);
 	}
 	weir_buffer_finish(&body->lent);
 	pipe_release(body->pipe, why == WEIR_CLOSE_DONE);

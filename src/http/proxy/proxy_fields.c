@@ -91,7 +91,7 @@ static bool proxy_fields_describes_client(struct weir_span name)
 int http_proxy_grant(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value)
 {
-	struct weir_buffer *granted = &exchange->granted;
+	struct weir_buffer *granted = &exchange->handling->granted;
 	size_t before = granted->size;
 	int error = weir_buffer_append(granted, name.data, name.size, SIZE_MAX);
 	if (!error)
@@ -288,7 +288,7 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	const struct weir_http_proxy_options *options = &job->proxy->options;
 	const struct weir_http_request *request = weir_http_request(job->exchange);
 	const struct weir_address *peer = weir_http_peer(job->exchange);
-	const struct weir_buffer *granted = &job->exchange->granted;
+	const struct weir_buffer *granted = &job->exchange->handling->granted;
 	struct proxy_options connection;
 	struct weir_tls_info tls;
 	char address[WEIR_ADDRESS_TEXT_MAX];
@@ -303,6 +303,7 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	for (unsigned i = 0; i < request->field_count && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (http_proxy_passes(&connection, field) &&
+		        !(*job->key && request->known[i] == WEIR_HTTP_SEC_WEBSOCKET_KEY) &&
 		        (!proxy_fields_describes_client(field->name) ||
 		                proxy_fields_are_kept(&description, job, field->name)) &&
 		        !proxy_fields_is_granted(granted, field->name))
@@ -312,6 +313,8 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	for (size_t at = 0; proxy_fields_next_granted(granted, &at, &field);)
 		if (field.value.size)
 			proxy_fields_put(ret, field.name, field.value);
+	if (*job->key)
+		proxy_fields_put(ret, WEIR_SPAN("Sec-WebSocket-Key"), weir_span_of(job->key));
 	return error ? error : proxy_fields_describe(&description, options, job->exchange);
 }
 
@@ -340,6 +343,8 @@ int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret)
 	ret->count = ret->param_count = 0;
 	ret->host = job->proxy->host;
 	int error = proxy_fields_make_url(job, &ret->url);
+	if (!error)
+		error = http_proxy_make_key(job);
 	if (!error)
 		error = proxy_fields_make(job, ret);
 	if (!error && job->script.text.data)

@@ -59,7 +59,8 @@ static bool proxy_splice_goes_on(const struct proxy_job *job, const struct proxy
 {
 	if (flow == &job->reply)
 		return job->call && job->call->readable;
-	return job->exchange && job->exchange->readable;
+	const struct http_handling *handling = job->exchange ? job->exchange->handling : NULL;
+	return handling && handling->readable;
 }
 
 size_t http_proxy_splice(struct proxy_body *body, struct weir_output *out)

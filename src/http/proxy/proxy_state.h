@@ -236,6 +236,10 @@ struct proxy_body {
 	struct pipe *pipe;       /* whose bytes were put last; NULL: none */
 };
 
+enum {
+	PROXY_KEY_SIZE = 24, /* of Sec-WebSocket-Key */
+};
+
 struct proxy_job {
 	struct proxy *proxy;                   /* valid while there is an exchange */
 	struct weir_http_upstreams *upstreams; /* held */
@@ -256,11 +260,13 @@ struct proxy_job {
 	bool fresh;              /* the next attempt is on a new connection */
 	bool tunnel;             /* both connections have another protocol */
 	size_t error_text;       /* bytes of FastCGI's error stream that were reported */
+	bool half_closed;        /* the upstream has all that the client sends through it */
 	struct weir_timer timer; /* of the tunnel */
 	uint64_t passed;         /* bytes that came through it */
 	uint64_t passed_before;  /* when the timer began */
 	enum proxy_result result;
-	struct weir_list waiting; /* in the group's, until SRV names are known */
+	struct weir_list waiting;     /* in the group's, until SRV names are known */
+	char key[PROXY_KEY_SIZE + 1]; /* of a WebSocket that came by HTTP/2; "": none */
 };
 
 /* SRV names have been looked up: chooses an upstream for a job that waits. */
@@ -348,11 +354,21 @@ void http_proxy_splice_end(struct proxy_job *job, struct proxy_flow *flow);
 const char *http_proxy_upgrade_of(
         const struct weir_http_exchange *exchange, char text[WEIR_HTTP_PROXY_PROTOCOL_MAX + 1]);
 
+/*
+ * Makes the key of a WebSocket for this attempt, if the client has none: over HTTP/2 it needs none
+ * (RFC 8441 5). Returns 0 or a negative errno.
+ */
+int http_proxy_make_key(struct proxy_job *job);
+
 /* The call's upgraded(). */
 void http_proxy_on_upgraded(void *context, const struct weir_http_reply_head *head);
 
-/* Ends both connections when all has been passed on. The job may be freed. */
-void http_proxy_end_tunnel(struct proxy_job *job);
+/*
+ * Nothing further goes to the upstream: ends both connections when all has been passed on. A stream
+ * of HTTP/2 whose client has ended its side goes on for a moment, since browsers do so with their
+ * Close frame, and await the answer to it. The job may be freed.
+ */
+void http_proxy_end_tunnel_input(struct proxy_job *job, enum weir_close_reason why);
 
 /* -- fields ------------------------------------------------------------------------------------ */
 

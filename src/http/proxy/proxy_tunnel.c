@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include <weir/base64.h>
 #include <weir/error.h>
 
 #include "exchange.h"
 #include "proxy_state.h"
+#include "websocket_state.h"
 
 /*
  * A protocol that may follow a 101. Not one of HTTP's own: its requests would pass by all that a
@@ -39,7 +41,7 @@ const char *http_proxy_upgrade_of(
 	return text;
 }
 
-void http_proxy_end_tunnel(struct proxy_job *job)
+static void proxy_tunnel_end(struct proxy_job *job)
 {
 	weir_timer_stop(&job->timer);
 	http_proxy_cancel_call(job);
@@ -53,21 +55,60 @@ static void proxy_tunnel_on_time(struct weir_timer *timer)
 {
 	struct proxy_job *job = WEIR_CONTAINER(timer, struct proxy_job, timer);
 	if (job->passed == job->passed_before)
-		http_proxy_end_tunnel(job);
+		proxy_tunnel_end(job);
 	else
 		proxy_tunnel_start_timer(job);
 }
 
 static void proxy_tunnel_start_timer(struct proxy_job *job)
 {
+	uint32_t after_ms = job->half_closed ? WEIR_LINGER_MS : job->upstreams->options.tunnel_ms;
 	job->passed_before = job->passed;
-	weir_timer_start(job->upstreams->loop, &job->timer, job->upstreams->options.tunnel_ms,
-	        proxy_tunnel_on_time);
+	weir_timer_start(job->upstreams->loop, &job->timer, after_ms, proxy_tunnel_on_time);
+}
+
+void http_proxy_end_tunnel_input(struct proxy_job *job, enum weir_close_reason why)
+{
+	bool stream = job->exchange && job->exchange->connection->frames_bodies;
+	job->half_closed = stream && job->call && why == WEIR_CLOSE_DONE;
+	if (job->half_closed)
+		proxy_tunnel_start_timer(job);
+	else
+		proxy_tunnel_end(job);
+}
+
+_Static_assert((int)PROXY_KEY_SIZE == (int)WEBSOCKET_KEY_SIZE, "must be that of a key");
+
+int http_proxy_make_key(struct proxy_job *job)
+{
+	char bytes[16];
+	if (!job->exchange->extended_connect || !weir_websocket_asked(job->exchange))
+		return 0;
+	int error = random_pool_take(&job->upstreams->random, bytes, sizeof bytes);
+	if (!error)
+		weir_base64_encode(weir_span(bytes, sizeof bytes), job->key);
+	return error;
+}
+
+/* The upstream of a client that has sent no key must have seen the proxy's. */
+static bool proxy_tunnel_key_is_answered(
+        const struct proxy_job *job, const struct weir_http_reply_head *head)
+{
+	char expected[WEBSOCKET_ACCEPT_SIZE];
+	if (!*job->key)
+		return true;
+	return websocket_accept_value(weir_span_of(job->key), expected) &&
+	       weir_span_equal(weir_http_reply_head_field(head, WEIR_SPAN("Sec-WebSocket-Accept")),
+	               weir_span(expected, sizeof expected));
 }
 
 void http_proxy_on_upgraded(void *context, const struct weir_http_reply_head *head)
 {
 	struct proxy_job *job = context;
+	if (!proxy_tunnel_key_is_answered(job, head)) {
+		http_proxy_refuse(job, 502, "Sec-WebSocket-Accept is not that of the key");
+		return;
+	}
 	struct weir_http_exchange *exchange = job->exchange;
 	struct weir_span protocol = weir_http_reply_head_field(head, WEIR_SPAN("Upgrade"));
 	http_upstream_succeeded(job->upstreams, job->upstream);

@@ -1,6 +1,7 @@
 /*
- * The life of a WebSocket: how it begins, who closes first, pings, and the time limits. One timer
- * serves all of them: before a Close frame was queued it is for pings, and then for the end.
+ * The life of a WebSocket: acceptance, the closing handshake, pings and time limits. One timer
+ * serves all limits: it is for pings until a Close frame is queued, and then for the connection's
+ * end.
  *
  * Invariant: `closed` is called in the step from OPEN or CLOSING to ENDING or GONE, and nowhere
  * else.
@@ -38,6 +39,10 @@ static void websocket_enter(struct weir_websocket *websocket, enum websocket_pha
 {
 	bool closes = websocket->phase < WEBSOCKET_ENDING && phase >= WEBSOCKET_ENDING;
 	websocket->phase = (uint8_t)phase;
+	if (closes) {
+		weir_metric_add(&websocket->cells->closed[websocket_metrics_end_of(code)], 1);
+		weir_metric_subtract(&websocket->cells->open, 1);
+	}
 	if (closes && websocket->options->closed)
 		websocket->options->closed(websocket->context, code, reason);
 }
@@ -172,7 +177,9 @@ int weir_websocket_accept(struct weir_http_exchange *exchange,
 	if (!error) {
 		websocket->options = options;
 		websocket->context = context ? context : websocket;
-		error = websocket_handshake(websocket, exchange, &status);
+		websocket->cells = websocket_metrics_of(exchange);
+		error = websocket->cells ? websocket_handshake(websocket, exchange, &status)
+		                         : -ENOMEM;
 		if (error)
 			websocket_free(websocket);
 		else
@@ -184,6 +191,8 @@ int weir_websocket_accept(struct weir_http_exchange *exchange,
 	}
 	*ret = websocket;
 	websocket->phase = WEBSOCKET_OPEN;
+	weir_metric_add(&websocket->cells->begun, 1);
+	weir_metric_add(&websocket->cells->open, 1);
 	if (options->ping_ms)
 		websocket_start_timer(websocket, options->ping_ms);
 	return 0;

@@ -107,7 +107,7 @@ int websocket_extension_agree(struct weir_websocket *websocket, struct weir_http
 	struct websocket_offer offer;
 	char text[160], window[40] = "";
 	if (websocket->options->deflate == WEIR_WEBSOCKET_DEFLATE_OFF ||
-	        !websocket_extension_find(exchange->request, &offer))
+	        !websocket_extension_find(exchange->handling->request, &offer))
 		return 0;
 	websocket->deflate = true;
 	websocket->window_bits = or_default(offer.server_bits, 15u) & 15u;

@@ -112,7 +112,7 @@ static int websocket_handshake_choose_protocol(
 	const char *const *protocols = websocket->options->protocols;
 	for (unsigned i = 0; protocols && protocols[i] && i < WEIR_WEBSOCKET_PROTOCOLS_MAX; i++) {
 		struct weir_span protocol = weir_span_of(protocols[i]);
-		if (!websocket_handshake_offers(exchange->request, protocol))
+		if (!websocket_handshake_offers(exchange->handling->request, protocol))
 			continue;
 		websocket->protocol = (uint8_t)(i + 1);
 		return weir_http_add_field(exchange, "Sec-WebSocket-Protocol", protocol);
@@ -126,7 +126,7 @@ static int websocket_handshake_choose_protocol(
 static unsigned websocket_handshake_check(
         struct weir_http_exchange *exchange, const struct weir_websocket_options *options)
 {
-	const struct weir_http_request *request = exchange->request;
+	const struct weir_http_request *request = exchange->handling->request;
 	bool stream = exchange->connection->frames_bodies;
 	struct weir_span version =
 	        websocket_handshake_single(request, WEIR_HTTP_SEC_WEBSOCKET_VERSION);
@@ -153,8 +153,8 @@ int websocket_handshake(
 		return *ret_status == 403 ? -EACCES : WEIR_E_SYNTAX;
 	*ret_status = 500;
 	if (!exchange->connection->frames_bodies) {
-		struct weir_span key =
-		        weir_http_request_known(exchange->request, WEIR_HTTP_SEC_WEBSOCKET_KEY);
+		struct weir_span key = weir_http_request_known(
+		        exchange->handling->request, WEIR_HTTP_SEC_WEBSOCKET_KEY);
 		error = websocket_accept_value(key, value)
 		                ? weir_http_add_field(exchange, "Sec-WebSocket-Accept",
 		                          weir_span(value, sizeof value))

@@ -94,6 +94,7 @@ static void websocket_input_end_message(struct weir_websocket *websocket, struct
 		return;
 	}
 	websocket->kind = 0;
+	weir_metric_add(&websocket->cells->messages[WEBSOCKET_RECEIVED], 1);
 	if (options->message)
 		options->message(websocket->context, kind, whole);
 	else if (options->end)
@@ -302,6 +303,7 @@ static size_t websocket_input_header(struct weir_websocket *websocket, struct we
 void websocket_input(struct weir_websocket *websocket, struct weir_span bytes)
 {
 	websocket->heard = true;
+	weir_metric_add(&websocket->cells->bytes[WEBSOCKET_RECEIVED], bytes.size);
 	while (bytes.size && websocket->phase < WEBSOCKET_ENDING && !websocket->aborting) {
 		if (!websocket->in_payload) {
 			bytes = weir_span_skip(bytes, websocket_input_header(websocket, bytes));

@@ -4,8 +4,9 @@
  *
  *   first ─▶ [done][done][begun][control][message][producer][Close] ◀─ last
  *
- * What is done stays in front until the queue is asked again, for then the peer has taken it. A
- * control frame goes in front of what is not begun, but not into a frame.
+ * An item whose bytes were all put stays in front until the queue is asked again: only then has the
+ * peer taken them. A control frame goes in front of items that have not begun, but never into a
+ * frame.
  *
  * Invariant: when the producer is asked and has put bytes, its answer is WEIR_MORE, so that it is
  * asked again and frees what was taken.
@@ -116,7 +117,7 @@ static bool websocket_output_goes_first(const struct websocket_item *item)
  * Finds the item that a control frame goes behind. Of pongs that wait, the oldest goes if they are
  * too many: the last one answers all (RFC 6455 5.5.3).
  */
-static struct websocket_item *websocket_output_find_place(
+static struct websocket_item *websocket_output_find_slot(
         struct weir_websocket *websocket, enum websocket_opcode opcode)
 {
 	if (opcode == WEBSOCKET_CLOSE)
@@ -155,7 +156,7 @@ int websocket_output_push_control(
 		memcpy(item->bytes + WEBSOCKET_HEADER_LEAST, payload.data, payload.size);
 	item->size = (uint32_t)room;
 	item->control = true;
-	websocket_output_insert(websocket, websocket_output_find_place(websocket, opcode), item);
+	websocket_output_insert(websocket, websocket_output_find_slot(websocket, opcode), item);
 	weir_wake(&websocket->producer);
 	return 0;
 }
@@ -278,9 +279,12 @@ static enum weir_more websocket_output_put(
 {
 	enum weir_more answer = item->producer ? websocket_output_put_producer(websocket, item, out)
 	                                       : websocket_output_put_bytes(item, out);
-	if (answer == WEIR_DONE)
-		item->done = true;
-	return answer;
+	if (answer != WEIR_DONE)
+		return answer;
+	item->done = true;
+	if (!item->control && websocket_output_reason(item) == WEIR_CLOSE_DONE)
+		weir_metric_add(&websocket->cells->messages[WEBSOCKET_SENT], 1);
+	return WEIR_DONE;
 }
 
 static struct websocket_item *websocket_output_next(const struct weir_websocket *websocket)
@@ -301,6 +305,7 @@ enum weir_more websocket_output_more(struct weir_producer *producer, struct weir
 	websocket_output_release_taken(websocket);
 	while (answer == WEIR_DONE && (item = websocket_output_next(websocket)))
 		answer = websocket_output_put(websocket, item, out);
+	weir_metric_add(&websocket->cells->bytes[WEBSOCKET_SENT], out->size - before);
 	if (answer == WEIR_FAILED)
 		return WEIR_FAILED;
 	if (out->size > before || answer == WEIR_MORE)

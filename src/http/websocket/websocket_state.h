@@ -10,6 +10,7 @@
  *   websocket_message.c     messages that many share, each composed once
  *   websocket_deflate.c     compression, inflation and their contexts
  *   websocket_frame.c       headers, masks, UTF-8, codes
+ *   websocket_metrics.c     what is counted
  *
  * It is a producer. From the first byte to the last it stays in the reply queue of its connection,
  * or is the body of its stream's reply.
@@ -25,6 +26,7 @@
 
 #include <weir/buffer.h>
 #include <weir/loop.h>
+#include <weir/metrics.h>
 #include <weir/websocket.h>
 
 #include "exchange.h"
@@ -71,8 +73,31 @@ struct websocket_saved {
 
 struct websocket_takeover;
 
+enum websocket_direction {
+	WEBSOCKET_RECEIVED,
+	WEBSOCKET_SENT,
+	WEBSOCKET_DIRECTIONS,
+};
+
+/* How a WebSocket has ended, as a label; see websocket_metrics.c. */
+enum websocket_end {
+	WEBSOCKET_END_NORMAL,
+	WEBSOCKET_END_ERROR,
+	WEBSOCKET_END_APPLICATION,
+	WEBSOCKET_END_ABNORMAL,
+	WEBSOCKET_ENDS,
+};
+
+struct websocket_cells {
+	uint64_t begun;
+	uint64_t open;
+	uint64_t messages[WEBSOCKET_DIRECTIONS];
+	uint64_t bytes[WEBSOCKET_DIRECTIONS]; /* of frames with their headers */
+	uint64_t closed[WEBSOCKET_ENDS];
+};
+
 /*
- * An idle connection has this struct, a channel and a place in the reply queue: 512 bytes together,
+ * An idle connection has this struct, a channel and a slot in the reply queue: 512 bytes together,
  * with the overhead of malloc.
  */
 struct weir_websocket {
@@ -80,10 +105,11 @@ struct weir_websocket {
 	const struct websocket_carrier *carrier;
 	void *connection; /* the channel; or the exchange, over HTTP/2 */
 	const struct weir_websocket_options *options;
+	struct websocket_cells *cells; /* of its site, on its loop */
 	void *context;
 	struct websocket_item *last; /* of the ring; NULL: nothing is queued */
 	struct websocket_saved *saved;
-	struct websocket_takeover *takeover; /* NULL: no context is kept */
+	struct websocket_takeover *takeover; /* NULL: there is no context */
 	struct weir_timer timer;
 	uint32_t queued; /* bytes in the ring */
 
@@ -109,7 +135,7 @@ struct weir_websocket {
 	bool aborting : 1; /* weir_websocket_abort: the connection ends soon */
 	bool heard : 1;    /* input came since the timer was started */
 	bool pinged : 1;   /* an answer is awaited */
-	bool refused : 1;  /* a send; `drained` is owed */
+	bool refused : 1;  /* a send; `drained` is to be called */
 };
 
 /* See the limit of 512 bytes above: a channel has 240, and a reply 64. */
@@ -178,6 +204,11 @@ bool websocket_accept_value(struct weir_span key, char value[WEBSOCKET_ACCEPT_SI
  */
 int websocket_extension_agree(
         struct weir_websocket *websocket, struct weir_http_exchange *exchange);
+
+/* -- websocket_metrics.c -- */
+/* Returns the cells of the exchange's site; NULL without memory. */
+struct websocket_cells *websocket_metrics_of(const struct weir_http_exchange *exchange);
+enum websocket_end websocket_metrics_end_of(unsigned code);
 
 /* -- websocket_input.c -- */
 void websocket_input(struct weir_websocket *websocket, struct weir_span bytes);

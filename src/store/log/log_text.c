@@ -9,6 +9,8 @@
 #include <weir/buffer.h>
 #include <weir/log.h>
 
+#include "helper.h"
+
 /* Stops at the first piece that has no room. */
 static void log_text_escape(
         struct weir_buffer *line, struct weir_span text, enum weir_log_format format, size_t max)
@@ -54,9 +56,12 @@ static int log_text_add_key(
         struct weir_buffer *line, enum weir_log_format format, const char *key, size_t max)
 {
 	unsigned char before = line->size ? (unsigned char)line->data[line->size - 1] : '\n';
-	if (format == WEIR_LOG_JSON)
-		return weir_buffer_format(line, max, "%s\"%s\":", before == '{' ? "" : ",", key);
-	return weir_buffer_format(line, max, "%s%s=", before < ' ' ? "" : " ", key);
+	const struct weir_span none = {NULL, 0};
+	const struct weir_span json[] = {before == '{' ? WEIR_SPAN("\"") : WEIR_SPAN(",\""),
+	        weir_span_of(key), WEIR_SPAN("\":")};
+	const struct weir_span logfmt[] = {
+	        before < ' ' ? none : WEIR_SPAN(" "), weir_span_of(key), WEIR_SPAN("=")};
+	return buffer_append_spans(line, format == WEIR_LOG_JSON ? json : logfmt, 3, max);
 }
 
 void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format, const char *key,
@@ -75,8 +80,9 @@ void weir_log_add_text(struct weir_buffer *line, enum weir_log_format format, co
 void weir_log_add_number(struct weir_buffer *line, enum weir_log_format format, const char *key,
         uint64_t number, size_t max)
 {
-	size_t before = line->size;
+	char digits[TEXT_DECIMAL_SIZE];
+	size_t before = line->size, size = (size_t)(text_put_decimal(digits, number) - digits);
 	if (log_text_add_key(line, format, key, max) < 0 ||
-	        weir_buffer_format(line, max, "%llu", (unsigned long long)number) < 0)
+	        weir_buffer_append(line, digits, size, max) < 0)
 		line->size = before;
 }
