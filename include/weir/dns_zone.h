@@ -60,6 +60,21 @@ WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *ap
  */
 WEIR_API int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone *before);
 
+/* A TXT record of one text, of at most 255 bytes, with a TTL of a second. */
+struct weir_dns_zone_text {
+	struct weir_dns_name owner;
+	struct weir_span text;
+};
+
+/*
+ * Makes a zone with the records of `zone`, these texts, and this serial. It blocks as reading a
+ * zone of the size does. Returns 0; -EINVAL if `zone` is signed or a placeholder; -EBADMSG if it
+ * has such a record already; WEIR_E_SYNTAX if a text is not in the zone, or where a record may not
+ * be; WEIR_E_LIMIT or -ENOMEM.
+ */
+WEIR_API int weir_dns_zone_extend(const struct weir_dns_zone *zone, uint32_t serial,
+        const struct weir_dns_zone_text *texts, size_t count, struct weir_dns_zone **ret);
+
 /* Whether two zones have the same records. Reads every record of both. */
 WEIR_API bool weir_dns_zone_equal(const struct weir_dns_zone *a, const struct weir_dns_zone *b);
 

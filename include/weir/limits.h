@@ -115,6 +115,8 @@ WEIR_C_BEGIN
 #define WEIR_TLS_PENDING_MAX (64 * 1024) /* bytes of ciphertext that wait for the kernel */
 #define WEIR_TLS_CERTIFICATES_MAX 1024   /* of one server */
 #define WEIR_TLS_OCSP_MAX (64 * 1024)    /* bytes of an OCSP response */
+#define WEIR_TLS_NAME_MAX 253            /* bytes of a name that a client is to be shown proof of */
+#define WEIR_TLS_PLACEHOLDER_NAMES_MAX 64 /* of a certificate that is made in memory */
 #define WEIR_TLS_TICKET_KEYS 3 /* ticket keys: the newest encrypts, the others only decrypt */
 #define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* time for which a key encrypts tickets */
 

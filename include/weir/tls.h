@@ -23,7 +23,11 @@
 
 WEIR_C_BEGIN
 
+struct weir_buffer;
 struct weir_tls;
+
+/* The protocol, in ALPN, by which an authority asks for the proof of a name (RFC 8737). */
+#define WEIR_TLS_ALPN_CHALLENGE "acme-tls/1"
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
@@ -32,6 +36,12 @@ struct weir_tls_certificate {
 	const char *chain; /* path of a PEM file: the certificate, then the intermediate ones */
 	const char *key;   /* path of a PEM file, without a password */
 	const char *ocsp;  /* path of a DER file: the OCSP response to staple (RFC 6961), or NULL */
+	/*
+	 * Without a chain: the names, up to NULL, of a self-signed certificate that is made in
+	 * memory. It holds the place of one that is still to be obtained. At most
+	 * WEIR_TLS_PLACEHOLDER_NAMES_MAX.
+	 */
+	const char *const *names;
 };
 
 /* A signature of a handshake, to be made by the private key of a certificate. */
@@ -56,6 +66,14 @@ typedef int weir_tls_sign_fn(void *context, const struct weir_tls_signing *signi
 
 /* Called when the weir_tls is freed, on any thread. */
 typedef void weir_tls_sign_release_fn(void *context);
+
+/*
+ * Appends, in PEM, a certificate and its private key: the proof for an authority that the server
+ * has the name (TLS-ALPN-01, RFC 8737). `name` is in lower case, of letters, digits, '-' and '.'
+ * alone. Returns 0, or a negative errno: the handshake fails. Called on any thread, several at a
+ * time; it should not block.
+ */
+typedef int weir_tls_challenge_fn(void *context, const char *name, struct weir_buffer *pem);
 
 enum weir_tls_clients {
 	WEIR_TLS_CLIENTS_ANY,      /* clients are not asked for certificates */
@@ -82,6 +100,12 @@ struct weir_tls_options {
 	weir_tls_sign_fn *sign;
 	weir_tls_sign_release_fn *sign_release; /* of `sign_context`; not called on failure */
 	void *sign_context;
+	/*
+	 * Answers a client that asks for the protocol acme-tls/1 alone. Such a connection has no
+	 * other use, and should be closed. NULL: there is no such protocol.
+	 */
+	weir_tls_challenge_fn *challenge;
+	void *challenge_context; /* must outlive the weir_tls and its connections */
 };
 
 /* Sets every member to 0, false or NULL. The certificates have no default. */
@@ -131,12 +155,16 @@ WEIR_API struct weir_tls *weir_tls_hold(struct weir_tls *tls);
 WEIR_API void weir_tls_release(struct weir_tls *tls);
 
 /*
- * When the first of the certificates expires, in seconds since 1970; INT64_MAX without any. An
- * expired certificate is loaded, too: a server that clients warn of is better than no server.
+ * When the first of the certificates expires, in seconds since 1970; INT64_MAX without any, and
+ * for those that are made in memory. An expired certificate is loaded, too: a server that clients
+ * warn of is better than no server.
  */
 WEIR_API int64_t weir_tls_expires_s(const struct weir_tls *tls);
 
-/* When the certificate with this index expires; INT64_MAX if there is none. */
+/*
+ * When the certificate with this index expires; INT64_MAX if there is none, or it was made in
+ * memory.
+ */
 WEIR_API int64_t weir_tls_certificate_expires_s(const struct weir_tls *tls, size_t index);
 
 /* The result of a handshake. Spans and texts are valid as long as the channel is secure. */

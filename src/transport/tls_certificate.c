@@ -96,6 +96,10 @@ int tls_load_certificate(const struct weir_tls *tls, size_t number,
 {
 	struct certificate *certificate = &tls->certificates[number];
 	SSL_CTX *context = certificate->context;
+	if (!files->chain) {
+		certificate->placeholder = true;
+		return tls_placeholder_use(context, files->names);
+	}
 	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);
 	if (!tls_file_use_chain(context, files->chain))
 		return tls_complain(report, files->chain, "no certificate in PEM");
@@ -113,8 +117,9 @@ int64_t weir_tls_certificate_expires_s(const struct weir_tls *tls, size_t index)
 {
 	struct tm parts;
 	const X509 *certificate =
-	        index < tls->count ? SSL_CTX_get0_certificate(tls->certificates[index].context)
-	                           : NULL;
+	        index < tls->count && !tls->certificates[index].placeholder
+	                ? SSL_CTX_get0_certificate(tls->certificates[index].context)
+	                : NULL;
 	if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
 		return INT64_MAX;
 	return timegm(&parts);

@@ -134,6 +134,13 @@ static int tls_context_select_alpn(SSL *ssl, const unsigned char **ret, unsigned
 	const struct weir_tls *tls = tls_of(ssl)->rules;
 	unsigned char *chosen;
 	(void)unused;
+	if (tls_of(ssl)->proving) {
+		*ret = (const unsigned char *)WEIR_TLS_ALPN_CHALLENGE;
+		*ret_size = sizeof WEIR_TLS_ALPN_CHALLENGE - 1;
+		return SSL_TLSEXT_ERR_OK;
+	}
+	if (!tls->alpn)
+		return SSL_TLSEXT_ERR_NOACK;
 	if (SSL_select_next_proto(&chosen, ret_size, tls->alpn, tls->alpn_size, theirs, size) !=
 	        OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
@@ -145,9 +152,15 @@ static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 {
 	const struct weir_tls *tls = tls_of(ssl)->rules;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	(void)alert, (void)unused;
+	(void)unused;
+	if (tls_of(ssl)->proving && !tls_challenge_use(ssl, name)) {
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
 	if (!name)
 		return SSL_TLSEXT_ERR_NOACK;
+	if (tls_of(ssl)->proving)
+		return SSL_TLSEXT_ERR_OK;
 	SSL_set_SSL_CTX(ssl, tls_find_certificate(tls, name)->context);
 	return SSL_TLSEXT_ERR_OK;
 }
@@ -206,7 +219,9 @@ static int tls_context_set_server(struct weir_tls *tls, size_t number,
 	tls_context_set_rules(context, options->tls13_only);
 	SSL_CTX_set_num_tickets(context, 1);
 	SSL_CTX_set_tlsext_servername_callback(context, tls_context_select_certificate);
-	if (tls->alpn)
+	if (tls->challenge)
+		SSL_CTX_set_client_hello_cb(context, tls_challenge_on_hello, NULL);
+	if (tls->alpn || tls->challenge)
 		SSL_CTX_set_alpn_select_cb(context, tls_context_select_alpn, NULL);
 	if (!tls_tickets_use(context))
 		return -ENOMEM;
@@ -227,6 +242,8 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 		return -ENOMEM;
 	tls->sign = options->sign;
 	tls->sign_context = options->sign_context;
+	tls->challenge = options->challenge;
+	tls->challenge_context = options->challenge_context;
 	/* All of them are loaded, so that all mistakes are reported at once. */
 	for (size_t i = 0; i < options->count; i++) {
 		int failed = tls_context_set_server(tls, i, options, report);

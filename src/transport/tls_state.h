@@ -19,6 +19,7 @@ struct certificate {
 	SSL_CTX *context;
 	unsigned char *ocsp; /* the response to staple, or NULL */
 	size_t ocsp_size;
+	bool placeholder; /* it was made in memory */
 };
 
 /* Maps a name to its certificate; sorted by name. */
@@ -43,6 +44,8 @@ struct weir_tls {
 	weir_tls_sign_fn *sign;  /* in place of private keys; or NULL */
 	weir_tls_sign_release_fn *sign_release;
 	void *sign_context;
+	weir_tls_challenge_fn *challenge; /* or NULL */
+	void *challenge_context;
 	int64_t expires_s;
 };
 
@@ -68,6 +71,16 @@ bool tls_file_use_chain(SSL_CTX *context, const char *path);
 bool tls_file_use_key(SSL_CTX *context, const char *path);
 /* Trusts the signers in the file, and adds their names to `names` if it is not NULL. */
 bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * names);
+
+/* -- tls_placeholder.c -- */
+/* Makes a self-signed certificate for these names. Returns 0, -EINVAL or -ENOMEM. */
+int tls_placeholder_use(SSL_CTX *context, const char *const *names);
+
+/* -- tls_challenge.c -- */
+/* For SSL_CTX_set_client_hello_cb: notes that the client asks for a proof. */
+int tls_challenge_on_hello(SSL *ssl, int *alert, void *unused);
+/* Uses the certificate of the proof for this name, or NULL. Returns false if there is none. */
+bool tls_challenge_use(SSL *ssl, const char *name);
 
 /* -- tls_sign.c -- */
 /*
@@ -133,6 +146,7 @@ struct tls {
 	bool ended;     /* the TCP stream has ended without close_notify */
 	bool resumed;
 	bool ticketless; /* sends no tickets */
+	bool proving;    /* the client asks for a proof, see tls_challenge.c */
 };
 
 /* The object behind an SSL. */

@@ -2,6 +2,7 @@
  * The processes that the master starts are the program itself, with another verb:
  *
  *   @server   a server process (process.h)
+ *   @acme     the process that obtains certificates (acme_process.h)
  *   @keys     the key process of a configuration (keys.h)
  *   @probe    the trial of a new program, for an upgrade
  */

@@ -26,6 +26,9 @@ enum {
 static void keys_open_files(const struct keys *keys, int *fds)
 {
 	for (size_t i = 0; i < keys->count; i++) {
+		fds[i] = -1;
+		if (!*keys->paths[i])
+			continue;
 		fds[i] = child_open_file(keys->user, keys->paths[i]);
 		if (fds[i] >= 0)
 			continue;
@@ -118,13 +121,14 @@ static struct keys *keys_create(struct weir_loop *loop, int program)
 	return keys;
 }
 
+/* `path` is NULL for a certificate whose key the server makes, until there is another. */
 static int keys_add_path(struct keys *keys, const char *path)
 {
 	char **grown = realloc(keys->paths, (keys->count + 1) * sizeof *grown);
 	if (!grown)
 		return -ENOMEM;
 	keys->paths = grown;
-	grown[keys->count] = strdup(path);
+	grown[keys->count] = strdup(path ? path : "");
 	return grown[keys->count++] ? 0 : -ENOMEM;
 }
 
@@ -133,8 +137,8 @@ static int keys_fill(struct keys *keys, const struct config *config, struct gran
 	int error = 0;
 	if (config->user && !(keys->user = strdup(config->user)))
 		return -ENOMEM;
-	for (size_t i = 0; i < config->tls.certificates.count && error == 0; i++)
-		error = keys_add_path(keys, config->tls.certificates.items[i].key);
+	for (size_t i = 0; i < config->tls.all.count && error == 0; i++)
+		error = keys_add_path(keys, config->tls.all.items[i].key);
 	for (unsigned i = 0; i < KEY_SOCKETS && error == 0; i++) {
 		char name[16];
 		int pair[2];
@@ -152,7 +156,7 @@ int keys_start(struct weir_loop *loop, int program, const struct config *config,
         struct grants *table, struct keys **ret)
 {
 	*ret = NULL;
-	if (!config->tls.key_process || config->tls.certificates.count == 0)
+	if (!config->tls.key_process || config->tls.all.count == 0)
 		return 0;
 	struct keys *keys = keys_create(loop, program);
 	int error = keys ? keys_fill(keys, config, table) : -ENOMEM;

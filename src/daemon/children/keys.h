@@ -21,7 +21,7 @@ struct keys {
 	pid_t pid;   /* 0: none runs */
 	int server[KEY_SOCKETS];
 	int own[KEY_SOCKETS];
-	char **paths; /* of the keys, in the order of the certificates */
+	char **paths; /* of the keys, in the order of the certificates; "": it has none */
 	size_t count;
 	char *user; /* opens the files; NULL: the master's */
 	int64_t started_ms;

@@ -208,7 +208,7 @@ static void process_exec(const struct process_options *options, const struct pro
 	fcntl(ends->table, F_SETFD, 0);
 	snprintf(numbers, sizeof numbers, "%d,%d,%d,%d", ends->requests, ends->control, ends->table,
 	        (int)getppid());
-	child_execute(options->program, child_arguments("@server", numbers, options->arguments),
+	child_execute(options->program, child_arguments(options->verb, numbers, options->arguments),
 	        options->user);
 }
 

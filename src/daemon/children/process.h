@@ -41,6 +41,7 @@ struct process {
 struct process_options {
 	struct weir_loop *loop;
 	int program;                  /* a descriptor of the executable file */
+	const char *verb;             /* "@server", or another */
 	const char *const *arguments; /* of `weir serve`, from its first option on, up to NULL */
 	const char *user;             /* to become, or NULL */
 	struct grants *table;         /* belongs to the process on success */

@@ -18,6 +18,7 @@
 
 #include <weir/error.h>
 
+#include "acme_report.h"
 #include "cli.h"
 #include "config.h"
 #include "config_tls.h"
@@ -109,8 +110,8 @@ static bool config_warn_has_own_users(const struct config *config)
 static void config_warn_secrets(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
-	for (size_t i = 0; i < tls->certificates.count; i++)
-		config_warn_secret(tls->certificates.items[i].key, "private key");
+	for (size_t i = 0; i < tls->all.count; i++)
+		config_warn_secret(tls->all.items[i].key, "private key");
 	for (size_t i = 0; i < config->sites.count; i++)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_secret(
@@ -140,9 +141,9 @@ static void config_warn_reload(const struct config *config)
 	const struct config_tls *tls = &config->tls;
 	if (geteuid() != 0 || !config->user || config_is_separated(config))
 		return;
-	for (size_t i = 0; i < tls->certificates.count; i++) {
-		config_warn_unreadable(config, tls->certificates.items[i].chain);
-		config_warn_unreadable(config, tls->certificates.items[i].key);
+	for (size_t i = 0; i < tls->all.count; i++) {
+		config_warn_unreadable(config, tls->all.items[i].chain);
+		config_warn_unreadable(config, tls->all.items[i].key);
 	}
 	for (size_t i = 0; i < config->sites.count; i++)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
@@ -244,6 +245,7 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
+	acme_report_print(config);
 	if (config_is_separated(config))
 		confine_print(config);
 	config_warn(config);

@@ -4,6 +4,7 @@
 
 #include <weir/version.h>
 
+#include "acme_process.h"
 #include "cli.h"
 #include "key_process.h"
 #include "master.h"
@@ -52,6 +53,7 @@ static const struct {
         {"upgrade", console_upgrade},
         {"fetch", fetch},
         {"@server", serve_process}, /* see master.h */
+        {"@acme", acme_process},
         {"@keys", key_process},
         {"@probe", master_probe},
 };

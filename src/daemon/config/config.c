@@ -169,7 +169,8 @@ int config_set_certificates(
 	if (!items)
 		return -ENOMEM;
 	memcpy(items, certificates, count * sizeof *items);
-	config->tls.certificates.items = items;
-	config->tls.certificates.count = count;
+	config->tls.certificates.items = config->tls.all.items = items;
+	config->tls.certificates.count = config->tls.all.count = count;
+	config->acme.managed.count = 0;
 	return 0;
 }

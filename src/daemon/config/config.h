@@ -37,6 +37,7 @@ enum {
 	CONFIG_FILE_MAX = 1024 * 1024, /* bytes of the file */
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 256,
+	CONFIG_AUTHORITIES_MAX = 8,
 	CONFIG_SITES_MAX = 1024,
 	CONFIG_REDIRECT_STEPS_MAX = 24, /* redirects that `weir check` follows */
 	CONFIG_REDIRECT_PATH_MAX = 4096,
@@ -103,14 +104,33 @@ struct config_tls {
 	struct {
 		struct weir_tls_certificate *items;
 		size_t count;
-	} certificates;
+	} certificates; /* of the file; items without a count: `auto` */
 #include "tls_keys.def"
+	/* These, and behind them those that are obtained (config_acme.h). */
+	struct {
+		struct weir_tls_certificate *items;
+		size_t count;
+	} all;
 	/*
 	 * Loaded from these, see config_tls.h: one for each service, since each names itself to its
 	 * clients (ALPN), and tickets of one are not valid for another. NULL without certificates,
 	 * and for a service without a listener.
 	 */
 	struct weir_tls *of[SERVICE_COUNT];
+};
+
+struct config_authority {
+#include "authority_keys.def"
+};
+
+struct config_acme {
+#include "acme_keys.def"
+	const struct config *config; /* that it is a part of */
+	/* The names that certificates are obtained for, in lower case. */
+	struct {
+		const char **items;
+		size_t count;
+	} managed;
 };
 
 /* Paths in a site have no slashes at their ends. */
@@ -304,6 +324,12 @@ struct config {
 	struct weir_peers *http_peers;
 	struct weir_http_compressed_cache *compressed_cache;
 };
+
+/* Whether it names certificates, also those that are still to be obtained. */
+static inline bool config_has_certificates(const struct config *config)
+{
+	return config->tls.certificates.items || config->acme.names.count;
+}
 
 #undef KEY
 #undef SECTION

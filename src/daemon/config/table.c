@@ -209,10 +209,15 @@ static void key_read_sections(
         struct reader *reader, const struct key *key, struct node *node, void *target)
 {
 	const struct section *of = key->of;
+	if (key->zero && node->type == NODE_SCALAR && strcmp(node->text, key->zero) == 0) {
+		struct list word = {reader_alloc(reader, 1), 0};
+		memcpy(target, &word, sizeof word);
+		return;
+	}
 	if (node->type != NODE_LIST) {
 		reader_problem_at(reader, node,
-		        "'%s' must be a list: lines that begin with '- ', each %s", key->name,
-		        of->what);
+		        "'%s' must be %s%sa list: lines that begin with '- ', each %s", key->name,
+		        key->zero ? key->zero : "", key->zero ? ", or " : "", of->what);
 		return;
 	}
 	if (node->count > key->max) {

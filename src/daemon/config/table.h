@@ -81,7 +81,8 @@ struct key {
 	/* The meaning of a missing key, if that is not a value: "the first site's root". */
 	const char *otherwise;
 	const char *const *words; /* of type_word, up to NULL: the value is an index */
-	const char *zero;         /* a word for the number 0 */
+	/* A word for the number 0; for sections, in place of a list: items without a count. */
+	const char *zero;
 	const struct section *of; /* of sections and lists of sections */
 	const char *needs;        /* a key of this section without which this one has no effect */
 	const char *doc;          /* one sentence */
@@ -201,10 +202,12 @@ extern const struct section table_site; /* table_http.c */
 extern const struct section table_proxy, table_forward_auth, table_upstreams;
 extern const struct section table_fastcgi; /* table_fastcgi.c */
 extern const struct section table_tls;     /* config_tls.c */
-extern const struct section table_mail;    /* table_mail.c */
-extern const struct section table_ftp;     /* config_ftp.c */
-extern const struct section table_dns;     /* table_dns.c */
-extern const struct section table_top;     /* table_top.c: the configuration, struct config */
+/* config_acme.c */
+extern const struct section table_acme, table_authority;
+extern const struct section table_mail; /* table_mail.c */
+extern const struct section table_ftp;  /* config_ftp.c */
+extern const struct section table_dns;  /* table_dns.c */
+extern const struct section table_top;  /* table_top.c: the configuration, struct config */
 
 /* The rules between `fastcgi` and the other keys of a site. */
 void table_fastcgi_check_site(

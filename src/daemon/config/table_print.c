@@ -242,10 +242,13 @@ static void print_key(struct printer *printer, const struct section *section, co
         const void *target, unsigned indent)
 {
 	const void *value = (const char *)target + key->offset;
+	const struct list *list = key->type == &type_sections ? value : NULL;
 	if (print_is_useless(printer, section, key, target)) {
 		fprintf(printer->to, "%*s# %s: not used without '%s'\n", (int)indent, "", key->name,
 		        key->needs);
-	} else if (key->type == &type_sections) {
+	} else if (list && key->zero && list->items && list->count == 0) {
+		fprintf(printer->to, "%*s%s: %s\n", (int)indent, "", key->name, key->zero);
+	} else if (list) {
 		print_list(printer, key, value, indent);
 	} else if (key->type != &type_section) {
 		if (key->type->print)

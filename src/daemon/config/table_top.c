@@ -194,7 +194,7 @@ static void listener_check_needs(struct reader *reader, const struct node *top,
 	const char *lack = config_mail_lack(reader->config, listener);
 	if (lack && node_find(top, "mail"))
 		reader_problem_at(reader, item, "%s %s", listener->type->name, lack);
-	if (listener->type->secure && !node_find(top, "tls"))
+	if (listener->type->secure && !node_find(top, "tls") && !node_find(top, "acme"))
 		reader_problem_at(reader, item,
 		        "'%s' needs a certificate: add 'tls: {certificates: [{chain: FILE, key: "
 		        "FILE}]}'",

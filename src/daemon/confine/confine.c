@@ -116,6 +116,25 @@ int confine_apply(const struct config *config)
 	return error;
 }
 
+int confine_apply_acme(const struct config *config)
+{
+	struct landlock_plan plan;
+	tzset();
+	landlock_plan_acme(config, &plan);
+	int error = plan.incomplete ? -E2BIG : landlock_apply(&plan);
+	landlock_plan_finish(&plan);
+	if (error == -ENOSYS || error == -EOPNOTSUPP)
+		error = 0; /* which the server has reported */
+#ifndef WEIR_SANITIZED
+	if (error == 0 && call_filter_available())
+		error = call_filter_apply(CALL_FILTER_SERVER);
+#endif
+	if (error < 0)
+		say("cannot confine the process that obtains certificates: %s",
+		        weir_error_text(error));
+	return error;
+}
+
 /* A sanitizer opens files at the end. */
 int confine_keys_begin(void)
 {
@@ -202,8 +221,11 @@ void confine_print(const struct config *config)
 	                     : "this user",
 	        call_filter_available() ? ", with a filter of system calls"
 	                                : "; seccomp is not built in");
-	if (config->tls.key_process && config->tls.certificates.count)
+	if (config->tls.key_process && config->tls.all.count)
 		printf("The private keys would be in a key process, which signs handshakes.\n");
+	if (config->acme.managed.count)
+		printf("Certificates would be obtained by a process of its own, in %s.\n",
+		        config->acme.directory);
 	if (version == 0) {
 		printf("This kernel has no Landlock: the process could open every file of its user.\n");
 		return;

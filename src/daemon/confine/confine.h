@@ -37,6 +37,12 @@ int confine_apply(const struct config *config);
 int confine_keys_begin(void);
 int confine_keys_finish(void);
 
+/*
+ * Confines the process that obtains certificates, likewise: to its directory, and the ports of the
+ * authorities.
+ */
+int confine_apply_acme(const struct config *config);
+
 /* Whether a process that was confined for one configuration may serve this one. */
 bool confine_covers(const struct config *config);
 

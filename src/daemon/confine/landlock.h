@@ -40,6 +40,8 @@ struct landlock_plan {
 
 /* Makes the plan, which landlock_plan_finish frees. */
 void landlock_plan(const struct config *config, struct landlock_plan *ret);
+/* That of the process that obtains certificates. */
+void landlock_plan_acme(const struct config *config, struct landlock_plan *ret);
 void landlock_plan_finish(struct landlock_plan *plan);
 
 /* Whether a process that was confined by one plan can serve the other. */

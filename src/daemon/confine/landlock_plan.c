@@ -1,5 +1,7 @@
 /* The needs of a configuration, once its server process runs. */
 #include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -7,6 +9,7 @@
 
 #include <weir/smtp_client.h>
 
+#include "acme_store.h"
 #include "config.h"
 #include "landlock.h"
 #include "service.h"
@@ -160,6 +163,44 @@ static void landlock_add_site(struct landlock_plan *plan, const struct config_si
 		landlock_add_upstreams(plan, site->fastcgi.items[i].upstreams);
 }
 
+/* A folder of the directory of certificates. */
+static void landlock_add_folder(
+        struct landlock_plan *plan, const struct config_acme *acme, const char *folder)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/%s", acme->directory, folder);
+	landlock_add(plan, path, false);
+}
+
+/* The folders that the other process writes; not the keys. */
+static void landlock_add_proofs(struct landlock_plan *plan, const struct config_acme *acme)
+{
+	landlock_add_folder(plan, acme, ACME_CHALLENGES);
+	landlock_add_folder(plan, acme, ACME_STATES);
+	landlock_add_folder(plan, acme, ACME_SERIALS);
+}
+
+/* Of a URL that acme_url_is_good has accepted. */
+static void landlock_add_authority(struct landlock_plan *plan, const char *url)
+{
+	const char *host = url + sizeof "https://" - 1;
+	size_t size = strcspn(host, "/?#");
+	const char *colon = memrchr(host, ':', size), *bracket = memrchr(host, ']', size);
+	bool has_port = colon && (!bracket || bracket < colon);
+	landlock_add_port(plan, has_port ? (unsigned)atoi(colon + 1) : 443);
+}
+
+void landlock_plan_acme(const struct config *config, struct landlock_plan *ret)
+{
+	*ret = (struct landlock_plan){0};
+	landlock_add_system(ret);
+	landlock_add_authorities(ret);
+	landlock_add(ret, config->acme.directory, true);
+	for (size_t i = 0; i < config->acme.authorities.count; i++)
+		landlock_add_authority(ret, config->acme.authorities.items[i].url);
+	landlock_add_port(ret, 53); /* the resolver of the machine, by TCP */
+}
+
 void landlock_plan(const struct config *config, struct landlock_plan *ret)
 {
 	*ret = (struct landlock_plan){0};
@@ -174,6 +215,8 @@ void landlock_plan(const struct config *config, struct landlock_plan *ret)
 	if (listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3))
 		landlock_add_mail(ret, config);
 	landlock_add_dns(ret, config);
+	if (config->acme.managed.count)
+		landlock_add_proofs(ret, &config->acme);
 	if (config->admin.listens)
 		ret->bind_port = (uint16_t)weir_address_port(&config->admin.address);
 }

@@ -16,6 +16,7 @@
 #include <weir/error.h>
 #include <weir/log.h>
 
+#include "acme_overlay.h"
 #include "config_dns.h"
 #include "log_file.h"
 #include "resources.h"
@@ -28,11 +29,14 @@ struct dns_shared {
 	void *context;
 	struct weir_dns_notifier *notifier;
 	struct weir_dns_secondaries *secondaries;
-	struct config *config; /* a reference; NULL at first */
-	struct weir_log *log;  /* or NULL */
+	struct config *config;     /* a reference; NULL at first */
+	const struct config *next; /* that zones are made for */
+	struct weir_log *log;      /* or NULL */
 	struct weir_dns_zones *notified;
 	struct weir_dns_zones *zones;
 	struct weir_dns_cache *cache; /* NULL: nothing was looked up yet */
+	struct acme_overlay overlay;  /* proofs of names, for certificates */
+	struct weir_timer look;       /* for such proofs */
 	pthread_mutex_t lock;         /* of `zones` and `cache` */
 };
 
@@ -143,14 +147,16 @@ static void dns_shared_set_zones(struct dns_shared *shared, struct weir_dns_zone
 /* Returns the version of a zone that is served. */
 static struct weir_dns_zone *dns_shared_zone_of(void *context, const struct config_zone *zone)
 {
-	const struct dns_shared *shared = context;
-	return zone->primaries.count ? weir_dns_secondaries_zone(shared->secondaries, &zone->name)
-	                             : zone->zone;
+	struct dns_shared *shared = context;
+	return zone->primaries.count
+	               ? weir_dns_secondaries_zone(shared->secondaries, &zone->name)
+	               : acme_overlay_zone(&shared->overlay, shared->next, zone->zone);
 }
 
 static int dns_shared_make_zones(struct dns_shared *shared, const struct config *config)
 {
 	struct weir_dns_zones *zones;
+	shared->next = config;
 	int error = config_zones_set(&config->dns, dns_shared_zone_of, shared, &zones);
 	if (error < 0)
 		say("cannot serve the zones: %s", weir_error_text(error));
@@ -173,6 +179,25 @@ static void dns_shared_on_changed(void *context)
 		return;
 	shared->renew(shared->context);
 	dns_shared_notify(shared);
+}
+
+/* -- proofs ------------------------------------------------------------------------------------ */
+
+static void dns_shared_on_look(struct weir_timer *timer)
+{
+	struct dns_shared *shared = WEIR_CONTAINER(timer, struct dns_shared, look);
+	if (acme_overlay_look(&shared->overlay, shared->config))
+		dns_shared_on_changed(shared);
+	weir_timer_start(shared->loop, timer, ACME_OVERLAY_LOOK_MS, dns_shared_on_look);
+}
+
+static void dns_shared_watch_proofs(struct dns_shared *shared)
+{
+	if (acme_overlay_wanted(shared->config))
+		weir_timer_start(
+		        shared->loop, &shared->look, ACME_OVERLAY_LOOK_MS, dns_shared_on_look);
+	else
+		weir_timer_stop(&shared->look);
 }
 
 /* -- secondaries ------------------------------------------------------------------------------- */
@@ -261,12 +286,14 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
 	if (shared->log)
 		log_use_format(shared->log, (enum weir_log_format)config->log_format);
 	error = dns_shared_set_secondaries(shared, config, starting);
+	acme_overlay_look(&shared->overlay, config);
 	if (error == 0)
 		error = dns_shared_make_zones(shared, config);
 	if (error < 0)
 		return error;
 	config_release(shared->config);
 	shared->config = config_hold(config);
+	dns_shared_watch_proofs(shared);
 	if (!starting) {
 		shared->renew(shared->context);
 		dns_shared_notify(shared);
@@ -303,6 +330,7 @@ int dns_shared_create(struct weir_loop *loop, void (*renew)(void *context), void
 	int error = shared ? 0 : -ENOMEM;
 	if (error == 0) {
 		pthread_mutex_init(&shared->lock, NULL);
+		weir_list_init(&shared->look.link);
 		shared->loop = loop;
 		shared->renew = renew;
 		shared->context = context;
@@ -327,6 +355,8 @@ void dns_shared_destroy(struct dns_shared *shared)
 	weir_dns_zones_release(shared->zones);
 	weir_dns_cache_release(shared->cache);
 	weir_log_destroy(shared->log);
+	weir_timer_stop(&shared->look);
+	acme_overlay_finish(&shared->overlay);
 	config_release(shared->config);
 	pthread_mutex_destroy(&shared->lock);
 	free(shared);

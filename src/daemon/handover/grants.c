@@ -169,6 +169,15 @@ int grants_read(int fd, struct grants **ret)
 	return error;
 }
 
+int grants_copy(const struct grants *grants, struct grants **ret)
+{
+	int fd = grants_seal(grants);
+	int error = fd < 0 ? fd : grants_read(fd, ret);
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
 const struct grant *grants_find(
         const struct grants *grants, enum grant_kind kind, const char *key, size_t nth)
 {

@@ -26,11 +26,12 @@ enum grant_kind {
 	GRANT_LINES = 'R',    /* the last lines of the master (recent_lines.h); the key is empty */
 	GRANT_KEYS = 'K',     /* a socket of the key process; the key is its number */
 	/* Have a value, and cannot be opened. */
-	GRANT_TEXT = 'T',      /* of a file of the configuration, by its path */
-	GRANT_DIRECTORY = 'D', /* the real path of a directory, by its path */
-	GRANT_WORKERS = 'W',   /* the number of workers; the key is empty */
-	GRANT_BANNER = 'B',    /* the server prints the banner; the key is empty */
-	GRANT_SUCCESSOR = 'N', /* the process before this one still drains; the key is empty */
+	GRANT_TEXT = 'T',         /* of a file of the configuration, by its path */
+	GRANT_DIRECTORY = 'D',    /* the real path of a directory, by its path */
+	GRANT_WORKERS = 'W',      /* the number of workers; the key is empty */
+	GRANT_BANNER = 'B',       /* the server prints the banner; the key is empty */
+	GRANT_SUCCESSOR = 'N',    /* the process before this one still drains; the key is empty */
+	GRANT_CERTIFICATES = 'C', /* only those that are obtained have changed; the key is empty */
 	GRANT_REVOKED = '-',
 	GRANT_MATCH = 'M', /* a name that a pattern has matched; each has an entry of its own */
 };
@@ -66,6 +67,9 @@ int grants_add(struct grants *grants, enum grant_kind kind, const char *key, con
 
 /* Returns a descriptor of a memory file that cannot change, or a negative errno. */
 int grants_seal(const struct grants *grants);
+
+/* Copies a table into one that can be searched. Returns 0 or a negative errno. */
+int grants_copy(const struct grants *grants, struct grants **ret);
 
 /* Reads such a file. Returns 0, -EPROTO, -ENOMEM, or another errno. */
 int grants_read(int fd, struct grants **ret);

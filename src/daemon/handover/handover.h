@@ -39,6 +39,7 @@ enum handover_kind {
 	 * master's, for a server that is started again.
 	 */
 	HANDOVER_LOG_LEVEL,
+	HANDOVER_ASK_CERTIFICATES, /* of acme_process.h: use what was installed */
 	HANDOVER_KINDS,
 };
 

@@ -8,25 +8,47 @@
 
 static struct grants *sources_to;         /* of the master, while it records */
 static const struct grants *sources_from; /* of the server, while it replays */
+static bool sources_leaving;              /* the files that are named stay unread */
 static int sources_error;
+
+static void sources_set(const struct grants *from, struct grants *to, bool leaving)
+{
+	sources_from = from;
+	sources_to = to;
+	sources_leaving = leaving;
+	sources_error = 0;
+}
 
 void sources_record(struct grants *grants)
 {
-	sources_to = grants;
-	sources_error = 0;
+	sources_set(NULL, grants, true);
 }
 
 void sources_replay(const struct grants *grants)
 {
-	sources_from = grants;
-	sources_error = 0;
+	sources_set(grants, NULL, false);
+}
+
+void sources_keep(struct grants *grants)
+{
+	sources_set(NULL, grants, false);
+}
+
+void sources_skim(const struct grants *grants)
+{
+	sources_set(grants, NULL, true);
+}
+
+void sources_repeat(const struct grants *from, struct grants *to, bool leave)
+{
+	sources_set(from, to, leave);
 }
 
 int sources_end(void)
 {
-	sources_to = NULL;
-	sources_from = NULL;
-	return sources_error;
+	int error = sources_error;
+	sources_set(NULL, NULL, false);
+	return error;
 }
 
 bool sources_replaying(void)
@@ -43,9 +65,9 @@ static void sources_add(enum grant_kind kind, const char *key, const void *value
 
 bool sources_leave(const char *path)
 {
-	if (sources_to && path)
+	if (sources_leaving && path)
 		sources_add(GRANT_FILE, path, NULL, 0);
-	return sources_to;
+	return sources_leaving;
 }
 
 bool sources_text(const char *path, struct weir_buffer *buffer, int *ret_error)
@@ -55,7 +77,14 @@ bool sources_text(const char *path, struct weir_buffer *buffer, int *ret_error)
 	const struct grant *grant = grants_find(sources_from, GRANT_TEXT, path, 0);
 	*ret_error =
 	        grant ? weir_buffer_append(buffer, grant->value, grant->size, SIZE_MAX) : -ENOENT;
+	if (grant)
+		sources_add(GRANT_TEXT, path, grant->value, grant->size);
 	return true;
+}
+
+bool sources_recorded(const char *path, struct weir_buffer *buffer, int *ret_error)
+{
+	return !sources_to && sources_text(path, buffer, ret_error);
 }
 
 void sources_add_text(const char *path, struct weir_span text)
@@ -68,6 +97,8 @@ char *sources_real_path(const char *path)
 	if (sources_from) {
 		const struct grant *grant = grants_find(sources_from, GRANT_DIRECTORY, path, 0);
 		errno = grant ? ENOMEM : ENOENT;
+		if (grant)
+			sources_add(GRANT_DIRECTORY, path, grant->value, grant->size);
 		return grant ? strdup(grant->value) : NULL;
 	}
 	char *real = realpath(path, NULL);
@@ -99,6 +130,7 @@ static int sources_replay_matches(const char *pattern, glob_t *ret)
 		        strdup(grants_find(sources_from, GRANT_MATCH, pattern, i)->value);
 		if (!ret->gl_pathv[i])
 			break;
+		sources_add(GRANT_MATCH, pattern, ret->gl_pathv[i], strlen(ret->gl_pathv[i]));
 		ret->gl_pathc++;
 	}
 	if (ret->gl_pathc == count)

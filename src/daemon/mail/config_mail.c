@@ -119,7 +119,7 @@ const char *config_mail_lack(const struct config *config, const struct config_li
 		return "needs to know which domains are local: --domain NAME, or 'domains' in "
 		       "'mail'";
 	if (config_mail_needs_passwords(type) && !type->secure &&
-	        config->tls.certificates.count == 0 && !config_mail_is_inside(&listener->address))
+	        !config_has_certificates(config) && !config_mail_is_inside(&listener->address))
 		return "needs a certificate, so that no password is sent in clear: --cert FILE "
 		       "--key FILE, or 'tls'; without, it can listen on 127.0.0.1 and [::1] only";
 	return NULL;

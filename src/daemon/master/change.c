@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 
+#include "config_acme.h"
 #include "log_file.h"
 #include "log_socket.h"
 #include "manager.h"
@@ -51,7 +52,7 @@ static int change_make_directories(const struct config *config)
 		error = change_make_directory(config, config->mail.relay.queue, "open the queue");
 	if (error == 0 && listeners_include(config, SERVICE_DNS))
 		error = change_make_directory(config, config->dns.directory, "keep zones in");
-	return error;
+	return error ? error : config_acme_make_directories(config);
 }
 
 /* Files that are read at any time, and by their path. */
@@ -74,6 +75,8 @@ static int change_fill(struct master *master, struct grants *table, const struct
 		error = grants_add(table, GRANT_WORKERS, "", workers, strlen(workers), -1);
 	if (error == 0 && master->lines >= 0)
 		error = grants_add(table, GRANT_LINES, "", NULL, 0, master->lines);
+	if (error == 0 && master->certificates)
+		error = grants_add(table, GRANT_CERTIFICATES, "", NULL, 0, -1);
 	if (error == 0 && banner)
 		error = grants_add(table, GRANT_BANNER, "", NULL, 0, -1);
 	for (size_t i = 0; i < count && error == 0; i++)
@@ -85,10 +88,17 @@ static int change_fill(struct master *master, struct grants *table, const struct
 	return error;
 }
 
-/* Reads the configuration, and its sources into the table. */
-static struct config *change_read(struct master *master, struct grants *table)
+/*
+ * Reads the configuration, and its sources into the table; out of the table `from`, if it is not
+ * NULL.
+ */
+static struct config *change_read(
+        struct master *master, const struct grants *from, struct grants *table)
 {
-	sources_record(table);
+	if (from)
+		sources_repeat(from, table, true);
+	else
+		sources_record(table);
 	struct config *config = config_load(master->options, NULL);
 	int error = sources_end();
 	if (config && error == 0)
@@ -127,10 +137,10 @@ static int change_open(
 	return error;
 }
 
-struct grants *change_begin(struct master *master, bool banner)
+static struct grants *change_make(struct master *master, const struct grants *from, bool banner)
 {
 	struct grants *table = grants_create(++master->serial);
-	struct config *config = table ? change_read(master, table) : NULL;
+	struct config *config = table ? change_read(master, from, table) : NULL;
 	if (!config || change_open(master, config, table, banner) < 0) {
 		config_release(config);
 		grants_destroy(table);
@@ -138,6 +148,24 @@ struct grants *change_begin(struct master *master, bool banner)
 	}
 	master->change.config = config;
 	master->change.active = true;
+	return table;
+}
+
+struct grants *change_begin(struct master *master, bool banner)
+{
+	return change_make(master, NULL, banner);
+}
+
+struct grants *change_repeat(struct master *master)
+{
+	/* A table that was made is in no order; one that was read is. */
+	struct grants *from = NULL, *table = NULL;
+	int error = grants_copy(master->server->table, &from);
+	if (error == 0)
+		table = change_make(master, from, false);
+	else
+		say("the configuration cannot be read again: %s", weir_error_text(error));
+	grants_destroy(from);
 	return table;
 }
 
@@ -179,6 +207,7 @@ int change_start_process(
 	struct process_options options = {
 	        .loop = master->loop,
 	        .program = master->program,
+	        .verb = "@server",
 	        .arguments = master->arguments,
 	        .user = user,
 	        .table = table,

@@ -37,6 +37,7 @@ static uint32_t master_drain_ms(const struct master *master)
 /* -- changes ----------------------------------------------------------------------------------- */
 
 static void master_reload(struct master *master);
+static void master_use_certificates(struct master *master);
 
 /* Ends what was tried. `result` is 0 or a negative errno, which was reported. */
 static void master_end_change(struct master *master, int result)
@@ -51,6 +52,16 @@ static void master_end_change(struct master *master, int result)
 	if (master->asked && master->server)
 		process_send(master->server, HANDOVER_ANSWER, result);
 	master->asked = false;
+	if (master->certificates && master->issuer)
+		process_send(master->issuer, HANDOVER_ANSWER, result);
+	master->certificates = false;
+	if (result == 0)
+		issuer_update(master);
+	if (master->certificates_again && !master->reload_again && master->stop_signals == 0) {
+		master->certificates_again = false;
+		master_use_certificates(master);
+		return;
+	}
 	if (master->reload_again && master->stop_signals == 0) {
 		master->reload_again = false;
 		master_reload(master);
@@ -75,12 +86,32 @@ static void master_reload(struct master *master)
 	/* Logs come first: they are reopened even if the configuration is refused. */
 	say_log_reopen();
 	process_send(master->server, HANDOVER_REOPEN, 0);
+	if (master->issuer)
+		process_send(master->issuer, HANDOVER_REOPEN, 0);
 	struct grants *table = change_begin(master, false);
 	int error = table ? process_reload(master->server, table) : -EINVAL;
 	if (error == 0)
 		return;
 	grants_destroy(table);
 	master_refuse_change(master);
+}
+
+/* Has the server use the certificates that were obtained. */
+static void master_use_certificates(struct master *master)
+{
+	if (master->change.active || master->starting || !master->server ||
+	        master->server->phase == PROCESS_STARTING) {
+		master->certificates_again = true;
+		return;
+	}
+	master->certificates = true;
+	struct grants *table = change_repeat(master);
+	int error = table ? process_reload(master->server, table) : -EINVAL;
+	if (error == 0)
+		return;
+	grants_destroy(table);
+	say("the new certificates are not used yet");
+	master_end_change(master, -EINVAL);
 }
 
 /* The reload needs more than the server is confined to: another process takes over. */
@@ -176,6 +207,9 @@ static void master_on_watchdog(struct weir_timer *timer)
 static void master_received(void *context, struct process *process, const struct handover *message)
 {
 	struct master *master = context;
+	/* The process that obtains certificates may ask for nothing else. */
+	if (process == master->issuer && message->kind != HANDOVER_ASK_CERTIFICATES)
+		return;
 	switch (message->kind) {
 	case HANDOVER_READY:
 		if (process->phase == PROCESS_STARTING && master->stop_signals == 0)
@@ -195,6 +229,10 @@ static void master_received(void *context, struct process *process, const struct
 	case HANDOVER_ASK_RENEW:
 		if (process == master->server)
 			master_renew(master);
+		break;
+	case HANDOVER_ASK_CERTIFICATES:
+		if (process == master->issuer && master->stop_signals == 0)
+			master_use_certificates(master);
 		break;
 	case HANDOVER_ASK_UPGRADE:
 		master->asked = true;
@@ -239,6 +277,9 @@ static void master_on_server_ended(struct master *master, struct process *proces
 	} else {
 		change_forget(master);
 		master->asked = false;
+		/* The restart uses those before. */
+		master->certificates_again |= master->certificates;
+		master->certificates = false;
 		restart_schedule(master, process, status);
 	}
 }
@@ -250,6 +291,8 @@ static void master_on_child_ended(struct master *master, pid_t pid, int status)
 	for (size_t i = 0; i < 2; i++)
 		if (keys[i] && keys[i]->pid == pid && !master->stop_signals)
 			keys_restart(keys[i], status);
+	if (issuer_ended(master, pid, status))
+		return;
 	if (master->server && master->server->pid == pid) {
 		process = master->server;
 		master_on_server_ended(master, process, status);
@@ -291,6 +334,7 @@ static void master_kill(struct master *master, int signal)
 static void master_begin_stop(struct master *master)
 {
 	weir_timer_stop(&master->restart.timer);
+	issuer_stop(master);
 	notify_stopping();
 	if (master->starting)
 		kill(master->starting->pid, SIGKILL);
@@ -331,6 +375,8 @@ static void master_on_signal(struct weir_signals *signals, int signal)
 		say_log_reopen();
 		if (master->server)
 			process_send(master->server, HANDOVER_REOPEN, 0);
+		if (master->issuer)
+			process_send(master->issuer, HANDOVER_REOPEN, 0);
 	} else if (signal == SIGHUP) {
 		if (master->stop_signals == 0)
 			master_reload(master);
@@ -407,6 +453,7 @@ int master(const struct options *options, char **arguments)
 	weir_list_init(&master.restart.timer.link);
 	weir_list_init(&master.probe_timer.link);
 	weir_list_init(&master.watchdog.link);
+	weir_list_init(&master.issuer_timer.link);
 	int error = weir_loop_create(&master.loop);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
@@ -417,6 +464,7 @@ int master(const struct options *options, char **arguments)
 		weir_loop_run(master.loop);
 	else
 		master.code = EXIT_FAILED;
+	issuer_finish(&master);
 	change_forget(&master);
 	restart_finish(&master);
 	listening_close(&master.listening, NULL);

@@ -28,6 +28,7 @@ struct master_restart {
 struct master {
 	const struct options *options;
 	const char *const *arguments; /* of `weir serve`, without the verb */
+	/* Of a server process, and of the one that obtains certificates. */
 	void (*received)(void *context, struct process *process, const struct handover *message);
 	struct weir_loop *loop;
 	struct weir_signals signals;
@@ -39,6 +40,10 @@ struct master {
 	struct process *starting; /* replaces the server when it is ready; or NULL */
 	struct process *old;      /* drains; or NULL */
 	struct master_restart restart;
+	struct process *issuer;       /* obtains certificates (issuer.c); or NULL */
+	struct config *issuer_config; /* that it was started for; or NULL */
+	struct weir_timer issuer_timer;
+	unsigned issuer_ends; /* since it has last run for long */
 	unsigned workers;
 	uint32_t serial; /* of the last table */
 	int program;     /* the executable file of this process */
@@ -51,6 +56,8 @@ struct master {
 	uint32_t watchdog_ms;       /* 0: it has none */
 	int stop_signals;
 	int code;                 /* to exit with */
+	bool certificates;        /* the change is for new certificates alone */
+	bool certificates_again;  /* others came while a change was tried */
 	bool reload_again;        /* a signal came while a change was tried */
 	bool reload_when_drained; /* a change needs another process, and there are two */
 	bool upgrade_when_ready;  /* a signal came while the server process started */
@@ -64,6 +71,8 @@ struct master {
  * NULL; what is wrong was reported, and nothing has changed.
  */
 struct grants *change_begin(struct master *master, bool banner);
+/* Likewise for the configuration in effect: only the certificates that are obtained may differ. */
+struct grants *change_repeat(struct master *master);
 /* The configuration that was tried is in effect, or is dropped. */
 void change_commit(struct master *master);
 void change_forget(struct master *master);
@@ -78,6 +87,14 @@ int change_start_successor(struct master *master, struct grants *table);
 void upgrade_begin(struct master *master);
 /* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
 int upgrade_resume(struct master *master);
+
+/* -- issuer.c -- */
+/* Starts or ends the process that obtains certificates, as the configuration wants it. */
+void issuer_update(struct master *master);
+void issuer_stop(struct master *master);
+/* Whether it was that process which has ended. */
+bool issuer_ended(struct master *master, pid_t pid, int status);
+void issuer_finish(struct master *master);
 
 /* -- restart.c -- */
 /* Starts another process after the pause that is due. Takes the table of the one that has ended. */

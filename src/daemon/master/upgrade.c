@@ -214,11 +214,13 @@ static void upgrade_execute(struct master *master)
 	if (state >= 0) {
 		snprintf(number, sizeof number, "%d", state);
 		setenv(UPGRADE_VARIABLE, number, 1);
+		issuer_finish(master); /* the next master starts another one */
 		upgrade_keep_open(master, state, table, true);
 		say_log_close();
 		execv(master->path, (char *const *)(uintptr_t)(master->arguments - 2));
 		error = -errno;
 		say_log_use(master->loop, master->config);
+		issuer_update(master);
 		upgrade_keep_open(master, -1, table, false);
 		unsetenv(UPGRADE_VARIABLE);
 		close(state);

@@ -17,7 +17,9 @@
 #include <weir/tls.h>
 #include <weir/version.h>
 
+#include "acme_report.h"
 #include "config.h"
+#include "config_acme.h"
 #include "config_tls.h"
 #include "daemon_metrics.h"
 #include "mail_relay.h"
@@ -312,12 +314,12 @@ static int certificate_sample(
 	const struct daemon_metrics *metrics = snapshot;
 	const struct config *config = *metrics->config;
 	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
-	if (!tls || index >= config->tls.certificates.count)
+	if (!tls || index >= config->tls.all.count)
 		return -1;
 	int64_t expires_s = weir_tls_certificate_expires_s(tls, index);
 	if (expires_s == INT64_MAX)
 		return 0;
-	ret->labels[0] = config->tls.certificates.items[index].chain;
+	ret->labels[0] = config_acme_label(config, index);
 	ret->value = metric == 0 ? (double)expires_s
 	                         : (double)(expires_s - weir_loop_wall_s(metrics->loop)) / 86400;
 	return 1;
@@ -422,12 +424,14 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 	        .sample = lane_sample,
 	};
 	metrics->certificates = (struct weir_metric_source){
-	        .next = &metrics->zones,
+	        .next = &metrics->acme,
 	        .metrics = certificate_rows,
 	        .labels = {"certificate"},
 	        .context = metrics,
 	        .sample = certificate_sample,
 	};
+	acme_report_source(metrics->config, &metrics->acme);
+	metrics->acme.next = &metrics->zones;
 	metrics->zones = (struct weir_metric_source){
 	        .metrics = zone_rows,
 	        .labels = {"zone"},

@@ -7,7 +7,9 @@
 #include <weir/tls.h>
 #include <weir/version.h>
 
+#include "acme_report.h"
 #include "config.h"
+#include "config_acme.h"
 #include "config_tls.h"
 #include "daemon_metrics.h"
 #include "daemon_status.h"
@@ -282,15 +284,22 @@ static void status_write_certificates(const struct status_walk *walk)
 	struct status_writer *writer = walk->writer;
 	const struct config *config = *walk->metrics->config;
 	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
-	size_t all = tls ? config->tls.certificates.count : 0;
+	size_t all = tls ? config->tls.all.count : 0;
 	size_t shown = all < STATUS_CERTIFICATES_MAX ? all : STATUS_CERTIFICATES_MAX;
 	status_list(writer, "certificates");
 	for (size_t i = 0; i < shown; i++) {
-		int64_t left_s = weir_tls_certificate_expires_s(tls, i) -
-		                 weir_loop_wall_s(walk->metrics->loop);
+		int64_t expires_s = weir_tls_certificate_expires_s(tls, i);
+		char text[ACME_REPORT_SIZE];
 		status_item(writer);
-		status_text(writer, "file", config->tls.certificates.items[i].chain);
-		status_signed(writer, "days_left", left_s / 86400);
+		status_text(writer, "file", config_acme_label(config, i));
+		/* A self-signed one, until there is another. */
+		if (expires_s != INT64_MAX)
+			status_signed(writer, "days_left",
+			        (expires_s - weir_loop_wall_s(walk->metrics->loop)) / 86400);
+		if (i >= config_acme_first(config)) {
+			acme_report_line(config, i - config_acme_first(config), text);
+			status_text(writer, "state", text);
+		}
 		status_item_end(writer);
 	}
 	status_list_end(writer, "certificates", all - shown);

@@ -166,7 +166,7 @@ static int load_choose_certificates(
 	int error = options->certificate_count ? load_set_certificates(config, options) : 0;
 	if (error < 0)
 		return error;
-	if (needed && config->tls.certificates.count == 0) {
+	if (needed && config->tls.all.count == 0) {
 		say("%s needs a certificate: add --cert FILE --key FILE. To make one for "
 		    "trying it out:\n"
 		    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
@@ -178,8 +178,7 @@ static int load_choose_certificates(
 	/*
 	 * Certificates of the file are loaded already, unless the command line changes something.
 	 */
-	return (options->certificate_count || options->listener_count) &&
-	                       config->tls.certificates.count
+	return (options->certificate_count || options->listener_count) && config->tls.all.count
 	               ? config_tls_load(config, previous, load_report_certificate, NULL)
 	               : 0;
 }

@@ -20,6 +20,7 @@
 #include <weir/sasl_guard.h>
 
 #include "cli.h"
+#include "config_acme.h"
 #include "confine.h"
 #include "link.h"
 #include "log_file.h"
@@ -108,7 +109,7 @@ static int serve_start(struct daemon *daemon)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
 	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
 	struct config *config =
-	        link_active() ? serve_process_load(daemon) : config_load(daemon->options, NULL);
+	        link_active() ? serve_process_load(daemon) : serve_certificates_load(daemon, false);
 	if (!config)
 		return -EINVAL;
 	log_configure(config);
@@ -116,6 +117,8 @@ static int serve_start(struct daemon *daemon)
 	uid_t uid = geteuid();
 	int error = link_active() ? serve_process_confine(config, &count)
 	                          : resources_choose_user(config);
+	if (error == 0 && !link_active())
+		error = config_acme_make_directories(config);
 	if (error < 0) {
 		config_release(config);
 		return error;
@@ -151,6 +154,8 @@ static int serve_start(struct daemon *daemon)
 		error = mail_relay_start(daemon->relay);
 	if (error == 0)
 		dns_shared_notify(daemon->dns);
+	if (error == 0)
+		serve_certificates_use(daemon);
 	return error;
 }
 
@@ -212,6 +217,7 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
 	serve_process_finish(&daemon);
+	serve_certificates_finish(&daemon);
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_shared_destroy(daemon.dns);

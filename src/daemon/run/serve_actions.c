@@ -51,11 +51,12 @@ bool serve_reload(struct daemon *daemon)
 {
 	notify_reloading();
 	serve_reopen_logs(daemon);
-	struct config *config = config_load(daemon->options, daemon->config);
+	struct config *config = serve_certificates_load(daemon, false);
 	const char *path = daemon->options->config_path;
 	if (config && config_is_separated(config))
 		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
 	if (config && serve_use_config(daemon, config) == 0) {
+		serve_certificates_use(daemon);
 		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 		notify_ready("Serving");
 		return true;

@@ -1,6 +1,7 @@
 /* The commands of the admin socket that concern the daemon as a whole: reload, drain, upgrade, … */
 #include <string.h>
 
+#include "acme_report.h"
 #include "link.h"
 #include "log_file.h"
 #include "serve_state.h"
@@ -72,6 +73,17 @@ static void serve_command_log_level(void *context, struct admin_request *request
 	admin_ok(request);
 }
 
+static void serve_command_certificates(void *context, struct admin_request *request)
+{
+	const struct config *config = ((struct daemon *)context)->config;
+	char text[ACME_REPORT_SIZE];
+	for (size_t i = 0; i < config->acme.managed.count; i++) {
+		acme_report_line(config, i, text);
+		admin_print(request, "%s: %s", config->acme.managed.items[i], text);
+	}
+	admin_ok(request);
+}
+
 static int serve_create_admin_http(struct daemon *daemon)
 {
 	daemon->metrics = (struct daemon_metrics){
@@ -104,6 +116,9 @@ int serve_create_admin(struct daemon *daemon)
 	        {"log level", "[info|warning|error]",
 	                "shows or changes the level of all logs, until the next reload", 0, 1,
 	                serve_command_log_level},
+	        {"certificates", "",
+	                "shows the names that certificates are obtained for, and what they wait for",
+	                0, 0, serve_command_certificates},
 	        {"upgrade", "", "starts the program anew, and drains this one, as SIGUSR2", 0, 0,
 	                serve_command_upgrade},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,

@@ -69,7 +69,9 @@ static int serve_process_reload(struct daemon *daemon, int table)
 	if (error == 0)
 		error = config ? serve_use_config(daemon, config) : -EINVAL;
 	link_settle(error == 0);
-	if (error == 0)
+	if (error == 0 && link_value(GRANT_CERTIFICATES, ""))
+		say_at(WEIR_LOG_INFO, "the new certificates are in use");
+	else if (error == 0)
 		say_at(WEIR_LOG_INFO, "reloaded%s%s", path ? " " : "", path ? path : "");
 	else
 		say("not reloaded: the previous configuration stays in effect");

@@ -6,6 +6,7 @@
 
 #include <weir/loop.h>
 
+#include "acme.h"
 #include "admin.h"
 #include "admin_bans.h"
 #include "admin_connections.h"
@@ -51,7 +52,11 @@ struct daemon {
 	struct admin_mail mail_commands;
 	struct admin_dns dns_commands;
 	struct notify notify;
-	int stop_signals; /* how many have come */
+	struct acme *acme;           /* obtains certificates, without a master; or NULL */
+	struct config *acme_config;  /* that it was made for; or NULL */
+	struct grants *sources;      /* of the configuration in effect, without a master */
+	struct grants *next_sources; /* of the one that was loaded last */
+	int stop_signals;            /* how many have come */
 	bool failed;
 
 	/* In a server process; see serve_process.c. */
@@ -91,6 +96,16 @@ int serve_listen_admin(struct daemon *daemon);
  * negative errno, which was reported; then the one before stays in effect.
  */
 int serve_use_config(struct daemon *daemon, struct config *config);
+
+/* -- serve_certificates.c -- */
+/*
+ * Without a master: reads the configuration; with `repeat` the one in effect, whose certificates
+ * alone may be others. Returns NULL; what is wrong was reported.
+ */
+struct config *serve_certificates_load(struct daemon *daemon, bool repeat);
+/* It is in effect: obtains certificates as it wants. */
+void serve_certificates_use(struct daemon *daemon);
+void serve_certificates_finish(struct daemon *daemon);
 
 /* -- serve_process.c -- */
 /* Reads the configuration out of the table in effect. Returns NULL; what is wrong was reported. */

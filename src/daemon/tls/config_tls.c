@@ -11,8 +11,11 @@
 #include <weir/error.h>
 #include <weir/tls.h>
 
+#include "acme_proofs.h"
+#include "config_acme.h"
 #include "config_tls.h"
 #include "key_client.h"
+#include "link.h"
 #include "say.h"
 #include "service.h"
 #include "sources.h"
@@ -27,12 +30,35 @@ enum {
 struct config_tls_report {
 	void (*report)(void *context, const char *path, const char *text);
 	void *context;
+	struct config *config;
+	bool starting; /* there is no certificate in use that could stay */
 	bool any;
+	bool dropped; /* a certificate whose file is damaged: a self-signed one is made */
 };
+
+/* The certificate that was obtained and has this path, or NULL. */
+static struct weir_tls_certificate *config_tls_find_obtained(
+        const struct config *config, const char *path)
+{
+	for (size_t i = config_acme_first(config); i < config->tls.all.count; i++) {
+		struct weir_tls_certificate *certificate = &config->tls.all.items[i];
+		if (certificate->chain && (path == certificate->chain || path == certificate->key))
+			return certificate;
+	}
+	return NULL;
+}
 
 static void config_tls_pass_on(void *context, const char *path, const char *text)
 {
 	struct config_tls_report *to = context;
+	struct weir_tls_certificate *obtained = config_tls_find_obtained(to->config, path);
+	if (to->starting && obtained) {
+		say("%s: %s; a self-signed certificate is served until there is another", path,
+		        text);
+		obtained->chain = obtained->key = NULL;
+		to->dropped = true;
+		return;
+	}
 	to->any = true;
 	to->report(to->context, path, text);
 }
@@ -40,13 +66,19 @@ static void config_tls_pass_on(void *context, const char *path, const char *text
 /* See sources_leave. The server gets no key that the key process has. */
 static bool config_tls_leave(const struct config_tls *tls)
 {
-	for (size_t i = 0; i < tls->certificates.count; i++) {
-		sources_leave(tls->certificates.items[i].chain);
+	for (size_t i = 0; i < tls->all.count; i++) {
+		sources_leave(tls->all.items[i].chain);
 		if (!tls->key_process)
-			sources_leave(tls->certificates.items[i].key);
-		sources_leave(tls->certificates.items[i].ocsp);
+			sources_leave(tls->all.items[i].key);
+		sources_leave(tls->all.items[i].ocsp);
 	}
 	return sources_leave(tls->clients_ca);
+}
+
+/* Whether another server process serves until this one does. */
+static bool config_tls_succeeds(void)
+{
+	return link_active() && link_value(GRANT_SUCCESSOR, "");
 }
 
 /* `keys` are NULL, or those of the key process. */
@@ -58,12 +90,17 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		if (!listeners_include(config, i))
 			continue;
-		struct config_tls_report to = {report, context, false};
+		struct config_tls_report to = {
+		        .report = report,
+		        .context = context,
+		        .config = config,
+		        .starting = !previous && !config_tls_succeeds(),
+		};
 		struct weir_tls *loaded;
 		struct weir_tls_options options;
 		weir_tls_options_init(&options);
-		options.certificates = tls->certificates.items;
-		options.count = tls->certificates.count;
+		options.certificates = tls->all.items;
+		options.count = tls->all.count;
 		options.alpn = service_infos[i].alpn;
 		if (i == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
 			options.alpn++; /* the first is "h2" */
@@ -71,12 +108,18 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 		options.clients_ca = tls->clients_ca;
 		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;
 		options.tickets = previous ? previous->tls.of[i] : NULL;
+		if (i == SERVICE_HTTP && config->acme.managed.count && config->acme.tls_alpn_01) {
+			options.challenge = acme_proof_challenge;
+			options.challenge_context = config_acme_directory(config);
+		}
 		if (keys) {
 			options.sign = key_client_sign;
 			options.sign_release = key_client_release;
 			options.sign_context = key_client_hold(keys);
 		}
 		int error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
+		if (error < 0 && to.dropped && !to.any)
+			error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0) {
 			key_client_release(keys);
 			if (!to.any)
@@ -176,10 +219,11 @@ static bool tls_is_complete(const struct config_tls *tls)
 {
 	if ((tls->clients == WEIR_TLS_CLIENTS_ANY) != !tls->clients_ca)
 		return false;
-	for (size_t i = 0; i < tls->certificates.count; i++)
-		if (!tls->certificates.items[i].chain || !tls->certificates.items[i].key)
+	for (size_t i = 0; i < tls->all.count; i++)
+		if (!tls->all.items[i].names &&
+		        (!tls->all.items[i].chain || !tls->all.items[i].key))
 			return false;
-	return tls->certificates.count > 0;
+	return tls->all.count > 0;
 }
 
 static void tls_check(struct reader *reader, struct node *node, void *target)
@@ -200,7 +244,7 @@ static void tls_check(struct reader *reader, struct node *node, void *target)
 
 static bool tls_is_present(const void *target)
 {
-	return ((const struct config_tls *)target)->certificates.count;
+	return ((const struct config_tls *)target)->certificates.items;
 }
 
 const struct section table_tls = {
@@ -225,7 +269,7 @@ static const struct node *tls_find_path(const struct tls_report *report, const c
 {
 	const struct config_tls *tls = &report->reader->config->tls;
 	const struct node *list = node_find(report->node, "certificates");
-	for (size_t i = 0; i < tls->certificates.count; i++) {
+	for (size_t i = 0; list && i < tls->certificates.count; i++) {
 		const struct weir_tls_certificate *certificate = &tls->certificates.items[i];
 		const struct node *item = node_item(list, i);
 		if (path == certificate->chain)
@@ -251,9 +295,11 @@ static void tls_add_problem(void *context, const char *path, const char *text)
 void table_tls_check(struct reader *reader, const struct node *top)
 {
 	struct tls_report report = {reader, node_find(top, "tls")};
+	table_acme_check(reader, top);
 	if (reader->config->tls.key_process && reader->config->separation != CONFIG_SEPARATION_YES)
 		reader_problem_at(reader, node_find(report.node, "key-process"),
 		        "'key-process' needs 'privilege-separation: yes'");
-	if (report.node && tls_is_complete(&reader->config->tls))
+	if ((report.node || reader->config->acme.managed.count) &&
+	        tls_is_complete(&reader->config->tls))
 		config_tls_load(reader->config, reader->previous, tls_add_problem, &report);
 }

@@ -111,8 +111,12 @@ static int http_connection_on_open(struct weir_channel *channel)
 	if (weir_channel_over_quota(channel))
 		return WEIR_E_LIMIT;
 	struct weir_tls_info tls;
-	if (weir_channel_tls(channel, &tls) && weir_span_equal(tls.alpn, WEIR_SPAN("h2")))
+	bool secure = weir_channel_tls(channel, &tls);
+	if (secure && weir_span_equal(tls.alpn, WEIR_SPAN("h2")))
 		return h2_begin(http_connection_server_of(channel), channel, 0);
+	/* The handshake was all that the authority wanted (RFC 8737 3). */
+	if (secure && weir_span_equal(tls.alpn, WEIR_SPAN(WEIR_TLS_ALPN_CHALLENGE)))
+		return WEIR_E_CLOSED;
 	weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
 	http_connection_await_head(channel, http_connection_server_of(channel)->loop_state);
 	return 0;

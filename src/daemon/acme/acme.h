@@ -1,0 +1,43 @@
+/*
+ * Obtains certificates for the names of a configuration, and renews them.
+ *
+ *   (lock) ─▶ the name that is due first ─▶ session ─▶ order ─▶ state ─▶ (the next)
+ *
+ * One order is under way at a time. A name whose order fails is tried again behind a pause that
+ * doubles, at the next authority where there are several. The pause has jitter, and survives
+ * restarts in the state of the name. An authority's Retry-After counts, too.
+ *
+ * A certificate is renewed at a random time in the window that its authority suggests (RFC 9773),
+ * or else at two thirds of its time.
+ */
+#ifndef DAEMON_ACME_H
+#define DAEMON_ACME_H
+
+#include <weir/loop.h>
+
+#include "config.h"
+
+enum {
+	ACME_RETRY_MAX_S = 6 * 60 * 60,
+	ACME_LOCK_MS = 2000,          /* between two attempts to take the lock */
+	ACME_ASK_MS = 10 * 60 * 1000, /* until it is asked again to use what was installed */
+	ACME_WINDOW_MIN_S = 60,       /* between two questions about the window */
+	ACME_WINDOW_S = 6 * 60 * 60,  /* likewise, if the authority does not say */
+};
+
+struct acme;
+
+/*
+ * `changed` asks to use what was installed; the answer is acme_use_ended. Returns 0 or a negative
+ * errno, which was reported.
+ */
+int acme_create(struct weir_loop *loop, struct config *config, void (*changed)(void *context),
+        void *context, struct acme **ret);
+
+/* The result of what `changed` has asked for: 0 or a negative errno. */
+void acme_use_ended(struct acme *acme, int result);
+
+/* NULL is allowed. Not from a callback of it. */
+void acme_destroy(struct acme *acme);
+
+#endif

@@ -1,0 +1,44 @@
+/* Requests for certificates, what a server sends for them, and the proof of TLS-ALPN-01. */
+#ifndef DAEMON_ACME_CERTIFICATE_H
+#define DAEMON_ACME_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+
+#include <weir/buffer.h>
+#include <weir/span.h>
+
+enum {
+	ACME_CHAIN_MAX = 8,             /* certificates of a chain */
+	ACME_CERTIFICATE_ID_SIZE = 160, /* of RFC 9773 4.1, with a NUL */
+	ACME_EARLY_S = 60 * 60,         /* a certificate may begin this long after our clock */
+};
+
+/* Appends the request (PKCS #10, in DER) for a certificate for one name. Returns 0 or -ENOMEM. */
+int acme_certificate_request(EVP_PKEY *key, const char *name, struct weir_buffer *to);
+
+/*
+ * Appends the certificate that proves a key authorisation (RFC 8737 3), and its new private key, in
+ * PEM. Returns 0 or -ENOMEM.
+ */
+int acme_certificate_prove(
+        const char *name, struct weir_span authorization, struct weir_buffer *to);
+
+struct acme_chain {
+	int64_t begins_s;
+	int64_t expires_s;
+	/* Names it for its authority (RFC 9773 4.1); "" if it cannot be named. */
+	char id[ACME_CERTIFICATE_ID_SIZE];
+	struct weir_buffer pem; /* the same chain, and nothing else; to be finished */
+};
+
+/*
+ * Checks a chain that a server has sent: PEM, certificates in order, the first for this key and
+ * name, and valid at `now_s`. Returns NULL and fills `ret`, or why it is refused.
+ */
+const char *acme_chain_check(struct weir_span pem, EVP_PKEY *key, const char *name, int64_t now_s,
+        struct acme_chain *ret);
+
+#endif

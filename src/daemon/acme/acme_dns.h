@@ -1,0 +1,53 @@
+/*
+ * DNS-01: proofs in the zones of this server, and the question whether all servers of a zone have
+ * them.
+ *
+ * A proof raises the serial of its zone by one, and so does its removal. The sum of these steps is
+ * in the store (`serials`), and is added to the serial of the zone's file: so the serial that is
+ * served never goes back, and secondaries follow the file, too.
+ */
+#ifndef DAEMON_ACME_DNS_H
+#define DAEMON_ACME_DNS_H
+
+#include <stdbool.h>
+
+#include <weir/loop.h>
+#include <weir/span.h>
+
+#include "acme_jose.h"
+#include "config.h"
+
+enum {
+	ACME_DNS_SERVERS_MAX = 32, /* that are asked about one zone */
+	ACME_DNS_WAIT_MS = 3000,   /* for their replies */
+	/*
+	 * Checks in turn that must succeed. The workers of a server take a new zone one after the
+	 * other, and a check sees one of them.
+	 */
+	ACME_DNS_CONFIRMATIONS = 2,
+};
+
+struct acme_dns_check;
+struct acme_store;
+
+/* Whether the name is in a zone whose file this server has. */
+bool acme_dns_can_prove(const struct config *config, const char *name);
+
+/* Stores the text of the record for a key authorisation (RFC 8555 8.4). Returns 0 or -ENOMEM. */
+int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZE]);
+
+/* Raises the serial of the name's zone. Returns 0 or a negative errno. */
+int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name);
+
+/*
+ * Asks this server and all that are notified of the zone's changes for the record. Calls `done`,
+ * not from within: whether all of them have the text. Returns 0 or a negative errno.
+ */
+int acme_dns_check_start(struct weir_loop *loop, const struct config *config, const char *name,
+        const char *text, void (*done)(void *context, bool ready), void *context,
+        struct acme_dns_check **ret);
+
+/* NULL is allowed. After done() it is gone. */
+void acme_dns_check_cancel(struct acme_dns_check *check);
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * The states are files that another process writes (acme_state.h). Each line and each scrape reads
+ * them anew.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "acme_report.h"
+#include "acme_state.h"
+#include "config.h"
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+/* "; it is renewed at 2026-12-24 10:00 UTC" */
+static void acme_report_add_time(char *text, size_t size, const char *what, int64_t at_s)
+{
+	time_t at = (time_t)at_s;
+	struct tm tm;
+	char date[32];
+	gmtime_r(&at, &tm);
+	strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
+	snprintf(text, size, "; %s at %s UTC", what, date);
+}
+
+void acme_report_line(const struct config *config, size_t index, char text[ACME_REPORT_SIZE])
+{
+	struct acme_state state;
+	char left[64] = "none yet", next[80] = "";
+	const char *name = config->acme.managed.items[index];
+	if (acme_state_read(config->acme.directory, name, &state) < 0) {
+		snprintf(text, ACME_REPORT_SIZE, "none yet; it is obtained while the server runs");
+		return;
+	}
+	if (state.renew_s)
+		snprintf(left, sizeof left, "%" PRId64 " days left",
+		        (state.expires_s - (int64_t)time(NULL)) / 86400);
+	if (state.failures) {
+		acme_report_add_time(next, sizeof next, "the next attempt is", state.next_s);
+		snprintf(text, ACME_REPORT_SIZE, "%s%s; %" PRIu64 " failed, the last because: %s",
+		        left, next, state.failures, state.why);
+		return;
+	}
+	acme_report_add_time(next, sizeof next, state.renew_s ? "it is renewed" : "it is obtained",
+	        state.renew_s ? state.renew_s : state.next_s);
+	snprintf(text, ACME_REPORT_SIZE, "%s%s", left, next);
+}
+
+void acme_report_print(const struct config *config)
+{
+	char text[ACME_REPORT_SIZE];
+	for (size_t i = 0; i < config->acme.managed.count; i++) {
+		acme_report_line(config, i, text);
+		printf("certificate for %s: %s\n", config->acme.managed.items[i], text);
+	}
+}
+
+/* -- metrics ----------------------------------------------------------------------------------- */
+
+enum acme_metric {
+	ACME_FAILURES,
+	ACME_NEXT,
+	ACME_RENEWAL,
+};
+
+static const struct weir_metric acme_rows[] = {
+        [ACME_FAILURES] = {"weir_acme_failures",
+                "Attempts to obtain the certificate that have failed since the last success",
+                WEIR_METRIC_GAUGE},
+        [ACME_NEXT] = {"weir_acme_next_seconds",
+                "When the next attempt, or question to the authority, is due, since 1970",
+                WEIR_METRIC_GAUGE},
+        [ACME_RENEWAL] = {"weir_acme_renewal_seconds",
+                "When the certificate will be renewed, since 1970", WEIR_METRIC_GAUGE},
+        {0},
+};
+
+struct acme_snapshot {
+	struct config *config; /* held */
+	struct acme_state states[];
+};
+
+static void *acme_report_open(void *context)
+{
+	struct config *config = *(struct config *const *)context;
+	size_t count = config ? config->acme.managed.count : 0;
+	struct acme_snapshot *snapshot =
+	        calloc(1, sizeof *snapshot + count * sizeof *snapshot->states);
+	if (!snapshot || count == 0)
+		return snapshot;
+	snapshot->config = config_hold(config);
+	for (size_t i = 0; i < count; i++)
+		acme_state_read(config->acme.directory, config->acme.managed.items[i],
+		        &snapshot->states[i]);
+	return snapshot;
+}
+
+static int acme_report_sample(
+        void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct acme_snapshot *snapshot = context;
+	if (!snapshot || !snapshot->config || index >= snapshot->config->acme.managed.count)
+		return -1;
+	const struct acme_state *state = &snapshot->states[index];
+	ret->labels[0] = snapshot->config->acme.managed.items[index];
+	ret->value = metric == ACME_FAILURES ? (double)state->failures
+	             : metric == ACME_NEXT   ? (double)state->next_s
+	                                     : (double)state->renew_s;
+	return metric == ACME_FAILURES || ret->value > 0;
+}
+
+static void acme_report_close(void *context)
+{
+	struct acme_snapshot *snapshot = context;
+	if (snapshot)
+		config_release(snapshot->config);
+	free(snapshot);
+}
+
+void acme_report_source(struct config *const *config, struct weir_metric_source *ret)
+{
+	*ret = (struct weir_metric_source){
+	        .metrics = acme_rows,
+	        .labels = {"name"},
+	        .context = (void *)(uintptr_t)config,
+	        .open = acme_report_open,
+	        .sample = acme_report_sample,
+	        .close = acme_report_close,
+	};
+}
