@@ -30,6 +30,13 @@ enum weir_directory_links {
 	WEIR_LINKS_FOLLOW,
 };
 
+/* The order of entries. Those that are equal are in the order of the bytes of their names. */
+enum weir_directory_order {
+	WEIR_ORDER_NAME,
+	WEIR_ORDER_SIZE, /* of regular files; both with details alone */
+	WEIR_ORDER_TIME,
+};
+
 /* An entry of a directory, other than `.` and `..`. */
 struct weir_directory_entry {
 	/*
@@ -65,10 +72,11 @@ struct weir_directory_options {
 	bool details; /* size, mtime and so on: one fstatat an entry; default false */
 	/*
 	 * A directory of up to so many entries (WEIR_DIRECTORY_SORT_MAX at most) comes as one
-	 * batch, sorted by the bytes of the names. A larger one comes unsorted. 0, the default:
-	 * nothing is sorted.
+	 * batch, sorted. A larger one comes unsorted. 0, the default: nothing is sorted.
 	 */
 	unsigned sort_max;
+	enum weir_directory_order order; /* default WEIR_ORDER_NAME */
+	bool descending;                 /* default false */
 
 	/*
 	 * The tree, and the directory's path in it (copied). Needed for all options below. The tree

@@ -69,6 +69,9 @@ struct weir_http_handler_type {
 	 */
 	unsigned (*methods)(const struct weir_http_handler *handler,
 	        const struct weir_http_exchange *exchange, enum weir_http_target target);
+
+	/* Files that a rule has found to be there are served instead (weir/http_rules.h). */
+	bool behind_files;
 };
 
 /* Handles an exchange as `handle` above does, for handlers that are functions of a program. */

@@ -43,13 +43,28 @@ WEIR_API struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
         struct weir_http_compressed_cache *cache);
 WEIR_API void weir_http_compressed_cache_release(struct weir_http_compressed_cache *cache);
 
+/* The media type of an extension, which has no dot. */
+struct weir_http_type {
+	const char *extension;
+	const char *type; /* for Content-Type */
+};
+
 /* Begin with weir_http_files_options_init. */
 struct weir_http_files_options {
-	const char *index; /* default "index.html"; "" or NULL: none. Copied */
-	bool listing;      /* directories without an index are listed, else 403; default true */
-	bool hidden;       /* names that begin with '.' are served, else 404; default false */
-	bool compress;     /* gzip on the fly, for types of text; default true */
-	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip; default true */
+	/*
+	 * The file that is sent for a directory; default "index.html"; "" or NULL: none. Of several
+	 * names with '/' between them the first one that is there. Copied.
+	 */
+	const char *index;
+	bool listing;  /* directories without an index are listed, else 403; default true */
+	bool hidden;   /* names that begin with '.' are served, else 404; default false */
+	bool compress; /* gzip on the fly, for types of text; default true */
+	bool zstd;     /* zstd, too, for clients that do not prefer gzip; default true */
+	/*
+	 * "x.br", "x.zst" or "x.gz" is served for "x" if the client accepts it, by its weights;
+	 * default true. A sibling of zstd whose window is larger than 8 MB is not (RFC 9659).
+	 */
+	bool siblings;
 	/*
 	 * For what is compressed on the fly; the handler holds it. NULL, the default: each reply is
 	 * compressed anew.
@@ -60,6 +75,21 @@ struct weir_http_files_options {
 	 * the default: none. Copied.
 	 */
 	const char *fields;
+	/* Media types of extensions, before those that are known; copied. */
+	const struct weir_http_type *types;
+	size_t type_count;
+	/*
+	 * The media types that are compressed, and whose siblings are looked for; or families of
+	 * them, which end in a star. None, the default: those of text, and formats that are not
+	 * compressed themselves. Borrowed.
+	 */
+	const char *const *compress_types;
+	size_t compress_type_count;
+	/*
+	 * The page that lists a directory, with $path and $rows in it; NULL, the default: one that
+	 * is built in. Copied.
+	 */
+	const char *listing_template;
 };
 
 /* Sets every member to the default in its comment. */

@@ -62,9 +62,10 @@ WEIR_C_BEGIN
 	(128 * 1024) /* unsent bytes that the kernel may hold of a reader that takes its replies */
 #define WEIR_UNSENT_FILE (4 * 1024 * 1024) /* unsent bytes of such a reader and a large file */
 #define WEIR_UNSENT_PROVEN                                                                         \
-	(256 * 1024)           /* bytes after which a reader counts as one that takes its replies */
-#define WEIR_TRAILERS_MAX 1024 /* bytes of the trailer fields of a chunked reply */
-#define WEIR_EMPTY_ASKS_MAX 16 /* calls of more() in a row that may put nothing */
+	(256 * 1024) /* bytes after which a reader counts as one that takes its replies */
+#define WEIR_ZSTD_STREAMS_MAX 16 /* streams of zstd that a loop compresses at a time */
+#define WEIR_TRAILERS_MAX 1024   /* bytes of the trailer fields of a chunked reply */
+#define WEIR_EMPTY_ASKS_MAX 16   /* calls of more() in a row that may put nothing */
 #define WEIR_ARENA_RETAINED                                                                        \
 	(512 * 1024) /* bytes of scratch that a loop retains from turn to turn */
 
@@ -153,6 +154,14 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_INTERIM_MAX (8 * 1024)       /* bytes of interim replies that wait to be sent */
 #define WEIR_HTTP_LOG_NOTES_MAX 1024 /* bytes of what a handler adds to a line of the log */
+#define WEIR_HTTP_TOKEN_MAX 8192     /* bytes of a signed token: 401 */
+#define WEIR_HTTP_TOKEN_USER_MAX 256 /* bytes of the user that it names */
+#define WEIR_HTTP_TOKEN_KEYS_MAX 16  /* public keys of tokens in a file */
+#define WEIR_HTTP_TOKEN_KEYS_FILE_MAX (64 * 1024)
+#define WEIR_HTTP_CAPTURES_MAX 9     /* wildcards of a pattern of a rule: $1 to $9 */
+#define WEIR_HTTP_REWRITES_MAX 10    /* times that a request is rewritten: 500 */
+#define WEIR_HTTP_HINTS_MAX 16       /* early hints of a rule */
+#define WEIR_HTTP_RATE_KEY_MAX 256   /* bytes of a field that requests are counted by */
 #define WEIR_HTTP_EXCHANGES_KEPT 256 /* exchanges whose memory a loop retains for reuse */
 
 /* -- reverse proxy -- */

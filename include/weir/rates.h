@@ -13,6 +13,7 @@
 
 #include <weir/address.h>
 #include <weir/api.h>
+#include <weir/span.h>
 
 WEIR_C_BEGIN
 
@@ -33,6 +34,7 @@ enum weir_rate_kind {
 struct weir_rate {
 	uint32_t a_second; /* 0: no limit */
 	uint32_t burst;    /* 0: as many as in a second */
+	uint32_t period_s; /* in so many seconds instead of one, at most a day; 0: 1 */
 };
 
 /* The caller gets one reference. Returns 0, -ENOMEM, or -EIO without random bits. */
@@ -48,6 +50,13 @@ WEIR_API void weir_rates_release(struct weir_rates *rates);
  */
 WEIR_API uint32_t weir_rates_take(struct weir_rates *rates, enum weir_rate_kind kind,
         const struct weir_rate *rate, const struct weir_address *peer, int64_t now_ms);
+
+/*
+ * Takes a token of another key than a peer, such as a name; keys of different uses must differ.
+ * Returns as weir_rates_take.
+ */
+WEIR_API uint32_t weir_rates_take_key(struct weir_rates *rates, const struct weir_rate *rate,
+        struct weir_span key, int64_t now_ms);
 
 WEIR_C_END
 

@@ -7,6 +7,8 @@
 #ifndef WEIR_TRANSFORMERS_H
 #define WEIR_TRANSFORMERS_H
 
+#include <stdbool.h>
+
 #include <weir/api.h>
 #include <weir/limits.h>
 #include <weir/producer.h>
@@ -47,6 +49,15 @@ WEIR_API struct weir_producer *weir_produce_chunked(
  */
 WEIR_API struct weir_producer *weir_produce_gzip(struct weir_producer *child);
 WEIR_API struct weir_producer *weir_produce_deflate(struct weir_producer *child);
+
+/*
+ * zstd (RFC 8878), with a window of 64 KiB. From its first block to its last, a stream has a
+ * context of 530 KB. A loop has WEIR_ZSTD_STREAMS_MAX of them at most: a stream that begins when
+ * none is free is stored without compression. weir_zstd_has_room returns whether one is free.
+ */
+struct weir_loop;
+WEIR_API struct weir_producer *weir_produce_zstd(struct weir_producer *child);
+WEIR_API bool weir_zstd_has_room(struct weir_loop *loop);
 
 /*
  * Replaces every occurrence of `from` (1 to 64 bytes) by `to` (up to 64 bytes); both are copied.

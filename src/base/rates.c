@@ -97,15 +97,13 @@ static struct rates_bucket *rates_find(struct rates_bucket set[WAYS], uint64_t k
 	return fullest;
 }
 
-uint32_t weir_rates_take(struct weir_rates *rates, enum weir_rate_kind kind,
-        const struct weir_rate *rate, const struct weir_address *peer, int64_t now_ms)
+static uint32_t rates_take(
+        struct weir_rates *rates, const struct weir_rate *rate, uint64_t key, int64_t now_ms)
 {
-	if (!rates || !rate->a_second)
-		return 0;
 	int64_t now_us = now_ms * 1000;
-	int64_t interval_us = US_PER_S / (int64_t)min_of(rate->a_second, (uint32_t)US_PER_S);
+	int64_t interval_us = US_PER_S * (int64_t)or_default(rate->period_s, 1u) /
+	                      (int64_t)min_of(rate->a_second, (uint32_t)US_PER_S);
 	int64_t burst = or_default(rate->burst, rate->a_second);
-	uint64_t key = rates_key(rates, kind, peer);
 	size_t at = key & (SETS - 1);
 	pthread_mutex_lock(&rates->locks[at % LOCKS]);
 	struct rates_bucket *bucket = rates_find(rates->sets[at], key);
@@ -116,4 +114,20 @@ uint32_t weir_rates_take(struct weir_rates *rates, enum weir_rate_kind kind,
 		bucket->full_us = full_us + interval_us;
 	pthread_mutex_unlock(&rates->locks[at % LOCKS]);
 	return wait_us <= 0 ? 0 : (uint32_t)min_of((wait_us + 999) / 1000, (int64_t)UINT32_MAX);
+}
+
+uint32_t weir_rates_take(struct weir_rates *rates, enum weir_rate_kind kind,
+        const struct weir_rate *rate, const struct weir_address *peer, int64_t now_ms)
+{
+	if (!rates || !rate->a_second)
+		return 0;
+	return rates_take(rates, rate, rates_key(rates, kind, peer), now_ms);
+}
+
+uint32_t weir_rates_take_key(struct weir_rates *rates, const struct weir_rate *rate,
+        struct weir_span key, int64_t now_ms)
+{
+	if (!rates || !rate->a_second)
+		return 0;
+	return rates_take(rates, rate, siphash_13(&rates->seed, key.data, key.size), now_ms);
 }

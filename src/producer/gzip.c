@@ -84,29 +84,6 @@ static char *gzip_producer_write_all(
 	return to && last ? gzip_producer_write_tail(gzip, to) : to;
 }
 
-/* Reads up to `want` bytes of the child in one stretch, lent if the child puts one piece. */
-static enum weir_more gzip_producer_read_block(
-        struct gzip *gzip, struct weir_output *out, size_t want, struct weir_span *ret)
-{
-	struct weir_piece pieces[PRODUCER_INNER_PIECES];
-	struct weir_output inner;
-	*ret = weir_span(NULL, 0);
-	weir_output_init_inner(&inner, out, pieces, PRODUCER_INNER_PIECES, want);
-	enum weir_more more = weir_producer_more(gzip->child, &inner);
-	if (!inner.size)
-		return more;
-	if (inner.count == 1 && (more != WEIR_MORE || inner.size == want))
-		return weir_output_bytes(out, &pieces[0], ret) < 0 ? WEIR_FAILED : more;
-	want = more == WEIR_MORE ? want : inner.size;
-	char *to = weir_output_scratch(out, want);
-	if (!to)
-		return WEIR_FAILED;
-	size_t size;
-	more = producer_fill(gzip->child, &inner, more, to, want, &size);
-	*ret = weir_span(to, size);
-	return more;
-}
-
 static size_t gzip_producer_block_size(size_t room)
 {
 	size_t size = room < BLOCK_MIN / 2 ? BLOCK_MIN : room * 2;
@@ -124,8 +101,8 @@ static enum weir_more gzip_producer_more(struct weir_producer *producer, struct 
 	if (!compressor)
 		return WEIR_FAILED;
 	struct weir_span in;
-	more = gzip_producer_read_block(
-	        gzip, out, gzip_producer_block_size(weir_output_room(out)), &in);
+	more = producer_read_block(
+	        gzip->child, out, gzip_producer_block_size(weir_output_room(out)), &in);
 	bool last = more == WEIR_DONE;
 	if (!in.size && !last)
 		return more;

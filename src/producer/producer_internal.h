@@ -185,6 +185,13 @@ bool producer_writer_put(
 /* Ends the writing, also after a failure: puts all bytes that were written before. */
 void producer_writer_finish(struct producer_writer *writer);
 
+/*
+ * Reads up to `want` bytes of a child in one stretch, which is lent if the child puts one piece,
+ * and else in the scratch of `out`. Returns what the child has returned.
+ */
+enum weir_more producer_read_block(
+        struct weir_producer *child, struct weir_output *out, size_t want, struct weir_span *ret);
+
 /* -- the compressor ---------------------------------------------------------------------------- */
 
 /*

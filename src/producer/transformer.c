@@ -198,3 +198,25 @@ bool producer_writer_put(
 	writer->most -= size;
 	return true;
 }
+
+enum weir_more producer_read_block(
+        struct weir_producer *child, struct weir_output *out, size_t want, struct weir_span *ret)
+{
+	struct weir_piece pieces[PRODUCER_INNER_PIECES];
+	struct weir_output inner;
+	*ret = weir_span(NULL, 0);
+	weir_output_init_inner(&inner, out, pieces, PRODUCER_INNER_PIECES, want);
+	enum weir_more more = weir_producer_more(child, &inner);
+	if (!inner.size)
+		return more;
+	if (inner.count == 1 && (more != WEIR_MORE || inner.size == want))
+		return weir_output_bytes(out, &pieces[0], ret) < 0 ? WEIR_FAILED : more;
+	want = more == WEIR_MORE ? want : inner.size;
+	char *to = weir_output_scratch(out, want);
+	if (!to)
+		return WEIR_FAILED;
+	size_t size;
+	more = producer_fill(child, &inner, more, to, want, &size);
+	*ret = weir_span(to, size);
+	return more;
+}

@@ -107,6 +107,20 @@ static void many_clients_do_not_fill_the_table(void **state)
 	}
 }
 
+static void keys_and_longer_periods(void **state)
+{
+	struct weir_rate rate = {.a_second = 2, .period_s = 60};
+	(void)state;
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("a"), 0), 0);
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("a"), 0), 0);
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("a"), 0), 30000);
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("b"), 0), 0);
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("a"), 30000), 0);
+	assert_int_equal(weir_rates_take_key(NULL, &rate, WEIR_SPAN("a"), 0), 0);
+	rate.a_second = 0;
+	assert_int_equal(weir_rates_take_key(rates, &rate, WEIR_SPAN("a"), 0), 0);
+}
+
 static void a_table_needs_memory(void **state)
 {
 	(void)state;
@@ -127,6 +141,7 @@ int main(void)
 	                clients_networks_and_kinds_have_their_own_buckets, create, release),
 	        cmocka_unit_test_setup_teardown(
 	                many_clients_do_not_fill_the_table, create, release),
+	        cmocka_unit_test_setup_teardown(keys_and_longer_periods, create, release),
 	        cmocka_unit_test(a_table_needs_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,7 +133,7 @@ def test_paths_are_relative_to_the_file(run, tmp_path):
         ("sites: [{root: /}]\nlimits: {connections: 0}\n", "'connections' must be from 1 to 10000000, not 0"),
         ("sites: [{root: /}]\nlimits: {connections: 99999999999999999999}\n", "whole number"),
         ("sites: [{root: /, index: a/b}]\n", "'index' must be the name of a file"),
-        ("sites: [{root: /, fields: [a]}]\n", "'fields' must have lines"),
+        ("sites: [{root: /, fields: [a]}]\n", "a change of fields must have lines"),
         ("sites: [{root: /, names: a.org}]\n", "'names' must be a list"),
         ("sites: [{root: /, names: [a]}, {root: /, names: [A]}]\n", "has the name 'A' already"),
         ("sites: [{root: /, auth: [{users: gone}]}]\n", "gone"),

@@ -19,6 +19,13 @@ DNS = TOP / "docs" / "dns.md"
 PAGES = ["weir.1", "weir.yaml.5", "libweir.3", "weir_producer.3"]
 
 
+# The public part of a key that nobody has.
+TOKEN_KEY = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAMNOdu3Uck3x1q/eoKGtf0DPgQ7LwlcFvHwExXIXet/Q=
+-----END PUBLIC KEY-----
+"""
+
+
 def yaml_blocks():
     return [
         block
@@ -34,6 +41,7 @@ def make_files(path, text):
     (path / "users").write_text("alice:!\n")
     (path / "aliases").write_text("sales: alice\n")
     (path / "relay-password").write_text("secret\n")
+    (path / "tokens.pem").write_text(TOKEN_KEY)
     (path / "transfer.key").write_text("c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n")
     (path / "cookies").write_text("00112233445566778899aabbccddeeff\n")
     zone = re.search(r"```\n(\$TTL.*?)```", DNS.read_text(), re.S)[1]

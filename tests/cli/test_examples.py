@@ -635,3 +635,49 @@ def test_fetch(example, compiled, library_path, site):
     assert lines[2].startswith(f"{url}/none: 404, ")
     assert lines[3:] == ["http://a b/: not a URL of http", "http://x.invalid/: no such name"]
     assert result.returncode == 1
+
+
+def test_the_site_of_several_parts(weir, tmp_path):
+    """examples/site, with other ports: each part, and what holds for all of them."""
+    shutil.copytree(TOP / "examples" / "site", tmp_path / "site")
+    config = tmp_path / "site" / "weir.yaml"
+    port = free_port()
+    text = config.read_text().replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:3000", f"127.0.0.1:{port}")
+    config.write_text(text)
+    server = weir("-c", config)
+
+    def everywhere(reply):
+        assert reply.fields["X-Content-Type-Options"] == "nosniff" and "Server" not in reply.fields
+        assert "Strict-Transport-Security" not in reply.fields
+        return reply
+
+    down = everywhere(server.get("/api/status.json"))
+    assert down.status == 502 and "Later" in down.text
+    command = ["python3", "-m", "http.server", "-b", "127.0.0.1", "-d", tmp_path / "site" / "api", str(port)]
+    api = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: server.get("/api/status.json").status == 200, what="the application")
+        reply = everywhere(server.get("/api/status.json", {"Origin": "https://app.example.org"}))
+        assert reply.text == '{"good": true}\n'
+        assert reply.fields["Access-Control-Allow-Origin"] == "https://app.example.org"
+        assert "Not here" in everywhere(server.get("/api/nothing")).text
+        assert server.request("POST", "/api/x", b"x" * 70_000).status == 413
+    finally:
+        api.terminate()
+        api.wait()
+    assert "Served for /about" in everywhere(server.get("/about")).text
+    assert server.get("/about.html").fields["Location"] == "/about"
+    assert everywhere(server.get("/style.css")).fields["Cache-Control"] == "max-age=3600"
+    for path in "/app/", "/app/any/route":
+        assert "An application" in everywhere(server.get(path)).text
+    assert "getElementById" in server.get("/app/app.js").text
+    assert "Not here" in everywhere(server.get("/nothing")).text and server.get("/health").text == "ok"
+    assert server.get("/members/a%26b").fields["Location"] == "/app/members?name=a%26b"
+    assert server.get("/blog/x").fields["Location"] == "https://blog.example.org/x"
+    assert '"name":"notes.txt"' in server.get("/shared/", {"Accept": "application/json"}).text
+    secret = {"Authorization": "Basic YWxpY2U6dGVh"}
+    assert server.request("PUT", "/incoming/a.txt", b"new").status == 401
+    assert server.request("PUT", "/Incoming/a.txt", b"new").status == 401
+    assert server.request("PUT", "/incoming/a.txt", b"new", secret).status == 201
+    assert server.get("/incoming/a.txt", secret).text == "new" and "a.txt" in server.get("/incoming/", secret).text
+    assert server.request("PUT", "/elsewhere", b"new", secret).status == 405

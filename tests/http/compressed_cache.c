@@ -210,8 +210,8 @@ static struct weir_producer *filling_of(struct weir_loop *loop,
         struct weir_http_compressed_cache *cache, struct weir_file *file, bool *filling)
 {
 	struct probe probe = {.loop = loop, .bytes = weir_span(text, sizeof text)};
-	return compressed_fill_create(
-	        weir_produce_gzip(probe_create(&probe)), cache, loop, file, filling);
+	return compressed_fill_create(weir_produce_gzip(probe_create(&probe)), cache, loop, file,
+	        COMPRESSED_GZIP, filling);
 }
 
 /* In a turn of its own: the budget of input is one turn's. */
@@ -225,7 +225,7 @@ static void drain_whole(struct drain *drained, struct weir_producer *producer)
 static struct compressed_form *form_of(
         struct weir_http_compressed_cache *cache, const struct weir_file *file)
 {
-	struct compressed_key key = compressed_key_of(file);
+	struct compressed_key key = compressed_key_of(file, COMPRESSED_GZIP);
 	return compressed_cache_find(cache, &key, 0);
 }
 
@@ -276,7 +276,7 @@ static void a_child_that_fails_leaves_nothing(void **state)
 	struct drain drained = {.loop = *state, .room = 1000};
 	bool filling;
 	drain_whole(&drained, compressed_fill_create(weir_produce_gzip(probe_create(&probe)), cache,
-	                              *state, &file, &filling));
+	                              *state, &file, COMPRESSED_GZIP, &filling));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	assert_null(form_of(cache, &file));
 	assert_false(compressed_cache_expire(cache, 0));

@@ -140,8 +140,10 @@ static void wrap_passing(struct composed *composed, struct dice *dice)
 static void wrap_encoder(struct composed *composed, struct dice *dice)
 {
 	static struct weir_producer *(*const encoders[])(struct weir_producer *) = {
-	        [DECODE_GZIP] = weir_produce_gzip, [DECODE_DEFLATE] = weir_produce_deflate};
-	enum decoder decoder = (enum decoder)dice_throw(dice, 3);
+	        [DECODE_GZIP] = weir_produce_gzip,
+	        [DECODE_DEFLATE] = weir_produce_deflate,
+	        [DECODE_ZSTD] = weir_produce_zstd};
+	enum decoder decoder = (enum decoder)dice_throw(dice, 4);
 	if (decoder == DECODE_CHUNKED)
 		composed->producer = weir_produce_chunked(composed->producer, NULL, NULL);
 	else
@@ -212,6 +214,8 @@ static bool decode(const struct composed *composed, struct weir_buffer *bytes)
 		bool whole = false;
 		bool good = decoder == DECODE_CHUNKED
 		                    ? decode_chunked(weir_buffer_span(bytes), &decoded, &whole)
+		            : decoder == DECODE_ZSTD
+		                    ? decode_zstd(weir_buffer_span(bytes), &decoded, &whole)
 		                    : decode_gzip(weir_buffer_span(bytes),
 		                              decoder == DECODE_DEFLATE, &decoded, &whole);
 		weir_buffer_finish(bytes);

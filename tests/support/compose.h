@@ -14,7 +14,8 @@ enum {
 enum decoder {
 	DECODE_GZIP,
 	DECODE_DEFLATE,
-	DECODE_CHUNKED
+	DECODE_CHUNKED,
+	DECODE_ZSTD
 };
 
 struct composed {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "decode.h"
 #include "drain.h"
@@ -30,6 +31,26 @@ bool decode_gzip(struct weir_span bytes, bool zlib_format, struct weir_buffer *t
 	*ret_whole = result == Z_STREAM_END && !stream.avail_in;
 	inflateEnd(&stream);
 	return *ret_whole || result == Z_OK || result == Z_BUF_ERROR;
+}
+
+bool decode_zstd(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole)
+{
+	char chunk[16384];
+	ZSTD_DStream *stream = ZSTD_createDStream();
+	ZSTD_inBuffer in = {bytes.data, bytes.size, 0};
+	ZSTD_outBuffer out;
+	size_t left = 1;
+	if (!stream)
+		abort();
+	do {
+		out = (ZSTD_outBuffer){chunk, sizeof chunk, 0};
+		left = ZSTD_decompressStream(stream, &out, &in);
+		if (!ZSTD_isError(left))
+			append(to, chunk, out.pos);
+	} while (!ZSTD_isError(left) && left && (in.pos < in.size || out.pos == sizeof chunk));
+	*ret_whole = left == 0 && in.pos == in.size;
+	ZSTD_freeDStream(stream);
+	return !ZSTD_isError(left);
 }
 
 static bool at_text(struct weir_span bytes, size_t at, const char *text)

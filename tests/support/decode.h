@@ -9,6 +9,7 @@
  * whether the input has its end, and nothing behind it.
  */
 bool decode_gzip(struct weir_span bytes, bool zlib_format, struct weir_buffer *to, bool *ret_whole);
+bool decode_zstd(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole);
 bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole);
 
 /* Search and replace, without any care for speed. `before` as for weir_produce_escape. */

@@ -113,6 +113,14 @@ static bool check_deflate(struct weir_span in, struct weir_span out, bool whole)
 	return check_decoded(in, &decoded, good);
 }
 
+static bool check_zstd(struct weir_span in, struct weir_span out, bool whole)
+{
+	struct weir_buffer decoded = {0};
+	bool ended = false;
+	bool good = decode_zstd(out, &decoded, &ended) && ended == whole;
+	return check_decoded(in, &decoded, good);
+}
+
 static bool check_replaced(struct weir_span in, struct weir_span out, const char *from,
         const char *to, const char *before)
 {
@@ -215,6 +223,7 @@ const struct subject subjects[] = {
         {"chunked with trailers", wrap_trailers, check_trailers, false},
         {"gzip", weir_produce_gzip, check_gzip, false},
         {"deflate", weir_produce_deflate, check_deflate, false},
+        {"zstd", weir_produce_zstd, check_zstd, false},
         {"dot-stuffing", wrap_dots, check_dots, false},
         {"escape of overlaps", wrap_overlaps, check_overlaps, false},
         {"escape that blows up", wrap_blowup, check_blowup, false},

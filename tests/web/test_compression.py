@@ -4,10 +4,13 @@ cache itself is tested in test_compressed_cache.py."""
 
 import gzip
 import os
+import socket
+import subprocess
 import zlib
 
 import pytest
 
+from client import wait_for
 from wire import Wire, get, head, request
 
 TEXT = b"".join(b"line %d of a text that compresses\n" % i for i in range(5000))
@@ -162,7 +165,7 @@ def test_tag_of_the_compressed_form(server):
 def test_listing(server):
     reply = get(server, "/d/", "Accept-Encoding: gzip")
     assert b"<html" in gzip.decompress(reply.body)
-    assert reply["Vary"] == "Accept-Encoding"
+    assert reply.fields["vary"] == ["Accept", "Accept-Encoding"]
     old = get(server, "/d/", "Accept-Encoding: gzip", version="HTTP/1.0")
     assert b"</html>" in gzip.decompress(old.body)
 
@@ -286,3 +289,57 @@ def test_fields_of_the_site(configured, siblings):
             for reply in get(server, path, line), get(server, path, line, "If-None-Match: *"):
                 assert reply["X-Weir"] == "yes", (path, line)
                 assert reply["Last-Modified"] and reply["ETag"] and reply["Vary"]
+
+
+# -- zstd
+
+
+def unpacked(server, path, accept):
+    """(coding, bytes) as curl decodes them."""
+    command = ["curl", "-s", "--compressed", "-H", f"Accept-Encoding: {accept}", "-w", "%{stderr}%header{content-encoding}"]
+    result = subprocess.run([*command, server.url.rstrip("/") + path], capture_output=True, check=True)
+    return result.stderr.decode(), result.stdout
+
+
+def test_zstd_where_the_client_does_not_prefer_gzip(weir, root):
+    server = weir(root)
+    for accept, coding in {
+        "gzip, zstd": "zstd",
+        "zstd": "zstd",
+        "gzip;q=0.5, zstd;q=0.5": "zstd",
+        "gzip;q=0.8, zstd;q=0.5": "gzip",
+        "gzip, zstd;q=0": "gzip",
+        "zstd;q=0": "",
+        "*": "gzip",
+        "gzip": "gzip",
+    }.items():
+        for _ in range(3):  # compressed, cached, and out of the cache
+            assert unpacked(server, "/a.txt", accept) == (coding, TEXT), accept
+
+
+def test_zstd_of_large_files_and_off(configured, site):
+    text = "".join(f"line {i * 7919 % 10007}\n" for i in range(400_000)).encode()
+    (site / "large.txt").write_bytes(text)
+    server = configured("workers: 1\nsites: [{root: site, rules: [{path: /large.txt}, {zstd: no}]}]\n")
+    assert unpacked(server, "/large.txt", "zstd") == ("zstd", text)
+    (site / "b.txt").write_bytes(text)
+    assert unpacked(server, "/b.txt", "gzip, zstd") == ("gzip", text)
+
+
+def test_few_streams_of_zstd_at_a_time(configured, site):
+    """Clients that do not read hold a context each; others get gzip. The contexts come back."""
+    (site / "large.txt").write_bytes(os.urandom(4_000_000).hex().encode())
+    server = configured("workers: 1\nlimits: {compressed-cache: 0}\nsites: [{root: site}]\n")
+    line = b"GET /large.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, zstd\r\n\r\n"
+    stalled = []
+    for _ in range(20):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        client.sendall(line)
+        stalled.append((client, client.recv(4096)))
+    codings = [b"Content-Encoding: zstd" in head for _, head in stalled]
+    assert codings == [True] * 16 + [False] * 4
+    for client, _ in stalled:
+        client.close()
+    wait_for(lambda: unpacked(server, "/large.txt", "gzip, zstd")[0] == "zstd")

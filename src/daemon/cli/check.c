@@ -116,6 +116,10 @@ static void config_warn_secrets(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_secret(
 			        config->sites.items[i].auth.items[j].users_path, "users file");
+	for (size_t i = 0; i < config->sites.count; i++)
+		for (size_t j = 0; j < config->sites.items[i].rules.count; j++)
+			config_warn_secret(config->sites.items[i].rules.items[j].auth.users_path,
+			        "users file");
 	if (config->mail.users_path)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
@@ -149,6 +153,10 @@ static void config_warn_reload(const struct config *config)
 		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
 			config_warn_unreadable(
 			        config, config->sites.items[i].auth.items[j].users_path);
+	for (size_t i = 0; i < config->sites.count; i++)
+		for (size_t j = 0; j < config->sites.items[i].rules.count; j++)
+			config_warn_unreadable(
+			        config, config->sites.items[i].rules.items[j].auth.users_path);
 	if (config->mail.users)
 		config_warn_unreadable(config, config->mail.users_path);
 	config_warn_unreadable(config, config->mail.relay.password_path);

@@ -78,6 +78,12 @@ static void manual_key(FILE *to, const struct key *key, const char *path)
 	free(text);
 }
 
+/* Whether the key is one that is documented in its section. */
+static bool reference_has(const struct section *section, const struct key *key)
+{
+	return key->name && !(section->shared && strcmp(key->name, section->shared) == 0);
+}
+
 /* Prints the keys of a section; nested sections follow under headings of their own. */
 static void manual_section(FILE *to, const struct section *section, const char *path, bool nested)
 {
@@ -85,12 +91,12 @@ static void manual_section(FILE *to, const struct section *section, const char *
 		putc('\n', to);
 		manual_wrap(to, section->doc, "");
 	}
-	for (const struct key *key = section->keys; key->name; key++) {
+	for (const struct key *key = section->keys; reference_has(section, key); key++) {
 		char below[PATH_SIZE_MAX];
 		snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", key->name);
 		manual_key(to, key, below);
 	}
-	for (const struct key *key = section->keys; nested && key->name; key++) {
+	for (const struct key *key = section->keys; nested && reference_has(section, key); key++) {
 		char below[PATH_SIZE_MAX];
 		if (!key->of)
 			continue;
@@ -211,10 +217,14 @@ static void yaml_key(struct yaml *yaml, const struct section *section, const str
 static void yaml_section(
         struct yaml *yaml, const struct section *section, unsigned indent, bool item, bool comment)
 {
-	for (const struct key *key = section->keys; key->name; key++)
+	const struct key *key = section->keys;
+	for (; reference_has(section, key); key++)
 		yaml_key(yaml, section, key, indent,
 		        item && (key == section->keys || section_has_alternative(section, key)),
 		        comment);
+	if (key->name)
+		fprintf(yaml->to, "%*s# The keys from %s on, as they are above.\n", (int)indent, "",
+		        key->name);
 }
 
 void reference_listing(FILE *to)

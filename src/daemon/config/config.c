@@ -68,6 +68,12 @@ void config_release_users(struct config *config)
 			weir_users_release(site->auth.items[j].users);
 			site->auth.items[j].users = NULL;
 		}
+		for (size_t j = 0; j < site->rules.count; j++) {
+			weir_users_release(site->rules.items[j].auth.users);
+			site->rules.items[j].auth.users = NULL;
+			weir_http_token_keys_release(site->rules.items[j].bearer.keys);
+			site->rules.items[j].bearer.keys = NULL;
+		}
 	}
 }
 

@@ -23,6 +23,9 @@
 #include <weir/dns_answer.h>
 #include <weir/dns_tsig.h>
 #include <weir/dns_zone.h>
+#include <weir/http_auth.h>
+#include <weir/http_files.h>
+#include <weir/http_rules.h>
 #include <weir/mail_routes.h>
 #include <weir/network.h>
 #include <weir/tls.h>
@@ -41,9 +44,16 @@ enum {
 	CONFIG_SITES_MAX = 1024,
 	CONFIG_REDIRECT_STEPS_MAX = 24, /* redirects that `weir check` follows */
 	CONFIG_REDIRECT_PATH_MAX = 4096,
-	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
-	CONFIG_FIELDS_MAX = 32, /* of one site */
-	CONFIG_RULES_MAX = 256, /* redirects, and entries of auth, of one site */
+	CONFIG_NAMES_MAX = 64,    /* of one site; local domains of mail */
+	CONFIG_FIELDS_MAX = 32,   /* of one site */
+	CONFIG_RULES_MAX = 256,   /* redirects, and entries of auth, of one site */
+	CONFIG_PATTERNS_MAX = 64, /* of one rule */
+	CONFIG_TYPES_MAX = 64,
+	CONFIG_CHANGES_MAX = 32,
+	CONFIG_ERROR_PAGES_MAX = 32,
+	CONFIG_STATUSES_MAX = 16,
+	CONFIG_TEMPLATE_MAX = 64 * 1024, /* bytes of the page of a listing */
+	CONFIG_TRIES_MAX = 8,
 	CONFIG_UPSTREAMS_MAX = 256,
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
@@ -195,8 +205,51 @@ enum config_doh {
 	CONFIG_DOH_CLEAR, /* also without TLS: a server in front of this one does it */
 };
 
+/* A change of the fields of replies. */
+struct config_change {
+#include "change_keys.def"
+};
+
+struct config_rate {
+	bool present;
+#include "rate_keys.def"
+};
+
+struct config_cors {
+	bool present;
+#include "cors_keys.def"
+};
+
+struct config_rule_auth {
+	bool present;
+#include "rule_auth_keys.def"
+	struct weir_users *users; /* loaded */
+};
+
+struct config_bearer {
+	bool present;
+#include "bearer_keys.def"
+	struct weir_http_token_keys *keys; /* loaded */
+};
+
+/* A setting that it does not have itself is that of its site. */
+struct config_rule {
+	const char *name; /* for the log */
+#include "rule_keys.def"
+#include "setting_keys.def"
+	const char *template;  /* read from its file, or NULL */
+	bool own_files;        /* a setting for files differs from that of the site */
+	bool is_whole;         /* the site's own settings, as a rule for all paths */
+	atomic_bool root_lost; /* as of a site, for `alias` */
+};
+
 struct config_site {
 #include "site_keys.def"
+#include "setting_keys.def"
+#include "rules_key.def"
+	const char *template; /* read from its file, or NULL */
+	struct config_rule
+	        *whole;        /* its settings, as the last of its rules; NULL: none is needed */
 	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */
 };
 

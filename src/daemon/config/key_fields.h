@@ -43,4 +43,12 @@
 #define FIELD_prefix const char *
 #define FIELD_prefixes FIELD_LIST(const char *)
 #define FIELD_fields const char *
+#define FIELD_index_names const char *
+#define FIELD_texts FIELD_LIST(const char *)
+#define FIELD_patterns FIELD_LIST(const char *)
+#define FIELD_methods unsigned
+#define FIELD_statuses FIELD_LIST(struct weir_http_statuses)
+#define FIELD_types FIELD_LIST(struct weir_http_type)
+#define FIELD_error_pages FIELD_LIST(struct weir_http_error_page)
+#define FIELD_changes FIELD_LIST(struct config_change)
 #define FIELD_site_log const char *

@@ -115,6 +115,8 @@ struct section {
 	 * listeners. It may have any of the keys of other types, too.
 	 */
 	bool one_key;
+	/* From this key on, the keys are documented in the section around this one. */
+	const char *shared;
 };
 
 /* Whether the key is one of those of which a mapping has one. */

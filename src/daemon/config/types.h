@@ -33,6 +33,17 @@ extern const struct type type_files;         /* nothing is stored: files to incl
 extern const struct type type_prefix; /* a path in a site, without the slashes at its ends */
 extern const struct type type_fields;
 extern const struct type type_site_log;
+extern const struct type type_field_names; /* table_proxy.c: list of const char * */
+
+/* type_rule.c */
+extern const struct type type_index_names; /* const char *: with '/' between them; off is "" */
+extern const struct type type_texts;       /* list of const char * */
+extern const struct type type_patterns;    /* list of const char *: patterns of paths */
+extern const struct type type_methods;     /* unsigned: bits 1 << enum weir_http_method */
+extern const struct type type_statuses;    /* list of struct weir_http_statuses */
+extern const struct type type_types;       /* list of struct weir_http_type */
+extern const struct type type_error_pages; /* list of struct weir_http_error_page */
+extern const struct type type_changes;     /* list of struct config_change */
 
 /* type_net.c */
 extern const struct type type_address;  /* struct weir_address with its port */

@@ -155,6 +155,8 @@ static void landlock_add_upstreams(
 static void landlock_add_site(struct landlock_plan *plan, const struct config_site *site)
 {
 	landlock_add(plan, site->root, site->uploads.present);
+	for (size_t i = 0; i < site->rules.count; i++)
+		landlock_add(plan, site->rules.items[i].alias, false);
 	for (size_t i = 0; i < site->proxies.count; i++)
 		landlock_add_upstreams(plan, site->proxies.items[i].upstreams);
 	for (size_t i = 0; i < site->forward_auth.count; i++)

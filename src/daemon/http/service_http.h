@@ -4,6 +4,7 @@
 
 #include <weir/http.h>
 
+#include "config.h"
 #include "service.h"
 
 extern const struct service_type service_http;
@@ -41,5 +42,38 @@ int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struc
 
 /* See `renew` of struct service_type. */
 void sites_renew(struct weir_http_sites *sites);
+
+/* -- files and rules of a site ----------------------------------------------------------------- */
+
+struct weir_tree;
+
+struct site_rules_options {
+	struct config *config;
+	struct config_site *site;
+	struct weir_http_handler *files; /* of the site, or NULL */
+	unsigned tree_entries_max;
+};
+
+/* Opens the directory of a site. Returns as weir_tree_open. */
+int site_files_open(struct config_site *config, unsigned entries_max, struct weir_tree **ret);
+
+/*
+ * Makes a handler for the files of a rule, or of the site if `rule` is NULL. Returns 0 or a
+ * negative errno.
+ */
+int site_files_create(const struct site_rules_options *options, struct config_rule *rule,
+        struct weir_http_handler **ret);
+
+/* NULL: the site needs no rules. `changes` is to be freed after the handlers. */
+struct site_rule_handlers {
+	struct weir_http_handler *check;
+	struct weir_http_handler *act;
+	struct weir_http_field_change *changes;
+};
+
+/*
+ * Makes the handlers of a site's rules. Returns 0 or a negative errno; `changes` is set then, too.
+ */
+int site_rules_create(const struct site_rules_options *options, struct site_rule_handlers *ret);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Makes the chain of handlers of a site, in the order in which a request passes them: proofs of the
- * name, for certificates; redirects to https, redirects, passwords, forward authentication, DNS,
- * proxies, FastCGI, uploads, files. Invariant: a handler that asks for a password, or for consent,
- * comes before all handlers that it protects.
+ * name, for certificates; redirects to https, the checks of rules, redirects, passwords, forward
+ * authentication, what rules do, DNS, proxies, FastCGI, uploads, files. Invariant: a handler that
+ * asks for a password, or for consent, comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -10,7 +10,6 @@
 
 #include <weir/error.h>
 #include <weir/http_auth.h>
-#include <weir/http_files.h>
 #include <weir/http_redirect.h>
 #include <weir/http_upload.h>
 #include <weir/list.h>
@@ -25,8 +24,9 @@
 
 struct sites_entry {
 	struct weir_http_site site;
-	struct weir_http_handler *doh; /* of its chain, or NULL */
-	struct log_file *log;          /* its own, held; or NULL */
+	struct weir_http_handler *doh;          /* of its chain, or NULL */
+	struct log_file *log;                   /* its own, held; or NULL */
+	struct weir_http_field_change *changes; /* of its rules */
 };
 
 struct site_set {
@@ -43,6 +43,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 	for (size_t i = 0; i < set->count; i++) {
 		weir_http_handlers_destroy(set->items[i].site.handlers);
 		log_file_release(set->items[i].log);
+		free(set->items[i].changes);
 	}
 	proxies_finish(&set->proxies);
 	config_release(set->config);
@@ -140,22 +141,6 @@ static int sites_add_proxies(
 	return error;
 }
 
-static void on_root_walked(void *context, int error)
-{
-	struct config_site *config = context;
-	say_root(config->root, &config->root_lost, error);
-}
-
-static int sites_open_tree(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
-{
-	struct weir_tree_options options;
-	weir_tree_options_init(&options);
-	options.entries_max = entries_max;
-	options.root_walked = on_root_walked;
-	options.context = config;
-	return weir_tree_open(NULL, config->root, &options, ret);
-}
-
 static int sites_add_fastcgi(struct weir_http_site *site, struct config_site *config,
         struct proxies *proxies, unsigned entries_max)
 {
@@ -165,7 +150,7 @@ static int sites_add_fastcgi(struct weir_http_site *site, struct config_site *co
 		struct weir_http_handler *handler;
 		struct weir_tree *tree = NULL;
 		if (config_fastcgi_has_scripts(rule))
-			error = sites_open_tree(config, entries_max, &tree);
+			error = site_files_open(config, entries_max, &tree);
 		if (error == 0)
 			error = proxies_create_fastcgi(proxies, rule, config, tree, &handler);
 		if (error == 0)
@@ -180,7 +165,7 @@ static int sites_add_uploads(
 	struct weir_tree *tree;
 	if (!config->uploads.present)
 		return 0;
-	int error = sites_open_tree(config, entries_max, &tree);
+	int error = site_files_open(config, entries_max, &tree);
 	if (error < 0)
 		return error;
 	struct weir_http_upload_options options;
@@ -195,25 +180,30 @@ static int sites_add_uploads(
 	return sites_append(site, weir_http_upload_create(tree, &options));
 }
 
-static int sites_add_files(struct weir_http_site *site, struct config *all,
-        struct config_site *config, unsigned entries_max)
+/* The files are the last of a chain, and made first, since rules refer to them. */
+static int sites_make_files(struct site_rules_options *options, struct site_rule_handlers *ret)
 {
-	struct weir_tree *tree;
-	if (!config->root)
-		return 0;
-	int error = sites_open_tree(config, entries_max, &tree);
-	if (error < 0)
-		return error;
-	struct weir_http_files_options options;
-	weir_http_files_options_init(&options);
-	options.index = config->index;
-	options.listing = config->listing;
-	options.hidden = config->hidden;
-	options.compress = config->compress;
-	options.siblings = config->siblings;
-	options.fields = config->fields;
-	options.compressed_cache = all->compressed_cache;
-	return sites_append(site, weir_http_files_create(tree, &options));
+	int error = options->site->root ? site_files_create(options, NULL, &options->files) : 0;
+	return error < 0 ? error : site_rules_create(options, ret);
+}
+
+/* Appends a handler that is there, also after an error, so that the chain frees it. */
+static void sites_append_made(struct weir_http_site *site, struct weir_http_handler *handler)
+{
+	if (handler)
+		sites_append(site, handler);
+}
+
+static int sites_add_protection(struct site_set *set, struct weir_http_site *site,
+        const struct config_site *config, struct weir_http_handler *check)
+{
+	int error = sites_add_https(site, config, set->config->https_port);
+	sites_append_made(site, check);
+	if (error == 0)
+		error = sites_add_redirects(site, config);
+	if (error == 0)
+		error = sites_add_auth(site, config, set->config->guarded);
+	return error ? error : sites_add_forward_auth(site, config, &set->proxies);
 }
 
 static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_max)
@@ -222,16 +212,19 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	struct config *all = set->config;
 	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
+	struct site_rules_options options = {
+	        .config = all, .site = config, .tree_entries_max = entries_max};
+	struct site_rule_handlers rules = {0};
 	site->names = config->names.items;
-	int error = sites_add_proofs(site, all);
+	int error = sites_make_files(&options, &rules);
+	entry->changes = rules.changes;
 	if (error == 0)
-		error = sites_add_https(site, config, all->https_port);
+		error = sites_add_proofs(site, all);
 	if (error == 0)
-		error = sites_add_redirects(site, config);
-	if (error == 0)
-		error = sites_add_auth(site, config, all->guarded);
-	if (error == 0)
-		error = sites_add_forward_auth(site, config, &set->proxies);
+		error = sites_add_protection(set, site, config, rules.check);
+	else
+		sites_append_made(site, rules.check);
+	sites_append_made(site, rules.act);
 	if (error == 0)
 		error = sites_add_dns(entry, all, config);
 	if (error == 0)
@@ -240,8 +233,7 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 		error = sites_add_fastcgi(site, config, &set->proxies, entries_max);
 	if (error == 0)
 		error = sites_add_uploads(site, config, entries_max);
-	if (error == 0)
-		error = sites_add_files(site, all, config, entries_max);
+	sites_append_made(site, options.files);
 	if (error < 0)
 		say("cannot serve %s: %s",
 		        config->root            ? config->root

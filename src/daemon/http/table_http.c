@@ -9,8 +9,8 @@
 
 #include "config.h"
 #include "service.h"
-#include "sources.h"
 #include "table.h"
+#include "table_rule.h"
 #include "types.h"
 
 /* -- uploads ----------------------------------------------------------------------------------- */
@@ -50,39 +50,10 @@ static const struct key auth_keys[] = {
 };
 #undef KEYS_STRUCT
 
-/* Reports mistakes in a users file, at the value that names it. */
-struct users_report {
-	struct reader *reader;
-	const struct node *node;
-	const char *path;
-	bool any;
-};
-
-static void auth_report(void *context, unsigned line, const char *text)
-{
-	struct users_report *report = context;
-	report->any = true;
-	if (line)
-		reader_problem_at(
-		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
-	else
-		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
-}
-
 static void auth_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_auth *auth = target;
-	struct users_report report = {reader, node_find(node, "users"), auth->users_path, false};
-	if (auth->realm && strpbrk(auth->realm, "\"\\"))
-		reader_problem_at(reader, node_find(node, "realm"),
-		        "'realm' must not contain quotes or backslashes");
-	if (!auth->users_path || sources_leave(auth->users_path))
-		return;
-	int error = weir_users_load(auth->users_path, auth_report, &report, &auth->users);
-	if (error < 0 && !report.any)
-		auth_report(&report, 0, weir_error_text(error));
-	if (error < 0)
-		auth->users = NULL;
+	table_load_users(reader, node, auth->realm, auth->users_path, &auth->users);
 }
 
 static const struct section table_auth = {
@@ -198,6 +169,8 @@ static const char *const doh_words[] = {
 #define KEYS_STRUCT config_site
 static const struct key site_keys[] = {
 #include "site_keys.def"
+#include "setting_keys.def"
+#include "rules_key.def"
         {0},
 };
 #undef KEYS_STRUCT
@@ -240,9 +213,8 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 	else
 		site_check_uploads(reader, node, site);
 	table_fastcgi_check_site(reader, node, site);
-	if (site->index && strchr(site->index, '/'))
-		reader_problem_at(reader, node_find(node, "index"),
-		        "'index' must be the name of a file, without '/', or off");
+	if (site->index)
+		table_complete_rules(reader, node, &table_site, site);
 }
 
 const struct section table_site = {
@@ -251,8 +223,8 @@ const struct section table_site = {
         .size = sizeof(struct config_site),
         .check = site_check,
         .doc = "A site is a directory that is served by HTTP under some host names. A request "
-               "passes `redirect-to-https`, `redirect`, `auth`, `forward-auth`, `proxy`, `fastcgi`, "
-               "`uploads` and the files, in this order.",
+               "passes `redirect-to-https`, the checks of `rules`, `redirect`, `auth`, `forward-auth`, "
+               "what `rules` do, `proxy`, `fastcgi`, `uploads` and the files, in this order.",
 };
 
 /* Whether a site before number `before` has the name. */
@@ -280,6 +252,23 @@ static void site_check_names(struct reader *reader, const struct node *item, siz
 			        "another site has the name '%.64s' already", site->names.items[i]);
 }
 
+/* Nobody would be served, since nobody is asked for a certificate. */
+static void site_check_certificates(
+        struct reader *reader, const struct node *item, const struct config_site *site)
+{
+	const struct node *rules = node_find(item, "rules");
+	if (reader->config->tls.clients != WEIR_TLS_CLIENTS_ANY)
+		return;
+	for (size_t i = 0; i < site->rules.count + 1; i++) {
+		const struct node *at = i < site->rules.count ? node_item(rules, i) : item;
+		if (node_find(at, "client-certificate") &&
+		        (i < site->rules.count ? site->rules.items[i].certificate
+		                               : site->certificate))
+			reader_problem_at(reader, node_find(at, "client-certificate"),
+			        "'client-certificate' needs 'clients' in 'tls': optional or required");
+	}
+}
+
 void table_http_check(struct reader *reader, const struct node *top)
 {
 	const struct config *config = reader->config;
@@ -290,6 +279,7 @@ void table_http_check(struct reader *reader, const struct node *top)
 	for (size_t i = 0; i < config->sites.count; i++) {
 		const struct node *item = node_item(list, i);
 		site_check_names(reader, item, i);
+		site_check_certificates(reader, item, &config->sites.items[i]);
 		if (config->sites.items[i].redirect_to_https && !listeners_include_https(config))
 			reader_problem_at(reader, node_find(item, "redirect-to-https"),
 			        "'redirect-to-https' leads nowhere: 'listen' has no https");

@@ -323,7 +323,7 @@ static const struct type type_field_name = {
         .print = field_name_print,
 };
 
-static const struct type type_field_names = {
+const struct type type_field_names = {
         .what = "a list such as [Remote-User, Remote-Groups]",
         .argument = "[NAME, ...]",
         .size = sizeof(struct list),

@@ -60,13 +60,12 @@ static bool resources_has_upstreams(const struct config *config)
 	return false;
 }
 
-/* The file trees of one worker. */
-static size_t resources_trees(const struct config *config)
+/* The file trees of a site, on each worker. */
+static size_t resources_trees(const struct config_site *site)
 {
-	size_t trees = 0;
-	for (size_t i = 0; i < config->sites.count; i++)
-		trees += (config->sites.items[i].uploads.present ? 2 : 1) +
-		         config->sites.items[i].fastcgi.count;
+	size_t trees = (site->uploads.present ? 2 : 1) + site->fastcgi.count;
+	for (size_t i = 0; i < site->rules.count; i++)
+		trees += site->rules.items[i].own_files;
 	return trees;
 }
 
@@ -76,7 +75,10 @@ struct budget resources_budget(const struct config *config, size_t files, unsign
 	bool upstreams = resources_has_upstreams(config);
 	/* A listener of DNS with UDP needs two. */
 	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + 2 * servers;
-	size_t trees = resources_trees(config) * workers;
+	size_t trees = 0;
+	for (size_t i = 0; i < config->sites.count; i++)
+		trees += resources_trees(&config->sites.items[i]);
+	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
 	/* Without a pipe a body is copied, so that they need not all be possible. */
 	if (upstreams)

@@ -10,6 +10,8 @@
 #include <weir/error.h>
 
 #include "exchange.h"
+#include "helper.h"
+#include "rule.h"
 
 /* The receiver may reply, so the exchange must not be freed meanwhile. */
 static void http_body_end_receiver(struct weir_http_exchange *exchange, int error)
@@ -133,6 +135,8 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 	struct http_handling *handling = exchange->handling;
 	if (http_exchange_replied(exchange) || exchange->received)
 		return WEIR_E_CLOSED;
+	if (handling->rule)
+		max = min_of(max, http_rule_body_max(exchange));
 	if (handling->request->length > max)
 		return WEIR_E_LIMIT;
 	handling->receiver = receiver;

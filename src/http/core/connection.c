@@ -163,7 +163,7 @@ static void http_connection_await_rest(struct weir_http_exchange *exchange)
 {
 	if (exchange->body_state == HTTP_BODY_NONE)
 		http_connection_next(exchange);
-	else if (!exchange->handling->receiver && !http_exchange_replied(exchange))
+	else if (!exchange->handling->receiver && exchange->reply_state < HTTP_REPLY_HEAD)
 		weir_channel_pause(
 		        exchange->channel); /* until the handler receives the body or replies */
 	http_exchange_free_if_unused(exchange);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <weir/policy.h>
 
@@ -56,6 +57,60 @@ static inline void http_dispatch_handle(struct weir_http_exchange *exchange)
 		http_dispatch_to_handlers(exchange);
 	}
 }
+
+/* -- another target ---------------------------------------------------------------------------- */
+
+/*
+ * The block has the raw path, the query, and the path as it was cleaned. Returns 0 or the status of
+ * the reply.
+ */
+static int http_dispatch_replace_path(struct weir_http_exchange *exchange, struct weir_span target)
+{
+	struct weir_http_request *request = exchange->handling->copy->request;
+	struct weir_span raw, query = target;
+	bool has_query = weir_span_cut(&query, '?', &raw);
+	if (!has_query) {
+		query = request->query.data ? request->query : weir_span("", 0);
+		has_query = request->has_query;
+	}
+	char *block = malloc(2 * raw.size + query.size + 1);
+	if (!block)
+		return 500;
+	char *clean = block + raw.size + query.size;
+	memcpy(block, raw.data, raw.size);
+	memcpy(block + raw.size, query.data, query.size);
+	int status = http_path_clean(
+	        weir_span(block, raw.size), clean, raw.size + 1, &exchange->handling->path);
+	if (status) {
+		free(block);
+		return status;
+	}
+	free(exchange->handling->rewritten);
+	exchange->handling->rewritten = block;
+	request->path = weir_span(block, raw.size);
+	request->query = weir_span(block + raw.size, query.size);
+	request->has_query = has_query;
+	return 0;
+}
+
+void http_dispatch_rewrite(struct weir_http_exchange *exchange, struct weir_span target)
+{
+	unsigned status = 0;
+	if (exchange->handling->rewrites == WEIR_HTTP_REWRITES_MAX ||
+	        http_exchange_copy_request_now(exchange) < 0)
+		status = 500;
+	else
+		status = (unsigned)http_dispatch_replace_path(exchange, target);
+	if (status) {
+		weir_http_log_note(exchange, "rewrite_failed", target);
+		weir_http_reply_error(exchange, status);
+		return;
+	}
+	exchange->handling->rewrites++;
+	http_dispatch_to_handlers(exchange);
+}
+
+/* -- a request --------------------------------------------------------------------------------- */
 
 void http_dispatch_path(struct weir_http_exchange *exchange)
 {

@@ -84,6 +84,7 @@ static inline void http_handling_release(
 {
 	http_request_copy_free(handling->copy);
 	free(handling->head);
+	free(handling->rewritten);
 	weir_buffer_finish(&handling->log.notes);
 	weir_buffer_finish(&handling->granted);
 	weir_buffer_finish(&handling->interim);

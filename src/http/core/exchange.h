@@ -203,8 +203,12 @@ struct http_handling {
 	struct http_request_copy *copy;
 	struct weir_http_path path;
 	const struct weir_http_route *route; /* of the handler for routes; NULL: none */
-	struct weir_task task;               /* calls the handler of a deferred request */
-	weir_http_gone_fn *gone;             /* called if the client goes before a reply; or NULL */
+	const struct http_rule *rule;        /* of the site's rules; NULL: none */
+	const struct http_rule *rewriter;    /* the last one that has rewritten the path */
+	char *rewritten; /* the bytes of a path that a rule has put in place of the request's */
+	/* Calls the handler of a deferred request, or replies with a page for an error. */
+	struct weir_task task;
+	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
 	void *gone_context;
 	struct weir_span request_head; /* in the receive buffer, while the handler is called */
 
@@ -221,6 +225,9 @@ struct http_handling {
 
 	/* the reply's head, and what precedes it */
 	uint16_t deferred_status;   /* of a deferred request whose path is refused; else 0 */
+	uint16_t page_status;       /* of the error that a page of the site is sent for; else 0 */
+	uint16_t skip;              /* segments of the path that its files are not in (an alias) */
+	uint8_t rewrites;           /* times that the path was rewritten */
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
 	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
 	struct weir_span lent;      /* lines of fields: weir_http_lend_fields */
@@ -281,6 +288,7 @@ struct weir_http_exchange {
 	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
 	bool body_is_lent : 1;
 	bool large_pieces : 1; /* the reply's body need not be gathered (weir_produce_glob) */
+	bool page_pending : 1; /* the handler has replied with an error, whose page follows */
 };
 
 /* This is what a client that does not read costs, beside its connection or stream and the body. */
@@ -323,7 +331,7 @@ void http_exchange_leave_handler(
 
 static inline bool http_exchange_replied(const struct weir_http_exchange *exchange)
 {
-	return exchange->reply_state >= HTTP_REPLY_HEAD;
+	return exchange->reply_state >= HTTP_REPLY_HEAD || exchange->page_pending;
 }
 
 /* The producer was closed: nothing of a reply can leave any more. */
@@ -331,6 +339,12 @@ static inline bool http_exchange_closed(const struct weir_http_exchange *exchang
 {
 	return exchange->reply_state == HTTP_REPLY_UNWANTED ||
 	       exchange->reply_state == HTTP_REPLY_CLOSED;
+}
+
+/* The cells that the exchange is counted in. */
+static inline struct http_cells *http_metrics_cells(const struct weir_http_exchange *exchange)
+{
+	return exchange->site ? exchange->site->cells : exchange->server->cells;
 }
 
 /* -- request.c -- */
@@ -399,6 +413,12 @@ void http_dispatch_choose_site(struct weir_http_exchange *exchange);
 int http_dispatch_check(struct weir_http_exchange *exchange);
 /* Handles a request whose path has been decoded. */
 void http_dispatch_path(struct weir_http_exchange *exchange);
+/*
+ * Has the site handle the request as one for another target, "/path" or "/path?query", which is
+ * escaped as a request-target, and is copied. Without a query the request keeps its own. A handler
+ * that calls this has replied.
+ */
+void http_dispatch_rewrite(struct weir_http_exchange *exchange, struct weir_span target);
 
 /* -- body_reader.c, for HTTP/1.1 -- */
 /* A body is to come: the exchange becomes the channel's session. */

@@ -22,6 +22,17 @@ static const struct weir_metric_label http_metrics_method = {
 static const struct weir_metric_label http_metrics_result = {
         "result", http_metrics_results, HTTP_METRICS_RESULTS};
 
+static const char *const http_metrics_refusals[HTTP_REFUSALS] = {
+        [HTTP_REFUSED_NETWORK] = "network",
+        [HTTP_REFUSED_CERTIFICATE] = "certificate",
+        [HTTP_REFUSED_RATE] = "rate",
+        [HTTP_REFUSED_SIZE] = "size",
+        [HTTP_REFUSED_ORIGIN] = "origin",
+        [HTTP_REFUSED_TOKEN] = "token",
+};
+static const struct weir_metric_label http_metrics_refusal = {
+        "reason", http_metrics_refusals, HTTP_REFUSALS};
+
 static const struct weir_metric http_metrics_rows[] = {
         {.name = "weir_http_requests_total",
                 .help = "Requests by method and status; gone: the client left before the end",
@@ -53,6 +64,19 @@ static const struct weir_metric http_metrics_rows[] = {
                 .help = "Requests by HTTP/2",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct http_cells, http2_requests)},
+        {.name = "weir_http_refused_total",
+                .help = "Requests that the rules of a site have refused",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, refusals),
+                .labels = {&http_metrics_refusal}},
+        {.name = "weir_http_rewritten_total",
+                .help = "Paths that rules have rewritten",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, rewrites)},
+        {.name = "weir_http_error_pages_total",
+                .help = "Errors that a page of the site was sent for",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, error_pages)},
         {0},
 };
 

@@ -10,6 +10,17 @@ enum {
 	HTTP_METRICS_RESULTS = 6, /* clients that went before the end, and 1xx to 5xx */
 };
 
+/* Why a rule of a site has refused a request. */
+enum http_refusal {
+	HTTP_REFUSED_NETWORK,
+	HTTP_REFUSED_CERTIFICATE,
+	HTTP_REFUSED_RATE,
+	HTTP_REFUSED_SIZE,
+	HTTP_REFUSED_ORIGIN, /* a preflight of CORS */
+	HTTP_REFUSED_TOKEN,
+	HTTP_REFUSALS,
+};
+
 struct http_cells {
 	uint64_t requests[HTTP_METRICS_METHODS][HTTP_METRICS_RESULTS];
 	uint64_t took_ms[WEIR_METRIC_HISTOGRAM_CELLS];
@@ -18,6 +29,9 @@ struct http_cells {
 	uint64_t malformed;
 	uint64_t http2_connections;
 	uint64_t http2_requests;
+	uint64_t refusals[HTTP_REFUSALS];
+	uint64_t rewrites;
+	uint64_t error_pages;
 };
 
 /*

@@ -367,11 +367,6 @@ static void http_log_write_line(const struct http_log_entry *entry,
 	weir_log_end(entry->log);
 }
 
-static struct http_cells *http_log_cells(const struct weir_http_exchange *exchange)
-{
-	return exchange->site ? exchange->site->cells : exchange->server->cells;
-}
-
 static void http_log_compose_any(struct http_log_entry *entry, struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status)
 {
@@ -402,7 +397,7 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 	const struct weir_http_request *request = exchange->handling->request;
 	exchange->method = (uint8_t)(request ? request->method : WEIR_HTTP_OTHER);
 	if (exchange->server->loop_state->fault)
-		weir_metric_add(&http_log_cells(exchange)->malformed, 1);
+		weir_metric_add(&http_metrics_cells(exchange)->malformed, 1);
 	struct weir_log *log = http_log_of(exchange);
 	if (log)
 		http_log_compose_line(exchange, log);
@@ -412,7 +407,7 @@ static void http_log_count_received(const struct weir_http_exchange *exchange)
 {
 	const struct http_handling *handling = exchange->handling;
 	if (handling && handling->body_got)
-		weir_metric_add(&http_log_cells(exchange)->received, handling->body_got);
+		weir_metric_add(&http_metrics_cells(exchange)->received, handling->body_got);
 }
 
 /* A line takes no more than its bytes, since the reply may stall. */
@@ -450,7 +445,7 @@ void http_log_free_detached(struct weir_http_exchange *exchange)
 static inline void http_log_count(
         const struct weir_http_exchange *exchange, uint64_t sent, enum weir_close_reason why)
 {
-	struct http_cells *cells = http_log_cells(exchange);
+	struct http_cells *cells = http_metrics_cells(exchange);
 	int64_t took_ms = *exchange->server->loop_state->now_ms - exchange->begun_ms;
 	unsigned class = exchange->status / 100u;
 	if (why != WEIR_CLOSE_DONE || class >= HTTP_METRICS_RESULTS)

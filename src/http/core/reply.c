@@ -11,6 +11,8 @@
 
 #include "exchange.h"
 #include "fields.h"
+#include "page_style.h"
+#include "rule.h"
 #include "syntax.h"
 
 /* -- the chain of handlers --------------------------------------------------------------------- */
@@ -223,9 +225,29 @@ static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
 
 /* -- replying ---------------------------------------------------------------------------------- */
 
+/* The changes of a rule could not be made: nothing is sent that they might have had to remove. */
+static __attribute__((noinline)) void http_reply_make_empty(
+        struct weir_http_exchange *exchange, struct weir_producer **body)
+{
+	weir_producer_close(*body, WEIR_CLOSE_ABORTED);
+	*body = NULL;
+	exchange->body_is_lent = false;
+	exchange->lent_body = NULL;
+	exchange->handling->fields.size = 0;
+	exchange->handling->lent.size = 0;
+	exchange->handling->trailers = NULL;
+	exchange->framing = HTTP_FRAMED_BY_LENGTH;
+	exchange->reply_size = 0;
+}
+
 void http_reply_begin(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {
+	if (exchange->handling->rule && status >= 200 &&
+	        http_rule_finish_fields(exchange, status) < 0) {
+		http_reply_make_empty(exchange, &body);
+		status = 500;
+	}
 	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
 	http_exchange_set_reply(exchange, unwanted ? HTTP_REPLY_CLOSED : HTTP_REPLY_HEAD);
 	/* The client would take this for the beginning of its tunnel (RFC 8441 5). */
@@ -257,6 +279,10 @@ int weir_http_reply(
 	if (http_exchange_replied(exchange)) {
 		weir_producer_close(body, WEIR_CLOSE_ABORTED);
 		return WEIR_E_CLOSED;
+	}
+	if (exchange->handling->rule && http_rule_replaces(exchange, status)) {
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		return 0;
 	}
 	bool is_head = http_reply_is_to_head(exchange);
 	if (body)
@@ -296,6 +322,8 @@ int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_exchange_replied(exchange))
 		return WEIR_E_CLOSED;
+	if (exchange->handling->rule && http_rule_replaces(exchange, status))
+		return 0;
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	exchange->reply_size = 0;
 	http_reply_frame_head(exchange, status);
@@ -313,10 +341,11 @@ int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, c
 int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
 {
 	struct weir_span reason = http_status_reason((int)status);
-	char page[512];
+	char page[1024];
 	int size = snprintf(page, sizeof page,
-	        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
-	        "<body><h1>%u %.*s</h1></body></html>\n",
+	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	        "<meta name=\"viewport\" content=\"width=device-width\"><title>%u %.*s</title>"
+	        "<style>" HTTP_PAGE_STYLE "</style></head><body><h1>%u %.*s</h1></body></html>\n",
 	        status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
 	return weir_http_reply_text(
 	        exchange, status, "text/html; charset=utf-8", weir_span(page, (size_t)size));

@@ -246,7 +246,7 @@ void http_response_close(struct weir_producer *producer, enum weir_close_reason 
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	const struct http_handling *handling = exchange->handling;
 	struct weir_producer *body = exchange->body_is_lent ? NULL : exchange->body;
-	bool replied = http_exchange_replied(exchange);
+	bool replied = exchange->reply_state >= HTTP_REPLY_HEAD;
 	bool waits =
 	        !replied && !handling->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
 	weir_http_gone_fn *gone = waits ? handling->gone : NULL;

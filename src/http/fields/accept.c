@@ -1,5 +1,6 @@
 /*
- * Accept-Encoding. Only the malformed element is ignored: at worst, the reply is not compressed.
+ * Accept-Encoding, and Accept as far as listings need it. Only a malformed element is ignored: at
+ * worst, the reply is not compressed.
  * Left out: codings that this server does not produce.
  */
 #include "fields.h"
@@ -40,6 +41,10 @@ static int16_t *http_accept_slot_of(struct http_accept *accept, struct weir_span
 	if (weir_span_equal_nocase(coding, WEIR_SPAN("gzip")) ||
 	        weir_span_equal_nocase(coding, WEIR_SPAN("x-gzip")))
 		return &accept->gzip;
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("br")))
+		return &accept->br;
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("zstd")))
+		return &accept->zstd;
 	if (weir_span_equal_nocase(coding, WEIR_SPAN("identity")))
 		return &accept->identity;
 	return weir_span_equal(coding, WEIR_SPAN("*")) ? &accept->any : NULL;
@@ -58,25 +63,82 @@ void http_accept_add(struct http_accept *accept, struct weir_span value)
 	}
 }
 
-enum http_coding http_accept_choose(const struct http_accept *accept)
+/* Not listed, identity is acceptable unless "*" excludes it; it has the lowest weight then. */
+static int http_accept_identity(const struct http_accept *accept)
 {
-	int gzip = accept->gzip >= 0 ? accept->gzip : accept->any;
-	int identity = accept->identity;
-	/*
-	 * Not listed, identity is acceptable unless "*" excludes it; it has the lowest weight then.
-	 */
-	if (identity < 0)
-		identity = accept->any == 0 ? 0 : 1;
-	if (gzip > 0 && gzip >= identity)
-		return WEIR_HTTP_GZIP;
-	return identity > 0 ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
+	return accept->identity >= 0 ? accept->identity : accept->any != 0;
 }
 
-enum http_coding http_accept_coding(const struct weir_http_request *request)
+int http_accept_weight(const struct http_accept *accept, int16_t listed)
+{
+	int weight = listed >= 0 ? listed : accept->any;
+	return weight > 0 && weight >= http_accept_identity(accept) ? weight : 0;
+}
+
+enum http_coding http_accept_choose(const struct http_accept *accept)
+{
+	if (http_accept_weight(accept, accept->gzip))
+		return WEIR_HTTP_GZIP;
+	return http_accept_identity(accept) ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
+}
+
+struct http_accept http_accept_of(const struct weir_http_request *request)
 {
 	struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
 	const struct weir_http_field *field = NULL;
 	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT_ENCODING, field)))
 		http_accept_add(&accept, field->value);
+	return accept;
+}
+
+enum http_coding http_accept_coding(const struct weir_http_request *request)
+{
+	struct http_accept accept = http_accept_of(request);
 	return http_accept_choose(&accept);
+}
+
+/* -- Accept ------------------------------------------------------------------------------------ */
+
+/* The weight among the parameters of a media range; 1 if there is none. */
+static int http_accept_range_weight(struct weir_span parameters)
+{
+	struct weir_span parameter;
+	while (parameters.size) {
+		weir_span_cut(&parameters, ';', &parameter);
+		parameter = weir_span_trim(parameter);
+		if (parameter.size > 2 && (*parameter.data | 0x20) == 'q' &&
+		        parameter.data[1] == '=')
+			return http_weight_parse(weir_span_skip(parameter, 2));
+	}
+	return 1000;
+}
+
+/* The more precise range for text/html counts; -1: none is listed. */
+static void http_accept_add_ranges(struct weir_span value, int *json, int html[3])
+{
+	struct weir_span element, range;
+	while (value.size) {
+		weir_span_cut(&value, ',', &element);
+		weir_span_cut(&element, ';', &range);
+		range = weir_span_trim(range);
+		int weight = http_accept_range_weight(element);
+		if (weir_span_equal_nocase(range, WEIR_SPAN("application/json")))
+			*json = weight;
+		else if (weir_span_equal_nocase(range, WEIR_SPAN("text/html")))
+			html[0] = weight;
+		else if (weir_span_equal_nocase(range, WEIR_SPAN("text/*")))
+			html[1] = weight;
+		else if (weir_span_equal(range, WEIR_SPAN("*/*")))
+			html[2] = weight;
+	}
+}
+
+bool http_accepts_json(const struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	int json = -1, html[3] = {-1, -1, -1};
+	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT, field)))
+		http_accept_add_ranges(field->value, &json, html);
+	int other = html[0] >= 0 ? html[0] : html[1] >= 0 ? html[1] : html[2];
+	return json > 0 && json >= other && (json > other || html[0] < 0);
 }

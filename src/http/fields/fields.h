@@ -47,12 +47,14 @@ int http_parameter_decode(const struct http_parameter *parameter, char *buffer, 
 /* -- accept.c: Accept-Encoding ----------------------------------------------------------------- */
 
 /*
- * The codings that the client accepts (RFC 9110 12.5.3): gzip, by either of its names, and
+ * The codings that the client accepts (RFC 9110 12.5.3): gzip, by either of its names, br, zstd and
  * identity. Weights are in thousandths, and -1 where the coding is not listed. All -1 is the empty
  * list.
  */
 struct http_accept {
 	int16_t gzip;
+	int16_t br;
+	int16_t zstd;
 	int16_t identity;
 	int16_t any; /* "*" */
 };
@@ -63,13 +65,22 @@ enum http_coding {
 	WEIR_HTTP_NO_CODING, /* the client accepts neither; the server may send identity or 406 */
 };
 
-#define WEIR_HTTP_ACCEPT_NONE ((struct http_accept){-1, -1, -1})
+#define WEIR_HTTP_ACCEPT_NONE ((struct http_accept){-1, -1, -1, -1, -1})
 
 /* Adds the list of one field. Malformed elements and repeated codings are ignored. */
 void http_accept_add(struct http_accept *accept, struct weir_span value);
 
 /* Chooses gzip if it (or "*") is listed with a weight above 0 and not below that of identity. */
 enum http_coding http_accept_choose(const struct http_accept *accept);
+
+/* Adds all Accept-Encoding fields of a request to an empty list. */
+struct http_accept http_accept_of(const struct weir_http_request *request);
+
+/*
+ * Returns the weight of a coding whose own is `listed`: that of "*" if it is not listed, and 0 if it
+ * is not accepted or below identity.
+ */
+int http_accept_weight(const struct http_accept *accept, int16_t listed);
 
 /* Does both for all Accept-Encoding fields of a request. Without any, the result is identity. */
 enum http_coding http_accept_coding(const struct weir_http_request *request);
@@ -79,6 +90,12 @@ enum http_coding http_accept_coding(const struct weir_http_request *request);
  * thousandths, or -1 if it is malformed.
  */
 int16_t http_weight_parse(struct weir_span text);
+
+/*
+ * Whether the Accept fields of a request prefer application/json to text/html (RFC 9110 12.5.1): it
+ * must be listed by its name.
+ */
+bool http_accepts_json(const struct weir_http_request *request);
 
 /* -- handlers/basic_auth.c: Authorization ------------------------------------------------------ */
 
@@ -134,6 +151,15 @@ struct http_mime {
  * application/octet-stream for an unknown extension.
  */
 const struct http_mime *http_mime_find(struct weir_span name);
+
+/* Whether a name or path has this extension, in any case. */
+bool http_mime_has_extension(struct weir_span name, const char *extension);
+
+/* Whether the value of Content-Type is of a media type, or of a family, which ends in a star. */
+bool http_mime_matches(struct weir_span value, const char *type);
+
+/* Whether a media type is one of text, which is worth compressing. */
+bool http_mime_is_text(const char *type);
 
 /* -- conditional.c: entity-tags ---------------------------------------------------------------- */
 

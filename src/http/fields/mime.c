@@ -3,6 +3,8 @@
  * charset (XHTML), or is UTF-8 by definition (JSON), have no parameter.
  */
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "fields.h"
 
@@ -204,4 +206,35 @@ const struct http_mime *http_mime_find(struct weir_span name)
 		found = bsearch(extension, types, sizeof types / sizeof *types, sizeof *types,
 		        http_mime_compare);
 	return found ? found : &unknown;
+}
+
+bool http_mime_has_extension(struct weir_span name, const char *extension)
+{
+	size_t size = strlen(extension);
+	return name.size > size && name.data[name.size - size - 1] == '.' &&
+	       weir_span_equal_nocase(
+	               weir_span(name.data + name.size - size, size), weir_span(extension, size));
+}
+
+bool http_mime_is_text(const char *type)
+{
+	static const char *const others[] = {"javascript", "json", "xml", "yaml", "wasm", "svg"};
+	if (strncasecmp(type, "text/", 5) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strcasestr(type, others[i]))
+			return true;
+	return false;
+}
+
+bool http_mime_matches(struct weir_span value, const char *type)
+{
+	struct weir_span pattern = weir_span_of(type), name;
+	weir_span_cut(&value, ';', &name);
+	name = weir_span_trim(name);
+	bool family = pattern.size > 1 && pattern.data[pattern.size - 1] == '*';
+	size_t size = pattern.size - family;
+	if (family ? name.size < size : name.size != size)
+		return false;
+	return weir_span_equal_nocase(weir_span(pattern.data, size), weir_span(name.data, size));
 }

@@ -81,7 +81,7 @@ static bool http_basic_auth_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	const struct basic_auth *auth = WEIR_CONTAINER(handler, struct basic_auth, handler);
-	return http_path_below(weir_http_path(exchange), auth->prefix);
+	return http_path_below_nocase(weir_http_path(exchange), auth->prefix);
 }
 
 /* -- the answers ------------------------------------------------------------------------------- */

@@ -74,7 +74,7 @@ struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-struct compressed_key compressed_key_of(const struct weir_file *file)
+struct compressed_key compressed_key_of(const struct weir_file *file, enum compressed_coding coding)
 {
 	return (struct compressed_key){
 	        .device = file->device,
@@ -84,7 +84,7 @@ struct compressed_key compressed_key_of(const struct weir_file *file)
 	        .ctime_s = file->ctime.tv_sec,
 	        .mtime_ns = (uint32_t)file->mtime.tv_nsec,
 	        .ctime_ns = (uint32_t)file->ctime.tv_nsec,
-	        .coding = COMPRESSED_GZIP,
+	        .coding = coding,
 	        .level = COMPRESSED_LEVEL,
 	};
 }

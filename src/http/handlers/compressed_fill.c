@@ -22,6 +22,7 @@ struct compressed_fill {
 	struct weir_http_compressed_cache *cache; /* the file's note holds it */
 	struct weir_loop *loop;
 	struct weir_file *file;
+	enum compressed_coding coding;
 	bool *filling;                /* NULL once the copy has ended */
 	struct compressed_form *form; /* the copy so far, or NULL */
 	struct weir_timer timer;      /* gives up the copy for a slow client */
@@ -48,21 +49,23 @@ static void compressed_fill_on_time(struct weir_timer *timer)
 	compressed_fill_abandon(WEIR_CONTAINER(timer, struct compressed_fill, timer));
 }
 
-static bool compressed_fill_file_unchanged(const struct weir_file *file)
+static bool compressed_fill_file_unchanged(
+        const struct weir_file *file, const struct compressed_key *key)
 {
 	struct stat status;
-	struct compressed_key key = compressed_key_of(file);
 	if (file->content.data)
 		return true;
-	return fstat(file->fd, &status) == 0 && (uint64_t)status.st_size == key.size &&
-	       status.st_mtim.tv_sec == key.mtime_s && status.st_mtim.tv_nsec == key.mtime_ns &&
-	       status.st_ctim.tv_sec == key.ctime_s && status.st_ctim.tv_nsec == key.ctime_ns;
+	return fstat(file->fd, &status) == 0 && (uint64_t)status.st_size == key->size &&
+	       status.st_mtim.tv_sec == key->mtime_s && status.st_mtim.tv_nsec == key->mtime_ns &&
+	       status.st_ctim.tv_sec == key->ctime_s && status.st_ctim.tv_nsec == key->ctime_ns;
 }
 
 static void compressed_fill_complete(struct compressed_fill *fill)
 {
-	struct compressed_key key = compressed_key_of(fill->file);
-	if (!fill->form || !compressed_fill_file_unchanged(fill->file)) {
+	struct compressed_key key = compressed_key_of(fill->file, fill->coding);
+	/* A form that has not become smaller was stored without compression. */
+	if (!fill->form || fill->form->size >= fill->file->size ||
+	        !compressed_fill_file_unchanged(fill->file, &key)) {
 		compressed_fill_abandon(fill);
 		return;
 	}
@@ -119,7 +122,7 @@ static const struct weir_producer_type compressed_fill_type = {
 
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,
-        bool *filling)
+        enum compressed_coding coding, bool *filling)
 {
 	struct compressed_fill *fill = child ? calloc(1, sizeof *fill) : NULL;
 	if (!fill) {
@@ -131,6 +134,7 @@ struct weir_producer *compressed_fill_create(struct weir_producer *child,
 	fill->cache = cache;
 	fill->loop = loop;
 	fill->file = file;
+	fill->coding = coding;
 	fill->filling = filling;
 	*filling = true;
 	weir_timer_start(loop, &fill->timer, WEIR_HTTP_COMPRESSED_FILL_MS, compressed_fill_on_time);

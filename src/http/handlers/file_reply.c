@@ -142,13 +142,38 @@ static void http_file_reply_add_coded_fields(
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
+/* The coding of a reply that is compressed on the fly. */
+struct file_coding {
+	const char *name; /* for Content-Encoding; NULL: the file itself */
+	enum compressed_coding coding;
+};
+
+/* zstd is used where it is not worth less to the client than gzip, and a context is free. */
+static struct file_coding http_file_reply_choose(
+        const struct weir_http_request *request, struct weir_loop *loop, bool may_zstd)
+{
+	struct http_accept accept = http_accept_of(request);
+	int gzip = http_accept_weight(&accept, accept.gzip);
+	int zstd = may_zstd && accept.zstd > 0 ? http_accept_weight(&accept, accept.zstd) : 0;
+	if (zstd && zstd >= gzip && weir_zstd_has_room(loop))
+		return (struct file_coding){"zstd", COMPRESSED_ZSTD};
+	return (struct file_coding){gzip ? "gzip" : NULL, COMPRESSED_GZIP};
+}
+
 /* A range is always one of the file itself. */
-static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
+static struct file_coding http_file_reply_code(struct weir_http_exchange *exchange, bool may_zstd)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
+	struct file_coding none = {0};
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	return !request->first[WEIR_HTTP_RANGE] && http_accept_coding(request) == WEIR_HTTP_GZIP &&
-	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
+	if (request->first[WEIR_HTTP_RANGE] || !request->first[WEIR_HTTP_ACCEPT_ENCODING])
+		return none;
+	struct file_coding chosen =
+	        http_file_reply_choose(request, weir_http_loop(exchange), may_zstd);
+	if (chosen.name &&
+	        weir_http_add_field(exchange, "Content-Encoding", weir_span_of(chosen.name)) < 0)
+		return none;
+	return chosen;
 }
 
 static void http_file_reply_release_form(void *context)
@@ -160,10 +185,11 @@ static void http_file_reply_release_form(void *context)
  * The first reply with a file only compresses it, since many files are asked for once. The second
  * one also fills the cache, if every later change of the file will show in its times.
  */
-static struct weir_producer *http_file_reply_compress(
-        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+static struct weir_producer *http_file_reply_compress(struct weir_http_exchange *exchange,
+        struct weir_file *file, struct file_note *note, enum compressed_coding coding)
 {
-	struct weir_producer *body = weir_produce_gzip(http_file_reply_extent(file, 0, file->size));
+	struct weir_producer *body = http_file_reply_extent(file, 0, file->size);
+	body = coding == COMPRESSED_ZSTD ? weir_produce_zstd(body) : weir_produce_gzip(body);
 	bool first = !note->compressed;
 	if (weir_http_request(exchange)->method != WEIR_HTTP_GET)
 		return body;
@@ -172,21 +198,21 @@ static struct weir_producer *http_file_reply_compress(
 		return body;
 	note->cached = true;
 	return compressed_fill_create(
-	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
+	        body, note->cache, weir_http_loop(exchange), file, coding, &note->filling);
 }
 
 /* Returns the compressed file, from the cache or made on the fly. */
-static struct weir_producer *http_file_reply_compressed(
-        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+static struct weir_producer *http_file_reply_compressed(struct weir_http_exchange *exchange,
+        struct weir_file *file, struct file_note *note, enum compressed_coding coding)
 {
 	struct compressed_form *form = NULL;
 	if (note->cache && file->settled) {
-		struct compressed_key key = compressed_key_of(file);
+		struct compressed_key key = compressed_key_of(file, coding);
 		form = compressed_cache_find(
 		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
 	}
 	if (!form)
-		return http_file_reply_compress(exchange, file, note);
+		return http_file_reply_compress(exchange, file, note, coding);
 	note->cached = true;
 	struct weir_span data = weir_span(form->data, form->size);
 	return weir_produce_buffers(&data, 1, http_file_reply_release_form, form);
@@ -194,11 +220,11 @@ static struct weir_producer *http_file_reply_compressed(
 
 /*
  * Chooses the coding and adds the fields. Returns the validators of the result, and in
- * *ret_compress whether the body must be compressed.
+ * *ret_coding the coding by which the body must be compressed.
  */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct http_mime *sibling_of, bool *ret_compress)
+        const struct http_mime *sibling_of, const char *coding, struct file_coding *ret_coding)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct http_validators validators = {
@@ -208,18 +234,17 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
 	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
-	*ret_compress = false;
+	*ret_coding = (struct file_coding){0};
 	if (sibling_of) {
 		lines = weir_span_skip(lines, note->type_size);
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
-		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip"));
+		weir_http_add_field(exchange, "Content-Encoding", weir_span_of(coding));
 		weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	} else if (may_compress && note->mime->compressible && file->size >= FILE_COMPRESS_MIN &&
-	           http_file_reply_compresses(exchange)) {
+	} else if (may_compress && note->compressible && file->size >= FILE_COMPRESS_MIN &&
+	           (*ret_coding = http_file_reply_code(exchange, note->zstd)).name) {
 		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		http_file_reply_add_coded_fields(exchange, note);
-		*ret_compress = true;
 	}
 	weir_http_lend_fields(exchange, lines, http_file_reply_release, weir_file_hold(file));
 	return validators;
@@ -234,13 +259,14 @@ static void http_file_reply_whole(struct weir_http_exchange *exchange, struct we
 }
 
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
-        struct file_note *note, bool may_compress, const struct http_mime *sibling_of)
+        struct file_note *note, bool may_compress, const struct http_mime *sibling_of,
+        const char *coding)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
-	bool compress;
-	struct http_validators validators =
-	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of, &compress);
+	struct file_coding on_the_fly;
+	struct http_validators validators = http_file_reply_prepare(
+	        exchange, file, note, may_compress, sibling_of, coding, &on_the_fly);
 	if (http_file_reply_is_conditional(request)) {
 		int status = http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -251,8 +277,9 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	}
 	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
 		return;
-	if (compress)
-		weir_http_reply(exchange, 200, http_file_reply_compressed(exchange, file, note));
+	if (on_the_fly.name)
+		weir_http_reply(exchange, 200,
+		        http_file_reply_compressed(exchange, file, note, on_the_fly.coding));
 	else
 		http_file_reply_whole(exchange, file);
 }
@@ -264,19 +291,20 @@ static void http_file_note_destroy(void *object)
 {
 	struct file_note *note = object;
 	if (note->cached) {
-		struct compressed_key key = compressed_key_of(note->file);
-		compressed_cache_drop(note->cache, &key);
+		for (unsigned i = 0; i < COMPRESSED_CODINGS; i++) {
+			struct compressed_key key = compressed_key_of(note->file, i);
+			compressed_cache_drop(note->cache, &key);
+		}
 	}
 	weir_http_compressed_cache_release(note->cache);
 	free(note);
 }
 
-struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+struct file_note *http_file_note(struct weir_file *file, const struct http_mime *mime,
         const struct weir_http_files_options *options)
 {
 	if (file->note)
 		return file->note;
-	const struct http_mime *mime = http_mime_find(path);
 	char etag[WEIR_HTTP_ETAG_MAX];
 	char date[WEIR_HTTP_DATE_SIZE + 1];
 	size_t etag_size = http_etag_format(file, etag);
@@ -285,11 +313,14 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
 	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
 	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
 	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
-	bool varies = mime->compressible && options->siblings && !on_the_fly;
+	bool compressible = http_files_compresses(options, mime);
+	bool varies = compressible && options->siblings && !on_the_fly;
 	struct file_note *note = malloc(sizeof *note + capacity);
 	if (!note)
 		return NULL;
 	note->mime = mime;
+	note->compressible = compressible;
+	note->zstd = options->zstd;
 	note->cache = options->compressed_cache;
 	if (note->cache)
 		weir_http_compressed_cache_hold(note->cache);

@@ -15,16 +15,10 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
+#include "exchange.h"
 #include "fields.h"
 #include "files.h"
-
-struct files {
-	struct weir_http_handler handler;
-	struct weir_tree *tree;
-	struct weir_loop *loop;                 /* NULL before the first request */
-	struct weir_http_files_options options; /* its strings are copies; the cache is held */
-	struct weir_timer timer;                /* drops compressed files that are not asked for */
-};
+#include "rule.h"
 
 /* One request under way, in the exchange's scratch. */
 struct file_request {
@@ -32,6 +26,11 @@ struct file_request {
 	struct files *files;
 	struct weir_http_exchange *exchange;
 	struct weir_file *file; /* held while a sibling or an index is looked for */
+	struct weir_span index; /* the index that is served, or looked for; empty: none */
+	struct weir_span more;  /* the names behind it in the options */
+	const struct file_sibling *siblings[FILE_SIBLINGS];
+	uint8_t sibling; /* the next of them to be looked for */
+	uint8_t sibling_count;
 };
 
 _Static_assert(sizeof(struct file_request) <= WEIR_HTTP_SCRATCH, "must fit the scratch");
@@ -89,7 +88,8 @@ static void http_files_reply_file(
         struct file_request *request, struct weir_file *file, struct weir_span name)
 {
 	const struct weir_http_files_options *options = &request->files->options;
-	struct file_note *note = http_file_note(file, name, options);
+	struct file_note *note =
+	        http_file_note(file, http_files_mime(request->files, name), options);
 	if (!note) {
 		weir_http_reply_error(request->exchange, 503);
 		return;
@@ -97,66 +97,90 @@ static void http_files_reply_file(
 	/* Before the reply, since it may end the exchange and the handler. */
 	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
 		http_files_expire_later(request->files);
-	http_file_reply(request->exchange, file, note, options->compress, NULL);
+	http_file_reply(request->exchange, file, note, options->compress, NULL, NULL);
 }
 
 /* Composes the path of the file: the request's path, or the index in that directory. */
 static size_t http_files_served_path(
-        const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
+        const struct file_request *request, char *path, size_t room, const char *suffix)
 {
-	struct weir_span base = weir_http_path(request->exchange);
-	int size = snprintf(path, room, "%.*s%s%s%s", (int)base.size, base.data,
-	        index && base.size ? "/" : "", index ? request->files->options.index : "", suffix);
+	struct weir_span base = http_files_path(request->exchange), index = request->index;
+	int size = snprintf(path, room, "%.*s%s%.*s%s", (int)base.size, base.data,
+	        index.size && base.size ? "/" : "", (int)index.size, index.size ? index.data : "",
+	        suffix);
 	return size > 0 && (size_t)size < room ? (size_t)size : 0;
 }
 
-static bool http_files_is_index(const struct file_request *request)
+static void http_files_reply_sibling(struct file_request *request, struct weir_file *sibling,
+        struct weir_span name, const char *coding)
 {
-	return weir_http_path_is_directory(request->exchange) ||
-	       weir_http_path(request->exchange).size == 0;
+	struct files *files = request->files;
+	struct file_note *note =
+	        http_file_note(sibling, http_mime_find(WEIR_SPAN("x.gz")), &files->options);
+	if (note)
+		http_file_reply(request->exchange, sibling, note, false,
+		        http_files_mime(files, name), coding);
+	else
+		weir_http_reply_error(request->exchange, 503);
 }
+
+static void http_files_try_sibling(struct file_request *request);
 
 static void http_files_on_sibling(struct weir_lookup *lookup, int error, struct weir_file *sibling)
 {
 	struct file_request *request = http_files_request_of(lookup);
 	struct weir_file *file = request->file;
-	const struct weir_http_files_options *options = &request->files->options;
+	const struct file_sibling *kind = request->siblings[request->sibling - 1];
 	char path[WEIR_PATH_MAX];
-	size_t size = http_files_served_path(
-	        request, path, sizeof path, http_files_is_index(request), "");
 	/* An older sibling is out of date. */
-	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
-	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
-		struct file_note *note = http_file_note(sibling, WEIR_SPAN("x.gz"), options);
-		const struct http_mime *mime = http_mime_find(weir_span(path, size));
-		if (note)
-			http_file_reply(request->exchange, sibling, note, false, mime);
-		else
-			weir_http_reply_error(request->exchange, 503);
-	} else {
-		http_files_reply_file(request, file, weir_span(path, size));
+	if (error || sibling->kind != WEIR_FILE_REGULAR ||
+	        sibling->mtime.tv_sec < file->mtime.tv_sec ||
+	        !http_sibling_can_be_sent(kind, sibling)) {
+		http_files_try_sibling(request);
+		return;
 	}
+	size_t size = http_files_served_path(request, path, sizeof path, "");
+	http_files_reply_sibling(request, sibling, weir_span(path, size), kind->coding);
 	weir_file_release(file);
 }
 
-static void http_files_serve(struct file_request *request, struct weir_file *file, bool index)
+/* Looks for the next sibling; behind the last, replies with the file itself. */
+static void http_files_try_sibling(struct file_request *request)
+{
+	struct weir_file *file = request->file;
+	char path[WEIR_PATH_MAX];
+	if (request->sibling < request->sibling_count &&
+	        http_files_served_path(
+	                request, path, sizeof path, request->siblings[request->sibling]->suffix)) {
+		request->sibling++;
+		weir_tree_probe(
+		        request->files->tree, &request->lookup, path, http_files_on_sibling);
+		return;
+	}
+	size_t size = http_files_served_path(request, path, sizeof path, "");
+	http_files_reply_file(request, file, weir_span(path, size));
+	weir_file_release(file);
+}
+
+static void http_files_serve(struct file_request *request, struct weir_file *file)
 {
 	const struct weir_http_request *head = weir_http_request(request->exchange);
 	char path[WEIR_PATH_MAX];
-	struct weir_span name = weir_http_path(request->exchange);
-	bool accepts_gzip = head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
-	                    http_accept_coding(head) == WEIR_HTTP_GZIP;
-	if (index)
-		name = weir_span(
-		        path, http_files_served_path(request, path, sizeof path, true, ""));
-	if (!request->files->options.siblings || !accepts_gzip ||
-	        !http_mime_find(name)->compressible ||
-	        !http_files_served_path(request, path, sizeof path, index, ".gz")) {
+	struct weir_span name = http_files_path(request->exchange);
+	if (request->index.size)
+		name = weir_span(path, http_files_served_path(request, path, sizeof path, ""));
+	request->sibling = 0;
+	request->sibling_count = 0;
+	if (request->files->options.siblings && head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
+	        http_files_compresses(
+	                &request->files->options, http_files_mime(request->files, name)))
+		request->sibling_count = (uint8_t)http_siblings_choose(head, request->siblings);
+	if (request->sibling_count == 0) {
 		http_files_reply_file(request, file, name);
 		return;
 	}
 	request->file = weir_file_hold(file);
-	weir_tree_probe(request->files->tree, &request->lookup, path, http_files_on_sibling);
+	http_files_try_sibling(request);
 }
 
 /* -- a directory ------------------------------------------------------------------------------- */
@@ -181,38 +205,59 @@ static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
 	weir_http_reply_error(exchange, 301);
 }
 
+static void http_files_reply_directory(struct file_request *request, struct weir_file *directory)
+{
+	if (request->files->options.listing)
+		http_listing_reply(request->exchange, request->files, directory);
+	else
+		weir_http_reply_error(request->exchange, 403);
+}
+
+static void http_files_try_index(struct file_request *request);
+
 static void http_files_on_index(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	struct file_request *request = http_files_request_of(lookup);
 	struct weir_file *directory = request->file;
 	/* cppcheck-suppress nullPointer; it is there if there is no error */
-	if (error == 0 && file->kind == WEIR_FILE_REGULAR)
-		http_files_serve(request, file, true);
-	else if (error && error != -ENOENT && error != -ENOTDIR)
+	if (error == 0 && file->kind == WEIR_FILE_REGULAR) {
+		http_files_serve(request, file);
+	} else if (error && error != -ENOENT && error != -ENOTDIR) {
 		http_file_error(request->exchange, error);
-	else if (request->files->options.listing)
-		http_listing_reply(request->exchange, request->files->tree, directory,
-		        request->files->options.hidden);
-	else
-		weir_http_reply_error(request->exchange, 403);
+	} else {
+		http_files_try_index(request);
+		return;
+	}
+	weir_file_release(directory);
+}
+
+/* Looks for the next index; behind the last, lists the directory. */
+static void http_files_try_index(struct file_request *request)
+{
+	struct weir_file *directory = request->file;
+	char path[WEIR_PATH_MAX];
+	weir_span_cut(&request->more, '/', &request->index);
+	if (request->index.size == 0) {
+		http_files_reply_directory(request, directory);
+	} else if (!http_files_served_path(request, path, sizeof path, "")) {
+		weir_http_reply_error(request->exchange, 404);
+	} else {
+		weir_tree_lookup(request->files->tree, &request->lookup, path, http_files_on_index);
+		return;
+	}
 	weir_file_release(directory);
 }
 
 static void http_files_serve_directory(struct file_request *request, struct weir_file *directory)
 {
 	struct weir_http_exchange *exchange = request->exchange;
-	char path[WEIR_PATH_MAX];
 	if (weir_http_path(exchange).size && !weir_http_path_is_directory(exchange)) {
 		http_files_redirect_to_slash(exchange);
-	} else if (!request->files->options.index[0]) {
-		request->file = weir_file_hold(directory);
-		http_files_on_index(&request->lookup, -ENOENT, NULL);
-	} else if (!http_files_served_path(request, path, sizeof path, true, "")) {
-		weir_http_reply_error(exchange, 404);
-	} else {
-		request->file = weir_file_hold(directory);
-		weir_tree_lookup(request->files->tree, &request->lookup, path, http_files_on_index);
+		return;
 	}
+	request->file = weir_file_hold(directory);
+	request->more = weir_span_of(request->files->options.index);
+	http_files_try_index(request);
 }
 
 /* -- the handler ------------------------------------------------------------------------------- */
@@ -227,7 +272,7 @@ static void http_files_on_found(struct weir_lookup *lookup, int error, struct we
 	else if (weir_http_path_is_directory(request->exchange))
 		weir_http_reply_error(request->exchange, 404);
 	else
-		http_files_serve(request, file, false);
+		http_files_serve(request, file);
 }
 
 static void http_files_reply_allowed(
@@ -261,10 +306,48 @@ static unsigned http_files_methods(const struct weir_http_handler *handler,
 	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_OPTIONS;
 }
 
+void http_files_attach(struct files *files, const struct weir_http_exchange *exchange)
+{
+	if (files->loop)
+		return;
+	files->loop = weir_http_loop(exchange);
+	weir_tree_attach(files->tree, files->loop);
+}
+
+struct weir_span http_files_path(const struct weir_http_exchange *exchange)
+{
+	struct weir_span path = exchange->handling->path.text;
+	for (unsigned i = 0; i < exchange->handling->skip && path.size; i++) {
+		while (path.size && *path.data != '/')
+			path = weir_span_skip(path, 1);
+		path = weir_span_skip(path, path.size ? 1 : 0);
+	}
+	return path;
+}
+
+const struct http_mime *http_files_mime(const struct files *files, struct weir_span name)
+{
+	for (size_t i = 0; i < files->options.type_count; i++)
+		if (http_mime_has_extension(name, files->types[i].extension))
+			return &files->types[i];
+	return http_mime_find(name);
+}
+
+bool http_files_compresses(
+        const struct weir_http_files_options *options, const struct http_mime *mime)
+{
+	for (size_t i = 0; i < options->compress_type_count; i++)
+		if (http_mime_matches(weir_span_of(mime->type), options->compress_types[i]))
+			return true;
+	return !options->compress_type_count && mime->compressible;
+}
+
 static void http_files_handle(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
-	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
+	struct weir_http_handler *own =
+	        exchange->handling->rule ? http_rule_files_of(exchange) : NULL;
+	struct files *files = WEIR_CONTAINER(own ? own : handler, struct files, handler);
 	struct file_request *request = weir_http_scratch(exchange);
 	const struct weir_http_request *head = weir_http_request(exchange);
 	bool reads = head->method == WEIR_HTTP_GET || head->method == WEIR_HTTP_HEAD;
@@ -276,13 +359,11 @@ static void http_files_handle(
 		weir_http_reply_error(exchange, 404);
 		return;
 	}
-	if (!files->loop) {
-		files->loop = weir_http_loop(exchange);
-		weir_tree_attach(files->tree, files->loop);
-	}
+	http_files_attach(files, exchange);
 	request->files = files;
 	request->exchange = exchange;
-	weir_tree_lookup(files->tree, &request->lookup, weir_http_path(exchange).data,
+	request->index = weir_span("", 0);
+	weir_tree_lookup(files->tree, &request->lookup, http_files_path(exchange).data,
 	        reads ? http_files_on_found : http_files_on_target);
 }
 
@@ -294,6 +375,8 @@ static void http_files_destroy(struct weir_http_handler *handler)
 	weir_http_compressed_cache_release(files->options.compressed_cache);
 	free((char *)files->options.index);
 	free((char *)files->options.fields);
+	free((char *)files->options.listing_template);
+	free(files->types);
 	free(files);
 }
 
@@ -303,8 +386,32 @@ void weir_http_files_options_init(struct weir_http_files_options *options)
 	        .index = "index.html",
 	        .listing = true,
 	        .compress = true,
+	        .zstd = true,
 	        .siblings = true,
 	};
+}
+
+/* Types and extensions are in one block behind the table. */
+static bool http_files_copy_types(
+        struct files *files, const struct weir_http_files_options *options)
+{
+	size_t size = options->type_count * sizeof *files->types;
+	for (size_t i = 0; i < options->type_count; i++)
+		size += strlen(options->types[i].extension) + strlen(options->types[i].type) + 2;
+	files->types = calloc(1, size + 1);
+	if (!files->types)
+		return false;
+	char *text = (char *)(files->types + options->type_count);
+	for (size_t i = 0; i < options->type_count; i++) {
+		const struct weir_http_type *from = &options->types[i];
+		struct http_mime *to = &files->types[i];
+		to->extension = strcpy(text, from->extension);
+		text += strlen(text) + 1;
+		to->type = strcpy(text, from->type);
+		text += strlen(text) + 1;
+		to->compressible = http_mime_is_text(from->type);
+	}
+	return true;
 }
 
 struct weir_http_handler *weir_http_files_create(
@@ -322,9 +429,13 @@ struct weir_http_handler *weir_http_files_create(
 	files->options = *options;
 	files->options.index = strdup(options->index ? options->index : "");
 	files->options.fields = strdup(options->fields ? options->fields : "");
+	files->options.listing_template =
+	        options->listing_template ? strdup(options->listing_template) : NULL;
 	if (options->compressed_cache)
 		weir_http_compressed_cache_hold(options->compressed_cache);
-	if (!files->options.index || !files->options.fields) {
+	if (!http_files_copy_types(files, options) || !files->options.index ||
+	        !files->options.fields ||
+	        (options->listing_template && !files->options.listing_template)) {
 		http_files_destroy(&files->handler);
 		return NULL;
 	}

@@ -2,6 +2,8 @@
  * The file handler's parts:
  *
  *   files.c             path to file: index, redirect, sibling, listing, or an error
+ *   files_rule.c        what rules ask of it: pages for errors, files that are tried
+ *   sibling.c           which siblings a client accepts, and which can be sent
  *   file_reply.c        the reply: fields, all of the file, ranges, nothing (304, 412, 416)
  *   compressed_cache.c  the cache of compressed files: a table, which is bounded
  *   compressed_fill.c   a producer that copies a compressed reply into it as it passes
@@ -16,10 +18,12 @@
 
 #include <weir/http_files.h>
 #include <weir/list.h>
+#include <weir/loop.h>
 #include <weir/producer.h>
 #include <weir/tree.h>
 
 #include "fields.h"
+#include "path.h"
 #include "refcount.h"
 
 /* Data that is derived from a file once and used by all its replies. */
@@ -32,6 +36,8 @@ struct file_note {
 	 */
 	struct weir_http_compressed_cache *cache;
 	const struct weir_file *file;
+	bool compressible;
+	bool zstd;       /* compressed on the fly by zstd, too */
 	bool compressed; /* a reply was compressed on the fly */
 	bool filling;    /* a reply fills the cache now */
 	bool cached;     /* the cache may have the compressed file */
@@ -54,24 +60,100 @@ enum {
 	FILE_COMPRESS_MIN = 256
 };
 
-/* Made at first use and stored with the file. The type follows from `path`. NULL without memory. */
-struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+/* The handler; its tree is attached to the loop of its first request. */
+struct files {
+	struct weir_http_handler handler;
+	struct weir_tree *tree;
+	struct weir_loop *loop;                 /* NULL before the first request */
+	struct weir_http_files_options options; /* its strings are copies; the cache is held */
+	struct http_mime *types;                /* of options.types */
+	struct weir_timer timer;                /* drops compressed files that are not asked for */
+};
+
+/* Attaches the tree, if that was not done. */
+void http_files_attach(struct files *files, const struct weir_http_exchange *exchange);
+
+/* The path of the request in the tree: that of the URL, without what an alias skips. */
+struct weir_span http_files_path(const struct weir_http_exchange *exchange);
+
+/* The type of a file's name: of the handler's own types, or of the table. */
+const struct http_mime *http_files_mime(const struct files *files, struct weir_span name);
+
+/* Whether files of a type are compressed, and siblings of them looked for. */
+bool http_files_compresses(
+        const struct weir_http_files_options *options, const struct http_mime *mime);
+
+/*
+ * Made at first use and stored with the file. `mime` is the type of the file's own name. NULL
+ * without memory.
+ */
+struct file_note *http_file_note(struct weir_file *file, const struct http_mime *mime,
         const struct weir_http_files_options *options);
 
 /*
  * Replies with a regular file, which the exchange holds until it ends; compressed on the fly where
- * that is allowed and useful. If the file is a sibling ("x.gz"), `sibling_of` is the type of "x",
- * else NULL.
+ * that is allowed and useful. If the file is a sibling ("x.gz"), `sibling_of` is the type of "x" and
+ * `coding` its coding, else NULL.
  */
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
-        struct file_note *note, bool may_compress, const struct http_mime *sibling_of);
+        struct file_note *note, bool may_compress, const struct http_mime *sibling_of,
+        const char *coding);
 
 /* Replies with the status for an error of the tree. */
 void http_file_error(struct weir_http_exchange *exchange, int error);
 
 /* Replies, now or later, with a page that lists the directory. */
-void http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *tree,
-        struct weir_file *directory, bool hidden);
+void http_listing_reply(struct weir_http_exchange *exchange, const struct files *files,
+        struct weir_file *directory);
+
+/* -- sibling.c --------------------------------------------------------------------------------- */
+
+/* A coding of a sibling, such as "x.br" of "x". */
+struct file_sibling {
+	const char *suffix;
+	const char *coding; /* for Content-Encoding */
+};
+
+enum {
+	FILE_SIBLINGS = 3
+};
+
+/* Stores the siblings that the client accepts, the best one first. Returns how many. */
+unsigned http_siblings_choose(const struct weir_http_request *request,
+        const struct file_sibling *ret_siblings[FILE_SIBLINGS]);
+
+/* Whether clients must be able to decode it: a frame of zstd may have too large a window. */
+bool http_sibling_can_be_sent(const struct file_sibling *sibling, const struct weir_file *file);
+
+/* -- files_rule.c ------------------------------------------------------------------------------ */
+
+/*
+ * Replies with a file of the site and the status of an error; with a small page if the file cannot
+ * be sent. `path` begins with '/'. Neither passwords nor rules are asked: the configuration names
+ * the file, and the client cannot choose it.
+ */
+void http_files_reply_page(struct weir_http_handler *handler, struct weir_http_exchange *exchange,
+        const char *path, unsigned status);
+
+struct http_files_probe;
+typedef void http_files_probed_fn(struct http_files_probe *probe, bool found);
+
+/* Embedded by the caller; lives until `done` is called. */
+struct http_files_probe {
+	struct weir_lookup lookup;
+	http_files_probed_fn *done;
+	struct files *files;
+	struct weir_span index; /* the names that are still to be looked for */
+	char *directory;        /* the path of a directory, owned; or NULL */
+};
+
+/*
+ * Finds out whether the handler would serve something for a path: a regular file; or, if it is a
+ * directory's, its index or listing. Calls `done` once, perhaps before it returns.
+ */
+void http_files_probe(struct weir_http_handler *handler, struct http_files_probe *probe,
+        const struct weir_http_path *path, const struct weir_http_exchange *exchange,
+        http_files_probed_fn *done);
 
 /* -- compressed_cache.c ------------------------------------------------------------------------ */
 
@@ -81,9 +163,11 @@ void http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *t
  * lock. A reply that is sent from a form holds it until the reply's last byte has left.
  */
 
-/* How a form is coded. The server makes one coding at one level today. */
+/* How a form is coded. */
 enum compressed_coding {
 	COMPRESSED_GZIP,
+	COMPRESSED_ZSTD,
+	COMPRESSED_CODINGS,
 };
 
 enum {
@@ -115,7 +199,8 @@ struct compressed_form {
 	char data[];
 };
 
-struct compressed_key compressed_key_of(const struct weir_file *file);
+struct compressed_key compressed_key_of(
+        const struct weir_file *file, enum compressed_coding coding);
 
 /* Returns the form with this key, with a reference for the caller; or NULL. */
 struct compressed_form *compressed_cache_find(
@@ -163,6 +248,6 @@ void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compr
  */
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,
-        bool *filling);
+        enum compressed_coding coding, bool *filling);
 
 #endif

@@ -33,8 +33,9 @@ static bool http_redirect_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	const struct redirect *redirect = WEIR_CONTAINER(handler, struct redirect, handler);
-	/* "*" of OPTIONS is no path. */
+	/* "*" of OPTIONS is no path; and a path that a rule has rewritten is not the client's. */
 	return weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/")) &&
+	       !exchange->handling->rewrites &&
 	       http_path_below(weir_http_path(exchange), redirect->from);
 }
 

@@ -242,7 +242,7 @@ static int forward_auth_ask(struct auth_question *question)
 static bool forward_auth_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
-	return http_path_below(
+	return http_path_below_nocase(
 	        weir_http_path(exchange), weir_span_of(forward_auth_of(handler)->proxy.prefix));
 }
 

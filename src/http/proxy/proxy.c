@@ -503,7 +503,8 @@ struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_op
 	        .match = http_proxy_match,
 	        .handle = proxy_handle,
 	        .destroy = proxy_destroy,
-	        .methods = http_proxy_methods};
+	        .methods = http_proxy_methods,
+	        .behind_files = true};
 	bool http = options->upstreams && !options->upstreams->options.fastcgi;
 	struct proxy *proxy = http ? calloc(1, sizeof *proxy) : NULL;
 	if (!proxy)

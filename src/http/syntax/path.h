@@ -57,6 +57,18 @@ static inline bool http_path_below(struct weir_span path, struct weir_span prefi
 	return prefix.size == 0 || path.size == prefix.size || path.data[prefix.size] == '/';
 }
 
+/*
+ * Ignores the case of ASCII letters, for handlers that protect a path: an application behind them
+ * may ignore it, too.
+ */
+static inline bool http_path_below_nocase(struct weir_span path, struct weir_span prefix)
+{
+	if (path.size < prefix.size ||
+	        !weir_span_equal_nocase(weir_span(path.data, prefix.size), prefix))
+		return false;
+	return prefix.size == 0 || path.size == prefix.size || path.data[prefix.size] == '/';
+}
+
 /* -- escapes ----------------------------------------------------------------------------------- */
 
 /* The largest number of bytes that one byte becomes. */

@@ -44,10 +44,32 @@ static void directory_free_collection(struct directory_collection *collection)
 	weir_buffer_finish(&collection->texts);
 }
 
-static int directory_compare(const void *a, const void *b)
+static int directory_compare_times(const struct timespec *a, const struct timespec *b)
+{
+	if (a->tv_sec != b->tv_sec)
+		return a->tv_sec < b->tv_sec ? -1 : 1;
+	return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
+}
+
+/* The size of a directory is not that of its files. */
+static uint64_t directory_size_of(const struct weir_directory_entry *entry)
+{
+	return entry->kind == WEIR_FILE_REGULAR ? entry->size : 0;
+}
+
+static int directory_compare(const void *a, const void *b, void *context)
 {
 	const struct weir_directory_entry *left = a, *right = b;
-	return strcmp(left->name, right->name);
+	const struct weir_directory_options *options = context;
+	int result = 0;
+	if (options->order == WEIR_ORDER_SIZE)
+		result = (directory_size_of(left) > directory_size_of(right)) -
+		         (directory_size_of(left) < directory_size_of(right));
+	else if (options->order == WEIR_ORDER_TIME)
+		result = directory_compare_times(&left->mtime, &right->mtime);
+	if (result == 0)
+		result = strcmp(left->name, right->name);
+	return options->descending ? -result : result;
 }
 
 /*
@@ -71,7 +93,8 @@ static void directory_read_sorted(struct weir_directory *directory)
 	directory->count = directory_collected(collection);
 	directory_set_pointers(entries, directory->count, &collection->texts);
 	if (directory->ended && directory->count)
-		qsort(entries, directory->count, sizeof *entries, directory_compare);
+		qsort_r(entries, directory->count, sizeof *entries, directory_compare,
+		        &directory->options);
 	directory->options.sort_max = 0;
 }
 

@@ -1,0 +1,76 @@
+/* The file trees of a site and of its rules, and the handlers of their files. */
+#include <errno.h>
+
+#include <weir/http_files.h>
+#include <weir/tree.h>
+
+#include "say.h"
+#include "service_http.h"
+
+static void site_files_on_root(void *context, int error)
+{
+	struct config_site *config = context;
+	say_root(config->root, &config->root_lost, error);
+}
+
+int site_files_open(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries_max;
+	options.root_walked = site_files_on_root;
+	options.context = config;
+	return weir_tree_open(NULL, config->root, &options, ret);
+}
+
+static void site_files_on_alias(void *context, int error)
+{
+	struct config_rule *rule = context;
+	say_root(rule->alias, &rule->root_lost, error);
+}
+
+static int site_files_open_alias(
+        struct config_rule *rule, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries_max;
+	options.root_walked = site_files_on_alias;
+	options.context = rule;
+	return weir_tree_open(NULL, rule->alias, &options, ret);
+}
+
+#define SITE_FILES_SET(options, from)                                                              \
+	do {                                                                                       \
+		(options)->index = (from)->index;                                                  \
+		(options)->listing = (from)->listing;                                              \
+		(options)->hidden = (from)->hidden;                                                \
+		(options)->compress = (from)->compress;                                            \
+		(options)->zstd = (from)->zstd;                                                    \
+		(options)->siblings = (from)->siblings;                                            \
+		(options)->compress_types = (from)->compress_types.items;                          \
+		(options)->compress_type_count = (from)->compress_types.count;                     \
+		(options)->types = (from)->types.items;                                            \
+		(options)->listing_template = (from)->template;                                    \
+		(options)->type_count = (from)->types.count;                                       \
+	} while (0)
+
+int site_files_create(const struct site_rules_options *options, struct config_rule *rule,
+        struct weir_http_handler **ret)
+{
+	struct weir_tree *tree;
+	struct weir_http_files_options files;
+	int error = rule && rule->alias
+	                    ? site_files_open_alias(rule, options->tree_entries_max, &tree)
+	                    : site_files_open(options->site, options->tree_entries_max, &tree);
+	if (error < 0)
+		return error;
+	weir_http_files_options_init(&files);
+	if (rule)
+		SITE_FILES_SET(&files, rule);
+	else
+		SITE_FILES_SET(&files, options->site);
+	files.compressed_cache = options->config->compressed_cache;
+	*ret = weir_http_files_create(tree, &files);
+	return *ret ? 0 : -ENOMEM;
+}

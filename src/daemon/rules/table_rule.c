@@ -1,0 +1,493 @@
+/*
+ * The keys of `rules` in a site, and those that a site shares with its rules. Invariant: when a
+ * site was read, each of its rules has all settings, its own or the site's, so that a request needs
+ * one rule alone.
+ */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/open_file.h>
+
+#include "config.h"
+#include "sources.h"
+#include "table.h"
+#include "table_rule.h"
+#include "types.h"
+
+/* -- the parts of a rule ----------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_change
+static const struct key change_keys[] = {
+#include "change_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void change_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_change *change = target;
+	if (!node_find(node, "set") && !node_find(node, "add") && !node_find(node, "remove"))
+		reader_problem_at(
+		        reader, node, "a change of fields needs 'set', 'add' or 'remove'");
+	if (change->always && change->statuses.count)
+		reader_problem_at(reader, node_find(node, "always"),
+		        "'always' and 'status' cannot both be given");
+}
+
+const struct section table_change = {
+        .what = "a change of fields",
+        .keys = change_keys,
+        .size = sizeof(struct config_change),
+        .check = change_check,
+        .doc = "A change of the fields of replies. `remove` is first, then `set`, then `add`.",
+};
+
+static const char *const rate_words[] = {
+        [WEIR_HTTP_RATE_ADDRESS] = "address",
+        [WEIR_HTTP_RATE_USER] = "user",
+        [WEIR_HTTP_RATE_FIELD] = "field",
+        NULL,
+};
+
+#define KEYS_STRUCT config_rate
+static const struct key rate_keys[] = {
+#include "rate_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void rate_begin(void *target)
+{
+	((struct config_rate *)target)->present = true;
+}
+
+static bool rate_is_present(const void *target)
+{
+	return ((const struct config_rate *)target)->present;
+}
+
+static void rate_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_rate *rate = target;
+	bool by_field = rate->by == WEIR_HTTP_RATE_FIELD;
+	if (by_field && !rate->field)
+		reader_problem_at(reader, node_find(node, "by"),
+		        "'by: field' needs 'field': the name of the field");
+	if (!by_field && rate->field)
+		reader_problem_at(reader, node_find(node, "field"),
+		        "'field' is not used: it needs 'by: field'");
+}
+
+const struct section table_rate = {
+        .what = "rate",
+        .keys = rate_keys,
+        .size = sizeof(struct config_rate),
+        .begin = rate_begin,
+        .check = rate_check,
+        .is_present = rate_is_present,
+        .doc = "How many requests a client may make. All workers count together.",
+};
+
+#define KEYS_STRUCT config_cors
+static const struct key cors_keys[] = {
+#include "cors_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void cors_begin(void *target)
+{
+	((struct config_cors *)target)->present = true;
+}
+
+static bool cors_is_present(const void *target)
+{
+	return ((const struct config_cors *)target)->present;
+}
+
+/* Whether the text can be the value of Origin. */
+static bool cors_origin_is_good(const char *origin)
+{
+	const char *host = strstr(origin, "://");
+	return host && host != origin && host[3] && !strpbrk(host + 3, "/?#*@ ");
+}
+
+static void cors_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_cors *cors = target;
+	const struct node *list = node_find(node, "origins");
+	for (size_t i = 0; i < cors->origins.count; i++) {
+		bool all = strcmp(cors->origins.items[i], "*") == 0;
+		if (all && cors->origins.count > 1)
+			reader_problem_at(reader, node_item(list, i),
+			        "'*' is for all origins: others beside it have no effect");
+		else if (all && cors->credentials)
+			reader_problem_at(reader, node_find(node, "credentials"),
+			        "'credentials' cannot be given with the origin '*': name the origins");
+		else if (!all && !cors_origin_is_good(cors->origins.items[i]))
+			reader_problem_at(reader, node_item(list, i),
+			        "an origin must be as https://app.example.org, or *, not '%.64s'",
+			        cors->origins.items[i]);
+	}
+}
+
+const struct section table_cors = {
+        .what = "cors",
+        .keys = cors_keys,
+        .size = sizeof(struct config_cors),
+        .begin = cors_begin,
+        .check = cors_check,
+        .is_present = cors_is_present,
+        .doc = "Cross-origin requests (CORS). Preflights are answered without a password. Those of "
+               "other origins get 403.",
+};
+
+/* Reports mistakes in a users file, at the value that names it. */
+struct users_report {
+	struct reader *reader;
+	const struct node *node;
+	const char *path;
+	bool any;
+};
+
+static void users_report_line(void *context, unsigned line, const char *text)
+{
+	struct users_report *report = context;
+	report->any = true;
+	if (line)
+		reader_problem_at(
+		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
+	else
+		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
+}
+
+void table_load_users(struct reader *reader, const struct node *node, const char *realm,
+        const char *path, struct weir_users **ret)
+{
+	struct users_report report = {reader, node_find(node, "users"), path, false};
+	if (realm && strpbrk(realm, "\"\\"))
+		reader_problem_at(reader, node_find(node, "realm"),
+		        "'realm' must not contain quotes or backslashes");
+	if (!path || sources_leave(path))
+		return;
+	int error = weir_users_load(path, users_report_line, &report, ret);
+	if (error < 0 && !report.any)
+		users_report_line(&report, 0, weir_error_text(error));
+	if (error < 0)
+		*ret = NULL;
+}
+
+#define KEYS_STRUCT config_rule_auth
+static const struct key rule_auth_keys[] = {
+#include "rule_auth_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void rule_auth_begin(void *target)
+{
+	((struct config_rule_auth *)target)->present = true;
+}
+
+static bool rule_auth_is_present(const void *target)
+{
+	return ((const struct config_rule_auth *)target)->present;
+}
+
+static void rule_auth_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_rule_auth *auth = target;
+	table_load_users(reader, node, auth->realm, auth->users_path, &auth->users);
+}
+
+static const struct section table_rule_auth = {
+        .what = "auth",
+        .keys = rule_auth_keys,
+        .size = sizeof(struct config_rule_auth),
+        .begin = rule_auth_begin,
+        .check = rule_auth_check,
+        .is_present = rule_auth_is_present,
+        .doc = "The password that the paths and methods of the rule require.",
+};
+
+#define KEYS_STRUCT config_bearer
+static const struct key bearer_keys[] = {
+#include "bearer_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void bearer_begin(void *target)
+{
+	((struct config_bearer *)target)->present = true;
+}
+
+static bool bearer_is_present(const void *target)
+{
+	return ((const struct config_bearer *)target)->present;
+}
+
+static void bearer_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_bearer *bearer = target;
+	if (bearer->realm && strpbrk(bearer->realm, "\"\\"))
+		reader_problem_at(reader, node_find(node, "realm"),
+		        "'realm' must not contain quotes or backslashes");
+	if (!bearer->keys_path || sources_leave(bearer->keys_path))
+		return;
+	int error = weir_http_token_keys_load(bearer->keys_path, &bearer->keys);
+	if (error == WEIR_E_SYNTAX)
+		reader_problem_at(reader, node_find(node, "keys"),
+		        "%s must have public keys in PEM: RSA of 2048 bits or more, P-256, P-384 or "
+		        "Ed25519, and no others",
+		        bearer->keys_path);
+	else if (error < 0)
+		reader_problem_at(reader, node_find(node, "keys"), "%s: %s", bearer->keys_path,
+		        weir_error_text(error));
+}
+
+static const struct section table_bearer = {
+        .what = "bearer",
+        .keys = bearer_keys,
+        .size = sizeof(struct config_bearer),
+        .begin = bearer_begin,
+        .check = bearer_check,
+        .is_present = bearer_is_present,
+        .doc = "The token that the paths and methods of the rule require. It must not be expired (`exp`), "
+               "and be valid already (`nbf`).",
+};
+
+/* -- rules ------------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_rule
+static const struct key rule_keys[] = {
+#include "rule_keys.def"
+#include "setting_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void rule_check_target(struct reader *reader, const struct node *node,
+        const struct config_rule *rule, const char *name, const char *target)
+{
+	const struct node *at = node_find(node, name);
+	const char *fault = NULL;
+	if (!target)
+		return;
+	if (!rule->paths.count)
+		fault = weir_http_target_fault(target, "/**");
+	for (size_t i = 0; i < rule->paths.count && !fault; i++)
+		fault = weir_http_target_fault(target, rule->paths.items[i]);
+	if (strcmp(name, "redirect") != 0 && *target != '/' && strncmp(target, "$path", 5) != 0)
+		fault = "it must begin with '/' or $path";
+	if (fault)
+		reader_problem_at(
+		        reader, at, "'%s' is no target, '%.64s': %s", name, target, fault);
+}
+
+static void rule_check_redirect(
+        struct reader *reader, const struct node *node, const struct config_rule *rule)
+{
+	const char *to = rule->redirect;
+	uint64_t status = rule->status;
+	rule_check_target(reader, node, rule, "redirect", to);
+	if (status && !to && !rule->respond)
+		reader_problem_at(reader, node_find(node, "status"),
+		        "'status' is not used: it needs 'redirect' or 'respond'");
+	if (to && *to != '/' && strncmp(to, "$path", 5) != 0 && strncmp(to, "http://", 7) != 0 &&
+	        strncmp(to, "https://", 8) != 0)
+		reader_problem_at(reader, node_find(node, "redirect"),
+		        "'redirect' must begin with http://, https://, / or $path");
+	if (to && status && status != 301 && status != 302 && status != 303 && status != 307 &&
+	        status != 308)
+		reader_problem_at(reader, node_find(node, "status"),
+		        "'status' must be 301, 302, 303, 307 or 308");
+}
+
+/* A rule has one of these at its end. */
+static void rule_check_alone(struct reader *reader, const struct node *node)
+{
+	static const char *const names[] = {"redirect", "rewrite", "respond", "alias"};
+	const char *first = NULL;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (node_find(node, names[i]) && first)
+			reader_problem_at(reader, node_find(node, names[i]),
+			        "'%s' and '%s' cannot both be given", first, names[i]);
+		else if (node_find(node, names[i]))
+			first = names[i];
+	}
+	if (node_find(node, "alias") && node_find(node, "try"))
+		reader_problem_at(
+		        reader, node_find(node, "try"), "'try' and 'alias' cannot both be given");
+}
+
+static void rule_check_alias(
+        struct reader *reader, const struct node *node, const struct config_rule *rule)
+{
+	for (size_t i = 0; rule->alias && i < rule->paths.count; i++) {
+		const char *path = rule->paths.items[i];
+		size_t size = strlen(path);
+		if (size < 3 || strcmp(path + size - 3, "/**") != 0)
+			reader_problem_at(reader, node_find(node, "path"),
+			        "with 'alias' a pattern must end in /**, unlike '%.64s'", path);
+	}
+}
+
+static void rule_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_rule *rule = target;
+	rule_check_alone(reader, node);
+	rule_check_redirect(reader, node, rule);
+	rule_check_target(reader, node, rule, "rewrite", rule->rewrite);
+	for (size_t i = 0; i < rule->candidates.count; i++)
+		rule_check_target(reader, node, rule, "try", rule->candidates.items[i]);
+	rule_check_alias(reader, node, rule);
+}
+
+const struct section table_rule = {
+        .what = "a rule",
+        .keys = rule_keys,
+        .size = sizeof(struct config_rule),
+        .check = rule_check,
+        .shared = "index",
+        .doc = "The first rule whose `path` and `methods` fit a request holds for it, and no other "
+               "one. A rule has the settings of its site, but for those that it has itself; `allow` "
+               "and `deny` are such settings. Redirects are for paths that clients ask for, and not for "
+               "rewritten ones.",
+};
+
+/* -- inheritance ------------------------------------------------------------------------------- */
+
+/* Both tables have the settings in one order, from `index` to the end of a rule's table. */
+static const struct key *rule_first_setting(const struct section *section)
+{
+	const struct key *key = section->keys;
+	while (strcmp(key->name, "index") != 0)
+		key++;
+	return key;
+}
+
+static size_t rule_size_of(const struct key *key)
+{
+	return key->type == &type_section ? key->of->size : key->type->size;
+}
+
+/* The changes of a site are made in addition to those of a rule, see site_rules.c. */
+static bool rule_inherits(const struct node *node, const char *name)
+{
+	return strcmp(name, "fields") != 0 && !node_find(node, name);
+}
+
+static void rule_inherit(struct config_rule *rule, const struct node *node,
+        const struct section *of, const struct config_site *site)
+{
+	const struct key *own = rule_first_setting(&table_rule);
+	const struct key *key = rule_first_setting(of);
+	for (; own->name; key++, own++)
+		if (rule_inherits(node, key->name))
+			memcpy((char *)rule + own->offset, (const char *)site + key->offset,
+			        rule_size_of(own));
+}
+
+static int rule_read_file(const char *path, struct weir_buffer *buffer)
+{
+	int fd = weir_open_file(path);
+	if (fd < 0)
+		return fd;
+	int error = weir_buffer_read(buffer, fd, CONFIG_TEMPLATE_MAX);
+	close(fd);
+	return error;
+}
+
+/* Loads the page of listings. NULL: there is none, or it was made a problem. */
+static const char *rule_load_template(
+        struct reader *reader, const struct node *node, const char *path)
+{
+	const struct node *at = node_find(node, "listing-template");
+	struct weir_buffer buffer = {0};
+	const char *text = NULL;
+	if (!path || sources_leave(path))
+		return NULL;
+	int error = rule_read_file(path, &buffer);
+	if (error == 0)
+		text = reader_copy(reader, buffer.size ? buffer.data : "", buffer.size);
+	if (error < 0)
+		reader_problem_at(reader, at, "%s: %s", path, weir_error_text(error));
+	else if (text && !strstr(text, "$rows"))
+		reader_problem_at(reader, at,
+		        "%s has no $rows, where the entries of a directory are put", path);
+	weir_buffer_finish(&buffer);
+	return text;
+}
+
+static bool rule_has_types(const struct config_rule *rule, const struct config_site *site)
+{
+	return rule->types.items != site->types.items ||
+	       rule->compress_types.items != site->compress_types.items;
+}
+
+static void rule_complete(struct config_rule *rule, const struct node *node,
+        const struct section *of, const struct config_site *site)
+{
+	rule_inherit(rule, node, of, site);
+	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
+	                  rule->listing != site->listing || rule->hidden != site->hidden ||
+	                  rule->compress != site->compress || rule->siblings != site->siblings ||
+	                  rule->zstd != site->zstd || rule_has_types(rule, site) ||
+	                  rule->template_path != site->template_path;
+}
+
+static void rule_name(
+        struct reader *reader, struct config_rule *rule, const char *site, size_t number)
+{
+	char text[300];
+	int size = snprintf(text, sizeof text, "%.250s %s%zu", site, number ? "rule " : "", number);
+	if (!number)
+		size -= 2;
+	rule->name = reader_copy(reader, text, (size_t)size);
+}
+
+/* Whether the site needs a rule for the paths that no rule is for. */
+static bool rule_is_needed(const struct config_site *site)
+{
+	return site->rules.count || site->changes.count || site->errors.count ||
+	       site->allow.count || site->deny.count || site->certificate || site->rate.present ||
+	       site->cors.present || site->hints.count || site->body_max < 1ull << 50 ||
+	       site->head_max < WEIR_HTTP_HEAD_MAX;
+}
+
+void table_complete_rules(struct reader *reader, const struct node *node, const struct section *of,
+        struct config_site *site)
+{
+	const struct node *list = node_find(node, "rules");
+	const char *name = site->names.count ? site->names.items[0] : "-";
+	site->template = rule_load_template(reader, node, site->template_path);
+	for (size_t i = 0; i < site->rules.count; i++) {
+		struct config_rule *rule = &site->rules.items[i];
+		rule_complete(rule, node_item(list, i), of, site);
+		rule_name(reader, rule, name, i + 1);
+		rule->template = rule->template_path == site->template_path
+		                         ? site->template
+		                         : rule_load_template(
+		                                   reader, node_item(list, i), rule->template_path);
+		if (!rule->name)
+			return;
+		if (rule->candidates.count && !site->root)
+			reader_problem_at(reader, node_find(node_item(list, i), "try"),
+			        "'try' needs 'root' of the site: the directory with the files");
+	}
+	if (!rule_is_needed(site))
+		return;
+	site->whole = reader_alloc(reader, sizeof *site->whole);
+	if (!site->whole || !section_init(reader, &table_rule, site->whole))
+		return;
+	rule_complete(site->whole, NULL, of, site);
+	rule_name(reader, site->whole, name, 0);
+	if (site->errors.count && !site->root)
+		reader_problem_at(reader, node_find(node, "errors"),
+		        "'errors' needs 'root': the directory with the pages");
+}
