@@ -35,6 +35,8 @@ enum weir_error {
 	WEIR_E_FASTCGI_RECORD = -4116,   /* a record of FastCGI is malformed or misplaced */
 	WEIR_E_FASTCGI_REFUSED = -4117,  /* the application cannot handle such a request */
 	WEIR_E_FASTCGI_OVERLOAD = -4118, /* the application is overloaded */
+
+	WEIR_E_DATABASE = -4119, /* the database has refused a statement (weir/postgres.h) */
 };
 
 /* A short text for a code above or a negative errno. It is static, and never NULL. */

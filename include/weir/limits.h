@@ -492,6 +492,40 @@ WEIR_C_BEGIN
 #define WEIR_RESOLV_CONF_MAX (64 * 1024)       /* bytes read of /etc/resolv.conf */
 #define WEIR_RESOLV_SEARCH_MAX 6               /* domains that are searched */
 
+/* -- PostgreSQL -- */
+#define WEIR_POSTGRES_HOSTS_MAX 8     /* hosts of a URL */
+#define WEIR_POSTGRES_ADDRESSES_MAX 4 /* addresses of a host that are tried */
+#define WEIR_POSTGRES_WHY_MAX 256     /* bytes of a reason, with its NUL */
+#define WEIR_POSTGRES_STREAMS_MAX 4   /* streams at a time (set) */
+#define WEIR_POSTGRES_BATCHES_MAX 2   /* batches at a time (set) */
+#define WEIR_POSTGRES_BATCH_MAX 128   /* calls of a batch (set) */
+#define WEIR_POSTGRES_BATCH_BYTES                                                                  \
+	(1024 * 1024) /* statements and values of a batch; one call alone may have more (set) */
+#define WEIR_POSTGRES_WAITING_MAX 1024 /* calls that wait (set) */
+#define WEIR_POSTGRES_WAITING_BYTES                                                                \
+	(16 * 1024 * 1024) /* statements and values of calls that wait (set) */
+#define WEIR_POSTGRES_CALL_BYTES (4 * 1024 * 1024) /* statements and values of one call */
+#define WEIR_POSTGRES_CALL_STATEMENTS_MAX 16       /* statements of a call */
+#define WEIR_POSTGRES_VALUES_MAX 1024              /* values of a statement */
+#define WEIR_POSTGRES_STATEMENTS_MAX 256           /* prepared statements of a pool (set) */
+#define WEIR_POSTGRES_CONNECT_MS 5000              /* time for an address, with TLS (set) */
+#define WEIR_POSTGRES_WAIT_MS 10000   /* time for all waits and repetitions of a call (set) */
+#define WEIR_POSTGRES_ANSWER_MS 10000 /* time without a result of a statement (set) */
+#define WEIR_POSTGRES_IDLE_MS 60000   /* time after which an idle connection is closed (set) */
+#define WEIR_POSTGRES_CANCEL_MS 2000  /* time for a statement to end after it was cancelled */
+#define WEIR_POSTGRES_DRAIN_MS 100    /* time for a stream to end after its caller has gone */
+#define WEIR_POSTGRES_BACKOFF_MS                                                                   \
+	100 /* time without connections after a failure; it doubles each time */
+#define WEIR_POSTGRES_BACKOFF_MAX_MS 5000 /* longest such time */
+#define WEIR_POSTGRES_RETRIES_MAX 5       /* repetitions of a call alone after 40001 and 40P01 */
+#define WEIR_POSTGRES_RETRY_MS 20         /* time before the first of these; it doubles each time */
+#define WEIR_POSTGRES_BATCH_FAILURES_MAX                                                           \
+	2                             /* batches of a call that may fail before it runs alone */
+#define WEIR_POSTGRES_ROWS_BUDGET 256 /* results of a connection in a turn */
+#define WEIR_POSTGRES_LARGE_ROW                                                                    \
+	(1024 * 1024) /* bytes of a row after which the connection, with its buffer, is closed */
+#define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
+
 WEIR_C_END
 
 #endif

@@ -201,7 +201,8 @@ enum weir_lane {
 	WEIR_LANE_PASSWORD, /* crypt(3), SCRAM */
 	WEIR_LANE_NAMES,    /* zone transfers, the resolver's files */
 	WEIR_LANE_LOG,
-	WEIR_LANE_SIGN, /* TLS handshakes whose private keys are elsewhere */
+	WEIR_LANE_SIGN,     /* TLS handshakes whose private keys are elsewhere */
+	WEIR_LANE_DATABASE, /* requests to cancel a statement */
 	WEIR_LANES,
 };
 

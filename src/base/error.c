@@ -43,6 +43,8 @@ const char *weir_error_text(int error)
 		return "already closed";
 	case WEIR_E_TLS:
 		return "TLS failed";
+	case WEIR_E_DATABASE:
+		return "the database has refused a statement";
 	}
 	const char *text = error_text_of_http(error);
 	if (!text)

@@ -1,6 +1,7 @@
 """The examples: each compiles with nothing but the installed library, and works as its comment describes."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import wait_for
+from database import PROGRAMS, Database
 from ports import free_port
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -440,6 +442,67 @@ def test_proxy(tried):
 
 def test_datagrams(tried):
     assert tried("datagrams").startswith("HELLO")
+
+
+@pytest.fixture(scope="session")
+def database():
+    """A PostgreSQL server; its tables are those of one test."""
+    if not (PROGRAMS / "initdb").exists():
+        pytest.skip("no postgresql-15")
+    server = Database()
+    yield server
+    server.remove()
+
+
+def test_query(tried, database, monkeypatch):
+    monkeypatch.setenv("DATABASE", database.url)
+    lines = tried("query").splitlines()
+    last = database.query("SELECT row_to_json(item) FROM item ORDER BY id DESC LIMIT 1")
+    assert lines[:3] == [last, "]", "100002"]
+
+
+def test_query_has_a_bound_and_reports_failures(example, database):
+    database.query(
+        "DROP TABLE IF EXISTS item;"
+        "CREATE TABLE item AS SELECT n AS id, repeat('x', 1000) AS name FROM generate_series(1, 50000) n"
+    )
+    port = free_port()
+    example("query", database.url, f"127.0.0.1:{port}", port=port)
+    url = f"http://127.0.0.1:{port}/item"
+
+    def status():
+        try:
+            with urllib.request.urlopen(url, timeout=30) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def active():
+        sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        return int(database.query(sql + " AND backend_type = 'client backend'"))
+
+    # A client that does not read: the database waits, and the query is cancelled when the client has gone.
+    client = Client(port)
+    client.say(b"GET /item HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.hear().startswith(b"HTTP/1.1 200")
+    wait_for(lambda: active() == 1, what="a query that waits for its client")
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        assert [row["id"] for row in json.load(reply)] == list(range(1, 50001))
+    assert active() == 1
+    client.file.close()
+    client.socket.close()
+    wait_for(lambda: active() == 0, what="the end of a query without a client")
+
+    database.query("TRUNCATE item")
+    with urllib.request.urlopen(url, timeout=30) as reply:
+        assert json.load(reply) == []
+    database.query("ALTER TABLE item RENAME TO other")
+    assert status() == 500
+    database.stop()
+    assert status() == 503
+    database.start()
+    database.query("ALTER TABLE other RENAME TO item")
+    assert status() == 200
 
 
 def test_the_program_in_the_manual(compiled, library_path, tmp_path):

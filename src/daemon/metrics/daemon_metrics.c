@@ -272,6 +272,7 @@ const char *const daemon_metrics_lanes[WEIR_LANES] = {
         [WEIR_LANE_NAMES] = "names",
         [WEIR_LANE_LOG] = "log",
         [WEIR_LANE_SIGN] = "sign",
+        [WEIR_LANE_DATABASE] = "database",
 };
 
 static const struct weir_metric lane_rows[] = {

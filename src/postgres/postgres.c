@@ -1,0 +1,228 @@
+/*
+ * The pool. Invariants: a call is either in a queue, or delayed, or in the batch of one connection;
+ * a connection has a batch exactly while it is busy.
+ *
+ * Batches and streams have a share of the connections each, so that neither starves the other. A
+ * batch takes all that waits when a connection becomes idle: the busier the database, the larger
+ * the batches, and the fewer flushes a call costs.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <weir/error.h>
+
+#include "helper.h"
+#include "postgres_state.h"
+
+/* -- statements -------------------------------------------------------------------------------- */
+
+/* FNV-1a. The texts are those of the program, so that nobody chooses them to collide. */
+static uint64_t postgres_hash(const char *text)
+{
+	uint64_t hash = 14695981039346656037u;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+	return hash;
+}
+
+int postgres_find_statement(struct weir_postgres *postgres, const char *text)
+{
+	size_t slot = postgres_hash(text) % POSTGRES_SLOTS;
+	for (; postgres->slots[slot]; slot = (slot + 1) % POSTGRES_SLOTS)
+		if (strcmp(postgres->statements[postgres->slots[slot] - 1], text) == 0)
+			return postgres->slots[slot] - 1;
+	if (postgres->statement_count == postgres->options.statements_max ||
+	        strlen(text) > POSTGRES_PREPARED_SIZE_MAX)
+		return -1;
+	char *copy = weir_span_copy(weir_span_of(text));
+	if (!copy)
+		return -1;
+	postgres->statements[postgres->statement_count++] = copy;
+	postgres->slots[slot] = (uint16_t)postgres->statement_count;
+	return (int)postgres->statement_count - 1;
+}
+
+/* -- connections for calls --------------------------------------------------------------------- */
+
+int64_t postgres_jitter(int64_t ms)
+{
+	uint32_t random;
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+		random = 0;
+	return ms / 2 + (int64_t)(random % (uint32_t)(ms / 2 + 1));
+}
+
+static void postgres_on_backoff(struct weir_timer *timer)
+{
+	postgres_schedule(WEIR_CONTAINER(timer, struct weir_postgres, backoff));
+}
+
+void postgres_back_off(struct weir_postgres *postgres)
+{
+	int64_t ms = WEIR_POSTGRES_BACKOFF_MS;
+	for (unsigned i = 0; i < postgres->failures && ms < WEIR_POSTGRES_BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	postgres->failures++;
+	weir_timer_start(postgres->loop, &postgres->backoff,
+	        postgres_jitter(min_of(ms, (int64_t)WEIR_POSTGRES_BACKOFF_MAX_MS)),
+	        postgres_on_backoff);
+}
+
+/* The connection that was used last: others may become idle for so long that they are closed. */
+static struct postgres_connection *postgres_take_idle(const struct weir_postgres *postgres)
+{
+	const struct weir_list *link = postgres->connections.prev;
+	for (; link != &postgres->connections; link = link->prev) {
+		struct postgres_connection *connection =
+		        WEIR_CONTAINER(link, struct postgres_connection, link);
+		if (connection->state == POSTGRES_IDLE)
+			return connection;
+	}
+	return NULL;
+}
+
+static bool postgres_wants_batch(const struct weir_postgres *postgres)
+{
+	return !weir_list_empty(&postgres->batchers) &&
+	       postgres->batch_count < postgres->options.batches_max;
+}
+
+/* Returns how many streams could be sent now if there were connections. */
+static unsigned postgres_wants_streams(const struct weir_postgres *postgres)
+{
+	unsigned most = postgres->options.streams_max - postgres->stream_count;
+	unsigned count = 0;
+	const struct weir_list *link = postgres->streamers.next;
+	for (; link != &postgres->streamers && count < most; link = link->next)
+		count++;
+	return count;
+}
+
+static void postgres_open_connections(struct weir_postgres *postgres)
+{
+	unsigned wanted = postgres_wants_batch(postgres) + postgres_wants_streams(postgres);
+	while (postgres->opening_count < wanted && !weir_timer_running(&postgres->backoff)) {
+		int error = postgres_connection_open(postgres);
+		if (error < 0) {
+			text_copy(postgres->why, sizeof postgres->why, weir_error_text(error));
+			postgres_back_off(postgres);
+		}
+	}
+}
+
+static void postgres_dispatch(struct weir_task *task)
+{
+	struct weir_postgres *postgres = WEIR_CONTAINER(task, struct weir_postgres, task);
+	struct postgres_connection *idle;
+	while (postgres_wants_batch(postgres) && (idle = postgres_take_idle(postgres)))
+		postgres_batch_start(idle, false);
+	while (postgres_wants_streams(postgres) && (idle = postgres_take_idle(postgres)))
+		postgres_batch_start(idle, true);
+	postgres_open_connections(postgres);
+}
+
+void postgres_schedule(struct weir_postgres *postgres)
+{
+	postgres->task.run = postgres_dispatch;
+	weir_loop_defer(postgres->loop, &postgres->task);
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+void weir_postgres_options_init(struct weir_postgres_options *options)
+{
+	*options = (struct weir_postgres_options){
+	        .name = "postgres",
+	        .streams_max = WEIR_POSTGRES_STREAMS_MAX,
+	        .batches_max = WEIR_POSTGRES_BATCHES_MAX,
+	        .batch_max = WEIR_POSTGRES_BATCH_MAX,
+	        .batch_bytes = WEIR_POSTGRES_BATCH_BYTES,
+	        .waiting_max = WEIR_POSTGRES_WAITING_MAX,
+	        .waiting_bytes = WEIR_POSTGRES_WAITING_BYTES,
+	        .statements_max = WEIR_POSTGRES_STATEMENTS_MAX,
+	        .connect_ms = WEIR_POSTGRES_CONNECT_MS,
+	        .wait_ms = WEIR_POSTGRES_WAIT_MS,
+	        .answer_ms = WEIR_POSTGRES_ANSWER_MS,
+	        .idle_ms = WEIR_POSTGRES_IDLE_MS,
+	};
+}
+
+static bool postgres_options_good(const struct weir_postgres_options *options)
+{
+	return options->url && options->name && options->streams_max && options->batches_max &&
+	       options->batch_max && options->batch_max <= WEIR_POSTGRES_BATCH_MAX &&
+	       options->batch_bytes && options->waiting_max && options->waiting_bytes &&
+	       options->statements_max <= WEIR_POSTGRES_STATEMENTS_MAX && options->connect_ms &&
+	       options->wait_ms && options->answer_ms && options->idle_ms;
+}
+
+int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_options *options,
+        char ret_why[WEIR_POSTGRES_WHY_MAX], struct weir_postgres **ret)
+{
+	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
+	if (!postgres_options_good(options)) {
+		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, "an option of the pool is out of range");
+		return -EINVAL;
+	}
+	struct weir_postgres *postgres = calloc(1, sizeof *postgres);
+	if (!postgres)
+		return -ENOMEM;
+	postgres->loop = loop;
+	postgres->options = *options;
+	postgres->resolver = options->resolver;
+	weir_list_init(&postgres->connections);
+	weir_list_init(&postgres->calls);
+	weir_list_init(&postgres->batchers);
+	weir_list_init(&postgres->streamers);
+	weir_list_init(&postgres->backoff.link);
+	postgres->cells = postgres_metrics_of(loop, options->name);
+	int error = postgres->cells
+	                    ? postgres_target_init(&postgres->target, options->url,
+	                              options->environment,
+	                              max_of(options->connect_ms, options->answer_ms), ret_why)
+	                    : -ENOMEM;
+	/* Both were copied. */
+	postgres->options.url = postgres->options.name = NULL;
+	if (error) {
+		weir_postgres_destroy(postgres);
+		return error;
+	}
+	*ret = postgres;
+	return 0;
+}
+
+void weir_postgres_destroy(struct weir_postgres *postgres)
+{
+	if (!postgres)
+		return;
+	while (!weir_list_empty(&postgres->calls))
+		postgres_call_free(
+		        WEIR_CONTAINER(postgres->calls.next, struct weir_postgres_call, link));
+	/* Statements of streams may run for long: cancel them at the server. */
+	WEIR_LIST_EACH_SAFE (
+	        struct postgres_connection, connection, next, &postgres->connections, link) {
+		if (connection->state == POSTGRES_BUSY)
+			postgres_connection_cancel(connection);
+		postgres_connection_free(connection);
+	}
+	weir_timer_stop(&postgres->backoff);
+	weir_loop_cancel(postgres->loop, &postgres->task);
+	if (!postgres->options.resolver)
+		weir_resolver_destroy(postgres->resolver);
+	for (unsigned i = 0; i < postgres->statement_count; i++)
+		free(postgres->statements[i]);
+	postgres_target_finish(&postgres->target);
+	free(postgres);
+}
+
+unsigned weir_postgres_connections(const struct weir_postgres *postgres)
+{
+	return postgres->connection_count;
+}
+
+unsigned weir_postgres_waiting(const struct weir_postgres *postgres)
+{
+	return postgres->waiting_count;
+}
