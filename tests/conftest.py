@@ -40,7 +40,7 @@ LISTENING |= {"-c", "--config"}
 SANITIZED = set(
     """
     test_admin test_auth test_check test_config test_dns_daemon_secondary test_dns_flood test_dns_server
-    test_exhaustion test_fetch test_forms test_hostile test_http2 test_http2_rules test_mail_rules test_malformed
+    test_exhaustion test_fastcgi test_fetch test_forms test_hostile test_http2 test_http2_rules test_mail_rules test_malformed
     test_malformed_input test_pipelining test_policy test_proxy test_proxy_hostile test_proxy_splice test_records
     test_rights test_rules test_signals test_slow_and_dead test_tokens test_websocket
     """.split()

@@ -1,7 +1,7 @@
 /*
- * The client and whatever a server sends, in whatever pieces: each call ends once, within a number
- * of turns, and no connection is left. The first four bytes of the input choose the requests, the
- * pieces, and when a call is paused or cancelled.
+ * The client and whatever a server or an application sends, in whatever pieces: each call ends
+ * once, within a number of turns, and no connection is left. The first four bytes of the input
+ * choose the requests, the pieces, and when a call is paused or cancelled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,12 +91,13 @@ static void start_call(struct weir_http_client *client, const uint8_t *choice)
 	        on_head, on_head, on_piece, on_trailer, on_end};
 	struct weir_http_call_options options;
 	weir_http_call_options_init(&options);
-	options.url = "http://a/b?c";
+	bool fastcgi = choice[3] & 128;
+	options.url = fastcgi ? "fastcgi://a/b?c" : "http://a/b?c";
 	options.unix_path = socket_path;
 	options.method = methods[choice[0] % 4];
-	options.redirects_max = choice[0] / 4 % 4;
+	options.redirects_max = fastcgi ? 0 : choice[0] / 4 % 4;
 	options.body_max = choice[0] & 16 ? 100 : UINT64_MAX;
-	options.expect_continue = choice[0] & 32;
+	options.expect_continue = choice[0] & 32 && !fastcgi;
 	if (choice[0] & 64)
 		options.make_body = make_body;
 	options.make_body_context = choice[0] & 128 ? &now : NULL;
@@ -130,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	weir_http_client_options_init(&options);
 	options.continue_ms = 1;
 	options.head_max = 1024;
+	options.fastcgi_keep = choice[3] & 64;
 	if (weir_http_client_create(loop, &options, &client) < 0)
 		abort();
 	for (int turns = 0; now.ends < CALLS; turns++) {

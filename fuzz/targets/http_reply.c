@@ -1,6 +1,6 @@
 /*
- * Replies as the client reads them: cut into any pieces, they have the same meaning. The first two
- * bytes of the input choose the request and the pieces.
+ * Replies as the client reads them, in clear or in the records of FastCGI: cut into any pieces,
+ * they have the same meaning. The first two bytes of the input choose the request and the pieces.
  */
 #include <stdlib.h>
 
@@ -9,6 +9,7 @@
 #include <weir/error.h>
 #include <weir/list.h>
 
+#include "fastcgi_reader.h"
 #include "reply_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,6 +22,8 @@ enum {
 
 struct reading {
 	struct http_reader reader;
+	struct fastcgi_reader fastcgi;
+	bool is_fastcgi;
 	struct weir_cutter cutter;
 	struct weir_buffer text; /* everything that was reported */
 	size_t work;             /* callbacks of the cutter */
@@ -84,12 +87,19 @@ static void on_end(struct http_reader *reader, int error)
 	reading_of(reader)->error = error;
 }
 
+static void on_error_text(struct fastcgi_reader *fastcgi, struct weir_span bytes)
+{
+	if (bytes.size == 0)
+		abort();
+	note(fastcgi->reply, 0, bytes);
+}
+
 static void apply(struct reading *reading)
 {
 	struct http_reader_next next;
-	if (!reading->reader.changed)
+	if (reading->is_fastcgi ? !fastcgi_reader_next(&reading->fastcgi, &next)
+	                        : !http_reader_next(&reading->reader, &next))
 		return;
-	http_reader_next(&reading->reader, &next);
 	reading->cutter.request_max = next.request_max;
 	if (next.streamed)
 		weir_cutter_stream(&reading->cutter, next.terminator);
@@ -101,7 +111,10 @@ static void cutter_request(struct weir_cutter *cutter, struct weir_span request)
 {
 	struct reading *reading = WEIR_CONTAINER(cutter, struct reading, cutter);
 	reading->work++;
-	http_reader_request(&reading->reader, request);
+	if (reading->is_fastcgi)
+		fastcgi_reader_request(&reading->fastcgi, request);
+	else
+		http_reader_request(&reading->reader, request);
 	apply(reading);
 }
 
@@ -109,7 +122,10 @@ static void cutter_piece(struct weir_cutter *cutter, struct weir_span bytes)
 {
 	struct reading *reading = WEIR_CONTAINER(cutter, struct reading, cutter);
 	reading->work++;
-	http_reader_piece(&reading->reader, bytes);
+	if (reading->is_fastcgi)
+		fastcgi_reader_piece(&reading->fastcgi, bytes);
+	else
+		http_reader_piece(&reading->reader, bytes);
 }
 
 static void cutter_overflow(struct weir_cutter *cutter, int error)
@@ -119,13 +135,17 @@ static void cutter_overflow(struct weir_cutter *cutter, int error)
 	http_reader_overflow(&reading->reader);
 }
 
-static void reading_begin(struct reading *reading, bool to_head)
+static void reading_begin(struct reading *reading, bool to_head, bool fastcgi)
 {
 	static const struct http_reader_type type = {
 	        on_interim, on_head, on_piece, on_trailer, on_end};
-	*reading = (struct reading){.error = RUNNING};
+	*reading = (struct reading){.error = RUNNING, .is_fastcgi = fastcgi};
 	http_reader_init(&reading->reader, &type, HEAD_MAX);
+	if (fastcgi)
+		fastcgi_reader_init(&reading->fastcgi, &reading->reader, on_error_text);
 	http_reader_begin(&reading->reader, to_head, BODY_MAX);
+	if (fastcgi)
+		fastcgi_reader_begin(&reading->fastcgi, true);
 	weir_cutter_init(&reading->cutter, weir_until_line_end(), HEAD_MAX);
 	apply(reading);
 }
@@ -143,7 +163,10 @@ static void reading_feed(struct reading *reading, struct weir_span bytes, size_t
 	/* Each callback takes a byte at least, but the end of a streamed body. */
 	if (reading->work > 2 * bytes.size + 2)
 		abort();
-	http_reader_eof(&reading->reader, false);
+	if (reading->is_fastcgi)
+		fastcgi_reader_eof(&reading->fastcgi);
+	else
+		http_reader_eof(&reading->reader, false);
 	if (reading->error == RUNNING)
 		abort();
 }
@@ -151,6 +174,7 @@ static void reading_feed(struct reading *reading, struct weir_span bytes, size_t
 static void reading_finish(struct reading *reading)
 {
 	weir_cutter_finish(&reading->cutter);
+	fastcgi_reader_finish(&reading->fastcgi);
 	weir_buffer_finish(&reading->text);
 }
 
@@ -160,8 +184,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	struct weir_span bytes = weir_span(data + 2, size - 2);
-	reading_begin(&whole, data[0] & 1);
-	reading_begin(&cut, data[0] & 1);
+	reading_begin(&whole, data[0] & 1, data[0] & 2);
+	reading_begin(&cut, data[0] & 1, data[0] & 2);
 	reading_feed(&whole, bytes, size);
 	reading_feed(&cut, bytes, data[1] ? data[1] : 1);
 	if (whole.error != cut.error || whole.reader.keep_alive != cut.reader.keep_alive ||

@@ -63,6 +63,12 @@ struct weir_bounds {
 	 */
 	struct weir_permits *permits;
 	uint32_t drain_ms; /* in which a draining server may finish its replies; WEIR_DRAIN_MS */
+	/*
+	 * Of weir_connect: bytes that the kernel may hold unread (SO_RCVBUF) from the first packet
+	 * on, and that the peer may send ahead. SO_BUF_LOCK takes this bound off. 0, the default,
+	 * and before Linux 5.14: as the kernel decides.
+	 */
+	unsigned receive_buffer;
 };
 
 /* Sets each bound to the default that its comment names, and `permits` to NULL. */

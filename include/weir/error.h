@@ -25,15 +25,18 @@ enum weir_error {
 	WEIR_E_HTTP_LENGTH = -4106,    /* Content-Length is no number, or is misplaced */
 	WEIR_E_HTTP_LENGTHS = -4107,   /* there is more than one Content-Length */
 	WEIR_E_HTTP_LENGTH_AND_CODING = -4108, /* Content-Length with Transfer-Encoding */
-	WEIR_E_HTTP_CODING = -4109,    /* Transfer-Encoding is not chunked alone, or misplaced */
-	WEIR_E_HTTP_CHUNK = -4110,     /* the framing of a chunk is malformed */
-	WEIR_E_HTTP_TRAILER = -4111,   /* a trailer field is malformed or too large */
-	WEIR_E_HTTP_INTERIM = -4112,   /* too many interim replies, or an unexpected 101 */
-	WEIR_E_HTTP_SHORT = -4113,     /* the connection ended before the reply did */
-	WEIR_E_HTTP_EXTRA = -4114,     /* bytes came that belong to no reply */
-	WEIR_E_HTTP_BODY_SIZE = -4115, /* the body is larger than the caller allows */
+	WEIR_E_HTTP_CODING = -4109,      /* Transfer-Encoding is not chunked alone, or misplaced */
+	WEIR_E_HTTP_CHUNK = -4110,       /* the framing of a chunk is malformed */
+	WEIR_E_HTTP_TRAILER = -4111,     /* a trailer field is malformed or too large */
+	WEIR_E_HTTP_INTERIM = -4112,     /* too many interim replies, or an unexpected 101 */
+	WEIR_E_HTTP_SHORT = -4113,       /* the connection ended before the reply did */
+	WEIR_E_HTTP_EXTRA = -4114,       /* bytes came that belong to no reply */
+	WEIR_E_HTTP_BODY_SIZE = -4115,   /* the body is larger than the caller allows */
+	WEIR_E_FASTCGI_RECORD = -4116,   /* a record of FastCGI is malformed or misplaced */
+	WEIR_E_FASTCGI_REFUSED = -4117,  /* the application cannot handle such a request */
+	WEIR_E_FASTCGI_OVERLOAD = -4118, /* the application is overloaded */
 
-	WEIR_E_DATABASE = -4116, /* the database has refused a statement (weir/postgres.h) */
+	WEIR_E_DATABASE = -4119, /* the database has refused a statement (weir/postgres.h) */
 };
 
 /* A short text for a code above or a negative errno. It is static, and never NULL. */

@@ -23,6 +23,11 @@
  * A reply may come before its request has been sent, as when a server refuses a body. The rest of
  * the request is not sent then, and the connection is closed.
  *
+ * A URL of fastcgi:// is that of an application which speaks FastCGI, such as php-fpm: the same
+ * calls, in another form. The request becomes variables of CGI/1.1 (RFC 3875), and the reply is the
+ * response of a CGI program. Its fields end in CRLF or LF, Status is its status, and it is 302 with
+ * a Location and without a Status. There is no TLS, no interim reply, no trailer and no redirect.
+ *
  * Everything here belongs to the loop's thread. The callbacks of a call are never called from
  * within weir_http_call_start.
  */
@@ -85,7 +90,17 @@ struct weir_http_client_options {
 	uint32_t body_rate_min;
 	/* For 100 (Continue), before the body is sent without it; WEIR_HTTP_CLIENT_CONTINUE_MS. */
 	uint32_t continue_ms;
-	/* Replies are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time; false by default. */
+	/*
+	 * Whether connections to FastCGI applications are kept (FCGI_KEEP_CONN). A connection
+	 * occupies a process of php-fpm as long as it is open, so that all together must be fewer
+	 * than those. False by default.
+	 */
+	bool fastcgi_keep;
+	/*
+	 * For a user that pauses replies: they are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time,
+	 * and the kernel holds WEIR_HTTP_CLIENT_WINDOW bytes of a reply whose beginning nobody
+	 * takes. False by default.
+	 */
 	bool small_pieces;
 	weir_http_extra_fn *extra; /* may be NULL */
 	void *context;             /* of `extra` */
@@ -135,12 +150,13 @@ struct weir_http_call_end {
 	 * has failed; WEIR_E_LIMIT: no connection of the pool was free in time.
 	 */
 	int error;
-	const char *text; /* one line: the reason; "" for 0 */
-	bool head_came;   /* head() was called */
-	bool begun;       /* a byte of the reply came */
-	bool sent;        /* a byte of the request was taken by the server's connection */
-	bool kept;        /* the connection of the failure had been kept from an earlier call */
-	bool retried;     /* the request was sent a second time */
+	const char *text;    /* one line: the reason; "" for 0 */
+	bool head_came;      /* head() was called */
+	bool begun;          /* a byte of the reply came */
+	bool sent;           /* a byte of the request was taken by the server's connection */
+	bool kept;           /* the connection of the failure had been kept from an earlier call */
+	bool retried;        /* the request was sent a second time */
+	uint32_t app_status; /* of FastCGI: the exit status of the application */
 };
 
 /* Only `end` must be set. */
@@ -164,6 +180,8 @@ struct weir_http_call_events {
 	 * the call. No time limit applies. Must be set for a call with `upgrade`.
 	 */
 	void (*upgraded)(void *context, const struct weir_http_reply_head *head);
+	/* A FastCGI application has written these bytes to its error stream: any text. */
+	void (*error_text)(void *context, struct weir_span bytes);
 };
 
 /* Makes the request's body, each time it is sent. Returns NULL without memory. */
@@ -171,7 +189,8 @@ typedef struct weir_producer *weir_http_make_body_fn(void *context);
 
 /* Begin with weir_http_call_options_init. All but the producer is copied. */
 struct weir_http_call_options {
-	const char *url;       /* http:// or https://, ASCII, escaped; a fragment is left out */
+	/* http://, https:// or fastcgi://, ASCII, escaped; a fragment is left out */
+	const char *url;
 	const char *method;    /* a token; "GET". CONNECT is refused */
 	const char *unix_path; /* connect to this socket instead of the host; NULL: to the host */
 	const char *host;      /* the field Host, up to a redirect elsewhere; NULL: the URL's */
@@ -182,9 +201,18 @@ struct weir_http_call_options {
 	const struct weir_http_field *fields;
 	unsigned field_count;
 	/*
+	 * Of FastCGI: further variables, as SCRIPT_FILENAME. GATEWAY_INTERFACE, REQUEST_METHOD,
+	 * REQUEST_URI, QUERY_STRING, CONTENT_LENGTH and those of the fields are made from the
+	 * request. Fields of one name become one variable, a list; Proxy becomes none, and neither
+	 * does a name with other characters than letters, digits and `-`.
+	 */
+	const struct weir_http_field *params;
+	unsigned param_count;
+	/*
 	 * The request's body: at most one of the two is set. A body of known size is sent with
 	 * Content-Length, another one chunked. `body` is taken in any case, also by a start that
-	 * fails, and is sent once. `make_body` is called once for each time that it is sent.
+	 * fails, and is sent once. `make_body` is called once for each time that it is sent. For
+	 * FastCGI its size must be known.
 	 */
 	struct weir_producer *body;
 	weir_http_make_body_fn *make_body;
@@ -220,11 +248,15 @@ struct weir_http_call_options {
 WEIR_API void weir_http_call_options_init(struct weir_http_call_options *options);
 
 /*
- * Starts a call, which is valid until end() is called or weir_http_call_cancel. Returns 0;
- * WEIR_E_SYNTAX if the URL, the method or a field is malformed; -EINVAL if a field or CONNECT is
- * refused, both bodies are set, or one with `upgrade`, the path is too long, or https is asked for
- * without `tls`; WEIR_E_LIMIT if too many calls wait, or the head is larger than
- * WEIR_HTTP_CLIENT_REQUEST_MAX; or -ENOMEM. After an error no callback comes.
+ * Starts a call, which is valid until end() is called or weir_http_call_cancel. Returns 0, or an
+ * error after which no callback comes:
+ *
+ *   WEIR_E_SYNTAX  The URL, the method, a field or the name of a variable is malformed.
+ *   -EINVAL        A field or CONNECT is refused, both bodies are set, or one with `upgrade`, the
+ *                  path is too long, https is asked for without `tls`, or the request has a part
+ *                  that FastCGI lacks.
+ *   WEIR_E_LIMIT   Too many calls wait, or the head is larger than WEIR_HTTP_CLIENT_REQUEST_MAX.
+ *   -ENOMEM
  */
 WEIR_API int weir_http_call_start(struct weir_http_client *client,
         const struct weir_http_call_options *options, const struct weir_http_call_events *events,

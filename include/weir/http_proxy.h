@@ -24,9 +24,10 @@
  * side ends. HTTP/2 and TLS are not asked for.
  *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
- * in time, and 503 if all connections are in use. An upstream that fails within its body ends the
- * client's connection, so that the client notices. A client that leaves ends the upstream's
- * request. With HTTP/1 a client has left if its input ends before the reply has begun.
+ * in time, and 503 if all connections are in use or no server is known. An upstream that fails
+ * within its body ends the client's connection, so that the client notices. A client that leaves
+ * ends the upstream's request. With HTTP/1 a client has left if its input ends before the reply has
+ * begun.
  *
  * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
  * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
@@ -47,6 +48,7 @@
 WEIR_C_BEGIN
 
 struct weir_http_upstreams;
+struct weir_resolver;
 struct weir_tls;
 
 /* -- upstreams --------------------------------------------------------------------------------- */
@@ -71,10 +73,17 @@ enum weir_http_balance {
 };
 
 struct weir_http_upstream {
-	/* http://host:port, https://host:port or unix:/path, without a path behind it. */
+	/*
+	 * http://host:port, https://host:port or unix:/path, without a path behind it; in a group
+	 * with `fastcgi` fastcgi://host:port or unix:/path. Or http+srv://name, https+srv:// or
+	 * fastcgi+srv://: the targets of SRV records (RFC 2782) of the name, as
+	 * _http._tcp.example.org. They are looked up again when their TTL has passed, and have the
+	 * weights of the records; a later priority is asked while all of the earlier ones are down.
+	 */
 	const char *url;
-	unsigned weight; /* its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX */
-	bool backup;     /* asked only while all others are down */
+	/* Its share of the requests, 1 to WEIR_HTTP_PROXY_WEIGHT_MAX; not of an SRV name. */
+	unsigned weight;
+	bool backup; /* asked only while all others are down */
 };
 
 /*
@@ -95,15 +104,30 @@ struct weir_http_check {
 typedef void weir_http_health_fn(
         void *context, const char *name, const char *url, bool healthy, const char *why);
 
+/*
+ * A FastCGI application has written to its error stream, while it handles the request whose ID in
+ * the log this is. At most WEIR_FASTCGI_ERROR_TEXT_MAX bytes of each
+ * request are reported, of any text and not by lines.
+ */
+typedef void weir_http_error_text_fn(
+        void *context, const char *name, const char *url, uint64_t id, struct weir_span text);
+
 /* Begin with weir_http_upstreams_options_init. All is copied. */
 struct weir_http_upstreams_options {
 	const char *name; /* for metrics; the URL of the first */
 	const struct weir_http_upstream *upstreams;
 	size_t count; /* 1 to WEIR_HTTP_PROXY_UPSTREAMS_MAX */
+	/*
+	 * The upstreams speak FastCGI (weir/http_fastcgi.h); false by default. With `fastcgi_keep`
+	 * connections are kept, as in weir/http_client.h.
+	 */
+	bool fastcgi, fastcgi_keep;
 	enum weir_http_balance balance;
 	const char *key; /* the name of the cookie or field that `balance` uses, or NULL */
 	/* For https; verifies the upstreams' names. Held. NULL: https is refused. */
 	struct weir_tls *tls;
+	/* Looks names up; must outlive the group. NULL: the group makes its own. */
+	struct weir_resolver *resolver;
 	unsigned connections_max; /* to one upstream; WEIR_HTTP_PROXY_CONNECTIONS_MAX */
 	unsigned waiting_max;     /* requests that wait for one; WEIR_HTTP_PROXY_WAITING_MAX */
 	uint32_t wait_ms;         /* for a connection; WEIR_HTTP_PROXY_WAIT_MS */
@@ -122,7 +146,8 @@ struct weir_http_upstreams_options {
 	uint32_t slow_start_ms;
 	struct weir_http_check check;
 	weir_http_health_fn *health_changed; /* may be NULL */
-	void *context;                       /* of `health_changed` */
+	weir_http_error_text_fn *error_text; /* may be NULL */
+	void *context;                       /* of both */
 	/*
 	 * Bytes of a reply's body that are read ahead for a client that is slower, so that the
 	 * upstream is free for other requests; 0, the default: none. All replies of the group have
@@ -158,6 +183,12 @@ WEIR_API int weir_http_upstreams_start(
  */
 WEIR_API void weir_http_upstreams_inherit(
         struct weir_http_upstreams *upstreams, const struct weir_http_upstreams *from);
+
+/*
+ * Calls neither health_changed nor error_text from now on, since their context ends: requests under
+ * way hold the group beyond the last reference of its owner.
+ */
+WEIR_API void weir_http_upstreams_detach(struct weir_http_upstreams *upstreams);
 
 /*
  * Adds and releases a reference. After the last one, connections are closed in a turn of the loop.
@@ -199,7 +230,7 @@ struct weir_http_proxy_options {
 /* Sets every member to its default. The upstreams have none. */
 WEIR_API void weir_http_proxy_options_init(struct weir_http_proxy_options *options);
 
-/* Returns NULL without memory, or for upstreams of NULL. */
+/* Returns NULL without memory, or for upstreams that are NULL or speak FastCGI. */
 WEIR_API struct weir_http_handler *weir_http_proxy_create(
         const struct weir_http_proxy_options *options);
 
@@ -237,7 +268,10 @@ struct weir_http_forward_auth_options {
 /* Sets every member to its default. The upstreams have none. */
 WEIR_API void weir_http_forward_auth_options_init(struct weir_http_forward_auth_options *options);
 
-/* Returns NULL without memory, for upstreams of NULL, or if a path or name is malformed. */
+/*
+ * Returns NULL without memory, for upstreams that are NULL or speak FastCGI, or if a path or name
+ * is malformed.
+ */
 WEIR_API struct weir_http_handler *weir_http_forward_auth_create(
         const struct weir_http_forward_auth_options *options);
 

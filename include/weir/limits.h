@@ -192,6 +192,10 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
 	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32 /* names in Connection: 400 or 502 */
+#define WEIR_HTTP_PROXY_SRV_MS 5000       /* from one lookup of an SRV name to the next */
+#define WEIR_HTTP_PROXY_SRV_NAME_MAX 253  /* bytes of it */
+#define WEIR_FASTCGI_PORT 9000            /* of a URL without one */
+#define WEIR_FASTCGI_ERROR_TEXT_MAX 4096  /* bytes of a request's error stream that are reported */
 
 /* -- HTTP/2 -- */
 #define WEIR_HTTP2_STREAMS_MAX 128 /* streams open at a time in a connection: REFUSED_STREAM */
@@ -239,7 +243,11 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_HEAD_MS (60 * 1000)     /* without a byte taken or a head sent (set) */
 #define WEIR_HTTP_CLIENT_WAIT_MS (60 * 1000)     /* for a connection of the pool (set) */
 #define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
-#define WEIR_HTTP_CLIENT_CONTINUE_MS 1000        /* a body is sent without 100 after (set) */
+#define WEIR_HTTP_CLIENT_WINDOW                                                                    \
+	(16 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+#define WEIR_HTTP_CLIENT_WINDOW_OPEN                                                               \
+	(64 * 1024) /* bytes of a body that are taken before the kernel chooses */
+#define WEIR_HTTP_CLIENT_CONTINUE_MS 1000 /* a body is sent without 100 after (set) */
 
 /* -- FTP -- */
 #define WEIR_FTP_LINE_MAX 4096        /* bytes of a command, its CRLF not counted: 500 */

@@ -11,7 +11,8 @@
  *   file      an extent of an open file, sent by sendfile. The descriptor must stay open until the
  *             producer is closed.
  *   pipe      bytes in a pipe, sent by splice. They are read once, so only an output that is sent
- *             over TCP in clear takes them: `takes_pipes`. The library's proxy puts these.
+ *             over TCP in clear takes them: `takes_pipes`. The library's proxy puts these, and the
+ *             chunked coding passes them on.
  *
  * A call that puts bytes never exceeds the room, and returns how many bytes it took. Fewer than
  * were offered are normal: the producer notes its position and continues when it is asked again.

@@ -22,6 +22,9 @@ static const char *error_text_of_http(int error)
 	        "the connection ended before the reply did",
 	        "bytes that belong to no reply",
 	        "the body is larger than allowed",
+	        "malformed or misplaced record of FastCGI",
+	        "the application refuses the request",
+	        "the application is overloaded",
 	};
 	size_t index = (size_t)(WEIR_E_HTTP_STATUS - error);
 	return index < sizeof texts / sizeof *texts ? texts[index] : NULL;

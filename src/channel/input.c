@@ -12,6 +12,7 @@
 
 #include "channel_splice.h"
 #include "channel_state.h"
+#include "helper.h"
 #include "probe.h"
 
 /* -- callbacks of the cutter ------------------------------------------------------------------- */
@@ -293,25 +294,60 @@ void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 
 /* -- spliced input ----------------------------------------------------------------------------- */
 
-/* An end or error is left to the channel, which meets it again when it receives. */
-ssize_t channel_splice(struct weir_channel *channel, int pipe, size_t size)
+/* The bytes that the stream may still have; 0 also if it has another kind of end. */
+static uint64_t channel_splice_left(const struct weir_cutter *cutter)
 {
-	struct weir_cutter *cutter = &channel->cutter;
-	bool possible = channel->diversion == DIVERT_NONE || channel->diversion == DIVERT_SPLICED;
-	if (!possible || channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
-	        !cutter->streamed || cutter->saved || channel->input_end != INPUT_OPEN)
-		return -EOPNOTSUPP;
-	channel->diversion = DIVERT_SPLICED;
+	const struct weir_terminator *terminator = &cutter->terminator;
+	if (!cutter->streamed)
+		return 0;
+	if (terminator->type == weir_everything().type)
+		return UINT64_MAX;
+	if (terminator->type != weir_length(0).type)
+		return 0;
+	return terminator->length - cutter->before;
+}
+
+static bool channel_splice_is_possible(const struct weir_channel *channel)
+{
+	return (channel->diversion == DIVERT_NONE || channel->diversion == DIVERT_SPLICED) &&
+	       channel->transport == weir_tcp() && channel->phase == CHANNEL_OPEN &&
+	       !channel->cutter.saved && channel->input_end == INPUT_OPEN;
+}
+
+/* An end or error is left to the channel, which meets it again when it receives. */
+static ssize_t channel_splice_some(struct weir_channel *channel, int pipe, size_t size)
+{
 	ssize_t got = splice(
 	        channel->watch.fd, NULL, pipe, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	int error = errno;
 	weir_metric_add(&channel->group->counters->receives, 1);
 	if (got < 0)
 		return error == EINTR ? -EAGAIN : -error;
-	channel_input_note(channel, (size_t)got);
-	cutter->before += (uint64_t)got;
-	cutter->changed = true; /* the terminator scans again: this may be its end */
+	return got ? got : -ENODATA;
+}
+
+ssize_t channel_splice(struct weir_channel *channel, int pipe, size_t size)
+{
+	struct weir_cutter *cutter = &channel->cutter;
+	uint64_t left = channel_splice_left(cutter);
+	ssize_t got = -EOPNOTSUPP;
+	if (left && channel_splice_is_possible(channel))
+		got = channel_splice_some(channel, pipe, (size_t)min_of(left, (uint64_t)size));
+	if (got > 0) {
+		channel_input_note(channel, (size_t)got);
+		cutter->before += (uint64_t)got;
+		cutter->changed = true; /* the terminator scans again: this may be its end */
+	}
+	if (got == -EAGAIN || (got > 0 && (uint64_t)got < left))
+		channel->diversion = DIVERT_SPLICED;
+	else
+		channel_splice_end(channel);
 	return got;
+}
+
+bool channel_splices(const struct weir_channel *channel)
+{
+	return channel->diversion == DIVERT_SPLICED;
 }
 
 void channel_splice_end(struct weir_channel *channel)

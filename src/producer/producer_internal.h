@@ -11,6 +11,7 @@
 #include <weir/output.h>
 #include <weir/producer.h>
 #include <weir/span.h>
+#include <weir/transformers.h>
 
 #include "helper.h"
 
@@ -100,6 +101,25 @@ static inline enum weir_piece_kind producer_kind_of_bytes(const struct weir_piec
  */
 void producer_close_passing(
         struct weir_producer *parent, struct weir_producer *child, enum weir_close_reason why);
+
+/* -- framing ----------------------------------------------------------------------------------- */
+
+enum {
+	PRODUCER_FRAME_HEAD_MAX = 18
+};
+
+/* How a stream is cut into frames: [head, an answer of the child, tail] …, and a last frame. */
+struct producer_framing {
+	/* Writes the head of a frame of `size` bytes; returns its length. */
+	size_t (*put_head)(char to[PRODUCER_FRAME_HEAD_MAX + 1], size_t size);
+	struct weir_span tail; /* may be empty; with `last` at most 16 bytes */
+	struct weir_span last; /* the last frame, unless it has trailers */
+	size_t frame_max;      /* bytes of a frame */
+};
+
+/* Frames the child's bytes. `trailers` are those of the chunked coding, or NULL. */
+struct weir_producer *producer_frame(struct weir_producer *child,
+        const struct producer_framing *framing, weir_trailers_fn *trailers, void *context);
 
 /* -- pending bytes ----------------------------------------------------------------------------- */
 

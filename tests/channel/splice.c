@@ -129,10 +129,12 @@ static void bytes_go_into_the_pipe_up_to_the_end(void **state)
 	assert_int_equal(channel_splice(channel, ends[1], 3), 1);
 	expect_in_pipe("0123");
 	wait_for_arrival("456789behind", 2);
-	assert_int_equal(channel_splice(channel, ends[1], 6), 6);
+	/* No byte behind the stream is taken, and with the last one the splicing ends. */
+	assert_true(channel_splices(channel));
+	assert_int_equal(channel_splice(channel, ends[1], 10), 6);
+	assert_false(channel_splices(channel));
 	expect_in_pipe("456789");
 	assert_int_equal(requests, 0);
-	channel_splice_end(channel);
 	weir_channel_resume(channel);
 	assert_true(TURN_UNTIL(loop, piece_bytes == 6));
 	assert_int_equal(requests, 1);
@@ -155,14 +157,38 @@ static void the_rest_may_be_received(void **state)
 	assert_int_equal(arrivals, 1);
 }
 
+/* All of the input is a stream, too. */
+static void a_stream_without_an_end(void **state)
+{
+	(void)state;
+	weir_channel_stream(channel, weir_everything());
+	assert_int_equal(channel_splice(channel, ends[1], 10), -EAGAIN);
+	peer_send(&peer, "0123");
+	assert_true(TURN_UNTIL(loop, arrivals == 1));
+	assert_int_equal(channel_splice(channel, ends[1], 10), 4);
+	assert_true(channel_splices(channel));
+	expect_in_pipe("0123");
+	wait_for_arrival("45678901234567", 2);
+	assert_int_equal(channel_splice(channel, ends[1], 20), 14);
+	expect_in_pipe("45678901234567");
+	channel_splice_end(channel);
+	weir_channel_resume(channel);
+	peer_send(&peer, "89");
+	assert_true(TURN_UNTIL(loop, piece_bytes == 2));
+	assert_int_equal(requests, 0);
+	/* A request that is collected is none. */
+	weir_channel_await(channel, weir_until_line_end());
+	assert_int_equal(channel_splice(channel, ends[1], 10), -EOPNOTSUPP);
+}
+
 static void the_end_of_the_input_is_left_to_the_channel(void **state)
 {
 	(void)state;
 	assert_int_equal(channel_splice(channel, ends[1], 10), -EAGAIN);
 	peer_finish(&peer);
 	assert_true(TURN_UNTIL(loop, arrivals == 1));
-	assert_int_equal(channel_splice(channel, ends[1], 10), 0);
-	channel_splice_end(channel);
+	assert_int_equal(channel_splice(channel, ends[1], 10), -ENODATA);
+	assert_false(channel_splices(channel));
 	weir_channel_resume(channel);
 	assert_true(TURN_UNTIL(loop, eofs == 1));
 	assert_true(TURN_UNTIL(loop, !channel));
@@ -173,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(bytes_go_into_the_pipe_up_to_the_end, start, stop),
 	        cmocka_unit_test_setup_teardown(the_rest_may_be_received, start, stop),
+	        cmocka_unit_test_setup_teardown(a_stream_without_an_end, start, stop),
 	        cmocka_unit_test_setup_teardown(
 	                the_end_of_the_input_is_left_to_the_channel, start, stop),
 	};

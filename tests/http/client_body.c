@@ -5,6 +5,8 @@
 
 #include <weir/sources.h>
 
+#include "client_state.h"
+
 static struct weir_loop *loop;
 static struct origin origin;
 static struct weir_http_client *client;
@@ -379,6 +381,39 @@ static int teardown(void **state)
 
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* The kernel holds little of a reply that is paused at its beginning. */
+static void the_window(void **state)
+{
+	enum {
+		PART = 60000
+	};
+	static const char part[PART];
+	int size;
+	socklen_t length = sizeof size;
+	(void)state;
+	CLIENT(o.small_pieces = true);
+	CALL(&heard, client, &origin, "/");
+	struct peer peer = origin_accept(&origin);
+	origin_skip_request(&peer);
+	int fd = weir_channel_ref(heard.call->connection->channel).fd;
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+	assert_int_equal(size, 2 * WEIR_HTTP_CLIENT_WINDOW);
+	peer_send(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 180000\r\n\r\n");
+	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
+	assert_true(TURN_UNTIL(loop, heard.text.size >= PART));
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+	assert_int_equal(size, 2 * WEIR_HTTP_CLIENT_WINDOW);
+	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
+	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
+	assert_true(TURN_UNTIL(loop, heard.text.size >= 2 * PART));
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+	assert_true(size >= 2 * WEIR_HTTP_CLIENT_WINDOW_OPEN);
+	heard_await_end(&heard, loop);
+	heard_clear(&heard);
+	client_stop(client, loop);
+	peer_close(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +421,7 @@ int main(void)
 	        CLIENT_TEST(bodies_that_fail),
 	        CLIENT_TEST(back_pressure_on_the_request),
 	        CLIENT_TEST(back_pressure_on_the_reply),
+	        CLIENT_TEST(the_window),
 	        CLIENT_TEST(a_pause_at_the_end),
 	        CLIENT_TEST(expect_continue),
 	        CLIENT_TEST(a_continue_that_never_comes),

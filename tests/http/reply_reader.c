@@ -1,138 +1,5 @@
 /* Replies as the client reads them: in any pieces, cut off at any byte, malformed in each way. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#include <weir/buffer.h>
-#include <weir/cutter.h>
-#include <weir/error.h>
-#include <weir/list.h>
-
-#include "reply_reader.h"
-
-/* A reader on a cutter, and what it reports, as text. */
-struct reading {
-	struct http_reader reader;
-	struct weir_cutter cutter;
-	struct weir_buffer text;
-	int error;
-	unsigned ends;
-};
-
-static void note(struct reading *reading, const char *what, struct weir_span bytes)
-{
-	assert_int_equal(weir_buffer_format(&reading->text, 1 << 20, "%s%.*s", what,
-	                         (int)bytes.size, bytes.data),
-	        0);
-}
-
-static void on_interim(struct http_reader *reader, const struct weir_http_reply_head *head)
-{
-	struct reading *reading = WEIR_CONTAINER(reader, struct reading, reader);
-	char status[16];
-	snprintf(status, sizeof status, "(%u)", head->status);
-	note(reading, status, WEIR_SPAN(""));
-}
-
-static void on_head(struct http_reader *reader, const struct weir_http_reply_head *head)
-{
-	struct reading *reading = WEIR_CONTAINER(reader, struct reading, reader);
-	char status[32];
-	snprintf(status, sizeof status, "%u ", head->status);
-	note(reading, status, head->reason);
-	note(reading, "|", WEIR_SPAN(""));
-}
-
-static void on_piece(struct http_reader *reader, struct weir_span bytes)
-{
-	assert_true(bytes.size > 0);
-	note(WEIR_CONTAINER(reader, struct reading, reader), "", bytes);
-}
-
-static void on_trailer(struct http_reader *reader, const struct weir_http_field *field)
-{
-	struct reading *reading = WEIR_CONTAINER(reader, struct reading, reader);
-	note(reading, "|", field->name);
-	note(reading, "=", field->value);
-}
-
-static void on_end(struct http_reader *reader, int error)
-{
-	struct reading *reading = WEIR_CONTAINER(reader, struct reading, reader);
-	reading->error = error;
-	reading->ends++;
-}
-
-static const struct http_reader_type reader_type = {
-        on_interim, on_head, on_piece, on_trailer, on_end};
-
-/* -- the cutter -------------------------------------------------------------------------------- */
-
-static void apply(struct reading *reading)
-{
-	struct http_reader_next next;
-	if (!reading->reader.changed)
-		return;
-	http_reader_next(&reading->reader, &next);
-	reading->cutter.request_max = next.request_max;
-	if (next.streamed)
-		weir_cutter_stream(&reading->cutter, next.terminator);
-	else
-		weir_cutter_await(&reading->cutter, next.terminator);
-}
-
-static void cutter_request(struct weir_cutter *cutter, struct weir_span request)
-{
-	struct reading *reading = WEIR_CONTAINER(cutter, struct reading, cutter);
-	http_reader_request(&reading->reader, request);
-	apply(reading);
-}
-
-static void cutter_piece(struct weir_cutter *cutter, struct weir_span bytes)
-{
-	struct reading *reading = WEIR_CONTAINER(cutter, struct reading, cutter);
-	http_reader_piece(&reading->reader, bytes);
-}
-
-static void cutter_overflow(struct weir_cutter *cutter, int error)
-{
-	struct reading *reading = WEIR_CONTAINER(cutter, struct reading, cutter);
-	(void)error;
-	http_reader_overflow(&reading->reader);
-}
-
-static const struct weir_cutter_type cutter_type = {
-        .request = cutter_request, .piece = cutter_piece, .overflow = cutter_overflow};
-
-static void begin(struct reading *reading, bool to_head)
-{
-	*reading = (struct reading){.error = 1};
-	http_reader_init(&reading->reader, &reader_type, 1024);
-	http_reader_begin(&reading->reader, to_head, 100);
-	weir_cutter_init(&reading->cutter, weir_until_line_end(), 1024);
-	apply(reading);
-}
-
-static void finish(struct reading *reading)
-{
-	weir_cutter_finish(&reading->cutter);
-	weir_buffer_finish(&reading->text);
-}
-
-/* In two pieces, cut at `at`; then the end of the input. */
-static void feed(struct reading *reading, struct weir_span bytes, size_t at)
-{
-	struct weir_span pieces[] = {weir_span(bytes.data, at), weir_span_skip(bytes, at)};
-	for (size_t i = 0; i < 2 && reading->ends == 0; i++)
-		if (pieces[i].size)
-			assert_int_equal(
-			        weir_cutter_feed(&reading->cutter, &cutter_type, pieces[i]), 0);
-	http_reader_eof(&reading->reader, false);
-}
+#include "reading.h"
 
 /* -- tests ------------------------------------------------------------------------------------- */
 
@@ -174,15 +41,15 @@ static void replies_in_two_pieces(void **state)
 		struct weir_span bytes = weir_span_of(valid[i].reply);
 		for (size_t at = 0; at <= bytes.size; at++) {
 			struct reading reading;
-			begin(&reading, valid[i].to_head);
-			feed(&reading, bytes, at);
+			reading_begin(&reading, valid[i].to_head);
+			reading_feed_all(&reading, bytes, at);
 			struct weir_span text = weir_buffer_span(&reading.text);
 			if (reading.error || reading.ends != 1 ||
 			        reading.reader.keep_alive != valid[i].keep_alive ||
 			        !weir_span_equal(text, weir_span_of(valid[i].text)))
 				fail_msg("'%s' at %zu: %d, '%.*s'", valid[i].reply, at,
 				        reading.error, (int)text.size, text.data);
-			finish(&reading);
+			reading_finish(&reading);
 		}
 	}
 }
@@ -196,12 +63,12 @@ static void replies_cut_off(void **state)
 		for (size_t at = 0; at < size; at++) {
 			struct reading reading;
 			int error = valid[i].up_to_the_end && at >= head ? 0 : WEIR_E_HTTP_SHORT;
-			begin(&reading, valid[i].to_head);
-			feed(&reading, weir_span(valid[i].reply, at), at);
+			reading_begin(&reading, valid[i].to_head);
+			reading_feed_all(&reading, weir_span(valid[i].reply, at), at);
 			if (reading.error != error || reading.ends != 1 ||
 			        reading.reader.begun != (at > 0))
 				fail_msg("'%s' at %zu: %d", valid[i].reply, at, reading.error);
-			finish(&reading);
+			reading_finish(&reading);
 		}
 	}
 }
@@ -211,11 +78,11 @@ static void a_truncated_body_is_short(void **state)
 	struct weir_span bytes = WEIR_SPAN("HTTP/1.1 200 OK\r\n\r\nabc");
 	struct reading reading;
 	(void)state;
-	begin(&reading, false);
-	assert_int_equal(weir_cutter_feed(&reading.cutter, &cutter_type, bytes), 0);
+	reading_begin(&reading, false);
+	reading_feed(&reading, bytes);
 	http_reader_eof(&reading.reader, true);
 	assert_int_equal(reading.error, WEIR_E_HTTP_SHORT);
-	finish(&reading);
+	reading_finish(&reading);
 }
 
 #define HEAD "HTTP/1.1 200 OK\r\n"
@@ -277,12 +144,12 @@ static void malformed_replies(void **state)
 		struct weir_span bytes = weir_span_of(cases[i].reply);
 		for (size_t at = 0; at <= bytes.size; at++) {
 			struct reading reading;
-			begin(&reading, false);
-			feed(&reading, bytes, at);
+			reading_begin(&reading, false);
+			reading_feed_all(&reading, bytes, at);
 			if (reading.error != cases[i].error || reading.ends != 1 ||
 			        reading.reader.keep_alive)
 				fail_msg("'%s' at %zu: %d", cases[i].reply, at, reading.error);
-			finish(&reading);
+			reading_finish(&reading);
 		}
 	}
 }
@@ -294,10 +161,10 @@ static int error_of_repeated(const char *first, const char *again, unsigned time
 	assert_int_equal(weir_buffer_format(&bytes, SIZE_MAX, "%s", first), 0);
 	while (times--)
 		assert_int_equal(weir_buffer_format(&bytes, SIZE_MAX, "%s", again), 0);
-	begin(&reading, false);
-	feed(&reading, weir_buffer_span(&bytes), bytes.size / 2);
+	reading_begin(&reading, false);
+	reading_feed_all(&reading, weir_buffer_span(&bytes), bytes.size / 2);
 	weir_buffer_finish(&bytes);
-	finish(&reading);
+	reading_finish(&reading);
 	return reading.error;
 }
 
@@ -325,13 +192,13 @@ static void bytes_behind_a_reply(void **state)
 	struct reading reading;
 	struct weir_span bytes = WEIR_SPAN(HEAD "Content-Length: 1\r\n\r\nx" HEAD "\r\n");
 	(void)state;
-	begin(&reading, false);
-	assert_int_equal(weir_cutter_feed(&reading.cutter, &cutter_type, bytes), 0);
+	reading_begin(&reading, false);
+	reading_feed(&reading, bytes);
 	assert_int_equal(reading.error, 0);
 	assert_int_equal(reading.ends, 1);
 	assert_true(reading.cutter.refused);
 	assert_int_equal(reading.reader.fault, WEIR_E_HTTP_EXTRA);
-	finish(&reading);
+	reading_finish(&reading);
 }
 
 int main(void)

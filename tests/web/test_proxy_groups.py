@@ -42,6 +42,26 @@ sites: [{{proxy: [{{to: app}}]}}]
     wait_for(lambda: "upstream_retries=1" in log.read_text(), what="a retry in the log")
 
 
+def test_few_descriptors(configured):
+    """A client is accepted only if there is a descriptor for the connection to an upstream, too."""
+    upstream, enough = Upstream(), threading.Event()
+
+    def wait(exchange):
+        if len(upstream.requests) >= 30:
+            enough.set()
+        assert enough.wait(60)
+        exchange.send(ok())
+
+    upstream.replies["/"] = wait
+    server = configured(
+        f"workers: 1\nsites: [{{proxy: [{{to: '{upstream.url}'}}]}}]\n", prefix=["prlimit", "--nofile=200"]
+    )
+    crowd = [Wire(server) for _ in range(100)]
+    for wire in crowd:
+        wire.send(request("/", "Connection: close"))
+    assert [wire.reply().status for wire in crowd] == [200] * 100
+
+
 def test_servers_that_are_down_are_counted(configured, tmp_path):
     down = 'weir_proxy_down_servers{upstream="app"}'
     with socket.socket() as taken:
@@ -203,8 +223,8 @@ sites:
 """
     )
     expected = [
-        (3, "'url' must be http://HOST:PORT, https://HOST:PORT or unix:/PATH, not 'ftp://a'"),
-        (3, "'url' must be http://HOST:PORT, https://HOST:PORT or unix:/PATH, not 'http://a/path'"),
+        (3, "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or unix:/PATH, not 'ftp://a'"),
+        (3, "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or unix:/PATH, not 'http://a/path'"),
         (3, "'weight' must be from 1 to 1000, not 0"),
         (4, "'balance: cookie' needs 'key': the name of the cookie"),
         (5, "another entry of 'upstreams' has the name 'app' already"),

@@ -66,14 +66,84 @@ def test_bodies_that_come_in_odd_pieces(proxied, upstream):
         assert wire.ask(request("/small")).text == "ok"
 
 
-def test_bodies_of_unknown_size_are_copied(proxied, upstream):
-    upstream.replies["/chunked"] = CHUNKED + b"%x\r\n" % len(LARGE) + LARGE + b"\r\n0\r\n\r\n"
+def chunks_of(data, sizes):
+    """The chunked coding, in chunks of these sizes, again and again."""
+    coded, at, i = [], 0, 0
+    while at < len(data):
+        part = data[at : at + sizes[i % len(sizes)]]
+        coded.append(b"%x\r\n" % len(part) + part + b"\r\n")
+        at, i = at + len(part), i + 1
+    return b"".join(coded)
+
+
+def test_bodies_of_unknown_size(proxied, upstream):
+    """The part of a chunk that comes after its size is spliced, and so is a body without an announced end."""
+    upstream.replies["/chunked"] = CHUNKED + chunks_of(LARGE, [len(LARGE)]) + b"0\r\n\r\n"
+    upstream.replies["/chunks"] = CHUNKED + chunks_of(LARGE, [200_000, 1, 70_000, 300]) + b"0\r\n\r\n"
     upstream.replies["/until-close"] = (b"HTTP/1.1 200 OK\r\n\r\n" + LARGE, "close")
+    for path in "/chunked", "/chunks", "/until-close":
+        before = spliced(proxied)
+        for window in None, 20000:
+            with Wire(proxied, **({"window": window} if window else {})) as wire:
+                assert wire.ask(request(path)).body == LARGE
+                assert wire.ask(request("/small")).text == "ok"
+        assert spliced(proxied) > before + len(LARGE) // 2, path
+    with Wire(proxied) as wire:
+        wire.send(request("/chunks", version="HTTP/1.0"))
+        assert wire.head()[0] == 200 and wire.rest() == LARGE
+
+
+def test_chunks_in_odd_pieces(proxied, upstream):
+    coded = CHUNKED + chunks_of(LARGE, [70_000, 65536, 7, 400_000]) + b"0\r\nX-A: b\r\n\r\n"
+
+    def dribble(exchange):
+        chance, at = random.Random(2), 0
+        while at < len(coded):
+            size = chance.choice((1, 7, 1460, 65544, 70000, 400000))
+            exchange.send(coded[at : at + size])
+            at += size
+
+    upstream.replies["/dribble-chunks"] = dribble
+    with Wire(proxied, window=20000) as wire:
+        assert wire.ask(request("/dribble-chunks")).body == LARGE
+        assert wire.ask(request("/small")).text == "ok"
+
+
+def test_a_chunked_upload(proxied, upstream):
+    def digest(exchange):
+        exchange.send(ok(hashlib.sha256(exchange.body()).hexdigest().encode()))
+
+    upstream.replies["/digest-chunks"] = digest
     before = spliced(proxied)
     with Wire(proxied) as wire:
-        assert wire.ask(request("/chunked")).body == LARGE
-        assert wire.ask(request("/until-close")).body == LARGE
-    assert spliced(proxied) == before
+        for sizes in [len(LARGE)], [200_000, 1, 70_000, 300]:
+            coded = chunks_of(LARGE, sizes) + b"0\r\n\r\n"
+            wire.send(request("/digest-chunks", "Transfer-Encoding: chunked", method="PUT", body=coded))
+            assert wire.reply().text == hashlib.sha256(LARGE).hexdigest()
+            assert wire.ask(request("/small")).text == "ok"
+    assert spliced(proxied) > before + len(LARGE) // 2
+
+
+@pytest.mark.parametrize("sent", [400_000, 1 << 20, 1_000_000 + 8, 1_000_000 + 9, 1_000_000 + 10])
+def test_an_upstream_that_ends_within_its_chunks(proxied, upstream, sent):
+    """Also at the end of a chunk, and within the line behind it."""
+    coded = chunks_of(LARGE, [1_000_000])[:sent]
+    upstream.replies[f"/short-chunks/{sent}"] = (CHUNKED + coded, "close")
+    with Wire(proxied) as wire:
+        wire.send(request(f"/short-chunks/{sent}"))
+        assert wire.head()[0] == 200
+        assert not wire.rest().endswith(b"0\r\n\r\n")
+    assert "upstream_error=" in logged(proxied, f"/short-chunks/{sent}")
+
+
+def test_malformed_chunks_behind_one_that_was_spliced(proxied, upstream):
+    for i, behind in enumerate((b"x", b"\r\nx\r\n", b"\r\n0\r\nbad\r\n\r\n", b"\n0\r\n\r\n")):
+        coded = chunks_of(LARGE[: 1 << 20], [1 << 20])[:-2] + behind
+        upstream.replies[f"/bad-chunks/{i}"] = (CHUNKED + coded, "close")
+        with Wire(proxied) as wire:
+            wire.send(request(f"/bad-chunks/{i}"))
+            wire.head()
+            assert not wire.rest().endswith(b"\r\n0\r\n\r\n"), behind
 
 
 @pytest.mark.parametrize("sent", [300_000, 1 << 20, len(LARGE) - 1])

@@ -168,6 +168,12 @@ struct config_check {
 #include "check_keys.def"
 };
 
+/* The protocol of the servers of a group. */
+enum config_protocol {
+	CONFIG_PROTOCOL_HTTP,
+	CONFIG_PROTOCOL_FASTCGI,
+};
+
 struct config_upstreams {
 #include "upstreams_keys.def"
 	struct weir_tls *tls;          /* loaded, if a server speaks https */
@@ -183,6 +189,14 @@ struct config_forward_auth {
 #include "forward_auth_keys.def"
 	const struct config_upstreams *upstreams; /* as of a proxy */
 };
+
+struct config_fastcgi {
+#include "fastcgi_keys.def"
+	const struct config_upstreams *upstreams; /* as of a proxy */
+};
+
+/* Whether the application has scripts in the root of the site. */
+bool config_fastcgi_has_scripts(const struct config_fastcgi *fastcgi);
 
 /* Whether a site answers DNS over HTTPS. */
 enum config_doh {

@@ -41,6 +41,7 @@
 #define FIELD_hosts FIELD_LIST(const char *)
 #define FIELD_field_names FIELD_LIST(const char *)
 #define FIELD_prefix const char *
+#define FIELD_prefixes FIELD_LIST(const char *)
 #define FIELD_fields const char *
 #define FIELD_index_names const char *
 #define FIELD_texts FIELD_LIST(const char *)

@@ -31,6 +31,7 @@
 #include "problems.h"
 
 struct config;
+struct config_site;
 struct key;
 struct section;
 
@@ -201,13 +202,18 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 extern const struct section table_site; /* table_http.c */
 /* table_proxy.c */
 extern const struct section table_proxy, table_forward_auth, table_upstreams;
-extern const struct section table_tls; /* config_tls.c */
+extern const struct section table_fastcgi; /* table_fastcgi.c */
+extern const struct section table_tls;     /* config_tls.c */
 /* config_acme.c */
 extern const struct section table_acme, table_authority;
 extern const struct section table_mail; /* table_mail.c */
 extern const struct section table_ftp;  /* config_ftp.c */
 extern const struct section table_dns;  /* table_dns.c */
 extern const struct section table_top;  /* table_top.c: the configuration, struct config */
+
+/* The rules between `fastcgi` and the other keys of a site. */
+void table_fastcgi_check_site(
+        struct reader *reader, const struct node *site_node, const struct config_site *site);
 
 /* Rules between sections, called when all of the configuration was read. */
 void table_http_check(struct reader *reader, const struct node *top);

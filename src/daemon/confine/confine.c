@@ -198,7 +198,7 @@ static void confine_print_plan(const struct landlock_plan *plan)
 		printf("  %s %s\n", plan->paths[i].write ? "reads and writes" : "reads",
 		        plan->paths[i].path);
 	if (plan->any_connect)
-		printf("  connects to any port, for FTP\n");
+		printf("  connects to any port, for FTP or SRV names\n");
 	for (size_t i = 0; i < plan->port_count && !plan->any_connect; i++)
 		printf("  connects to port %u\n", plan->ports[i]);
 	if (!plan->any_connect && plan->port_count == 0)

@@ -120,18 +120,26 @@ static void landlock_add_dns(struct landlock_plan *plan, const struct config *co
 	landlock_add_ports(plan, dns->forward.items, dns->forward.count);
 }
 
-/* The URL was checked: http://HOST:PORT, https://HOST:PORT or unix:/PATH. */
+/* The URL was checked: http, https or fastcgi with ://HOST:PORT, or unix:/PATH. */
 static void landlock_add_upstream(struct landlock_plan *plan, const char *url)
 {
-	bool https = strncasecmp(url, "https:", 6) == 0;
+	bool https = strncasecmp(url, "https", 5) == 0;
+	unsigned port = https ? 443 : strncasecmp(url, "http:", 5) == 0 ? 80 : WEIR_FASTCGI_PORT;
 	const char *colon = strrchr(url, ':'), *bracket = strrchr(url, ']');
 	if (strncmp(url, "unix:", 5) == 0) {
 		plan->unix_connect = true;
 		return;
 	}
+	if (strstr(url, "+srv://")) {
+		/* Records name the port. */
+		plan->any_connect = true;
+		if (https)
+			landlock_add_authorities(plan);
+		return;
+	}
 	/* The last colon is of the scheme, of an address of IPv6, or in front of the port. */
 	bool has_port = colon[1] != '/' && (!bracket || bracket < colon);
-	landlock_add_port(plan, has_port ? (unsigned)atoi(colon + 1) : https ? 443 : 80);
+	landlock_add_port(plan, has_port ? (unsigned)atoi(colon + 1) : port);
 	landlock_add_port(plan, 53); /* the resolver of the machine, by TCP */
 	if (https)
 		landlock_add_authorities(plan);
@@ -153,6 +161,8 @@ static void landlock_add_site(struct landlock_plan *plan, const struct config_si
 		landlock_add_upstreams(plan, site->proxies.items[i].upstreams);
 	for (size_t i = 0; i < site->forward_auth.count; i++)
 		landlock_add_upstreams(plan, site->forward_auth.items[i].upstreams);
+	for (size_t i = 0; i < site->fastcgi.count; i++)
+		landlock_add_upstreams(plan, site->fastcgi.items[i].upstreams);
 }
 
 /* A folder of the directory of certificates. */

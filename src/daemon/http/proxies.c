@@ -3,35 +3,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/http_fastcgi.h>
 #include <weir/http_proxy.h>
+#include <weir/tree.h>
 
 #include "config.h"
 #include "proxies.h"
 #include "say.h"
 
-/* Each worker checks the servers for itself; the first to notice prints it for all. */
-static void proxies_on_health(
-        void *context, const char *name, const char *url, bool healthy, const char *why)
-{
-	const struct config_upstreams *config = context;
-	for (size_t i = 0; i < config->servers.count; i++) {
-		struct config_upstream *server = &config->servers.items[i];
-		if (strcmp(server->url, url) != 0 ||
-		        atomic_exchange(&server->unhealthy, !healthy) == !healthy)
-			continue;
-		if (healthy)
-			say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
-		else
-			say_at(WEIR_LOG_WARNING, "upstreams %s: %s is unhealthy: %s", name, url,
-			        why);
-	}
-}
-
 struct proxies_group {
 	struct proxies_group *next;
 	const struct config_upstreams *config;
 	struct weir_http_upstreams *upstreams;
+	struct weir_loop *loop;       /* NULL before the start */
+	struct complaints complaints; /* what applications write to their error streams */
 };
+
+/* Each worker checks the servers for itself; the first to notice prints it for all. */
+static void proxies_on_health(
+        void *context, const char *name, const char *url, bool healthy, const char *why)
+{
+	const struct config_upstreams *config = ((struct proxies_group *)context)->config;
+	for (size_t i = 0; i < config->servers.count; i++) {
+		struct config_upstream *server = &config->servers.items[i];
+		if (strcmp(server->url, url) == 0 &&
+		        atomic_exchange(&server->unhealthy, !healthy) == !healthy)
+			return;
+	}
+	/* The target of an SRV name is printed by each worker. */
+	if (healthy)
+		say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
+	else
+		say_at(WEIR_LOG_WARNING, "upstreams %s: %s is unhealthy: %s", name, url, why);
+}
+
+/* PHP names the level of its own messages. */
+static enum weir_log_level proxies_level_of(struct weir_span line)
+{
+	static const struct {
+		const char *text;
+		enum weir_log_level level;
+	} levels[] = {
+	        {"PHP Notice:", WEIR_LOG_INFO},
+	        {"PHP Deprecated:", WEIR_LOG_INFO},
+	        {"PHP Fatal error:", WEIR_LOG_ERROR},
+	        {"PHP Parse error:", WEIR_LOG_ERROR},
+	};
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+		if (memmem(line.data, line.size, levels[i].text, strlen(levels[i].text)))
+			return levels[i].level;
+	return WEIR_LOG_WARNING;
+}
+
+/* A line for each of the text. */
+static void proxies_on_error_text(
+        void *context, const char *name, const char *url, uint64_t id, struct weir_span text)
+{
+	struct proxies_group *group = context;
+	struct weir_span line;
+	for (bool more = true; more;) {
+		more = weir_span_cut(&text, '\n', &line);
+		line = weir_span_trim(line);
+		if (line.size && complaints_allow(&group->complaints))
+			say_at(proxies_level_of(line), "upstreams %s: %s: request %016llx: %.*s",
+			        name, url, (unsigned long long)id, (int)line.size, line.data);
+	}
+}
 
 static struct weir_http_check proxies_check_of(const struct config_check *config)
 {
@@ -45,9 +82,9 @@ static struct weir_http_check proxies_check_of(const struct config_check *config
 	};
 }
 
-static int proxies_make_upstreams(
-        const struct config_upstreams *config, struct weir_http_upstreams **ret)
+static int proxies_make_upstreams(struct proxies_group *group)
 {
+	const struct config_upstreams *config = group->config;
 	struct weir_http_upstream servers[WEIR_HTTP_PROXY_UPSTREAMS_MAX];
 	struct weir_http_upstreams_options options;
 	for (size_t i = 0; i < config->servers.count; i++)
@@ -58,6 +95,8 @@ static int proxies_make_upstreams(
 	options.name = config->name;
 	options.upstreams = servers;
 	options.count = config->servers.count;
+	options.fastcgi = config->protocol == CONFIG_PROTOCOL_FASTCGI;
+	options.fastcgi_keep = config->keep;
 	options.balance = config->balance;
 	options.key = config->key;
 	options.tls = config->tls;
@@ -77,8 +116,9 @@ static int proxies_make_upstreams(
 	options.buffers_max = config->buffers;
 	options.check = proxies_check_of(&config->check);
 	options.health_changed = proxies_on_health;
-	options.context = (void *)config;
-	return weir_http_upstreams_create(&options, ret);
+	options.error_text = proxies_on_error_text;
+	options.context = group;
+	return weir_http_upstreams_create(&options, &group->upstreams);
 }
 
 /* Returns 0 or a negative errno. */
@@ -90,12 +130,14 @@ static int proxies_find(struct proxies *proxies, const struct config_upstreams *
 		group = group->next;
 	if (!group) {
 		group = calloc(1, sizeof *group);
-		int error = group ? proxies_make_upstreams(config, &group->upstreams) : -ENOMEM;
+		if (!group)
+			return -ENOMEM;
+		group->config = config;
+		int error = proxies_make_upstreams(group);
 		if (error < 0) {
 			free(group);
 			return error;
 		}
-		group->config = config;
 		group->next = proxies->first;
 		proxies->first = group;
 	}
@@ -144,6 +186,33 @@ int proxies_create_auth(struct proxies *proxies, const struct config_forward_aut
 	return *ret ? 0 : -ENOMEM;
 }
 
+int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi *config,
+        const struct config_site *site, struct weir_tree *tree, struct weir_http_handler **ret)
+{
+	struct weir_http_fastcgi_options options;
+	weir_http_fastcgi_options_init(&options);
+	int error = proxies_find(proxies, config->upstreams, &options.upstreams);
+	if (error < 0) {
+		weir_tree_close(tree);
+		return error;
+	}
+	options.prefix = config->path;
+	options.tree = tree;
+	options.root = config->application_root ? config->application_root : site->root;
+	options.extension = config->extension;
+	options.index = *config->index ? config->index : NULL;
+	options.script = config->script;
+	options.never = config->never.items;
+	options.never_count = config->never.count;
+	options.hidden = site->hidden;
+	options.trusted = config->trusted.items;
+	options.trusted_count = config->trusted.count;
+	options.request_id = config->request_id;
+	options.body_max = config->max_size;
+	*ret = weir_http_fastcgi_create(&options);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static void proxies_inherit_group(struct proxies_group *group, const struct proxies_group *from)
 {
 	const struct config_upstreams *new = group->config, *old = from->config;
@@ -166,8 +235,13 @@ void proxies_inherit(struct proxies *proxies, const struct proxies *from)
 int proxies_start(struct proxies *proxies, struct weir_loop *loop)
 {
 	int error = 0;
-	for (struct proxies_group *group = proxies->first; group && !error; group = group->next)
+	for (struct proxies_group *group = proxies->first; group && !error; group = group->next) {
+		if (!group->loop)
+			complaints_init(
+			        &group->complaints, loop, "lines in error streams of applications");
+		group->loop = loop;
 		error = weir_http_upstreams_start(group->upstreams, loop);
+	}
 	return error;
 }
 
@@ -176,6 +250,9 @@ void proxies_finish(struct proxies *proxies)
 	struct proxies_group *group;
 	while ((group = proxies->first)) {
 		proxies->first = group->next;
+		if (group->loop)
+			complaints_end(&group->complaints);
+		weir_http_upstreams_detach(group->upstreams);
 		weir_http_upstreams_release(group->upstreams);
 		free(group);
 	}

@@ -7,9 +7,12 @@
 
 #include <weir/http.h>
 
+struct config_fastcgi;
 struct config_forward_auth;
 struct config_proxy;
+struct config_site;
 struct proxies_group;
+struct weir_tree;
 
 /* The groups of a worker; NULL at first. */
 struct proxies {
@@ -23,6 +26,13 @@ int proxies_create(
 /* Makes the handler of forward authentication. Returns 0 or a negative errno. */
 int proxies_create_auth(struct proxies *proxies, const struct config_forward_auth *config,
         struct weir_http_handler **ret);
+
+/*
+ * Makes the handler of an application that speaks FastCGI. The tree of its scripts becomes the
+ * handler's in any case; NULL: it has none. Returns 0 or a negative errno.
+ */
+int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi *config,
+        const struct config_site *site, struct weir_tree *tree, struct weir_http_handler **ret);
 
 /* Takes over what is known of the servers of groups with the same name. Before the start. */
 void proxies_inherit(struct proxies *proxies, const struct proxies *from);

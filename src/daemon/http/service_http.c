@@ -122,6 +122,10 @@ static void service_http_print_proxies(const struct config_site *site)
 	for (size_t i = 0; i < site->proxies.count; i++)
 		printf("%s/%s is passed on to %s", i || site->root ? ", " : "",
 		        site->proxies.items[i].path, site->proxies.items[i].to);
+	for (size_t i = 0; i < site->fastcgi.count; i++)
+		printf("%s/%s is answered by %s",
+		        i || site->root || site->proxies.count ? ", " : "",
+		        site->fastcgi.items[i].path, site->fastcgi.items[i].to);
 }
 
 static void service_http_print_served(const struct config *config)

@@ -1,8 +1,8 @@
 /*
  * Makes the chain of handlers of a site, in the order in which a request passes them: proofs of the
  * name, for certificates; redirects to https, the checks of rules, redirects, passwords, forward
- * authentication, what rules do, DNS, proxies, uploads, files. Invariant: a handler that asks for a
- * password, or for consent, comes before all handlers that it protects.
+ * authentication, what rules do, DNS, proxies, FastCGI, uploads, files. Invariant: a handler that
+ * asks for a password, or for consent, comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -141,6 +141,24 @@ static int sites_add_proxies(
 	return error;
 }
 
+static int sites_add_fastcgi(struct weir_http_site *site, struct config_site *config,
+        struct proxies *proxies, unsigned entries_max)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->fastcgi.count && error == 0; i++) {
+		const struct config_fastcgi *rule = &config->fastcgi.items[i];
+		struct weir_http_handler *handler;
+		struct weir_tree *tree = NULL;
+		if (config_fastcgi_has_scripts(rule))
+			error = site_files_open(config, entries_max, &tree);
+		if (error == 0)
+			error = proxies_create_fastcgi(proxies, rule, config, tree, &handler);
+		if (error == 0)
+			error = sites_append(site, handler);
+	}
+	return error;
+}
+
 static int sites_add_uploads(
         struct weir_http_site *site, struct config_site *config, unsigned entries_max)
 {
@@ -212,11 +230,15 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	if (error == 0)
 		error = sites_add_proxies(site, config, &set->proxies);
 	if (error == 0)
+		error = sites_add_fastcgi(site, config, &set->proxies, entries_max);
+	if (error == 0)
 		error = sites_add_uploads(site, config, entries_max);
 	sites_append_made(site, options.files);
 	if (error < 0)
 		say("cannot serve %s: %s",
-		        config->root ? config->root : config->proxies.items[0].to,
+		        config->root            ? config->root
+		        : config->proxies.count ? config->proxies.items[0].to
+		                                : config->fastcgi.items[0].to,
 		        weir_error_text(error));
 	return error;
 }

@@ -178,6 +178,10 @@ static const struct key site_keys[] = {
 /* Whether no request reaches the files. */
 static bool site_is_proxied(const struct config_site *site)
 {
+	for (size_t i = 0; i < site->fastcgi.count; i++)
+		if (site->fastcgi.items[i].path && !*site->fastcgi.items[i].path &&
+		        !config_fastcgi_has_scripts(&site->fastcgi.items[i]))
+			return true;
 	for (size_t i = 0; i < site->proxies.count; i++)
 		if (site->proxies.items[i].path && !*site->proxies.items[i].path)
 			return true;
@@ -208,6 +212,7 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 		site_check_root(reader, node);
 	else
 		site_check_uploads(reader, node, site);
+	table_fastcgi_check_site(reader, node, site);
 	if (site->index)
 		table_complete_rules(reader, node, &table_site, site);
 }
@@ -219,7 +224,7 @@ const struct section table_site = {
         .check = site_check,
         .doc = "A site is a directory that is served by HTTP under some host names. A request "
                "passes `redirect-to-https`, the checks of `rules`, `redirect`, `auth`, `forward-auth`, "
-               "what `rules` do, `proxy`, `uploads` and the files, in this order.",
+               "what `rules` do, `proxy`, `fastcgi`, `uploads` and the files, in this order.",
 };
 
 /* Whether a site before number `before` has the name. */

@@ -27,7 +27,12 @@ static const struct key upstream_keys[] = {
 
 static bool upstream_is_https(const char *url)
 {
-	return strncasecmp(url, "https://", 8) == 0;
+	return strncasecmp(url, "https://", 8) == 0 || strncasecmp(url, "https+", 6) == 0;
+}
+
+static bool upstream_is_fastcgi(const char *url)
+{
+	return strncasecmp(url, "fastcgi://", 10) == 0 || strncasecmp(url, "fastcgi+", 8) == 0;
 }
 
 /* Whether the library accepts the URL; that https has no certificates yet does not matter. */
@@ -38,6 +43,7 @@ static bool upstream_url_is_good(const char *url)
 	struct weir_http_upstreams *made;
 	weir_http_upstreams_options_init(&options);
 	options.upstreams = &one;
+	options.fastcgi = upstream_is_fastcgi(url);
 	options.count = 1;
 	int error = weir_http_upstreams_create(&options, &made);
 	if (error == 0)
@@ -46,13 +52,16 @@ static bool upstream_url_is_good(const char *url)
 }
 
 #define UPSTREAM_URL "http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+#define UPSTREAM_FASTCGI "fastcgi://HOST:PORT or unix:/PATH"
 
 static void upstream_check(struct reader *reader, struct node *node, void *target)
 {
 	const struct config_upstream *upstream = target;
 	if (upstream->url && !upstream_url_is_good(upstream->url))
 		reader_problem_at(reader, node_find(node, "url"),
-		        "'url' must be " UPSTREAM_URL ", not '%.64s'", upstream->url);
+		        "'url' must be http://HOST:PORT, https://HOST:PORT, fastcgi://HOST:PORT or "
+		        "unix:/PATH, not '%.64s'",
+		        upstream->url);
 }
 
 static const struct section table_upstream = {
@@ -125,6 +134,12 @@ static const char *const balance_words[] = {
         NULL,
 };
 
+static const char *const protocol_words[] = {
+        [CONFIG_PROTOCOL_HTTP] = "http",
+        [CONFIG_PROTOCOL_FASTCGI] = "fastcgi",
+        NULL,
+};
+
 #define KEYS_STRUCT config_upstreams
 static const struct key upstreams_keys[] = {
 #include "upstreams_keys.def"
@@ -193,6 +208,28 @@ static void upstreams_check_key(
 		        "'key' is not used: it needs 'balance: cookie' or 'field'");
 }
 
+/* Each server must speak the protocol of the group. A Unix socket speaks either. */
+static void upstreams_check_protocol(
+        struct reader *reader, const struct node *node, const struct config_upstreams *upstreams)
+{
+	bool fastcgi = upstreams->protocol == CONFIG_PROTOCOL_FASTCGI;
+	const struct node *list = node_find(node, "servers");
+	for (size_t i = 0; i < upstreams->servers.count; i++) {
+		const char *url = upstreams->servers.items[i].url;
+		if (!url || !upstream_url_is_good(url) || strncmp(url, "unix:", 5) == 0 ||
+		        upstream_is_fastcgi(url) == fastcgi)
+			continue;
+		reader_problem_at(reader, node_find(node_item(list, i), "url"),
+		        fastcgi ? "'url' must be " UPSTREAM_FASTCGI
+		                  " with 'protocol: fastcgi', not '%.64s'"
+		                : "'%.64s' needs 'protocol: fastcgi' in its group",
+		        url);
+	}
+	if (upstreams->keep && !fastcgi && node_find(node, "protocol"))
+		reader_problem_at(reader, node_find(node, "keep"),
+		        "'keep' is for 'protocol: fastcgi': connections of HTTP are kept in any case");
+}
+
 static void upstreams_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_upstreams *upstreams = target;
@@ -200,6 +237,7 @@ static void upstreams_check(struct reader *reader, struct node *node, void *targ
 	if (servers && servers->type == NODE_LIST && upstreams->servers.count == 0)
 		reader_problem_at(reader, servers, "'servers' is empty");
 	upstreams_check_key(reader, node, upstreams);
+	upstreams_check_protocol(reader, node, upstreams);
 	if (upstreams_speak_https(upstreams))
 		upstreams_load_tls(reader, node, upstreams);
 	else if (upstreams->ca || upstreams->certificate)
@@ -317,7 +355,7 @@ const struct section table_forward_auth = {
                "other reply is the client's. If there is none, nothing passes: 502, 503 or 504.",
 };
 
-/* -- the groups of both ------------------------------------------------------------------------ */
+/* -- the groups of all ------------------------------------------------------------------------- */
 
 static const struct config_upstreams *proxy_find_upstreams(
         const struct config *config, const char *name)
@@ -330,8 +368,8 @@ static const struct config_upstreams *proxy_find_upstreams(
 }
 
 /* Makes a group of one server. Returns NULL without memory, which was made a problem. */
-static struct config_upstreams *proxy_make_single(
-        struct reader *reader, const struct node *node, const char *url)
+static struct config_upstreams *proxy_make_single(struct reader *reader, const struct node *node,
+        const char *url, enum config_protocol protocol)
 {
 	struct config_upstreams *single = reader_alloc(reader, sizeof *single);
 	struct config_upstream *server = reader_alloc(reader, sizeof *server);
@@ -340,6 +378,7 @@ static struct config_upstreams *proxy_make_single(
 		return NULL;
 	server->url = url;
 	single->name = url;
+	single->protocol = protocol;
 	single->servers.items = server;
 	single->servers.count = 1;
 	single->next = reader->config->singles;
@@ -349,21 +388,35 @@ static struct config_upstreams *proxy_make_single(
 	return single;
 }
 
-/* Returns NULL if `text` names no group, which was made a problem. */
-static const struct config_upstreams *proxy_resolve(
-        struct reader *reader, const struct node *node, const char *text)
+static bool proxy_url_is_for(const char *url, enum config_protocol protocol)
+{
+	return strchr(url, ':') && upstream_url_is_good(url) &&
+	       (strncmp(url, "unix:", 5) == 0 ||
+	               upstream_is_fastcgi(url) == (protocol == CONFIG_PROTOCOL_FASTCGI));
+}
+
+/* Returns NULL if `text` names no group of the protocol, which was made a problem. */
+static const struct config_upstreams *proxy_resolve(struct reader *reader, const struct node *node,
+        const char *text, enum config_protocol protocol)
 {
 	const struct node *to = node_find(node, "to");
 	const struct config_upstreams *found =
 	        text ? proxy_find_upstreams(reader->config, text) : NULL;
-	if (found || !text)
+	if (!text || (found && found->protocol == protocol))
 		return found;
-	if (strchr(text, ':') && upstream_url_is_good(text))
-		return proxy_make_single(reader, to, text);
-	reader_problem_at(reader, to,
-	        "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_URL
-	        ", not '%.64s'",
-	        text);
+	if (!found && proxy_url_is_for(text, protocol))
+		return proxy_make_single(reader, to, text, protocol);
+	if (found)
+		reader_problem_at(reader, to, "the group '%.64s' must have 'protocol: %s'", text,
+		        protocol_words[protocol]);
+	else
+		reader_problem_at(reader, to,
+		        protocol == CONFIG_PROTOCOL_FASTCGI
+		                ? "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_FASTCGI
+		                  ", not '%.64s'"
+		                : "'to' must be the name of an entry of 'upstreams', or " UPSTREAM_URL
+		                  ", not '%.64s'",
+		        text);
 	return NULL;
 }
 
@@ -379,19 +432,27 @@ static void proxy_check_names(struct reader *reader, const struct node *top)
 	}
 }
 
+static void proxy_check_site(
+        struct reader *reader, const struct node *node, struct config_site *site)
+{
+	const struct node *list = node_find(node, "proxy");
+	for (size_t i = 0; i < site->proxies.count; i++)
+		site->proxies.items[i].upstreams = proxy_resolve(reader, node_item(list, i),
+		        site->proxies.items[i].to, CONFIG_PROTOCOL_HTTP);
+	list = node_find(node, "forward-auth");
+	for (size_t i = 0; i < site->forward_auth.count; i++)
+		site->forward_auth.items[i].upstreams = proxy_resolve(reader, node_item(list, i),
+		        site->forward_auth.items[i].to, CONFIG_PROTOCOL_HTTP);
+	list = node_find(node, "fastcgi");
+	for (size_t i = 0; i < site->fastcgi.count; i++)
+		site->fastcgi.items[i].upstreams = proxy_resolve(reader, node_item(list, i),
+		        site->fastcgi.items[i].to, CONFIG_PROTOCOL_FASTCGI);
+}
+
 void table_proxy_check(struct reader *reader, const struct node *top)
 {
 	const struct node *sites = node_find(top, "sites");
 	proxy_check_names(reader, top);
-	for (size_t i = 0; i < reader->config->sites.count; i++) {
-		struct config_site *site = &reader->config->sites.items[i];
-		const struct node *list = node_find(node_item(sites, i), "proxy");
-		for (size_t j = 0; j < site->proxies.count; j++)
-			site->proxies.items[j].upstreams = proxy_resolve(
-			        reader, node_item(list, j), site->proxies.items[j].to);
-		list = node_find(node_item(sites, i), "forward-auth");
-		for (size_t j = 0; j < site->forward_auth.count; j++)
-			site->forward_auth.items[j].upstreams = proxy_resolve(
-			        reader, node_item(list, j), site->forward_auth.items[j].to);
-	}
+	for (size_t i = 0; i < reader->config->sites.count; i++)
+		proxy_check_site(reader, node_item(sites, i), &reader->config->sites.items[i]);
 }

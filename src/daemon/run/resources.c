@@ -1,7 +1,8 @@
 /*
  * Descriptors, processors, privileges. Descriptors are divided in advance, so that connections wait
  * in the kernel before open files run out: an eighth is for files that the trees keep open, the
- * rest is one pool for the connections of all listeners on all workers.
+ * rest is one pool for the connections of all listeners on all workers. With upstreams half of it
+ * is for connections to those.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,10 +50,20 @@ unsigned resources_processors(void)
 	return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
 }
 
+static bool resources_has_upstreams(const struct config *config)
+{
+	for (size_t i = 0; i < config->sites.count; i++) {
+		const struct config_site *site = &config->sites.items[i];
+		if (site->proxies.count || site->fastcgi.count || site->forward_auth.count)
+			return true;
+	}
+	return false;
+}
+
 /* The file trees of a site, on each worker. */
 static size_t resources_trees(const struct config_site *site)
 {
-	size_t trees = site->uploads.present ? 2 : 1;
+	size_t trees = (site->uploads.present ? 2 : 1) + site->fastcgi.count;
 	for (size_t i = 0; i < site->rules.count; i++)
 		trees += site->rules.items[i].own_files;
 	return trees;
@@ -61,6 +72,7 @@ static size_t resources_trees(const struct config_site *site)
 struct budget resources_budget(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
+	bool upstreams = resources_has_upstreams(config);
 	/* A listener of DNS with UDP needs two. */
 	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + 2 * servers;
 	size_t trees = 0;
@@ -68,11 +80,17 @@ struct budget resources_budget(const struct config *config, size_t files, unsign
 		trees += resources_trees(&config->sites.items[i]);
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
+	/* Without a pipe a body is copied, so that they need not all be possible. */
+	if (upstreams)
+		files -= min_of(files / 4, (size_t)2 * WEIR_PIPES_MAX * workers);
 	/*
 	 * An eighth is for open files: most requests are for files that the trees have open
 	 * already.
 	 */
 	size_t connections = files - files / 8;
+	/* The connection of a client may need one to an upstream. */
+	if (upstreams)
+		connections /= 2;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
 	connections = clamp_size(connections, 1, CONNECTIONS_MAX);

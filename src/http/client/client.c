@@ -21,7 +21,8 @@
 static bool http_origin_matches(const struct http_origin *origin, const struct http_url *target,
         struct weir_span host, const char *unix_path)
 {
-	if (origin->tls != target->tls || origin->port != target->port ||
+	if (origin->tls != target->tls || origin->fastcgi != target->fastcgi ||
+	        origin->port != target->port ||
 	        !weir_span_equal_nocase(weir_span_of(origin->host), host))
 		return false;
 	if (!origin->unix_path || !unix_path)
@@ -46,13 +47,17 @@ static struct http_origin *http_origin_make(
 	if (!origin)
 		return NULL;
 	char *copy = origin->text + name_size;
-	snprintf(origin->text, name_size, "%s://%.*s:%u", target->tls ? "https" : "http",
+	snprintf(origin->text, name_size, "%s://%.*s:%u",
+	        target->tls       ? "https"
+	        : target->fastcgi ? "fastcgi"
+	                          : "http",
 	        (int)target->host.size, target->host.data, target->port);
 	memcpy(copy, host.data, host.size);
 	origin->host = copy;
 	if (unix_path)
 		origin->unix_path = memcpy(copy + host.size + 1, unix_path, path_size);
 	origin->tls = target->tls;
+	origin->fastcgi = target->fastcgi;
 	origin->port = target->port;
 	weir_list_init(&origin->idle);
 	return origin;

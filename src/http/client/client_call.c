@@ -155,6 +155,7 @@ static void http_call_end(struct weir_http_call *call, int error, const char *te
 	        .sent = call->sent,
 	        .kept = call->kept,
 	        .retried = call->retried,
+	        .app_status = call->app_status,
 	};
 	http_call_free(call);
 	events->end(context, &end);
@@ -208,7 +209,7 @@ static bool http_call_follows(struct weir_http_call *call, const struct weir_htt
 	if (http_url_resolve(&call->target, location, &call->next_url) < 0 ||
 	        http_url_parse(weir_buffer_span(&call->next_url), &next) < 0)
 		return false;
-	if (next.tls && !call->client->options.tls)
+	if (next.fastcgi || (next.tls && !call->client->options.tls))
 		return false;
 	return !call->unix_path.size || http_call_same_origin(&call->target, &next);
 }
@@ -288,6 +289,12 @@ void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_fi
 		call->events->trailer(call->context, field);
 }
 
+void http_call_on_error_text(struct weir_http_call *call, struct weir_span bytes)
+{
+	if (call->events->error_text)
+		call->events->error_text(call->context, bytes);
+}
+
 /* The server chooses one of the protocols that it was asked for, by one Upgrade field. */
 bool http_call_accepts_upgrade(
         const struct weir_http_call *call, const struct weir_http_reply_head *head)
@@ -357,26 +364,35 @@ void weir_http_call_resume(struct weir_http_call *call)
 
 /* -- splicing ---------------------------------------------------------------------------------- */
 
+/* Whether the bytes that come next are of the body, as many of them as are wanted. */
+static bool http_call_may_splice(const struct weir_http_call *call)
+{
+	const struct http_client_connection *connection = call->connection;
+	if (!connection || !connection->channel || connection->fastcgi || call->following)
+		return false;
+	const struct http_reader *reader = &connection->reader;
+	return reader->state == HTTP_READER_LENGTH ||
+	       ((reader->state == HTTP_READER_CHUNK_DATA || reader->state == HTTP_READER_CLOSE) &&
+	               reader->body_max == UINT64_MAX);
+}
+
 ssize_t http_call_splice(
         struct weir_http_call *call, int pipe, size_t size, http_call_readable_fn *readable)
 {
-	struct http_client_connection *connection = call->connection;
-	if (!connection || !connection->channel || call->following ||
-	        connection->reader.state != HTTP_READER_LENGTH)
+	if (!http_call_may_splice(call))
 		return -EOPNOTSUPP;
-	struct http_reader *reader = &connection->reader;
-	uint64_t left = reader->length - reader->body_bytes;
-	ssize_t got = left ? channel_splice(connection->channel, pipe,
-	                             (size_t)min_of(left, (uint64_t)size))
-	                   : -EOPNOTSUPP;
+	struct http_client_connection *connection = call->connection;
+	ssize_t got = channel_splice(connection->channel, pipe, size);
 	call->readable = readable;
-	if (got > 0)
-		reader->body_bytes += (uint64_t)got;
+	if (got > 0) {
+		connection->reader.body_bytes += (uint64_t)got;
+		http_client_window_open(connection);
+	}
 	if (got == -EAGAIN)
 		weir_http_call_resume(call);
-	else if (got <= 0 || (uint64_t)got == left)
+	else if (!channel_splices(connection->channel))
 		http_call_splice_end(call);
-	return got ? got : -ENODATA;
+	return got;
 }
 
 void http_call_splice_end(struct weir_http_call *call)

@@ -45,6 +45,9 @@ void http_client_connection_free(struct http_client_connection *connection)
 {
 	weir_timer_stop(&connection->timer);
 	client_connection_detach(connection);
+	if (connection->fastcgi)
+		fastcgi_reader_finish(connection->fastcgi);
+	free(connection->fastcgi);
 	free(connection);
 }
 
@@ -178,6 +181,7 @@ static void client_connection_on_head(
 static void client_connection_on_piece(struct http_reader *reader, struct weir_span bytes)
 {
 	struct http_client_connection *connection = client_connection_of(reader);
+	http_client_window_open(connection);
 	if (connection->call)
 		http_call_on_piece(connection->call, bytes);
 }
@@ -188,6 +192,21 @@ static void client_connection_on_trailer(
 	struct http_client_connection *connection = client_connection_of(reader);
 	if (connection->call)
 		http_call_on_trailer(connection->call, field);
+}
+
+void http_client_connection_on_error_text(struct fastcgi_reader *reader, struct weir_span bytes)
+{
+	struct http_client_connection *connection = client_connection_of(reader->reply);
+	if (connection->call)
+		http_call_on_error_text(connection->call, bytes);
+}
+
+/* Behind a complete reply: bytes that belong to none. */
+static void client_connection_report_extra(const struct http_client_connection *connection)
+{
+	const struct weir_http_client_options *options = &connection->client->options;
+	if (options->extra)
+		options->extra(options->context, connection->origin->text);
 }
 
 /*
@@ -218,6 +237,9 @@ static void client_connection_on_reply(struct http_client_connection *connection
 		return;
 	connection->call = NULL;
 	call->connection = NULL;
+	call->app_status = connection->fastcgi ? connection->fastcgi->app_status : 0;
+	if (connection->reader.extra)
+		client_connection_report_extra(connection);
 	weir_channel_resume(connection->channel);
 	if (!client_connection_keep(connection)) {
 		connection->state = HTTP_CONNECTION_CLOSING;
@@ -254,9 +276,11 @@ const struct http_reader_type http_client_reader_type = {
 static void client_connection_apply(struct http_client_connection *connection)
 {
 	struct http_reader_next next;
-	if (!connection->reader.changed || connection->state == HTTP_CONNECTION_CLOSING)
+	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return;
-	http_reader_next(&connection->reader, &next);
+	if (connection->fastcgi ? !fastcgi_reader_next(connection->fastcgi, &next)
+	                        : !http_reader_next(&connection->reader, &next))
+		return;
 	weir_channel_set_request_max(connection->channel, next.request_max);
 	if (next.streamed)
 		weir_channel_stream(connection->channel, next.terminator);
@@ -278,6 +302,8 @@ static void client_connection_begin(struct http_client_connection *connection)
 	connection->paused = false;
 	connection->sent_before = weir_channel_sent(connection->channel);
 	http_reader_begin(&connection->reader, http_call_is_head(call), call->body_max);
+	if (connection->fastcgi)
+		fastcgi_reader_begin(connection->fastcgi, connection->client->options.fastcgi_keep);
 	client_connection_apply(connection);
 	http_client_start_timer(connection);
 	int error = http_call_send(call);
@@ -318,14 +344,20 @@ static void client_connection_on_insecure(struct weir_channel *channel, const ch
 static void client_connection_on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct http_client_connection *connection = weir_channel_context(channel);
-	http_reader_request(&connection->reader, request);
+	if (connection->fastcgi)
+		fastcgi_reader_request(connection->fastcgi, request);
+	else
+		http_reader_request(&connection->reader, request);
 	client_connection_apply(connection);
 }
 
 static void client_connection_on_bytes(struct weir_channel *channel, struct weir_span bytes)
 {
 	struct http_client_connection *connection = weir_channel_context(channel);
-	http_reader_piece(&connection->reader, bytes);
+	if (connection->fastcgi)
+		fastcgi_reader_piece(connection->fastcgi, bytes);
+	else
+		http_reader_piece(&connection->reader, bytes);
 }
 
 /* The end of a call ends its splicing, so that there is one; the channel has paused. */
@@ -337,14 +369,6 @@ static void client_connection_on_divert_ready(struct weir_channel *channel)
 		return;
 	call->paused = connection->paused = true;
 	call->readable(call->context);
-}
-
-/* Behind a complete reply: bytes that belong to none. */
-static void client_connection_report_extra(const struct http_client_connection *connection)
-{
-	const struct weir_http_client_options *options = &connection->client->options;
-	if (options->extra)
-		options->extra(options->context, connection->origin->text);
 }
 
 static void client_connection_on_overflow(struct weir_channel *channel, int error)
@@ -364,6 +388,8 @@ static void client_connection_on_eof(struct weir_channel *channel)
 	struct http_client_connection *connection = weir_channel_context(channel);
 	if (connection->state == HTTP_CONNECTION_IDLE)
 		http_client_connection_retire(connection);
+	else if (connection->state == HTTP_CONNECTION_BUSY && connection->fastcgi)
+		fastcgi_reader_eof(connection->fastcgi);
 	else if (connection->state == HTTP_CONNECTION_BUSY)
 		http_reader_eof(&connection->reader, weir_channel_truncated(channel));
 }

@@ -17,19 +17,29 @@
 
 /* -- the fields -------------------------------------------------------------------------------- */
 
-static int http_call_add_field(struct weir_http_call *call, const struct weir_http_field *field)
+bool http_call_field_is_good(const struct weir_http_field *field)
+{
+	return field->name.size && http_run(field->name, WEIR_HTTP_TCHAR) == field->name.size &&
+	       http_run(field->value, WEIR_HTTP_VCHAR) == field->value.size;
+}
+
+bool http_call_field_is_own(const struct weir_http_field *field)
 {
 	static const struct weir_span own[] = {WEIR_SPAN("Host"), WEIR_SPAN("Content-Length"),
 	        WEIR_SPAN("Transfer-Encoding"), WEIR_SPAN("Connection"), WEIR_SPAN("Keep-Alive"),
 	        WEIR_SPAN("Proxy-Connection"), WEIR_SPAN("Expect"), WEIR_SPAN("TE"),
 	        WEIR_SPAN("Trailer"), WEIR_SPAN("Upgrade")};
+	return http_name_is_one_of(field->name, own, sizeof own / sizeof *own);
+}
+
+static int http_call_add_field(struct weir_http_call *call, const struct weir_http_field *field)
+{
 	static const struct weir_span credentials[] = {
 	        WEIR_SPAN("Authorization"), WEIR_SPAN("Cookie"), WEIR_SPAN("Proxy-Authorization")};
 	struct weir_buffer *to = &call->fields;
-	if (field->name.size == 0 || http_run(field->name, WEIR_HTTP_TCHAR) < field->name.size ||
-	        http_run(field->value, WEIR_HTTP_VCHAR) < field->value.size)
+	if (!http_call_field_is_good(field))
 		return WEIR_E_SYNTAX;
-	if (http_name_is_one_of(field->name, own, sizeof own / sizeof *own))
+	if (http_call_field_is_own(field))
 		return -EINVAL;
 	if (http_name_is_one_of(field->name, credentials, sizeof credentials / sizeof *credentials))
 		to = &call->credentials;
@@ -75,7 +85,9 @@ int http_call_set_request(struct weir_http_call *call, const struct weir_http_ca
 		error = http_call_set_host(call, options->host);
 	if (!error && options->upgrade)
 		error = http_call_set_upgrade(call, weir_span_of(options->upgrade));
-	for (unsigned i = 0; i < options->field_count && !error; i++)
+	if (!error && call->target.fastcgi)
+		error = http_call_set_params(call, options);
+	for (unsigned i = 0; i < options->field_count && !error && !call->target.fastcgi; i++)
 		error = http_call_add_field(call, &options->fields[i]);
 	size_t size = call->method.size + call->url.size + call->host.size + call->fields.size +
 	              call->credentials.size + call->content.size + call->upgrade.size;
@@ -117,8 +129,7 @@ static int http_call_put(struct weir_buffer *head, struct weir_span bytes)
 	return weir_buffer_append(head, bytes.data, bytes.size, SIZE_MAX);
 }
 
-/* A request of one of these methods has content, if only an empty one (RFC 9110 8.6). */
-static bool http_call_expects_content(const struct weir_http_call *call)
+bool http_call_expects_content(const struct weir_http_call *call)
 {
 	enum weir_http_method method = http_call_method(call);
 	return method == WEIR_HTTP_POST || method == WEIR_HTTP_PUT || method == WEIR_HTTP_PATCH;
@@ -192,6 +203,7 @@ static void http_call_on_body_end(void *context, enum weir_close_reason why, uin
 		connection->sent = true;
 }
 
+/* The hook is within the records, so that it counts the bytes of the body alone. */
 static int http_call_push_body(struct weir_http_call *call, struct weir_producer *body)
 {
 	struct http_client_connection *connection = call->connection;
@@ -200,6 +212,8 @@ static int http_call_push_body(struct weir_http_call *call, struct weir_producer
 	else
 		body = weir_produce_limit(body, 0, (uint64_t)connection->body_size);
 	connection->body = weir_produce_hook(body, http_call_on_body_end, connection);
+	if (connection->fastcgi)
+		connection->body = fastcgi_produce_stdin(connection->body);
 	return weir_channel_push(connection->channel, connection->body);
 }
 
@@ -248,7 +262,8 @@ int http_call_send(struct weir_http_call *call)
 	int64_t size;
 	int error = http_call_take_body(call, &body, &size);
 	if (!error)
-		error = http_call_put_head(call, &head, size);
+		error = connection->fastcgi ? http_call_put_params(call, &head, size)
+		                            : http_call_put_head(call, &head, size);
 	if (error) {
 		weir_buffer_finish(&head);
 		weir_producer_close(body, WEIR_CLOSE_ABORTED);

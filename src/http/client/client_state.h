@@ -7,8 +7,11 @@
  *   client_time.c        its time limits
  *   client_call.c        a call: its start and end, retries, redirects
  *   client_request.c     the head and the body that are sent
+ *   client_fastcgi.c     the head that is sent to an application by FastCGI
  *   client_url.c         URLs
  *   reply_reader.c       the reply
+ *   fastcgi_reader.c     its records, of FastCGI; fastcgi_record.c those of the request
+ *   cgi_head.c           the head in them
  *
  * Calls get connections in http_client_dispatch alone, which the loop runs: so no callback of a
  * call comes from within a function of the API, and bytes behind a reply are seen before the
@@ -30,6 +33,7 @@
 #include <weir/resolver.h>
 
 #include "client_url.h"
+#include "fastcgi_reader.h"
 #include "reply_reader.h"
 
 /* A server: the connections to it are interchangeable. Freed with the last reference. */
@@ -39,6 +43,7 @@ struct http_origin {
 	unsigned references;   /* connections and calls */
 	unsigned connections;
 	bool tls;
+	bool fastcgi;
 	uint16_t port;
 	const char *host;      /* without brackets; in `text` */
 	const char *unix_path; /* in `text`; NULL: none */
@@ -88,7 +93,8 @@ struct http_client_connection {
 	struct weir_http_call *call;  /* NULL: idle, or the call has ended */
 	struct weir_channel *channel; /* NULL: not open yet, or closed */
 	struct http_reader reader;
-	struct weir_timer timer; /* of the state */
+	struct fastcgi_reader *fastcgi; /* in front of `reader`; NULL: HTTP */
+	struct weir_timer timer;        /* of the state */
 	struct weir_resolving *resolving;
 	struct weir_address addresses[WEIR_HTTP_CLIENT_ADDRESSES_MAX];
 	unsigned address_count;
@@ -97,6 +103,7 @@ struct http_client_connection {
 	bool sent;                  /* all of the request was taken */
 	bool paused;                /* the reply's body was, since the timer began */
 	bool insecure;              /* the TLS handshake failed, see `why` */
+	bool holds_window;          /* the kernel may have little of a reply waiting */
 	uint64_t sent_at_close;     /* bytes, once the channel is closed */
 	uint64_t sent_before;       /* bytes, when the request began */
 	uint64_t head_size;         /* bytes of the request's head */
@@ -125,7 +132,7 @@ struct weir_http_call {
 	struct weir_buffer method;
 	struct weir_buffer host;      /* the field, for the first origin alone; empty: the URL's */
 	struct weir_buffer unix_path; /* with a NUL, or empty */
-	struct weir_buffer fields;    /* whole lines, without those below */
+	struct weir_buffer fields;    /* whole lines, without those below; or the pairs of PARAMS */
 	struct weir_buffer credentials; /* for the first origin alone */
 	struct weir_buffer content;     /* of the body: Content-Type and so on */
 	struct weir_buffer upgrade;     /* the value of the field, or empty */
@@ -154,6 +161,7 @@ struct weir_http_call {
 	bool sent;     /* a byte of the request was taken */
 	bool kept;     /* the connection that failed was used before */
 	bool paused;
+	uint32_t app_status; /* of FastCGI */
 };
 
 /* -- client.c ---------------------------------------------------------------------------------- */
@@ -187,6 +195,9 @@ int http_client_connection_open(struct weir_http_call *call);
 /* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
 int http_client_connect_next(struct http_client_connection *connection, int error);
 
+/* Bytes of the reply's body have come: lets the kernel choose the window, if they are many. */
+void http_client_window_open(struct http_client_connection *connection);
+
 /* -- client_time.c ----------------------------------------------------------------------------- */
 
 /* The time limit of the connection's state begins now. */
@@ -196,6 +207,9 @@ void http_client_start_timer(struct http_client_connection *connection);
 
 extern const struct weir_protocol http_client_protocol;
 extern const struct http_reader_type http_client_reader_type;
+
+/* The application has written to its error stream. */
+fastcgi_text_fn http_client_connection_on_error_text;
 
 /* Frees a connection that has no channel (any more). */
 void http_client_connection_free(struct http_client_connection *connection);
@@ -235,6 +249,20 @@ bool http_call_is_head(const struct weir_http_call *call);
 /* The redirect turns the request into a GET without a body. Returns 0 or -ENOMEM. */
 int http_call_become_get(struct weir_http_call *call);
 
+/* Does so for FastCGI. */
+int http_call_set_params(struct weir_http_call *call, const struct weir_http_call_options *options);
+int http_call_put_params(
+        const struct weir_http_call *call, struct weir_buffer *head, int64_t body_size);
+
+/* A field's name and value can be passed on. */
+bool http_call_field_is_good(const struct weir_http_field *field);
+
+/* Returns whether the client sends this field itself. */
+bool http_call_field_is_own(const struct weir_http_field *field);
+
+/* A request of one of these methods has content, if only an empty one (RFC 9110 8.6). */
+bool http_call_expects_content(const struct weir_http_call *call);
+
 /* Sends the head and, unless it waits for 100, the body. Returns 0 or a negative errno. */
 int http_call_send(struct weir_http_call *call);
 
@@ -248,6 +276,7 @@ void http_call_on_interim(struct weir_http_call *call, const struct weir_http_re
 void http_call_on_head(struct weir_http_call *call, struct weir_http_reply_head *head);
 void http_call_on_piece(struct weir_http_call *call, struct weir_span bytes);
 void http_call_on_trailer(struct weir_http_call *call, const struct weir_http_field *field);
+void http_call_on_error_text(struct weir_http_call *call, struct weir_span bytes);
 /* 101: returns whether the call has asked for this protocol. */
 bool http_call_accepts_upgrade(
         const struct weir_http_call *call, const struct weir_http_reply_head *head);

@@ -31,6 +31,11 @@ static bool http_url_starts(struct weir_span text, struct weir_span scheme)
 	       weir_span_equal_nocase(weir_span(text.data, scheme.size), scheme);
 }
 
+static uint16_t http_url_port(const struct http_url *url)
+{
+	return url->tls ? 443 : url->fastcgi ? WEIR_FASTCGI_PORT : 80;
+}
+
 int http_url_parse(struct weir_span text, struct http_url *ret)
 {
 	struct weir_span rest = http_url_without_fragment(text);
@@ -40,12 +45,14 @@ int http_url_parse(struct weir_span text, struct http_url *ret)
 		rest = weir_span_skip(rest, 7);
 	else if ((url.tls = http_url_starts(rest, WEIR_SPAN("https://"))))
 		rest = weir_span_skip(rest, 8);
+	else if ((url.fastcgi = http_url_starts(rest, WEIR_SPAN("fastcgi://"))))
+		rest = weir_span_skip(rest, 10);
 	else
 		return WEIR_E_SYNTAX;
 	url.authority = http_url_up_to(rest, '/', '?');
 	if (http_authority_parse(url.authority, &url.host, &port) < 0 || port == 0)
 		return WEIR_E_SYNTAX;
-	url.port = port > 0 ? (uint16_t)port : url.tls ? 443 : 80;
+	url.port = port > 0 ? (uint16_t)port : http_url_port(&url);
 	rest = weir_span_skip(rest, url.authority.size);
 	url.path = http_url_up_to(rest, '?', '?');
 	url.query = weir_span_skip(rest, url.path.size);

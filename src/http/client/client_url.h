@@ -11,9 +11,10 @@
 /* All spans point into the text. */
 struct http_url {
 	bool tls;
+	bool fastcgi;               /* fastcgi://, which is no URL of HTTP */
 	struct weir_span authority; /* host[:port] as given */
 	struct weir_span host;      /* with the brackets of an IPv6 address */
-	uint16_t port;              /* the scheme's if none is given */
+	uint16_t port;              /* the scheme's, or WEIR_FASTCGI_PORT, if none is given */
 	struct weir_span path;      /* with its '/'; may be empty */
 	struct weir_span query;     /* with its '?'; may be empty */
 };

@@ -8,6 +8,7 @@
 
 #include <weir/error.h>
 
+#include "cgi_head.h"
 #include "head.h"
 #include "reply_reader.h"
 
@@ -54,6 +55,22 @@ static enum weir_scan http_reader_scan_head(struct weir_terminator *terminator,
 	return WEIR_SCAN_FOUND;
 }
 
+static enum weir_scan http_reader_scan_cgi_head(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	size_t head_max = http_reader_of(terminator)->head_max;
+	bool too_large = data.size > head_max;
+	(void)before;
+	if (too_large)
+		data.size = head_max;
+	enum weir_scan result = http_cgi_head_scan(&terminator->state, data, seen, ret);
+	if (result == WEIR_SCAN_BAD)
+		return http_reader_refuse(terminator, WEIR_E_HTTP_LINE_END);
+	if (result == WEIR_SCAN_MORE && too_large)
+		return http_reader_refuse(terminator, WEIR_E_HTTP_HEAD_SIZE);
+	return result;
+}
+
 static enum weir_scan http_reader_scan_line(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
@@ -85,19 +102,22 @@ static enum weir_scan http_reader_scan_nothing(struct weir_terminator *terminato
 }
 
 static const struct weir_terminator_type head_type = {"http-reply-head", http_reader_scan_head};
+static const struct weir_terminator_type cgi_head_type = {"cgi-head", http_reader_scan_cgi_head};
 static const struct weir_terminator_type line_type = {"http-reply-line", http_reader_scan_line};
 static const struct weir_terminator_type chunk_end_type = {
         "http-reply-chunk-end", http_reader_scan_chunk_end};
 static const struct weir_terminator_type nothing_type = {"http-no-reply", http_reader_scan_nothing};
 
-void http_reader_next(struct http_reader *reader, struct http_reader_next *ret)
+bool http_reader_next(struct http_reader *reader, struct http_reader_next *ret)
 {
+	if (!reader->changed)
+		return false;
 	*ret = (struct http_reader_next){.request_max = (uint32_t)reader->head_max};
 	ret->terminator.context = reader;
 	reader->changed = false;
 	switch (reader->state) {
 	case HTTP_READER_HEAD:
-		ret->terminator.type = &head_type;
+		ret->terminator.type = reader->cgi ? &cgi_head_type : &head_type;
 		break;
 	case HTTP_READER_LENGTH:
 	case HTTP_READER_CHUNK_DATA:
@@ -105,6 +125,7 @@ void http_reader_next(struct http_reader *reader, struct http_reader_next *ret)
 		ret->streamed = true;
 		break;
 	case HTTP_READER_CLOSE:
+	case HTTP_READER_REST:
 		ret->terminator = weir_everything();
 		ret->streamed = true;
 		break;
@@ -124,6 +145,7 @@ void http_reader_next(struct http_reader *reader, struct http_reader_next *ret)
 		ret->terminator.type = &nothing_type;
 		break;
 	}
+	return true;
 }
 
 /* -- the reply --------------------------------------------------------------------------------- */
@@ -136,6 +158,11 @@ static void http_reader_enter(struct http_reader *reader, enum http_reader_state
 
 static void http_reader_complete(struct http_reader *reader)
 {
+	if (reader->cgi && reader->state != HTTP_READER_CLOSE &&
+	        reader->state != HTTP_READER_REST) {
+		http_reader_enter(reader, HTTP_READER_REST);
+		return;
+	}
 	http_reader_enter(reader, HTTP_READER_DONE);
 	reader->type->end(reader, 0);
 }
@@ -198,28 +225,36 @@ static void http_reader_handle_final(struct http_reader *reader,
 		http_reader_fail(reader, WEIR_E_HTTP_BODY_SIZE);
 }
 
+static void http_reader_handle_reply(
+        struct http_reader *reader, const struct http_reply_head *reply)
+{
+	enum http_reader_state state = http_reader_body_state(reader, reply);
+	struct weir_http_reply_head head = {
+	        .status = reply->status,
+	        .reason = reply->reason,
+	        .minor = reply->message.minor,
+	        .has_body = state != HTTP_READER_DONE,
+	        .length = reply->message.has_length ? (int64_t)reply->message.length : -1,
+	        .fields = reply->message.fields,
+	        .field_count = reply->message.field_count,
+	};
+	if (reply->status < 200)
+		http_reader_handle_interim(reader, &head);
+	else
+		http_reader_handle_final(reader, reply, &head);
+}
+
 static void http_reader_handle_head(struct http_reader *reader, struct weir_span bytes)
 {
 	struct http_reply_head reply;
-	int error = http_reply_head_parse(bytes, &reply);
-	if (error) {
+	struct weir_buffer text = {0};
+	int error = reader->cgi ? http_cgi_head_parse(bytes, &text, &reply)
+	                        : http_reply_head_parse(bytes, &reply);
+	if (error)
 		http_reader_fail(reader, error);
-		return;
-	}
-	enum http_reader_state state = http_reader_body_state(reader, &reply);
-	struct weir_http_reply_head head = {
-	        .status = reply.status,
-	        .reason = reply.reason,
-	        .minor = reply.message.minor,
-	        .has_body = state != HTTP_READER_DONE,
-	        .length = reply.message.has_length ? (int64_t)reply.message.length : -1,
-	        .fields = reply.message.fields,
-	        .field_count = reply.message.field_count,
-	};
-	if (reply.status < 200)
-		http_reader_handle_interim(reader, &head);
 	else
-		http_reader_handle_final(reader, &reply, &head);
+		http_reader_handle_reply(reader, &reply);
+	weir_buffer_finish(&text);
 }
 
 static void http_reader_handle_chunk_line(struct http_reader *reader, struct weir_span line)
@@ -271,6 +306,7 @@ void http_reader_request(struct http_reader *reader, struct weir_span request)
 		http_reader_handle_trailer(reader, request);
 		break;
 	case HTTP_READER_CLOSE:
+	case HTTP_READER_REST:
 	case HTTP_READER_DONE:
 	case HTTP_READER_FAILED:
 		break;
@@ -281,6 +317,11 @@ void http_reader_piece(struct http_reader *reader, struct weir_span bytes)
 {
 	if (reader->state == HTTP_READER_FAILED)
 		return;
+	if (reader->state == HTTP_READER_REST) {
+		/* A body that is not wanted is dropped (RFC 3875 4.3.2). */
+		reader->extra |= reader->body_bytes > 0;
+		return;
+	}
 	reader->body_bytes += bytes.size;
 	if (reader->body_bytes > reader->body_max)
 		http_reader_fail(reader, WEIR_E_HTTP_BODY_SIZE);
@@ -300,7 +341,8 @@ void http_reader_overflow(struct http_reader *reader)
 
 void http_reader_eof(struct http_reader *reader, bool truncated)
 {
-	if (reader->state == HTTP_READER_CLOSE && !truncated)
+	bool ends = reader->state == HTTP_READER_CLOSE || reader->state == HTTP_READER_REST;
+	if (ends && !truncated)
 		http_reader_complete(reader);
 	else
 		http_reader_fail(reader, WEIR_E_HTTP_SHORT);
@@ -315,7 +357,9 @@ void http_reader_init(
 
 void http_reader_begin(struct http_reader *reader, bool to_head, uint64_t body_max)
 {
+	bool cgi = reader->cgi;
 	http_reader_init(reader, reader->type, reader->head_max);
+	reader->cgi = cgi;
 	reader->state = HTTP_READER_HEAD;
 	reader->to_head = to_head;
 	reader->body_max = body_max;

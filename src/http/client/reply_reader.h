@@ -9,6 +9,11 @@
  *                                CHUNK_LINE ─▶ CHUNK_DATA ─▶ CHUNK_END ─▶ CHUNK_LINE …
  *                                     └ size 0 ─▶ TRAILERS ────────────────────▶ DONE
  *   any ── a fault ──▶ FAILED      DONE ── a byte ──▶ FAILED, with WEIR_E_HTTP_EXTRA
+ *
+ * It also reads the response of a CGI program, which the records of FastCGI frame: its end is that
+ * of the input.
+ *
+ *   HEAD ─▶ LENGTH ─▶ REST ─▶ DONE        HEAD ─▶ CLOSE ─▶ DONE
  */
 #ifndef HTTP_CLIENT_REPLY_READER_H
 #define HTTP_CLIENT_REPLY_READER_H
@@ -28,6 +33,7 @@ enum http_reader_state {
 	HTTP_READER_CHUNK_DATA,
 	HTTP_READER_CHUNK_END,
 	HTTP_READER_TRAILERS,
+	HTTP_READER_REST, /* of CGI: all of the body has come, or none is wanted */
 	HTTP_READER_DONE,
 	HTTP_READER_FAILED,
 };
@@ -58,6 +64,8 @@ struct http_reader {
 	bool begun;          /* a byte of the reply came */
 	bool to_head;        /* the request was HEAD: the reply has no body */
 	bool keep_alive;     /* the connection may be used again */
+	bool cgi;            /* a response of CGI (RFC 3875 6) */
+	bool extra;          /* of CGI: bytes came behind the body */
 	unsigned interims;   /* that came before the final head */
 	unsigned trailers;   /* fields */
 	size_t head_max;     /* bytes of a head */
@@ -70,7 +78,7 @@ struct http_reader {
 void http_reader_init(
         struct http_reader *reader, const struct http_reader_type *type, size_t head_max);
 
-/* The next reply begins. */
+/* The next reply begins. Does not change `cgi`. */
 void http_reader_begin(struct http_reader *reader, bool to_head, uint64_t body_max);
 
 /* The callbacks of the cutter or channel. */
@@ -91,7 +99,10 @@ struct http_reader_next {
 	bool streamed;
 };
 
-/* Names the terminator of the state, and clears `changed`. */
-void http_reader_next(struct http_reader *reader, struct http_reader_next *ret);
+/*
+ * Names the terminator of the state, and clears `changed`. Returns false if the one that is set
+ * stays.
+ */
+bool http_reader_next(struct http_reader *reader, struct http_reader_next *ret);
 
 #endif

@@ -178,19 +178,21 @@ ssize_t http_body_splice(
 	struct weir_channel *channel = exchange->channel;
 	struct http_handling *handling = exchange->handling;
 	if (!channel || exchange->connection->major != 1 ||
-	        exchange->body_state != HTTP_BODY_LENGTH || !handling->receiver)
+	        (exchange->body_state != HTTP_BODY_LENGTH &&
+	                exchange->body_state != HTTP_BODY_CHUNK_DATA) ||
+	        !handling->receiver || handling->body_got == handling->body_max)
 		return -EOPNOTSUPP;
-	uint64_t left = handling->request->length - handling->body_got;
-	ssize_t got = left ? channel_splice(channel, pipe, (size_t)min_of(left, (uint64_t)size))
-	                   : -EOPNOTSUPP;
+	/* The byte that is too many is received. */
+	uint64_t most = handling->body_max - handling->body_got;
+	ssize_t got = channel_splice(channel, pipe, (size_t)min_of(most, (uint64_t)size));
 	handling->readable = readable;
 	if (got > 0)
 		handling->body_got += (uint64_t)got;
 	if (got == -EAGAIN)
 		weir_http_resume(exchange);
-	else if (got <= 0 || (uint64_t)got == left)
+	else if (!channel_splices(channel))
 		http_body_splice_end(exchange);
-	return got ? got : -ENODATA;
+	return got;
 }
 
 void http_body_splice_end(struct weir_http_exchange *exchange)

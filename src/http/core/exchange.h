@@ -287,6 +287,7 @@ struct weir_http_exchange {
 	bool small_pieces : 1;       /* weir_http_receive_small */
 	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
 	bool body_is_lent : 1;
+	bool large_pieces : 1; /* the reply's body need not be gathered (weir_produce_glob) */
 	bool page_pending : 1; /* the handler has replied with an error, whose page follows */
 };
 

@@ -192,7 +192,7 @@ static struct weir_producer *http_reply_frame(
 	} else {
 		exchange->framing = HTTP_FRAMED_BY_CLOSE;
 	}
-	return weir_produce_glob(body, WEIR_HTTP_GLOB_SIZE);
+	return exchange->large_pieces ? body : weir_produce_glob(body, WEIR_HTTP_GLOB_SIZE);
 }
 
 static bool http_reply_is_to_head(const struct weir_http_exchange *exchange)

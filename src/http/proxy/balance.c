@@ -1,6 +1,7 @@
 /*
- * The choice of an upstream. Those that are up and are no backup come first, then backups, then
- * those that are down: a request is never refused for want of an upstream that is up.
+ * The choice of an upstream. Those that are up come first, and of these the ones of the lowest
+ * rank: backups have a higher one, and so have the later priorities of an SRV name. A request is
+ * never refused for want of an upstream that is up.
  */
 #include <string.h>
 
@@ -39,16 +40,21 @@ static bool balance_is_down(
 	return upstream->unhealthy || upstream->down_until_ms > weir_loop_now_ms(upstreams->loop);
 }
 
-static void balance_collect(struct weir_http_upstreams *upstreams, uint64_t tried, bool backup,
-        bool down, struct candidates *ret)
+/* Those of the lowest rank. */
+static void balance_collect(
+        struct weir_http_upstreams *upstreams, uint64_t tried, bool down, struct candidates *ret)
 {
 	ret->count = 0;
 	ret->total = 0;
 	for (size_t i = 0; i < upstreams->count; i++) {
 		struct http_upstream *upstream = &upstreams->upstreams[i];
-		if ((tried & (uint64_t)1 << i) || upstream->backup != backup ||
+		if ((tried & (uint64_t)1 << i) || upstream->gone ||
 		        balance_is_down(upstreams, upstream) != down)
 			continue;
+		if (ret->count && upstream->rank > ret->of[0]->rank)
+			continue;
+		if (ret->count && upstream->rank < ret->of[0]->rank)
+			ret->total = ret->count = 0;
 		ret->of[ret->count] = upstream;
 		ret->weights[ret->count] = balance_weight(upstreams, upstream);
 		ret->total += ret->weights[ret->count++];
@@ -181,13 +187,13 @@ static unsigned balance_among(struct weir_http_upstreams *upstreams,
 struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
         const struct weir_http_exchange *exchange, uint64_t tried)
 {
-	struct candidates among = {0};
-	if (upstreams->count == 1)
+	if (upstreams->count == 1 && !upstreams->source_count)
 		return &upstreams->upstreams[0];
-	for (unsigned i = 0; i < 4; i++) {
-		balance_collect(upstreams, tried, i & 1, i & 2, &among);
+	struct candidates among = {0};
+	for (unsigned down = 0; down < 2; down++) {
+		balance_collect(upstreams, tried, down, &among);
 		if (among.count)
 			return among.of[balance_among(upstreams, exchange, &among)];
 	}
-	return http_upstreams_choose(upstreams, exchange, 0);
+	return tried ? http_upstreams_choose(upstreams, exchange, 0) : NULL;
 }

@@ -257,10 +257,16 @@ static void forward_auth_handle(
 		weir_http_reply_error(exchange, 500);
 		return;
 	}
+	question->upstream = http_upstreams_choose(upstreams, exchange, 0);
+	if (!question->upstream) {
+		free(question);
+		weir_http_log_note(exchange, "auth_error", WEIR_SPAN("no server is known"));
+		weir_http_reply_error(exchange, 503);
+		return;
+	}
 	question->auth = auth;
 	question->exchange = exchange;
 	question->upstreams = weir_http_upstreams_hold(upstreams);
-	question->upstream = http_upstreams_choose(upstreams, exchange, 0);
 	question->upstream->busy++;
 	weir_http_on_gone(exchange, forward_auth_on_gone, question);
 	int error = forward_auth_ask(question);
@@ -275,9 +281,7 @@ static void forward_auth_handle(
 static void forward_auth_destroy(struct weir_http_handler *handler)
 {
 	struct forward_auth *auth = forward_auth_of(handler);
-	weir_http_upstreams_release(auth->proxy.options.upstreams);
-	free(auth->proxy.prefix);
-	free(auth->proxy.trusted);
+	http_proxy_finish(&auth->proxy);
 	free(auth->path);
 	free(auth);
 }
@@ -291,8 +295,14 @@ void weir_http_forward_auth_options_init(struct weir_http_forward_auth_options *
 static bool forward_auth_copy(
         struct forward_auth *auth, const struct weir_http_forward_auth_options *options)
 {
-	struct proxy *proxy = &auth->proxy;
-	size_t size = options->trusted_count * sizeof *options->trusted;
+	struct weir_http_proxy_options asked;
+	weir_http_proxy_options_init(&asked);
+	asked.upstreams = options->upstreams;
+	asked.prefix = options->prefix;
+	asked.trusted = options->trusted;
+	asked.trusted_count = options->trusted_count;
+	if (!http_proxy_init(&auth->proxy, &asked))
+		return false;
 	for (size_t i = 0; i < options->field_count; i++) {
 		struct weir_span name = weir_span_of(options->fields[i]);
 		if (!name.size || http_run(name, WEIR_HTTP_TCHAR) < name.size ||
@@ -301,13 +311,7 @@ static bool forward_auth_copy(
 	}
 	auth->field_count = options->field_count;
 	auth->path = strdup(options->path);
-	proxy->prefix = strdup(options->prefix);
-	proxy->trusted = size ? malloc(size) : NULL;
-	if (proxy->trusted)
-		memcpy(proxy->trusted, options->trusted, size);
-	proxy->options.trusted = proxy->trusted;
-	proxy->options.trusted_count = options->trusted_count;
-	return auth->path && proxy->prefix && (proxy->trusted || !size);
+	return auth->path;
 }
 
 struct weir_http_handler *weir_http_forward_auth_create(
@@ -317,14 +321,13 @@ struct weir_http_handler *weir_http_forward_auth_create(
 	        .match = forward_auth_match,
 	        .handle = forward_auth_handle,
 	        .destroy = forward_auth_destroy};
-	bool good = options->upstreams && *options->path == '/' &&
+	bool good = options->upstreams && !options->upstreams->options.fastcgi &&
+	            *options->path == '/' &&
 	            options->field_count <= WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX;
 	struct forward_auth *auth = good ? calloc(1, sizeof *auth) : NULL;
 	if (!auth)
 		return NULL;
 	auth->proxy.handler.type = &type;
-	weir_http_proxy_options_init(&auth->proxy.options);
-	auth->proxy.options.upstreams = weir_http_upstreams_hold(options->upstreams);
 	if (!forward_auth_copy(auth, options)) {
 		forward_auth_destroy(&auth->proxy.handler);
 		return NULL;

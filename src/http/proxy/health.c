@@ -91,6 +91,14 @@ static int health_begin(struct http_upstream *upstream)
 	options.field_count = 1;
 	options.fresh = true;
 	options.connect_only = !group->check_path;
+	/* The page that php-fpm has for this is found by both. */
+	struct weir_span path = weir_span_of(group->check_path ? group->check_path : "");
+	const struct weir_http_field params[] = {
+	        {WEIR_SPAN("SCRIPT_NAME"), path},
+	        {WEIR_SPAN("SCRIPT_FILENAME"), path},
+	};
+	options.params = params;
+	options.param_count = group->options.fastcgi ? 2 : 0;
 	if (!error)
 		error = weir_http_call_start(
 		        group->checker, &options, &events, upstream, &upstream->check);
@@ -123,12 +131,38 @@ static int health_create_client(struct weir_http_upstreams *upstreams)
 int weir_http_upstreams_start(struct weir_http_upstreams *upstreams, struct weir_loop *loop)
 {
 	http_upstreams_set_loop(upstreams, loop);
+	if (upstreams->source_count) {
+		int error = http_upstreams_join(upstreams, loop);
+		if (error < 0)
+			return error;
+	}
 	if (upstreams->checker || !upstreams->options.check.interval_ms)
 		return 0;
 	int error = health_create_client(upstreams);
 	for (size_t i = 0; i < upstreams->count && !error; i++)
-		weir_timer_start(loop, &upstreams->upstreams[i].timer, 0, health_on_time);
+		if (!upstreams->upstreams[i].gone)
+			http_upstream_start_check(&upstreams->upstreams[i]);
 	return error;
+}
+
+void http_upstream_start_check(struct http_upstream *upstream)
+{
+	if (upstream->group->checker)
+		weir_timer_start(upstream->group->loop, &upstream->timer, 0, health_on_time);
+}
+
+void http_upstream_stop_check(struct http_upstream *upstream)
+{
+	struct proxy_cells *cells = upstream->group->cells;
+	weir_timer_stop(&upstream->timer);
+	if (upstream->check)
+		weir_http_call_cancel(upstream->check);
+	upstream->check = NULL;
+	if (upstream->unhealthy)
+		weir_metric_subtract(&cells->unhealthy, 1);
+	upstream->unhealthy = false;
+	upstream->opposite = 0;
+	http_upstream_set_up(upstream);
 }
 
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams)

@@ -30,8 +30,10 @@ void http_proxy_free_if_unused(struct proxy_job *job)
 	weir_metric_add(&cells->requests[job->result], 1);
 	weir_metric_subtract(&cells->under_way, 1);
 	weir_timer_stop(&job->timer);
+	http_sources_forget(job->upstreams, &job->waiting);
 	http_proxy_flow_finish(job, &job->request);
 	http_proxy_flow_finish(job, &job->reply);
+	weir_buffer_finish(&job->script.text);
 	weir_http_upstreams_release(job->upstreams);
 	free(job);
 }
@@ -121,7 +123,7 @@ unsigned http_proxy_status_of(int error)
 {
 	if (error == -ETIMEDOUT)
 		return 504;
-	if (error == WEIR_E_LIMIT)
+	if (error == WEIR_E_LIMIT || error == WEIR_E_FASTCGI_OVERLOAD)
 		return 503;
 	return error == -ENOMEM ? 500 : 502;
 }
@@ -230,6 +232,7 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 		http_proxy_refuse(job, 500, weir_error_text(-ENOMEM));
 		return;
 	}
+	exchange->large_pieces = true;
 	/* A body that is not wanted is closed at once, and the job with it. */
 	weir_http_reply(exchange, head->status, body);
 }
@@ -252,6 +255,19 @@ static void proxy_on_trailer(void *context, const struct weir_http_field *field)
 	http_proxy_flow_add_trailer(&job->reply, field);
 }
 
+/* The application writes to the log of its operator, a bounded part for each request. */
+static void proxy_on_error_text(void *context, struct weir_span bytes)
+{
+	struct proxy_job *job = context;
+	const struct weir_http_upstreams_options *options = &job->upstreams->options;
+	bytes.size = min_of(bytes.size, WEIR_FASTCGI_ERROR_TEXT_MAX - job->error_text);
+	job->error_text += bytes.size;
+	/* The exchange holds what the context belongs to. */
+	if (bytes.size && options->error_text && job->exchange)
+		options->error_text(options->context, job->upstreams->name, job->upstream->url,
+		        http_log_id(job->exchange), bytes);
+}
+
 /* -- attempts ---------------------------------------------------------------------------------- */
 
 static int proxy_start_call(struct proxy_job *job, const struct proxy_request *from)
@@ -269,7 +285,11 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 	options.fields = from->fields;
 	options.field_count = from->count;
 	options.fresh = job->fresh;
-	options.upgrade = http_proxy_upgrade_of(job->exchange, protocol);
+	options.params = from->params;
+	options.param_count = from->param_count;
+	bool fastcgi = job->upstreams->options.fastcgi;
+	if (!fastcgi)
+		options.upgrade = http_proxy_upgrade_of(job->exchange, protocol);
 	/* The bytes behind extended CONNECT are the tunnel's. */
 	if (job->received ||
 	        (weir_http_has_body(job->exchange) && !job->exchange->extended_connect)) {
@@ -277,8 +297,8 @@ static int proxy_start_call(struct proxy_job *job, const struct proxy_request *f
 		        job, &job->request, request->has_length ? (int64_t)request->length : -1);
 		if (!options.body)
 			return -ENOMEM;
-		options.expect_continue = request->expect_continue && !job->received;
-		options.trailers = http_proxy_body_trailers;
+		options.expect_continue = request->expect_continue && !job->received && !fastcgi;
+		options.trailers = fastcgi ? NULL : http_proxy_body_trailers;
 		options.trailers_context = job->request.body;
 	}
 	return weir_http_call_start(job->upstreams->client, &options,
@@ -292,6 +312,11 @@ static void proxy_attempt(struct proxy_job *job)
 	struct proxy_request request;
 	job->upstream = http_upstreams_choose(upstreams, job->exchange, job->tried);
 	job->begun_ms = weir_loop_now_ms(upstreams->loop);
+	if (!job->upstream) {
+		if (!http_sources_await(upstreams, &job->waiting))
+			http_proxy_refuse(job, 503, "no server is known");
+		return;
+	}
 	int error = http_proxy_make_request(job, &request);
 	bool made = !error;
 	if (made)
@@ -309,6 +334,12 @@ static void proxy_attempt(struct proxy_job *job)
 		        weir_error_text(error));
 }
 
+void http_proxy_try_again(struct proxy_job *job)
+{
+	http_sources_forget(job->upstreams, &job->waiting);
+	proxy_attempt(job);
+}
+
 static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 {
 	struct proxy_job *job = context;
@@ -318,6 +349,8 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 	bool over = job->half_closed && end->error == -ETIMEDOUT;
 	proxy_job_forget_call(job);
 	if (!end->error || over) {
+		if (job->exchange && end->app_status)
+			weir_http_log_note_number(job->exchange, "app_status", end->app_status);
 		http_proxy_flow_end(&job->reply, false);
 		if (job->exchange)
 			http_proxy_stop_receiving(job);
@@ -351,6 +384,7 @@ static const struct weir_http_call_events proxy_events = {
         .piece = proxy_on_piece,
         .upgraded = http_proxy_on_upgraded,
         .end = proxy_on_end,
+        .error_text = proxy_on_error_text,
 };
 
 static const struct weir_http_call_events proxy_events_with_trailers = {
@@ -360,11 +394,12 @@ static const struct weir_http_call_events proxy_events_with_trailers = {
         .upgraded = http_proxy_on_upgraded,
         .trailer = proxy_on_trailer,
         .end = proxy_on_end,
+        .error_text = proxy_on_error_text,
 };
 
 /* -- the handler ------------------------------------------------------------------------------- */
 
-static bool proxy_match(
+bool http_proxy_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	const struct proxy *proxy = WEIR_CONTAINER(handler, const struct proxy, handler);
@@ -373,20 +408,35 @@ static bool proxy_match(
 	       http_path_below(weir_http_path(exchange), weir_span_of(proxy->prefix));
 }
 
-static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+/* Returns the status for a request that is not passed on; 0: it is. */
+static unsigned proxy_refuses(const struct proxy *proxy, const struct weir_http_exchange *exchange)
 {
-	struct proxy *proxy = WEIR_CONTAINER(handler, struct proxy, handler);
+	const struct weir_http_request *request = weir_http_request(exchange);
+	if (request->length > proxy->options.body_max)
+		return 413;
+	/* CONTENT_LENGTH is the only end that programs of CGI know (RFC 3875 4.1.2). */
+	if (proxy->options.upstreams->options.fastcgi && weir_http_has_body(exchange) &&
+	        !request->has_length)
+		return 411;
+	return 0;
+}
+
+void http_proxy_start(
+        struct proxy *proxy, struct weir_http_exchange *exchange, struct proxy_script *script)
+{
 	struct weir_http_upstreams *upstreams = proxy->options.upstreams;
-	if (weir_http_request(exchange)->length > proxy->options.body_max) {
-		weir_http_reply_error(exchange, 413);
-		return;
-	}
-	struct proxy_job *job = calloc(1, sizeof *job);
+	unsigned status = proxy_refuses(proxy, exchange);
+	struct proxy_job *job = status ? NULL : calloc(1, sizeof *job);
 	if (!job || http_upstreams_join(upstreams, weir_http_loop(exchange)) < 0) {
 		free(job);
-		weir_http_reply_error(exchange, 500);
+		if (script)
+			weir_buffer_finish(&script->text);
+		weir_http_reply_error(exchange, status ? status : 500);
 		return;
 	}
+	if (script)
+		job->script = *script;
+	weir_list_init(&job->waiting);
 	job->proxy = proxy;
 	job->upstreams = weir_http_upstreams_hold(upstreams);
 	job->exchange = exchange;
@@ -397,25 +447,31 @@ static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exc
 	proxy_attempt(job);
 }
 
-static void proxy_free(struct proxy *proxy)
+static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	http_proxy_start(WEIR_CONTAINER(handler, struct proxy, handler), exchange, NULL);
+}
+
+void http_proxy_finish(struct proxy *proxy)
 {
 	weir_http_upstreams_release(proxy->options.upstreams);
 	free(proxy->prefix);
 	free(proxy->host);
 	free(proxy->trusted);
-	free(proxy);
 }
 
 static void proxy_destroy(struct weir_http_handler *handler)
 {
-	proxy_free(WEIR_CONTAINER(handler, struct proxy, handler));
+	struct proxy *proxy = WEIR_CONTAINER(handler, struct proxy, handler);
+	http_proxy_finish(proxy);
+	free(proxy);
 }
 
 /* The upstream has methods of its own, so all are allowed. */
-static unsigned proxy_methods(const struct weir_http_handler *handler,
+unsigned http_proxy_methods(const struct weir_http_handler *handler,
         const struct weir_http_exchange *exchange, enum weir_http_target target)
 {
-	if (target == WEIR_HTTP_TARGET_SITE || !proxy_match(handler, exchange))
+	if (target == WEIR_HTTP_TARGET_SITE || !http_proxy_match(handler, exchange))
 		return 0;
 	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_POST |
 	       1u << WEIR_HTTP_PUT | 1u << WEIR_HTTP_DELETE | 1u << WEIR_HTTP_OPTIONS;
@@ -427,10 +483,11 @@ void weir_http_proxy_options_init(struct weir_http_proxy_options *options)
 	        .prefix = "", .via = true, .request_id = true, .body_max = UINT64_MAX};
 }
 
-/* Returns false without memory. */
-static bool proxy_copy(struct proxy *proxy, const struct weir_http_proxy_options *options)
+bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options)
 {
 	size_t size = options->trusted_count * sizeof *options->trusted;
+	proxy->options = *options;
+	weir_http_upstreams_hold(options->upstreams);
 	proxy->prefix = strdup(options->prefix);
 	proxy->host = options->host ? strdup(options->host) : NULL;
 	proxy->trusted = size ? malloc(size) : NULL;
@@ -443,19 +500,18 @@ static bool proxy_copy(struct proxy *proxy, const struct weir_http_proxy_options
 struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_options *options)
 {
 	static const struct weir_http_handler_type type = {.name = "proxy",
-	        .match = proxy_match,
+	        .match = http_proxy_match,
 	        .handle = proxy_handle,
 	        .destroy = proxy_destroy,
-	        .methods = proxy_methods,
+	        .methods = http_proxy_methods,
 	        .behind_files = true};
-	struct proxy *proxy = options->upstreams ? calloc(1, sizeof *proxy) : NULL;
+	bool http = options->upstreams && !options->upstreams->options.fastcgi;
+	struct proxy *proxy = http ? calloc(1, sizeof *proxy) : NULL;
 	if (!proxy)
 		return NULL;
 	proxy->handler.type = &type;
-	proxy->options = *options;
-	weir_http_upstreams_hold(options->upstreams);
-	if (!proxy_copy(proxy, options)) {
-		proxy_free(proxy);
+	if (!http_proxy_init(proxy, options)) {
+		proxy_destroy(&proxy->handler);
 		return NULL;
 	}
 	return &proxy->handler;

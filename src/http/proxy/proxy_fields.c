@@ -262,13 +262,25 @@ enum {
 	PROXY_TEXT_EXTRA = 1024
 };
 
-static int proxy_fields_reserve(struct weir_buffer *text, const struct weir_http_request *request)
+static int proxy_fields_reserve(
+        struct weir_buffer *text, const struct weir_http_request *request, size_t extra)
 {
-	size_t size = PROXY_TEXT_EXTRA + request->host.size;
+	size_t size = PROXY_TEXT_EXTRA + request->host.size + extra;
 	for (unsigned i = 0; i < request->field_count; i++)
 		if (proxy_fields_describes_client(request->fields[i].name))
 			size += request->fields[i].value.size + 2;
 	return weir_buffer_reserve(text, size, SIZE_MAX);
+}
+
+/*
+ * FastCGI describes the client by variables. A trusted client's fields about another client are
+ * passed on as they are.
+ */
+static bool proxy_fields_are_kept(const struct proxy_description *description,
+        const struct proxy_job *job, struct weir_span name)
+{
+	return description->trusted && job->script.text.data &&
+	       !proxy_fields_same_but_underscores(name, WEIR_SPAN("X-Request-ID"));
 }
 
 static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
@@ -287,12 +299,13 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 	description.address = weir_span(address, weir_address_host(peer, address));
 	int error = http_proxy_find_options(request->fields, request->field_count, &connection);
 	if (!error)
-		error = proxy_fields_reserve(&ret->text, request);
+		error = proxy_fields_reserve(&ret->text, request, http_proxy_params_size(job));
 	for (unsigned i = 0; i < request->field_count && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (http_proxy_passes(&connection, field) &&
 		        !(*job->key && request->known[i] == WEIR_HTTP_SEC_WEBSOCKET_KEY) &&
-		        !proxy_fields_describes_client(field->name) &&
+		        (!proxy_fields_describes_client(field->name) ||
+		                proxy_fields_are_kept(&description, job, field->name)) &&
 		        !proxy_fields_is_granted(granted, field->name))
 			proxy_fields_put(ret, field->name, field->value);
 	}
@@ -327,13 +340,15 @@ int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret)
 {
 	struct weir_span host = weir_http_request(job->exchange)->host;
 	ret->url = ret->text = (struct weir_buffer){0};
-	ret->count = 0;
+	ret->count = ret->param_count = 0;
 	ret->host = job->proxy->host;
 	int error = proxy_fields_make_url(job, &ret->url);
 	if (!error)
 		error = http_proxy_make_key(job);
 	if (!error)
 		error = proxy_fields_make(job, ret);
+	if (!error && job->script.text.data)
+		error = http_proxy_add_params(job, ret);
 	if (error || (ret->host && *ret->host))
 		return error;
 	/* The client's, or without one the upstream's, which the URL has. */

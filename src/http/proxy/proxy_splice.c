@@ -1,7 +1,7 @@
 /*
- * Bodies that go from socket to socket through a pipe, so that no byte of them is copied: those of
- * a known size, in clear over HTTP/1.1 on both sides, from WEIR_HTTP_PROXY_SPLICE_AFTER bytes on.
- * Replies that are read ahead are copied.
+ * Bodies that go from socket to socket through a pipe, so that no byte of them is copied: in clear
+ * over HTTP/1.1 on both sides, from WEIR_HTTP_PROXY_SPLICE_AFTER bytes on. Of a chunk, the bytes
+ * that were received together with its size are copied, and so are replies that are read ahead.
  * So a client that has not shown that it reads costs no pipe, and neither does a small body.
  *
  *   more() ─▶ socket ─▶ pipe: put ─▶ all taken: more() …
@@ -54,29 +54,41 @@ void http_proxy_splice_end(struct proxy_job *job, struct proxy_flow *flow)
 		http_body_splice_end(job->exchange);
 }
 
+/* Whether the next bytes may be spliced, too: if not, they are received. */
+static bool proxy_splice_goes_on(const struct proxy_job *job, const struct proxy_flow *flow)
+{
+	if (flow == &job->reply)
+		return job->call && job->call->readable;
+	const struct http_handling *handling = job->exchange ? job->exchange->handling : NULL;
+	return handling && handling->readable;
+}
+
 size_t http_proxy_splice(struct proxy_body *body, struct weir_output *out)
 {
 	struct proxy_flow *flow = body->flow;
 	size_t room = output_pipe_room(out);
-	bool ahead = flow == &body->job->reply && body->job->upstreams->options.buffer_max;
-	if (!room || ahead || body->size < 0 || body->producer.put < WEIR_HTTP_PROXY_SPLICE_AFTER)
+	struct proxy_job *job = body->job;
+	bool ahead = flow == &job->reply && job->upstreams->options.buffer_max;
+	/* The bytes of a tunnel are counted as they come. */
+	if (!room || ahead || job->tunnel || body->producer.put < WEIR_HTTP_PROXY_SPLICE_AFTER)
 		return 0;
 	if (!body->pipe)
 		body->pipe = pipe_take(out->loop);
 	if (!body->pipe) {
-		http_proxy_splice_end(body->job, flow);
+		http_proxy_splice_end(job, flow);
 		return 0;
 	}
-	ssize_t got = proxy_splice_in(
-	        body->job, flow, body->pipe->in, min_of(room, (size_t)WEIR_PIPE_SIZE));
+	ssize_t got =
+	        proxy_splice_in(job, flow, body->pipe->in, min_of(room, (size_t)WEIR_PIPE_SIZE));
+	/* The connection was resumed. */
+	if (got == -EAGAIN || (got > 0 && !proxy_splice_goes_on(job, flow)))
+		flow->paused = false;
 	if (got > 0) {
 		flow->used = true;
-		weir_metric_add(&body->job->upstreams->cells->spliced, (uint64_t)got);
+		weir_metric_add(&job->upstreams->cells->spliced, (uint64_t)got);
 		return output_pipe(out, body->pipe->out, (size_t)got);
 	}
 	pipe_release(body->pipe, true);
 	body->pipe = NULL;
-	if (got == -EAGAIN)
-		flow->paused = false; /* the connection was resumed */
 	return 0;
 }

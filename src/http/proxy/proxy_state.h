@@ -4,12 +4,15 @@
  *   upstreams.c       a group of upstreams: its life, its client, which of them are down
  *   balance.c         which upstream a request goes to
  *   health.c          health checks
+ *   srv.c             upstreams that an SRV name stands for
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_splice.c    bodies that go from socket to socket
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
  *   forward_auth.c    another server decides whether a request may pass
+ *   fastcgi.c         the handler of applications that speak FastCGI: which script is run
+ *   fastcgi_params.c  the variables that describe the request and the client to them
  *   proxy_metrics.c   what is counted
  *
  * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
@@ -80,7 +83,7 @@ struct http_upstream {
 	char *host; /* the authority, for the field Host */
 	char *unix_path;
 	unsigned weight;
-	bool backup;
+	unsigned rank;         /* those of a lower one are asked first; see balance.c */
 	unsigned busy;         /* calls under way */
 	unsigned failures;     /* in a row */
 	int64_t down_until_ms; /* 0: it is up */
@@ -94,6 +97,22 @@ struct http_upstream {
 	struct weir_http_call *check; /* under way, or NULL */
 	unsigned opposite;            /* checks in a row that contradict `unhealthy` */
 	bool unhealthy;
+
+	/* Targets of an SRV name; see srv.c. */
+	struct http_source *source; /* NULL: configured */
+	bool listed;                /* in the last answer */
+	bool gone;                  /* not any more: the slot is free once it is not busy */
+};
+
+/* An SRV name. */
+struct http_source {
+	struct weir_http_upstreams *group;
+	char *name;
+	const char *scheme; /* of the URLs of its targets */
+	unsigned rank;      /* of its first priority */
+	struct weir_resolving *resolving;
+	struct weir_timer timer;
+	bool known; /* it was looked up, perhaps in vain */
 };
 
 struct weir_http_upstreams {
@@ -109,7 +128,13 @@ struct weir_http_upstreams {
 	struct proxy_cells uncounted;
 	struct weir_task end; /* destroys the client outside of its callbacks */
 	struct random_pool random;
-	size_t count;
+	struct http_source *sources; /* SRV names */
+	size_t source_count;
+	struct weir_list waiting; /* jobs without an upstream, while a source is not known yet */
+	unsigned waiting_count;
+	struct weir_task woken; /* has them tried again */
+	size_t count;           /* of the slots in use */
+	size_t capacity;
 	struct http_upstream upstreams[];
 };
 
@@ -122,13 +147,49 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 /* Ends the health checks. */
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams);
 
+/* Begins those of one upstream, if the group has any, and ends them: it is healthy and up then. */
+void http_upstream_start_check(struct http_upstream *upstream);
+void http_upstream_stop_check(struct http_upstream *upstream);
+
+/* Makes an upstream of the group. Returns 0 or an error of weir_http_upstreams_create. */
+int http_upstream_init(struct http_upstream *upstream, struct weir_http_upstreams *group,
+        const struct weir_http_upstream *from);
+/* Frees what it has; all is zero then. Also after an init that has failed. */
+void http_upstream_clear(struct http_upstream *upstream);
+/* It is not down any more. */
+void http_upstream_set_up(struct http_upstream *upstream);
+
+/* -- SRV names --------------------------------------------------------------------------------- */
+
+bool http_srv_is_url(const char *url);
+
+/* Makes a source of a URL as http+srv://_http._tcp.example.org. Returns as http_upstream_init. */
+int http_source_init(struct http_source *source, struct weir_http_upstreams *group,
+        const struct weir_http_upstream *from);
+
+/* Begins to look the names up. The client must have been made. */
+void http_sources_start(struct weir_http_upstreams *group);
+void http_sources_finish(struct weir_http_upstreams *group);
+
+/* Takes over the targets that are known. */
+void http_sources_inherit(
+        struct weir_http_upstreams *group, const struct weir_http_upstreams *from);
+
+/*
+ * Has a job wait until the names have been looked up: http_proxy_try_again is called then. Returns
+ * false if that is done, or if too many wait.
+ */
+bool http_sources_await(struct weir_http_upstreams *group, struct weir_list *waiting);
+/* It waits no longer. Harmless if it does not. */
+void http_sources_forget(struct weir_http_upstreams *group, struct weir_list *waiting);
+
 /* Notes how an upstream has fared. */
 void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
 void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream);
 
 /*
  * Chooses the upstream for a request; `tried` has a bit for each that has failed with it, and is
- * not chosen again while there is another one. Never NULL.
+ * not chosen again while there is another one. NULL: there is none, before an SRV name is known.
  */
 struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstreams,
         const struct weir_http_exchange *exchange, uint64_t tried);
@@ -140,6 +201,13 @@ struct proxy {
 	struct weir_http_proxy_options options; /* its texts are the handler's */
 	char *prefix, *host;
 	struct weir_network *trusted;
+	char *application_root; /* of FastCGI: the directory of the scripts; NULL: there are none */
+};
+
+/* The script that a FastCGI application runs: SCRIPT_NAME, and behind it PATH_INFO. */
+struct proxy_script {
+	struct weir_buffer text; /* decoded; data is NULL for HTTP */
+	size_t name_size;
 };
 
 /* Bytes on their way, which have come from one connection and are not lent to the other yet. */
@@ -178,6 +246,7 @@ struct proxy_job {
 	struct weir_http_exchange *exchange;   /* NULL: its reply has ended */
 	struct weir_http_call *call;           /* NULL: none is under way */
 	struct http_upstream *upstream;        /* of the last call */
+	struct proxy_script script;            /* of FastCGI */
 	struct proxy_flow request;             /* the client's body */
 	struct proxy_flow reply;               /* the upstream's */
 	int64_t begun_ms;                      /* when the last attempt began */
@@ -190,13 +259,35 @@ struct proxy_job {
 	bool reply_has_body;     /* then */
 	bool fresh;              /* the next attempt is on a new connection */
 	bool tunnel;             /* both connections have another protocol */
+	size_t error_text;       /* bytes of FastCGI's error stream that were reported */
 	bool half_closed;        /* the upstream has all that the client sends through it */
 	struct weir_timer timer; /* of the tunnel */
 	uint64_t passed;         /* bytes that came through it */
 	uint64_t passed_before;  /* when the timer began */
 	enum proxy_result result;
+	struct weir_list waiting;     /* in the group's, until SRV names are known */
 	char key[PROXY_KEY_SIZE + 1]; /* of a WebSocket that came by HTTP/2; "": none */
 };
+
+/* SRV names have been looked up: chooses an upstream for a job that waits. */
+void http_proxy_try_again(struct proxy_job *job);
+
+/*
+ * Passes the request on. The script becomes the job's; NULL: the upstreams speak HTTP. Replies in
+ * any case.
+ */
+void http_proxy_start(
+        struct proxy *proxy, struct weir_http_exchange *exchange, struct proxy_script *script);
+
+/* For all handlers that pass requests on. */
+bool http_proxy_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
+unsigned http_proxy_methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target);
+
+/* Copies the texts and holds the upstreams. Returns false without memory; finish in any case. */
+bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options);
+void http_proxy_finish(struct proxy *proxy);
 
 /* Frees the job, if neither exchange nor call use it any more. */
 void http_proxy_free_if_unused(struct proxy_job *job);
@@ -294,6 +385,11 @@ int http_proxy_find_options(
 /* Returns whether the field is for the next server or client, and not for the connection. */
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field);
 
+enum {
+	PROXY_PARAMS_MAX = 20,       /* variables of FastCGI that are made here */
+	PROXY_PARAMS_TEXT_MAX = 512, /* bytes of their addresses and numbers */
+};
+
 /*
  * The URL and the fields of the request as the upstream gets it. Fields point into the exchange's
  * request and into `text`; valid as long as both are. Returns 0; WEIR_E_LIMIT if the URL would be
@@ -301,14 +397,23 @@ bool http_proxy_passes(const struct proxy_options *options, const struct weir_ht
  */
 struct proxy_request {
 	struct weir_buffer url;  /* with a NUL */
-	struct weir_buffer text; /* of the fields that are made here */
+	struct weir_buffer text; /* of the fields and variables that are made here */
 	const char *host;        /* NULL: the URL's */
 	char host_text[WEIR_HTTP_PROXY_HOST_MAX + 1];
 	unsigned count;
 	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX + WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX + 8];
+	unsigned param_count;
+	struct weir_http_field params[PROXY_PARAMS_MAX];
 };
 int http_proxy_make_request(struct proxy_job *job, struct proxy_request *ret);
 void http_proxy_request_finish(struct proxy_request *request);
+
+/*
+ * Adds the variables of FastCGI. The text must have room for http_proxy_params_size bytes: 0 for
+ * HTTP. Returns 0 or -ENOMEM.
+ */
+int http_proxy_add_params(struct proxy_job *job, struct proxy_request *request);
+size_t http_proxy_params_size(const struct proxy_job *job);
 
 /*
  * Replaces the request's fields of that name, as an upstream gets them, by one; an empty value: by

@@ -3,6 +3,7 @@
  * destroyed by a task of that loop, since the last reference may end within a callback of a call.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -64,25 +65,28 @@ static int upstreams_check(const struct weir_http_upstreams_options *options)
 
 /* -- an upstream ------------------------------------------------------------------------------- */
 
-static int upstream_set_unix(struct http_upstream *upstream, const char *path)
+static int upstream_set_unix(struct http_upstream *upstream, const char *path, bool fastcgi)
 {
 	if (*path != '/' || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return WEIR_E_SYNTAX;
 	upstream->unix_path = strdup(path);
-	upstream->base = strdup("http://localhost");
+	upstream->base = strdup(fastcgi ? "fastcgi://localhost" : "http://localhost");
 	upstream->host = strdup("localhost");
 	return upstream->unix_path && upstream->base && upstream->host ? 0 : -ENOMEM;
 }
 
-static int upstream_set_url(struct http_upstream *upstream, const char *text, bool has_tls)
+static int upstream_set_url(struct http_upstream *upstream, const char *text,
+        const struct weir_http_upstreams_options *options)
 {
 	struct http_url url;
 	int error = http_url_parse(weir_span_of(text), &url);
+	if (!error && url.fastcgi != options->fastcgi)
+		error = WEIR_E_SYNTAX;
 	if (!error && (url.path.size > 1 || url.query.size || strchr(text, '#')))
 		error = WEIR_E_SYNTAX;
 	if (error)
 		return error;
-	if (url.tls && !has_tls)
+	if (url.tls && !options->tls)
 		return -EINVAL;
 	size_t size = (size_t)(url.authority.data + url.authority.size - text);
 	upstream->base = strndup(text, size);
@@ -90,19 +94,29 @@ static int upstream_set_url(struct http_upstream *upstream, const char *text, bo
 	return upstream->base && upstream->host ? 0 : -ENOMEM;
 }
 
-static int upstream_init(
-        struct http_upstream *upstream, const struct weir_http_upstream *from, bool has_tls)
+int http_upstream_init(struct http_upstream *upstream, struct weir_http_upstreams *group,
+        const struct weir_http_upstream *from)
 {
 	static const struct siphash_key key = {0};
+	upstream->group = group;
 	upstream->weight = from->weight;
-	upstream->backup = from->backup;
+	upstream->rank = from->backup ? UINT_MAX : 0;
 	upstream->hash = siphash_13(&key, from->url, strlen(from->url));
 	upstream->url = strdup(from->url);
 	if (!upstream->url)
 		return -ENOMEM;
 	if (strncmp(from->url, "unix:", 5) == 0)
-		return upstream_set_unix(upstream, from->url + 5);
-	return upstream_set_url(upstream, from->url, has_tls);
+		return upstream_set_unix(upstream, from->url + 5, group->options.fastcgi);
+	return upstream_set_url(upstream, from->url, &group->options);
+}
+
+void http_upstream_clear(struct http_upstream *upstream)
+{
+	free(upstream->url);
+	free(upstream->base);
+	free(upstream->host);
+	free(upstream->unix_path);
+	*upstream = (struct http_upstream){0};
 }
 
 /* 0: the upstream is not down. */
@@ -116,17 +130,22 @@ static void upstream_set_down(struct http_upstream *upstream, int64_t until_ms)
 	upstream->down_until_ms = until_ms;
 }
 
-void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
+void http_upstream_set_up(struct http_upstream *upstream)
 {
-	if (upstream->down_until_ms)
-		upstream->up_since_ms = weir_loop_now_ms(upstreams->loop);
 	upstream->failures = 0;
 	upstream_set_down(upstream, 0);
 }
 
+void http_upstream_succeeded(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
+{
+	if (upstream->down_until_ms)
+		upstream->up_since_ms = weir_loop_now_ms(upstreams->loop);
+	http_upstream_set_up(upstream);
+}
+
 void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_upstream *upstream)
 {
-	if (!upstreams->options.failures_max ||
+	if (upstream->gone || !upstreams->options.failures_max ||
 	        ++upstream->failures < upstreams->options.failures_max)
 		return;
 	upstream->failures = upstreams->options.failures_max - 1;
@@ -138,12 +157,9 @@ void http_upstream_failed(struct weir_http_upstreams *upstreams, struct http_ups
 static void upstreams_free(struct weir_http_upstreams *upstreams)
 {
 	http_upstreams_stop_checks(upstreams);
-	for (size_t i = 0; i < upstreams->count; i++) {
-		free(upstreams->upstreams[i].url);
-		free(upstreams->upstreams[i].base);
-		free(upstreams->upstreams[i].host);
-		free(upstreams->upstreams[i].unix_path);
-	}
+	http_sources_finish(upstreams);
+	for (size_t i = 0; i < upstreams->count; i++)
+		http_upstream_clear(&upstreams->upstreams[i]);
 	weir_http_client_destroy(upstreams->client);
 	weir_tls_release(upstreams->options.tls);
 	free(upstreams->name);
@@ -160,9 +176,28 @@ static int upstreams_copy(
 	upstreams->name = strdup(options->name ? options->name : options->upstreams[0].url);
 	upstreams->key = options->key ? strdup(options->key) : NULL;
 	upstreams->check_path = options->check.path ? strdup(options->check.path) : NULL;
-	bool copied = upstreams->name && (upstreams->key || !options->key) &&
+	upstreams->sources = calloc(options->count, sizeof *upstreams->sources);
+	bool copied = upstreams->sources && upstreams->name && (upstreams->key || !options->key) &&
 	              (upstreams->check_path || !options->check.path);
 	return copied ? 0 : -ENOMEM;
+}
+
+/* A name may have as many targets as there are slots. */
+static size_t upstreams_capacity(const struct weir_http_upstreams_options *options)
+{
+	for (size_t i = 0; i < options->count; i++)
+		if (http_srv_is_url(options->upstreams[i].url))
+			return WEIR_HTTP_PROXY_UPSTREAMS_MAX;
+	return options->count;
+}
+
+static int upstreams_add(
+        struct weir_http_upstreams *upstreams, const struct weir_http_upstream *from)
+{
+	if (!http_srv_is_url(from->url))
+		return http_upstream_init(
+		        &upstreams->upstreams[upstreams->count++], upstreams, from);
+	return http_source_init(&upstreams->sources[upstreams->source_count++], upstreams, from);
 }
 
 int weir_http_upstreams_create(
@@ -171,18 +206,17 @@ int weir_http_upstreams_create(
 	int error = upstreams_check(options);
 	if (error < 0)
 		return error;
+	size_t capacity = upstreams_capacity(options);
 	struct weir_http_upstreams *upstreams =
-	        calloc(1, sizeof *upstreams + options->count * sizeof upstreams->upstreams[0]);
+	        calloc(1, sizeof *upstreams + capacity * sizeof upstreams->upstreams[0]);
 	if (!upstreams)
 		return -ENOMEM;
 	local_refcount_init(&upstreams->references);
+	weir_list_init(&upstreams->waiting);
+	upstreams->capacity = capacity;
 	error = upstreams_copy(upstreams, options);
-	for (; !error && upstreams->count < options->count; upstreams->count++) {
-		struct http_upstream *upstream = &upstreams->upstreams[upstreams->count];
-		upstream->group = upstreams;
-		error = upstream_init(
-		        upstream, &options->upstreams[upstreams->count], options->tls);
-	}
+	for (size_t i = 0; i < options->count && !error; i++)
+		error = upstreams_add(upstreams, &options->upstreams[i]);
 	if (error < 0) {
 		upstreams_free(upstreams);
 		return error;
@@ -195,6 +229,12 @@ struct weir_http_upstreams *weir_http_upstreams_hold(struct weir_http_upstreams 
 {
 	local_refcount_hold(&upstreams->references);
 	return upstreams;
+}
+
+void weir_http_upstreams_detach(struct weir_http_upstreams *upstreams)
+{
+	upstreams->options.health_changed = NULL;
+	upstreams->options.error_text = NULL;
 }
 
 static void upstreams_run_end(struct weir_task *task)
@@ -243,6 +283,7 @@ void weir_http_upstreams_inherit(
 {
 	if (upstreams->loop)
 		return;
+	http_sources_inherit(upstreams, from);
 	for (size_t i = 0; i < upstreams->count; i++)
 		for (size_t j = 0; j < from->count; j++)
 			if (strcmp(upstreams->upstreams[i].url, from->upstreams[j].url) == 0)
@@ -259,7 +300,8 @@ int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop 
 	weir_http_client_options_init(&options);
 	options.tls = from->tls;
 	options.origin_max = from->connections_max;
-	options.connections_max = from->connections_max * (unsigned)upstreams->count;
+	options.resolver = from->resolver;
+	options.connections_max = from->connections_max * (unsigned)upstreams->capacity;
 	options.waiting_max = from->waiting_max;
 	options.wait_ms = from->wait_ms;
 	options.connect_ms = from->connect_ms;
@@ -268,6 +310,10 @@ int http_upstreams_join(struct weir_http_upstreams *upstreams, struct weir_loop 
 	options.idle_ms = from->idle_ms;
 	options.head_max = WEIR_HTTP_REPLY_FIELDS_MAX;
 	options.small_pieces = true;
+	options.fastcgi_keep = from->fastcgi_keep;
 	http_upstreams_set_loop(upstreams, loop);
-	return weir_http_client_create(loop, &options, &upstreams->client);
+	int error = weir_http_client_create(loop, &options, &upstreams->client);
+	if (!error)
+		http_sources_start(upstreams);
+	return error;
 }
