@@ -71,9 +71,10 @@ int acme_dns_step(const struct acme_store *store, const struct config *config, c
 	if (!zone)
 		return -ENOENT;
 	weir_dns_name_format(&zone->name, zone_name);
-	if (strchr(zone_name, '/') || strlen(zone_name) > ACME_NAME_SIZE)
+	int size = snprintf(path, sizeof path, ACME_SERIALS "/%s", zone_name);
+	if (strchr(zone_name, '/') || strlen(zone_name) > ACME_NAME_SIZE ||
+	        size >= (int)sizeof path)
 		return -EINVAL;
-	snprintf(path, sizeof path, ACME_SERIALS "/%s", zone_name);
 	acme_store_read(store, path, &before);
 	snprintf(text, sizeof text, "%.*s", (int)(before.size < 20 ? before.size : 0), before.data);
 	weir_buffer_finish(&before);
