@@ -23,16 +23,20 @@ class Upstream:
     def __init__(self, address="203.0.113.1", ttl=300, delay=0.0):
         self.address, self.ttl, self.delay = address, ttl, delay
         self.asked = 0
+        self.stopped = False
         self.socket = socket.socket(type=socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
 
     def run(self):
         while True:
             try:
                 wire, peer = self.socket.recvfrom(65535)
             except OSError:
+                return
+            if self.stopped:
                 return
             self.asked += 1
             query = dns.message.from_wire(wire)
@@ -52,6 +56,11 @@ class Upstream:
             pass
 
     def stop(self):
+        """The thread has ended before the descriptor is another socket's, from which it could receive."""
+        self.stopped = True
+        with socket.socket(type=socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", ("127.0.0.1", self.port))
+        self.thread.join()
         self.socket.close()
 
 
