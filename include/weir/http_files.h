@@ -60,6 +60,8 @@ struct weir_http_files_options {
 	bool hidden;   /* names that begin with '.' are served, else 404; default false */
 	bool compress; /* gzip on the fly, for types of text; default true */
 	bool zstd;     /* zstd, too, for clients that do not prefer gzip; default true */
+	/* The level of both, as weir_produce_gzip_level; default WEIR_COMPRESS_LEVEL_MIN. */
+	unsigned compress_level;
 	/*
 	 * "x.br", "x.zst" or "x.gz" is served for "x" if the client accepts it, by its weights;
 	 * default true. A sibling of zstd whose window is larger than 8 MB is not (RFC 9659).

@@ -50,6 +50,19 @@ WEIR_API struct weir_producer *weir_produce_chunked(
 WEIR_API struct weir_producer *weir_produce_gzip(struct weir_producer *child);
 WEIR_API struct weir_producer *weir_produce_deflate(struct weir_producer *child);
 
+enum {
+	WEIR_COMPRESS_LEVEL_MIN = 1,
+	WEIR_COMPRESS_LEVEL_MAX = 9
+};
+
+/*
+ * gzip at a level from WEIR_COMPRESS_LEVEL_MIN, the fastest and that of weir_produce_gzip, to
+ * WEIR_COMPRESS_LEVEL_MAX; a level beyond either is taken as that one. These are the levels of
+ * zlib. ISA-L has three: 1 to 3, 4 to 6, and 7 to 9 are the same. A stream of gzip has the same
+ * memory at every level.
+ */
+WEIR_API struct weir_producer *weir_produce_gzip_level(struct weir_producer *child, unsigned level);
+
 /*
  * zstd (RFC 8878), with a window of 64 KiB. From its first block to its last, a stream has a
  * context of 530 KB. A loop has WEIR_ZSTD_STREAMS_MAX of them at most: a stream that begins when
@@ -57,6 +70,8 @@ WEIR_API struct weir_producer *weir_produce_deflate(struct weir_producer *child)
  */
 struct weir_loop;
 WEIR_API struct weir_producer *weir_produce_zstd(struct weir_producer *child);
+/* zstd at a level, as weir_produce_gzip_level. From 3 on the context has 570 KB. */
+WEIR_API struct weir_producer *weir_produce_zstd_level(struct weir_producer *child, unsigned level);
 WEIR_API bool weir_zstd_has_room(struct weir_loop *loop);
 
 /*

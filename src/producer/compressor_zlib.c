@@ -1,5 +1,6 @@
 /*
- * The compressor of zlib, level 1, for machines without ISA-L: one z_stream, reset for each block.
+ * The compressor of zlib, for machines without ISA-L: one z_stream, reset for each block.
+ * A stream of zlib has the same memory at every level.
  */
 #include <stdlib.h>
 #include <zlib.h>
@@ -50,10 +51,13 @@ size_t compressor_bound(size_t size)
 	return size + size / 1024 + 64;
 }
 
-size_t compressor_block(struct compressor *compressor, struct weir_span in, bool last, char *to)
+size_t compressor_block(
+        struct compressor *compressor, unsigned level, struct weir_span in, bool last, char *to)
 {
 	z_stream *stream = &compressor->stream;
 	deflateReset(stream);
+	if (deflateParams(stream, (int)level, Z_DEFAULT_STRATEGY) != Z_OK)
+		return 0;
 	stream->next_in = (Bytef *)in.data;
 	stream->avail_in = (uInt)in.size;
 	stream->next_out = (Bytef *)to;

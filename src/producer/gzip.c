@@ -24,6 +24,7 @@ struct gzip {
 	uint32_t checksum;
 	uint32_t length; /* of the input, modulo 2^32 */
 	enum format format;
+	unsigned level;
 	bool started; /* the header is put */
 };
 
@@ -35,7 +36,7 @@ enum {
 
 static char *gzip_producer_write_head(struct gzip *gzip, char *to)
 {
-	/* No name, no time, "fastest", Unix; a window of 32 KiB, "fastest". */
+	/* No name, no time, "fastest" or neither, Unix; a window of 32 KiB, "fastest". */
 	static const char heads[2][HEAD_MAX] = {
 	        [GZIP] = {0x1f, '\x8b', 8, 0, 0, 0, 0, 0, 4, 3},
 	        [ZLIB] = {0x78, 1},
@@ -45,6 +46,8 @@ static char *gzip_producer_write_head(struct gzip *gzip, char *to)
 		return to;
 	gzip->started = true;
 	memcpy(to, heads[gzip->format], size);
+	if (gzip->format == GZIP && gzip->level > WEIR_COMPRESS_LEVEL_MIN)
+		to[8] = 0;
 	return to + size;
 }
 
@@ -69,7 +72,7 @@ static char *gzip_producer_write_block(
 		*to++ = 0;
 		return to;
 	}
-	size_t size = compressor_block(compressor, in, last, to);
+	size_t size = compressor_block(compressor, gzip->level, in, last, to);
 	gzip->length += (uint32_t)in.size;
 	gzip->checksum = gzip->format == GZIP ? producer_crc32(gzip->checksum, in)
 	                                      : producer_adler32(gzip->checksum, in);
@@ -133,7 +136,8 @@ static const struct weir_producer_type gzip_type = {
         .close = gzip_producer_close,
 };
 
-static struct weir_producer *gzip_producer_create(struct weir_producer *child, enum format format)
+static struct weir_producer *gzip_producer_create(
+        struct weir_producer *child, enum format format, unsigned level)
 {
 	struct gzip *gzip = child ? calloc(1, sizeof *gzip) : NULL;
 	if (!gzip) {
@@ -143,6 +147,7 @@ static struct weir_producer *gzip_producer_create(struct weir_producer *child, e
 	weir_producer_init(&gzip->base, &gzip_type);
 	gzip->child = child;
 	gzip->format = format;
+	gzip->level = compressor_level(level);
 	gzip->checksum = format == GZIP ? 0 : 1;
 	weir_producer_adopt(&gzip->base, child);
 	return &gzip->base;
@@ -150,10 +155,15 @@ static struct weir_producer *gzip_producer_create(struct weir_producer *child, e
 
 struct weir_producer *weir_produce_gzip(struct weir_producer *child)
 {
-	return gzip_producer_create(child, GZIP);
+	return gzip_producer_create(child, GZIP, WEIR_COMPRESS_LEVEL_MIN);
+}
+
+struct weir_producer *weir_produce_gzip_level(struct weir_producer *child, unsigned level)
+{
+	return gzip_producer_create(child, GZIP, level);
 }
 
 struct weir_producer *weir_produce_deflate(struct weir_producer *child)
 {
-	return gzip_producer_create(child, ZLIB);
+	return gzip_producer_create(child, ZLIB, WEIR_COMPRESS_LEVEL_MIN);
 }

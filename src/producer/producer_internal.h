@@ -204,6 +204,12 @@ struct compressor;
 
 #define COMPRESSOR_BLOCK_SIZE (64 * 1024)
 
+/* Brings a level of weir_produce_gzip_level into its range. */
+static inline unsigned compressor_level(unsigned level)
+{
+	return (unsigned)clamp_size(level, WEIR_COMPRESS_LEVEL_MIN, WEIR_COMPRESS_LEVEL_MAX);
+}
+
 /* "isal" or "zlib". */
 extern const char *const compressor_name;
 
@@ -215,10 +221,11 @@ size_t compressor_bound(size_t size);
 
 /*
  * Compresses `in` (1 to COMPRESSOR_BLOCK_SIZE bytes) to raw deflate (RFC 1951) at `to`, where
- * compressor_bound(in.size) bytes are free. `last` marks the end of the stream. Returns the size,
- * or 0 after a failure.
+ * compressor_bound(in.size) bytes are free. `level` is in the range of compressor_level. `last`
+ * marks the end of the stream. Returns the size, or 0 after a failure.
  */
-size_t compressor_block(struct compressor *compressor, struct weir_span in, bool last, char *to);
+size_t compressor_block(
+        struct compressor *compressor, unsigned level, struct weir_span in, bool last, char *to);
 
 /* Continue a checksum. A new CRC-32 begins with 0, a new Adler-32 with 1. */
 uint32_t producer_crc32(uint32_t checksum, struct weir_span bytes);

@@ -19,6 +19,7 @@
 enum {
 	ZSTD_WINDOW_LOG = 16,   /* 64 KiB */
 	ZSTD_HASH_LOG = 14,     /* 64 KiB of table */
+	ZSTD_CHAIN_LOG = 13,    /* 32 KiB of a second one, from level 3 on */
 	ZSTD_BLOCK = 64 * 1024, /* bytes of the child at a time */
 	ZSTD_HEAD = 6,          /* magic number, descriptor, window */
 	ZSTD_BLOCK_HEAD = 3,
@@ -37,6 +38,7 @@ struct zstd {
 	struct producer_pending pending;
 	struct zstd_loop *loop; /* of the context */
 	ZSTD_CCtx *context;     /* NULL before the first block; then: blocks are stored */
+	unsigned level;
 	bool started;
 };
 
@@ -69,11 +71,14 @@ bool weir_zstd_has_room(struct weir_loop *loop)
 	return contexts && contexts->used < WEIR_ZSTD_STREAMS_MAX;
 }
 
-static bool zstd_producer_set(ZSTD_CCtx *context)
+/* zstd's own tables would be three times as large at level 4 as at level 1. */
+static bool zstd_producer_set(ZSTD_CCtx *context, unsigned level)
 {
-	return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1)) &&
+	return !ZSTD_isError(
+	               ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, (int)level)) &&
 	       !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, ZSTD_WINDOW_LOG)) &&
-	       !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, ZSTD_HASH_LOG));
+	       !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_hashLog, ZSTD_HASH_LOG)) &&
+	       !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_chainLog, ZSTD_CHAIN_LOG));
 }
 
 /* Takes a context of the loop, if one is free. */
@@ -84,7 +89,7 @@ static void zstd_producer_begin(struct zstd *zstd, struct weir_loop *loop)
 		return;
 	ZSTD_CCtx *context = contexts->spare ? contexts->spare : ZSTD_createCCtx();
 	contexts->spare = NULL;
-	if (!context || !zstd_producer_set(context)) {
+	if (!context || !zstd_producer_set(context, zstd->level)) {
 		ZSTD_freeCCtx(context);
 		return;
 	}
@@ -196,7 +201,7 @@ static const struct weir_producer_type zstd_type = {
         .close = zstd_producer_close,
 };
 
-struct weir_producer *weir_produce_zstd(struct weir_producer *child)
+struct weir_producer *weir_produce_zstd_level(struct weir_producer *child, unsigned level)
 {
 	struct zstd *zstd = child ? calloc(1, sizeof *zstd) : NULL;
 	if (!zstd) {
@@ -205,6 +210,12 @@ struct weir_producer *weir_produce_zstd(struct weir_producer *child)
 	}
 	weir_producer_init(&zstd->base, &zstd_type);
 	zstd->child = child;
+	zstd->level = compressor_level(level);
 	weir_producer_adopt(&zstd->base, child);
 	return &zstd->base;
+}
+
+struct weir_producer *weir_produce_zstd(struct weir_producer *child)
+{
+	return weir_produce_zstd_level(child, WEIR_COMPRESS_LEVEL_MIN);
 }

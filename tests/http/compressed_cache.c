@@ -210,8 +210,9 @@ static struct weir_producer *filling_of(struct weir_loop *loop,
         struct weir_http_compressed_cache *cache, struct weir_file *file, bool *filling)
 {
 	struct probe probe = {.loop = loop, .bytes = weir_span(text, sizeof text)};
-	return compressed_fill_create(weir_produce_gzip(probe_create(&probe)), cache, loop, file,
-	        COMPRESSED_GZIP, filling);
+	struct compressed_key key = compressed_key_of(file, COMPRESSED_GZIP, 1);
+	return compressed_fill_create(
+	        weir_produce_gzip(probe_create(&probe)), cache, loop, file, &key, filling);
 }
 
 /* In a turn of its own: the budget of input is one turn's. */
@@ -225,7 +226,7 @@ static void drain_whole(struct drain *drained, struct weir_producer *producer)
 static struct compressed_form *form_of(
         struct weir_http_compressed_cache *cache, const struct weir_file *file)
 {
-	struct compressed_key key = compressed_key_of(file, COMPRESSED_GZIP);
+	struct compressed_key key = compressed_key_of(file, COMPRESSED_GZIP, 1);
 	return compressed_cache_find(cache, &key, 0);
 }
 
@@ -275,8 +276,9 @@ static void a_child_that_fails_leaves_nothing(void **state)
 	struct probe probe = {.loop = *state, .bytes = weir_span(text, sizeof text), .fails = true};
 	struct drain drained = {.loop = *state, .room = 1000};
 	bool filling;
+	struct compressed_key key = compressed_key_of(&file, COMPRESSED_GZIP, 1);
 	drain_whole(&drained, compressed_fill_create(weir_produce_gzip(probe_create(&probe)), cache,
-	                              *state, &file, COMPRESSED_GZIP, &filling));
+	                              *state, &file, &key, &filling));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	assert_null(form_of(cache, &file));
 	assert_false(compressed_cache_expire(cache, 0));

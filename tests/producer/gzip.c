@@ -1,6 +1,6 @@
 /*
  * gzip: the ratio, what cannot be compressed, blocks and their sizes, and no buffer where there is
- * room.
+ * room. The levels of gzip and zstd.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,6 +155,46 @@ static void no_memory_is_taken_for_a_stream_with_room(void **state)
 	}
 }
 
+/* The size of the text at a level, after it was checked. */
+static size_t shrink_at(bool zstd, unsigned level)
+{
+	struct weir_span bytes = weir_span(text, SIZE);
+	struct weir_producer *child = weir_produce_borrowed(text, SIZE);
+	struct drain drained = {.loop = loop, .room = ROOM};
+	struct weir_buffer decoded = {0};
+	bool whole;
+	weir_loop_turn(loop, 0);
+	assert_null(drain(&drained, zstd ? weir_produce_zstd_level(child, level)
+	                                 : weir_produce_gzip_level(child, level)));
+	assert_int_equal(drained.end, WEIR_DONE);
+	struct weir_span packed = weir_buffer_span(&drained.bytes);
+	assert_true(zstd ? decode_zstd(packed, &decoded, &whole)
+	                 : decode_gzip(packed, false, &decoded, &whole));
+	assert_true(whole && weir_span_equal(bytes, weir_buffer_span(&decoded)));
+	size_t size = packed.size;
+	weir_buffer_finish(&decoded);
+	drain_free(&drained);
+	return size;
+}
+
+static void a_higher_level_makes_less(void **state)
+{
+	(void)state;
+	for (int zstd = 0; zstd <= 1; zstd++) {
+		size_t sizes[12];
+		for (unsigned level = 0; level < 12; level++)
+			sizes[level] = shrink_at(zstd, level);
+		print_message("# levels 1, 4, 7, 9: %zu, %zu, %zu, %zu bytes\n", sizes[1], sizes[4],
+		        sizes[7], sizes[9]);
+		assert_true(sizes[4] < sizes[1] && sizes[7] < sizes[4] && sizes[9] <= sizes[7]);
+		assert_int_equal(sizes[0], sizes[1]);
+		assert_int_equal(sizes[10], sizes[9]);
+		assert_int_equal(sizes[11], sizes[9]);
+	}
+	assert_int_equal(shrink_at(false, 1),
+	        shrink(weir_span(text, SIZE), 0, (struct drain){.room = ROOM}));
+}
+
 static void an_empty_body_is_a_whole_stream(void **state)
 {
 	(void)state;
@@ -170,6 +210,7 @@ int main(void)
 	        cmocka_unit_test(noise_grows_by_little),
 	        cmocka_unit_test(a_small_room_costs_no_more_than_small_blocks),
 	        cmocka_unit_test(no_memory_is_taken_for_a_stream_with_room),
+	        cmocka_unit_test(a_higher_level_makes_less),
 	        cmocka_unit_test(an_empty_body_is_a_whole_stream),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

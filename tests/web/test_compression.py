@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -324,6 +325,31 @@ def test_zstd_of_large_files_and_off(configured, site):
     assert unpacked(server, "/large.txt", "zstd") == ("zstd", text)
     (site / "b.txt").write_bytes(text)
     assert unpacked(server, "/b.txt", "gzip, zstd") == ("gzip", text)
+
+
+def packed_size(server, path, accept, text):
+    """The size of the body as it is sent, once the file is compressed, cached, and out of the cache."""
+    sizes = []
+    for _ in range(3):
+        sizes.append(len(get(server, path, f"Accept-Encoding: {accept}").body))
+        assert unpacked(server, path, accept) == (accept, text)
+    assert len(set(sizes)) == 1
+    return sizes[0]
+
+
+def test_levels_of_a_site_and_of_a_rule(configured, site):
+    """One file by rules of different levels, so that the cache has a form for each."""
+    text = b"".join(path.read_bytes() for path in sorted((Path(__file__).parents[2] / "docs").glob("*.md")))
+    (site / "a.txt").write_bytes(text)
+    server = configured(
+        "sites: [{root: site, compress-level: 5, rules: [{path: /low/**, alias: site, compress-level: 1},"
+        " {path: /high/**, alias: site, compress-level: 9}, {path: /same/**, alias: site}]}]\n"
+    )
+    for accept in "gzip", "zstd":
+        low, middle, high, same = (
+            packed_size(server, f"{path}/a.txt", accept, text) for path in ("/low", "", "/high", "/same")
+        )
+        assert low > middle > high and same == middle, accept
 
 
 def test_few_streams_of_zstd_at_a_time(configured, site):

@@ -47,6 +47,7 @@ static int site_files_open_alias(
 		(options)->hidden = (from)->hidden;                                                \
 		(options)->compress = (from)->compress;                                            \
 		(options)->zstd = (from)->zstd;                                                    \
+		(options)->compress_level = (from)->compress_level;                                \
 		(options)->siblings = (from)->siblings;                                            \
 		(options)->compress_types = (from)->compress_types.items;                          \
 		(options)->compress_type_count = (from)->compress_types.count;                     \

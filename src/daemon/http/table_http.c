@@ -6,6 +6,7 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/transformers.h>
 
 #include "config.h"
 #include "service.h"

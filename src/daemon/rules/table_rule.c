@@ -11,6 +11,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/open_file.h>
+#include <weir/transformers.h>
 
 #include "config.h"
 #include "sources.h"
@@ -437,8 +438,9 @@ static void rule_complete(struct config_rule *rule, const struct node *node,
 	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
 	                  rule->listing != site->listing || rule->hidden != site->hidden ||
 	                  rule->compress != site->compress || rule->siblings != site->siblings ||
-	                  rule->zstd != site->zstd || rule_has_types(rule, site) ||
-	                  rule->template_path != site->template_path;
+	                  rule->zstd != site->zstd ||
+	                  rule->compress_level != site->compress_level ||
+	                  rule_has_types(rule, site) || rule->template_path != site->template_path;
 }
 
 static void rule_name(

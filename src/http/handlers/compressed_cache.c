@@ -74,7 +74,8 @@ struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-struct compressed_key compressed_key_of(const struct weir_file *file, enum compressed_coding coding)
+struct compressed_key compressed_key_of(
+        const struct weir_file *file, enum compressed_coding coding, unsigned level)
 {
 	return (struct compressed_key){
 	        .device = file->device,
@@ -85,7 +86,7 @@ struct compressed_key compressed_key_of(const struct weir_file *file, enum compr
 	        .mtime_ns = (uint32_t)file->mtime.tv_nsec,
 	        .ctime_ns = (uint32_t)file->ctime.tv_nsec,
 	        .coding = coding,
-	        .level = COMPRESSED_LEVEL,
+	        .level = level,
 	};
 }
 

@@ -22,7 +22,7 @@ struct compressed_fill {
 	struct weir_http_compressed_cache *cache; /* the file's note holds it */
 	struct weir_loop *loop;
 	struct weir_file *file;
-	enum compressed_coding coding;
+	struct compressed_key key;
 	bool *filling;                /* NULL once the copy has ended */
 	struct compressed_form *form; /* the copy so far, or NULL */
 	struct weir_timer timer;      /* gives up the copy for a slow client */
@@ -62,14 +62,13 @@ static bool compressed_fill_file_unchanged(
 
 static void compressed_fill_complete(struct compressed_fill *fill)
 {
-	struct compressed_key key = compressed_key_of(fill->file, fill->coding);
 	/* A form that has not become smaller was stored without compression. */
 	if (!fill->form || fill->form->size >= fill->file->size ||
-	        !compressed_fill_file_unchanged(fill->file, &key)) {
+	        !compressed_fill_file_unchanged(fill->file, &fill->key)) {
 		compressed_fill_abandon(fill);
 		return;
 	}
-	compressed_cache_add(fill->cache, fill->form, &key, weir_loop_now_ms(fill->loop));
+	compressed_cache_add(fill->cache, fill->form, &fill->key, weir_loop_now_ms(fill->loop));
 	compressed_fill_end(fill);
 }
 
@@ -122,7 +121,7 @@ static const struct weir_producer_type compressed_fill_type = {
 
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,
-        enum compressed_coding coding, bool *filling)
+        const struct compressed_key *key, bool *filling)
 {
 	struct compressed_fill *fill = child ? calloc(1, sizeof *fill) : NULL;
 	if (!fill) {
@@ -134,7 +133,7 @@ struct weir_producer *compressed_fill_create(struct weir_producer *child,
 	fill->cache = cache;
 	fill->loop = loop;
 	fill->file = file;
-	fill->coding = coding;
+	fill->key = *key;
 	fill->filling = filling;
 	*filling = true;
 	weir_timer_start(loop, &fill->timer, WEIR_HTTP_COMPRESSED_FILL_MS, compressed_fill_on_time);

@@ -189,7 +189,8 @@ static struct weir_producer *http_file_reply_compress(struct weir_http_exchange 
         struct weir_file *file, struct file_note *note, enum compressed_coding coding)
 {
 	struct weir_producer *body = http_file_reply_extent(file, 0, file->size);
-	body = coding == COMPRESSED_ZSTD ? weir_produce_zstd(body) : weir_produce_gzip(body);
+	body = coding == COMPRESSED_ZSTD ? weir_produce_zstd_level(body, note->level)
+	                                 : weir_produce_gzip_level(body, note->level);
 	bool first = !note->compressed;
 	if (weir_http_request(exchange)->method != WEIR_HTTP_GET)
 		return body;
@@ -197,8 +198,9 @@ static struct weir_producer *http_file_reply_compress(struct weir_http_exchange 
 	if (first || !note->cache || note->filling || !file->settled)
 		return body;
 	note->cached = true;
+	struct compressed_key key = compressed_key_of(file, coding, note->level);
 	return compressed_fill_create(
-	        body, note->cache, weir_http_loop(exchange), file, coding, &note->filling);
+	        body, note->cache, weir_http_loop(exchange), file, &key, &note->filling);
 }
 
 /* Returns the compressed file, from the cache or made on the fly. */
@@ -207,7 +209,7 @@ static struct weir_producer *http_file_reply_compressed(struct weir_http_exchang
 {
 	struct compressed_form *form = NULL;
 	if (note->cache && file->settled) {
-		struct compressed_key key = compressed_key_of(file, coding);
+		struct compressed_key key = compressed_key_of(file, coding, note->level);
 		form = compressed_cache_find(
 		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
 	}
@@ -292,7 +294,7 @@ static void http_file_note_destroy(void *object)
 	struct file_note *note = object;
 	if (note->cached) {
 		for (unsigned i = 0; i < COMPRESSED_CODINGS; i++) {
-			struct compressed_key key = compressed_key_of(note->file, i);
+			struct compressed_key key = compressed_key_of(note->file, i, note->level);
 			compressed_cache_drop(note->cache, &key);
 		}
 	}
@@ -321,6 +323,7 @@ struct file_note *http_file_note(struct weir_file *file, const struct http_mime 
 	note->mime = mime;
 	note->compressible = compressible;
 	note->zstd = options->zstd;
+	note->level = options->compress_level;
 	note->cache = options->compressed_cache;
 	if (note->cache)
 		weir_http_compressed_cache_hold(note->cache);

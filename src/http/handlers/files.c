@@ -14,6 +14,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/transformers.h>
 
 #include "exchange.h"
 #include "fields.h"
@@ -387,6 +388,7 @@ void weir_http_files_options_init(struct weir_http_files_options *options)
 	        .listing = true,
 	        .compress = true,
 	        .zstd = true,
+	        .compress_level = WEIR_COMPRESS_LEVEL_MIN,
 	        .siblings = true,
 	};
 }

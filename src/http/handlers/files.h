@@ -38,6 +38,7 @@ struct file_note {
 	const struct weir_file *file;
 	bool compressible;
 	bool zstd;       /* compressed on the fly by zstd, too */
+	unsigned level;  /* of compression on the fly */
 	bool compressed; /* a reply was compressed on the fly */
 	bool filling;    /* a reply fills the cache now */
 	bool cached;     /* the cache may have the compressed file */
@@ -170,10 +171,6 @@ enum compressed_coding {
 	COMPRESSED_CODINGS,
 };
 
-enum {
-	COMPRESSED_LEVEL = 1
-};
-
 /* The identity of a form. A file that changes has another key. */
 struct compressed_key {
 	uint64_t device;
@@ -200,7 +197,7 @@ struct compressed_form {
 };
 
 struct compressed_key compressed_key_of(
-        const struct weir_file *file, enum compressed_coding coding);
+        const struct weir_file *file, enum compressed_coding coding, unsigned level);
 
 /* Returns the form with this key, with a reference for the caller; or NULL. */
 struct compressed_form *compressed_cache_find(
@@ -242,12 +239,12 @@ void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compr
 
 /*
  * A transformer that passes on the bytes of `child`, the compressed file, and puts a copy in the
- * cache once the child is done. The copy is given up if the client takes longer than
+ * cache, as `key`, once the child is done. The copy is given up if the client takes longer than
  * WEIR_HTTP_COMPRESSED_FILL_MS. *filling is true as long as a copy is being made. The file and
  * `filling` must outlive the transformer. Returns NULL without memory, with the child closed.
  */
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,
-        enum compressed_coding coding, bool *filling);
+        const struct compressed_key *key, bool *filling);
 
 #endif

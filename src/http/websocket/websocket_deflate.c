@@ -165,8 +165,8 @@ static size_t websocket_deflate_blocks(
 	char *at = to;
 	while (payload.size) {
 		size_t block = min_of(payload.size, block_max);
-		size_t size =
-		        compressor_block(compressor, weir_span(payload.data, block), false, at);
+		size_t size = compressor_block(compressor, WEIR_COMPRESS_LEVEL_MIN,
+		        weir_span(payload.data, block), false, at);
 		if (size == 0)
 			return 0;
 		at += size;
