@@ -383,19 +383,25 @@ def test_early_hints(served, site):
 
 
 def test_metrics_and_log(served, site, tmp_path):
-    write(site, lost_html="lost")
+    write(site, lost_html="lost", hinted="h")
     server = served(
-        "errors: {404: /lost.html}\nrules: [{path: /no, deny: ['127.0.0.0/8']}, {path: /re, rewrite: /}]",
+        "errors: {404: /lost.html}\nrules: [{path: /no, deny: ['127.0.0.0/8']}, {path: /re, rewrite: /},\n"
+        "  {path: /ok, respond: ok}, {path: /hinted, early-hints: ['</a.css>; rel=preload']}]",
         "admin: admin.sock\nlog-format: json\n",
     )
-    for path in "/no", "/re", "/nothing":
+    for path in "/no", "/re", "/nothing", "/ok", "/ok", "/hinted":
         server.get(path)
+    with Raw(server.port) as raw:
+        raw.send(b"GET /hinted HTTP/1.1\r\nHost: a\r\nSec-Fetch-Mode: navigate\r\n\r\n")
+        assert raw.status() == 103
     command = ["curl", "-s", "--unix-socket", str(tmp_path / "admin.sock"), "http://a/metrics"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     server.stop()
     for name in 'refused_total{site="example.org",reason="network"}', 'rewritten_total{site="example.org"}':
         assert f"weir_http_{name} 1\n" in text, text
     assert 'weir_http_error_pages_total{site="example.org"} 1\n' in text
+    assert 'weir_http_hints_total{site="example.org"} 1\n' in text
+    assert 'weir_http_responded_total{site="example.org"} 2\n' in text
     assert '"refused_by":"example.org rule 1"' in (tmp_path / "access.log").read_text()
 
 

@@ -77,6 +77,14 @@ static const struct weir_metric http_metrics_rows[] = {
                 .help = "Errors that a page of the site was sent for",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct http_cells, error_pages)},
+        {.name = "weir_http_hints_total",
+                .help = "Early hints (103) of rules, applications and proxied servers",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, hints)},
+        {.name = "weir_http_responded_total",
+                .help = "Fixed replies of rules",
+                .type = WEIR_METRIC_COUNTER,
+                .cell = WEIR_METRIC_CELL(struct http_cells, responses)},
         {0},
 };
 

@@ -32,6 +32,8 @@ struct http_cells {
 	uint64_t refusals[HTTP_REFUSALS];
 	uint64_t rewrites;
 	uint64_t error_pages;
+	uint64_t hints;
+	uint64_t responses;
 };
 
 /*

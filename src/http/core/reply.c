@@ -115,6 +115,8 @@ int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
 	}
 	head.lines_size = (uint16_t)(interim->size - before - sizeof head);
 	memcpy(interim->data + before, &head, sizeof head);
+	if (status == 103)
+		weir_metric_add(&http_metrics_cells(exchange)->hints, 1);
 	weir_wake(&exchange->producer);
 	return 0;
 }

@@ -238,6 +238,7 @@ static void http_rule_serve_alias(const struct http_rule *rule, struct weir_http
 static void http_rule_respond(
         const struct weir_http_fixed_reply *reply, struct weir_http_exchange *exchange)
 {
+	weir_metric_add(&http_metrics_cells(exchange)->responses, 1);
 	if (*reply->text)
 		weir_http_reply_text(
 		        exchange, reply->status, reply->type, weir_span_of(reply->text));
