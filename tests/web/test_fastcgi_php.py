@@ -4,13 +4,15 @@ import hashlib
 import http.client
 import os
 import re
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from applications import Php
-from conftest import wait_for
+from conftest import let_others_enter, wait_for
 from proxying import logged
 from wire import Wire, get, is_sanitized, request
 
@@ -209,5 +211,32 @@ sites: [{{root: www, fastcgi: [{{to: php}}]}}]
             pids = {get(server, "/").text for _ in range(20)}
             assert len(pids) == 1 and time.monotonic() - begun < 30
             server.stop()
+    finally:
+        php.close()
+
+
+def test_the_part_of_the_example_site(weir, tmp_path):
+    """examples/site without php-fpm, with it, and where clients can write scripts."""
+    shutil.copytree(Path(__file__).resolve().parents[2] / "examples" / "site", tmp_path / "site")
+    let_others_enter(tmp_path / "site")
+    config = tmp_path / "site" / "weir.yaml"
+    text = config.read_text().replace("127.0.0.1:8080", "127.0.0.1:0")
+    config.write_text(text.replace("/run/php/php8.2-fpm.sock", f"{tmp_path}/php/php.sock"))
+    server = weir("-c", config)
+    down = server.get("/hello.php")
+    assert down.status == 502 and "Later" in down.text
+    (tmp_path / "php").mkdir()
+    php = Php(tmp_path / "php")
+    try:
+        wait_for(lambda: server.get("/hello.php").status == 200, what="php-fpm behind the site")
+        reply = server.get("/hello.php?name=%3CAda%3E")
+        assert "<h1>Hello, &lt;Ada&gt;</h1>" in reply.text
+        assert "X-Powered-By" not in reply.fields and reply.fields["X-Content-Type-Options"] == "nosniff"
+        secret = {"Authorization": "Basic YWxpY2U6dGVh"}
+        assert server.request("PUT", "/incoming/x.php", b"<?php echo 'evil';", secret).status == 404
+        (tmp_path / "site/public/incoming/x.php").write_text("<?php echo 'evil';")
+        assert server.get("/incoming/x.php", secret).status == 404
+        assert "Served for /about" in server.get("/about").text
+        assert "An application" in server.get("/app/any/route").text
     finally:
         php.close()
