@@ -245,9 +245,7 @@ int weir_loop_run(struct weir_loop *loop)
 
 static void loop_write_wake(struct weir_loop *loop)
 {
-	uint64_t one = 1;
-	ssize_t put = write(loop->wake, &one, sizeof one);
-	(void)put; /* a full counter wakes the loop, too */
+	eventfd_write(loop->wake, 1); /* a full counter wakes the loop, too */
 }
 
 void weir_loop_stop(struct weir_loop *loop)
