@@ -129,10 +129,7 @@ static void cutter_cut_found(struct weir_cutter *cutter, const struct weir_cutte
 		return;
 	if (cutter->streamed) {
 		cutter_give_piece(cutter, type, data, size);
-		/*
-		 * Another terminator: this stream was given up, and its end is none of the next
-		 * one's.
-		 */
+		/* piece() has set another terminator: it gave this stream up, and so its end. */
 		if (cutter->changed)
 			return;
 		size = 0;
