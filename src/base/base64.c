@@ -1,7 +1,6 @@
 /*
  * Base64, strict. Invariant: decode accepts exactly what encode writes. Leaves out line breaks.
  */
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <weir/base64.h>

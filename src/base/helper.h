@@ -83,6 +83,12 @@ static inline void text_put_hex(char to[TEXT_HEX_SIZE], uint64_t number)
 		to[i] = "0123456789abcdef"[number & 15];
 }
 
+/* Whether both are the same text, or both NULL. */
+static inline bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 /* Compares secrets of one size, in a time that does not depend on where they differ. */
 static inline bool secret_equal(const char *one, const char *other, size_t size)
 {

@@ -130,40 +130,14 @@ static void admin_read_token(struct reader *reader, const struct node *node, str
 	explicit_bzero(text, sizeof text);
 }
 
-struct admin_users_report {
-	struct reader *reader;
-	const struct node *node;
-	const char *path;
-	bool any;
-};
-
-static void admin_report_users(void *context, unsigned line, const char *text)
-{
-	struct admin_users_report *report = context;
-	report->any = true;
-	if (line)
-		reader_problem_at(
-		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
-	else
-		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
-}
-
 void table_admin_check(struct reader *reader, const struct node *top)
 {
 	struct config *config = reader->config;
 	struct config_admin *admin = &config->admin;
-	struct admin_users_report report = {
-	        reader, node_find(top, "admin-users"), config->admin_users_path, false};
 	if (config->admin_token_path && !sources_leave(config->admin_token_path))
 		admin_read_token(reader, node_find(top, "admin-token"), config);
-	if (config->admin_users_path && !sources_leave(config->admin_users_path)) {
-		int error = weir_users_load(
-		        config->admin_users_path, admin_report_users, &report, &admin->users);
-		if (error < 0 && !report.any)
-			admin_report_users(&report, 0, weir_error_text(error));
-		if (error < 0)
-			admin->users = NULL;
-	}
+	reader_load_users(
+	        reader, node_find(top, "admin-users"), config->admin_users_path, &admin->users);
 	if (admin->listens && !config->admin_token_path && !config->admin_users_path)
 		reader_problem_at(reader, node_find(top, "admin"),
 		        "an address of 'admin' needs 'admin-token' or 'admin-users', since every "

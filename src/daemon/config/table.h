@@ -34,6 +34,7 @@ struct config;
 struct config_site;
 struct key;
 struct section;
+struct weir_users;
 
 /* Reads values: of a file, or of the command line. */
 struct reader {
@@ -150,6 +151,13 @@ void reader_problem(struct reader *reader, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 void reader_problem_at(struct reader *reader, const struct node *node, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/*
+ * Loads the users file at `path`, unless that is NULL, and adds its mistakes at the node that names
+ * it. After a mistake *ret is NULL.
+ */
+void reader_load_users(
+        struct reader *reader, const struct node *node, const char *path, struct weir_users **ret);
 
 /* Adds "'idle' must be a duration such as 30s, not '30'", and returns false. */
 bool reader_refuse(struct reader *reader, const struct key *key, const char *text);

@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/users.h>
 
 #include "admin.h"
 #include "config.h"
 #include "log_socket.h"
 #include "sources.h"
+#include "table.h"
 #include "types.h"
 
 static bool path_refuse(struct reader *reader, const char *path, int error)
@@ -251,3 +253,37 @@ const struct type type_files = {
         .argument = "PATTERN",
         .read = files_read,
 };
+
+/* -- users files ------------------------------------------------------------------------------- */
+
+/* Reports mistakes in a users file, at the value that names it. */
+struct path_users_report {
+	struct reader *reader;
+	const struct node *node;
+	const char *path;
+	bool any;
+};
+
+static void path_report_users_line(void *context, unsigned line, const char *text)
+{
+	struct path_users_report *report = context;
+	report->any = true;
+	if (line)
+		reader_problem_at(
+		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
+	else
+		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
+}
+
+void reader_load_users(
+        struct reader *reader, const struct node *node, const char *path, struct weir_users **ret)
+{
+	struct path_users_report report = {reader, node, path, false};
+	if (!path || sources_leave(path))
+		return;
+	int error = weir_users_load(path, path_report_users_line, &report, ret);
+	if (error < 0 && !report.any)
+		path_report_users_line(&report, 0, weir_error_text(error));
+	if (error < 0)
+		*ret = NULL;
+}

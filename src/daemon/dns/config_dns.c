@@ -168,11 +168,6 @@ struct weir_dns_responder_options config_dns_responder(const struct config_dns *
 
 /* -- changes ----------------------------------------------------------------------------------- */
 
-static bool config_dns_same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool config_dns_same_rate(
         const struct config_rate_limit *a, const struct config_rate_limit *b)
 {
@@ -184,9 +179,8 @@ static bool config_dns_same_rate(
 
 bool config_dns_same(const struct config_dns *a, const struct config_dns *b)
 {
-	return config_dns_same_text(a->nsid, b->nsid) &&
-	       config_dns_same_text(a->version, b->version) &&
-	       config_dns_same_text(a->identity, b->identity) && a->udp_size == b->udp_size &&
+	return text_equal(a->nsid, b->nsid) && text_equal(a->version, b->version) &&
+	       text_equal(a->identity, b->identity) && a->udp_size == b->udp_size &&
 	       !a->forward.count == !b->forward.count &&
 	       config_dns_same_rate(&a->rate_limit, &b->rate_limit) &&
 	       memcmp(&a->limits, &b->limits, sizeof a->limits) == 0;

@@ -13,31 +13,32 @@ static void site_files_on_root(void *context, int error)
 	say_root(config->root, &config->root_lost, error);
 }
 
-int site_files_open(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
-{
-	struct weir_tree_options options;
-	weir_tree_options_init(&options);
-	options.entries_max = entries_max;
-	options.root_walked = site_files_on_root;
-	options.context = config;
-	return weir_tree_open(NULL, config->root, &options, ret);
-}
-
 static void site_files_on_alias(void *context, int error)
 {
 	struct config_rule *rule = context;
 	say_root(rule->alias, &rule->root_lost, error);
 }
 
-static int site_files_open_alias(
-        struct config_rule *rule, unsigned entries_max, struct weir_tree **ret)
+static int site_files_open_tree(const char *root, void (*walked)(void *context, int error),
+        void *context, unsigned entries_max, struct weir_tree **ret)
 {
 	struct weir_tree_options options;
 	weir_tree_options_init(&options);
 	options.entries_max = entries_max;
-	options.root_walked = site_files_on_alias;
-	options.context = rule;
-	return weir_tree_open(NULL, rule->alias, &options, ret);
+	options.root_walked = walked;
+	options.context = context;
+	return weir_tree_open(NULL, root, &options, ret);
+}
+
+int site_files_open(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
+{
+	return site_files_open_tree(config->root, site_files_on_root, config, entries_max, ret);
+}
+
+static int site_files_open_alias(
+        struct config_rule *rule, unsigned entries_max, struct weir_tree **ret)
+{
+	return site_files_open_tree(rule->alias, site_files_on_alias, rule, entries_max, ret);
 }
 
 #define SITE_FILES_SET(options, from)                                                              \

@@ -15,6 +15,7 @@
 #include <weir/smtp.h>
 
 #include "config.h"
+#include "helper.h"
 #include "service.h"
 #include "service_mail.h"
 #include "sources.h"
@@ -146,20 +147,15 @@ const char *config_mail_mistake(const struct config_mail *mail, const char **ret
 
 /* -- changes ----------------------------------------------------------------------------------- */
 
-static bool config_mail_same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 bool config_mail_same_shared(const struct config_mail *a, const struct config_mail *b)
 {
-	return config_mail_same_text(a->directory, b->directory) &&
+	return text_equal(a->directory, b->directory) &&
 	       memcmp(&a->limits, &b->limits, sizeof a->limits) == 0;
 }
 
 bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
 {
-	return config_mail_same_shared(a, b) && config_mail_same_text(a->hostname, b->hostname) &&
+	return config_mail_same_shared(a, b) && text_equal(a->hostname, b->hostname) &&
 	       a->greeting_delay_ms == b->greeting_delay_ms && a->normalise == b->normalise &&
 	       a->strict_addresses == b->strict_addresses &&
 	       a->networks.count == b->networks.count &&

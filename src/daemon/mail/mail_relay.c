@@ -14,6 +14,7 @@
 #include <weir/smtp_relay.h>
 #include <weir/tls.h>
 
+#include "helper.h"
 #include "link.h"
 #include "log_file.h"
 #include "mail_relay.h"
@@ -248,11 +249,6 @@ int mail_relay_start(struct mail_relay *relay)
 	return error;
 }
 
-static bool mail_relay_same_path(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 void mail_relay_update(struct mail_relay *relay, struct config *config)
 {
 	const struct config_relay *now = &config->mail.relay;
@@ -267,10 +263,10 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 		say_at(WEIR_LOG_WARNING, "the relay stays until the next start");
 		return;
 	}
-	if (!mail_relay_same_path(now->queue, old->queue) || now->messages != old->messages)
+	if (!text_equal(now->queue, old->queue) || now->messages != old->messages)
 		say_at(WEIR_LOG_WARNING,
 		        "the queue of the relay and its size change at the next start");
-	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
+	if (!text_equal(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
 	if (relay->log)
 		log_use_format(relay->log, (enum weir_log_format)config->log_format);

@@ -147,39 +147,13 @@ const struct section table_cors = {
                "other origins get 403.",
 };
 
-/* Reports mistakes in a users file, at the value that names it. */
-struct users_report {
-	struct reader *reader;
-	const struct node *node;
-	const char *path;
-	bool any;
-};
-
-static void users_report_line(void *context, unsigned line, const char *text)
-{
-	struct users_report *report = context;
-	report->any = true;
-	if (line)
-		reader_problem_at(
-		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
-	else
-		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
-}
-
 void table_load_users(struct reader *reader, const struct node *node, const char *realm,
         const char *path, struct weir_users **ret)
 {
-	struct users_report report = {reader, node_find(node, "users"), path, false};
 	if (realm && strpbrk(realm, "\"\\"))
 		reader_problem_at(reader, node_find(node, "realm"),
 		        "'realm' must not contain quotes or backslashes");
-	if (!path || sources_leave(path))
-		return;
-	int error = weir_users_load(path, users_report_line, &report, ret);
-	if (error < 0 && !report.any)
-		users_report_line(&report, 0, weir_error_text(error));
-	if (error < 0)
-		*ret = NULL;
+	reader_load_users(reader, node_find(node, "users"), path, ret);
 }
 
 #define KEYS_STRUCT config_rule_auth

@@ -398,22 +398,16 @@ int config_acme_make_directories(const struct config *config)
 
 /* -- comparison -------------------------------------------------------------------------------- */
 
-static bool acme_same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool acme_same_authorities(const struct config_acme *a, const struct config_acme *b)
 {
 	bool same = a->authorities.count == b->authorities.count;
 	for (size_t i = 0; i < a->authorities.count && same; i++) {
 		const struct config_authority *one = &a->authorities.items[i];
 		const struct config_authority *other = &b->authorities.items[i];
-		same = acme_same_text(one->url, other->url) &&
-		       acme_same_text(one->trust, other->trust) &&
-		       acme_same_text(one->account_id, other->account_id) &&
-		       acme_same_text(one->account_key_path, other->account_key_path) &&
-		       acme_same_text(one->profile, other->profile);
+		same = text_equal(one->url, other->url) && text_equal(one->trust, other->trust) &&
+		       text_equal(one->account_id, other->account_id) &&
+		       text_equal(one->account_key_path, other->account_key_path) &&
+		       text_equal(one->profile, other->profile);
 	}
 	return same;
 }
@@ -445,12 +439,11 @@ bool config_acme_same(const struct config *one, const struct config *other)
 		return one == other;
 	const struct config_acme *a = &one->acme, *b = &other->acme;
 	bool same = a->managed.count == b->managed.count &&
-	            acme_same_text(a->directory, b->directory) &&
-	            acme_same_text(a->email, b->email) && a->http_01 == b->http_01 &&
-	            a->tls_alpn_01 == b->tls_alpn_01 && a->dns_01 == b->dns_01 &&
-	            a->retry_ms == b->retry_ms && a->key_age_ms == b->key_age_ms &&
-	            acme_same_text(one->user, other->user) &&
-	            acme_same_text(one->logs[LOG_DAEMON], other->logs[LOG_DAEMON]) &&
+	            text_equal(a->directory, b->directory) && text_equal(a->email, b->email) &&
+	            a->http_01 == b->http_01 && a->tls_alpn_01 == b->tls_alpn_01 &&
+	            a->dns_01 == b->dns_01 && a->retry_ms == b->retry_ms &&
+	            a->key_age_ms == b->key_age_ms && text_equal(one->user, other->user) &&
+	            text_equal(one->logs[LOG_DAEMON], other->logs[LOG_DAEMON]) &&
 	            one->log_format == other->log_format;
 	for (size_t i = 0; i < a->managed.count && same; i++)
 		same = strcmp(a->managed.items[i], b->managed.items[i]) == 0;

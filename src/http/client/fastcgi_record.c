@@ -46,10 +46,8 @@ static int fastcgi_put_record(
 {
 	uint8_t header[FASTCGI_HEADER_SIZE];
 	fastcgi_header_write(header, type, bytes.size);
-	int error = weir_buffer_append(to, header, sizeof header, SIZE_MAX);
-	if (!error && bytes.size)
-		error = weir_buffer_append(to, bytes.data, bytes.size, SIZE_MAX);
-	return error;
+	const struct weir_span record[] = {weir_span(header, sizeof header), bytes};
+	return buffer_append_spans(to, record, 2, SIZE_MAX);
 }
 
 int fastcgi_put_begin(struct weir_buffer *to, bool keep)
@@ -75,17 +73,10 @@ int fastcgi_put_pair(
         struct weir_buffer *to, struct weir_span name, struct weir_span value, size_t limit)
 {
 	uint8_t sizes[8];
-	size_t before = to->size;
 	size_t used = fastcgi_size_write(sizes, name.size);
 	used += fastcgi_size_write(sizes + used, value.size);
-	int error = weir_buffer_append(to, sizes, used, limit);
-	if (!error)
-		error = weir_buffer_append(to, name.data, name.size, limit);
-	if (!error && value.size)
-		error = weir_buffer_append(to, value.data, value.size, limit);
-	if (error)
-		to->size = before;
-	return error;
+	const struct weir_span pair[] = {weir_span(sizes, used), name, value};
+	return buffer_append_spans(to, pair, 3, limit);
 }
 
 int fastcgi_put_stream(struct weir_buffer *to, enum fastcgi_type type, struct weir_span bytes)

@@ -66,16 +66,9 @@ int weir_http_log_note(struct weir_http_exchange *exchange, const char *key, str
 	struct weir_buffer *notes = http_log_notes(exchange);
 	if (!notes || !http_log_of(exchange))
 		return 0;
-	size_t before = notes->size;
 	value.size = value.size ? strnlen(value.data, value.size) : 0;
-	int error = weir_buffer_append(notes, key, strlen(key) + 1, WEIR_HTTP_LOG_NOTES_MAX);
-	if (!error)
-		error = weir_buffer_append(notes, value.data, value.size, WEIR_HTTP_LOG_NOTES_MAX);
-	if (!error)
-		error = weir_buffer_append(notes, "", 1, WEIR_HTTP_LOG_NOTES_MAX);
-	if (error)
-		notes->size = before;
-	return error;
+	const struct weir_span note[] = {weir_span(key, strlen(key) + 1), value, weir_span("", 1)};
+	return buffer_append_spans(notes, note, 3, WEIR_HTTP_LOG_NOTES_MAX);
 }
 
 int weir_http_log_note_number(struct weir_http_exchange *exchange, const char *key, uint64_t number)

@@ -91,18 +91,8 @@ static bool proxy_fields_describes_client(struct weir_span name)
 int http_proxy_grant(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value)
 {
-	struct weir_buffer *granted = &exchange->handling->granted;
-	size_t before = granted->size;
-	int error = weir_buffer_append(granted, name.data, name.size, SIZE_MAX);
-	if (!error)
-		error = weir_buffer_append(granted, "", 1, SIZE_MAX);
-	if (!error && value.size)
-		error = weir_buffer_append(granted, value.data, value.size, SIZE_MAX);
-	if (!error)
-		error = weir_buffer_append(granted, "", 1, SIZE_MAX);
-	if (error)
-		granted->size = before;
-	return error;
+	const struct weir_span field[] = {name, weir_span("", 1), value, weir_span("", 1)};
+	return buffer_append_spans(&exchange->handling->granted, field, 4, SIZE_MAX);
 }
 
 /* Finds the next field from *at on. Returns whether there is one. */

@@ -12,11 +12,6 @@
 #include "pattern.h"
 #include "syntax.h"
 
-static char http_pattern_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 /* -- parsing ----------------------------------------------------------------------------------- */
 
 static const char *http_pattern_check_segment(struct weir_span segment, bool alone)
@@ -103,10 +98,7 @@ static void http_pattern_capture(struct http_captures *captures, struct weir_spa
 
 static bool http_pattern_equal(const char *literal, const char *text, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		if (http_pattern_lower(literal[i]) != http_pattern_lower(text[i]))
-			return false;
-	return true;
+	return weir_span_equal_nocase(weir_span(literal, size), weir_span(text, size));
 }
 
 /* Returns where the literal is first found in the text, or text.size + 1. */
