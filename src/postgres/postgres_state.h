@@ -102,6 +102,10 @@ struct weir_postgres {
 /* Has the waiting calls looked at, by the loop. */
 void postgres_schedule(struct weir_postgres *postgres);
 
+/* Whether a pool can have these options; if not, -EINVAL and the reason. The URL is not looked at. */
+int postgres_options_check(
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX]);
+
 /* Opens no connection for a while, which doubles with each failure in a row. */
 void postgres_back_off(struct weir_postgres *postgres);
 
