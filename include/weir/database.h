@@ -93,8 +93,9 @@ typedef void weir_database_done_fn(void *context, int error, const char *text);
  * do no harm. Front ends of the version before may run meanwhile. A part that is newer than this
  * program stays as it is.
  *
- * `progress`, which may be NULL, is called for each part at first, and after each of its steps. Returns 0, or an error of weir_postgres_call_start; then no callback comes. A
- * migration ends before its loop leaves, or without its callbacks then.
+ * `progress`, which may be NULL, is called for each part at first, and after each of its steps.
+ * Returns 0, or an error of weir_postgres_call_start; then no callback comes. A migration ends
+ * before its loop leaves, or without its callbacks then.
  */
 WEIR_API int weir_database_migrate(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);

@@ -2,8 +2,8 @@
 #include "schema.h"
 
 /*
- * weir_snapshot: a row for each kind of thing that front ends keep in memory. Whoever changes such a
- * thing increments the version in the same transaction.
+ * weir_snapshot: a row for each kind of thing that front ends keep in memory. Whoever changes such
+ * a thing increments the version in the same transaction.
  */
 const char *const schema_first[] = {
         "CREATE TABLE IF NOT EXISTS weir_schema (part text PRIMARY KEY, version int NOT NULL,"

@@ -3,8 +3,8 @@
  * never changes once it was released: a change is another step.
  *
  *   - Each statement is a transaction of its own, and may be repeated: IF NOT EXISTS, ON CONFLICT.
- *   - Programs of the version before go on meanwhile. So a step adds tables, and columns that have a
- *     default. What a program no longer uses, a step of a later version removes.
+ *   - Programs of the version before go on meanwhile. So a step adds tables, and columns that have
+ *     a default. What a program no longer uses, a step of a later version removes.
  *   - Every table has a primary key, and every name begins with weir_.
  *   - PostgreSQL, YugabyteDB and CockroachDB have what is used: no triggers, functions, large
  *     objects, temporary tables, advisory locks or LISTEN.

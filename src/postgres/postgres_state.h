@@ -102,7 +102,7 @@ struct weir_postgres {
 /* Has the waiting calls looked at, by the loop. */
 void postgres_schedule(struct weir_postgres *postgres);
 
-/* Whether a pool can have these options; if not, -EINVAL and the reason. The URL is not looked at. */
+/* Returns 0, or -EINVAL and the reason, for options that no pool can have. The URL may be bad. */
 int postgres_options_check(
         const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
