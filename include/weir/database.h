@@ -5,7 +5,7 @@
  *
  * A front end is a process that serves from the database. All front ends are equal. Each has an
  * owner's name, which nobody else has, for its leases. A lease is a column with an owner and one
- * with an end: whoever dies with a lease loses it by time. Times are those of the database's clock,
+ * with an end: a front end that dies loses its leases by time. Times are those of the database's clock,
  * so that the clocks of front ends need not agree.
  *
  * The statements are of the subset that PostgreSQL, YugabyteDB and CockroachDB have in common.
@@ -70,7 +70,7 @@ WEIR_API int weir_database_make_id(char ret[WEIR_DATABASE_ID_SIZE]);
  * weir_schema has a row for each: the version, and the oldest version of a program that can use it.
  */
 
-/* What the database has of a part. */
+/* A part, as it is in the database. */
 struct weir_database_part {
 	const char *name;
 	unsigned have;   /* the version in the database; 0: nothing of it yet */
@@ -81,7 +81,7 @@ struct weir_database_part {
 /* Gets a part; false for an index past the last one. `have` and `oldest` are 0. */
 WEIR_API bool weir_database_part(unsigned index, struct weir_database_part *ret);
 
-/* What the database has of a part now. Valid during the call. */
+/* Gets a part as it is in the database now; valid during the call. */
 typedef void weir_database_progress_fn(void *context, const struct weir_database_part *part);
 
 /* The end. `text` is the reason in one line, "" for 0. The errors are those of a call. */

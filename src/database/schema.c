@@ -1,8 +1,8 @@
-/* What all parts of the schema share: their versions, and those of the snapshots. */
+/* The tables that all parts of the schema share: their versions, and those of the snapshots. */
 #include "schema.h"
 
 /*
- * weir_snapshot: a row for each kind of thing that front ends keep in memory. Whoever changes such
+ * weir_snapshot: a row for each kind of thing that front ends keep in memory. A writer of such
  * a thing increments the version in the same transaction.
  */
 const char *const schema_first[] = {

@@ -4,7 +4,7 @@
  *
  *   - Each statement is a transaction of its own, and may be repeated: IF NOT EXISTS, ON CONFLICT.
  *   - Programs of the version before go on meanwhile. So a step adds tables, and columns that have
- *     a default. What a program no longer uses, a step of a later version removes.
+ *     a default. A step of a later version removes the things that are no longer used.
  *   - Every table has a primary key, and every name begins with weir_.
  *   - PostgreSQL, YugabyteDB and CockroachDB have what is used: no triggers, functions, large
  *     objects, temporary tables, advisory locks or LISTEN.
@@ -22,7 +22,7 @@ struct schema_part {
 	unsigned oldest;  /* the oldest version of a program that can use this one */
 };
 
-/* What is made before all parts, and is never changed. Up to NULL. */
+/* The statements that run before all parts; they are never changed. Up to NULL. */
 extern const char *const schema_first[];
 
 enum {

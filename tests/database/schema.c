@@ -23,7 +23,7 @@ static struct weir_database *make(void)
 
 /* -- migrations -------------------------------------------------------------------------------- */
 
-/* What a migration, or a look, has told. */
+/* The reports of a migration or a look. */
 struct told {
 	char text[1024];
 	int error;
