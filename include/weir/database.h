@@ -5,8 +5,8 @@
  *
  * A front end is a process that serves from the database. All front ends are equal. Each has an
  * owner's name, which nobody else has, for its leases. A lease is a column with an owner and one
- * with an end: a front end that dies loses its leases by time. Times are those of the database's clock,
- * so that the clocks of front ends need not agree.
+ * with an end: a front end that dies loses its leases by time. Times are those of the database's
+ * clock, so that the clocks of front ends need not agree.
  *
  * The statements are of the subset that PostgreSQL, YugabyteDB and CockroachDB have in common.
  *
