@@ -25,6 +25,7 @@ from bed_postgres import Pair
 
 DOMAIN = "example.org"
 KINDS = {"smtp": 2525, "pop3s": 2995, "http": 8080, "https": 8443, "dns": 5353}
+ALL_PARTS = ("users", "mailboxes", "queue", "zones", "keys")
 SECRET = "secret"
 HASH = "abNANd1rDfiNc"  # DES, of "secret": the cheapest, so that crypt is not what is measured
 ZONE = "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n@ A 192.0.2.1\nwww A 192.0.2.1\n"
@@ -108,19 +109,20 @@ admin: admin.sock
 class Cluster:
     """Runs from `with` to the end of the block, in `path`, or a directory of its own that is removed then.
 
-    `others` are machines for front ends that the balancer gives nothing, and that are not started.
+    `parts` are those of the stores that the database has; the others are files that the front ends share. `others` are
+    machines for front ends that the balancer gives nothing, and that are not started.
     """
 
     before = ()  # words before the command of a front end
 
     def __init__(self, program, front_ends=("a", "b", "c"), others=(), users=("alice", "bob"), path=None,
                  network=Network, kinds=None, port_of=lambda kind, index: 0, progress=lambda text: None, settings=None,
-                 files=False):
+                 parts=()):
         self.program, self.progress = Path(program).absolute(), progress
         self.temporary = path is None
         self.path = Path(path or tempfile.mkdtemp(prefix="weir-cluster-"))
         self.kinds = kinds or KINDS
-        self.files = files
+        self.parts = parts
         self.path.chmod(0o755)
         self.network = network()
         self.pair = self.balancer = None
@@ -133,8 +135,7 @@ class Cluster:
             (self.path / "site").mkdir()
             (self.path / "site" / "index.html").write_text("hello\n")
             self.chain, self.key = make_certificate(self.path)
-            if not files:
-                self.start_database(settings)
+            self.start_database(settings)
             self.start_front_ends(front_ends, others, port_of)
         except BaseException:
             self.close()
@@ -159,7 +160,9 @@ class Cluster:
 
     def stores(self, front_end):
         """The lines of a configuration that say where the stores are."""
-        return f"""tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
+        store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(self.parts)}]}}" if self.parts else ""
+        return f"""{store}
+tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
 mail: {{directory: {self.path}/mail, users: {self.path}/users, domains: [{DOMAIN}]}}
 sites: [{{root: {self.path}/site}}]
 dns: {{zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]}}"""

@@ -78,10 +78,11 @@ class Machine:
     def __str__(self):
         return f"{self.name} ({self.address})"
 
-    def start(self, command, as_user=False, **options):
-        """Starts a program, which ends with this process; `as_user`: not as root."""
+    def start(self, command, as_user=False, own_mounts=False, **options):
+        """Starts a program, which ends with this process; `as_user`: not as root; `own_mounts`: it sees mounts of its own."""
         user = self.network.as_user() if as_user else []
-        words = [*self.inside, *user, *WITH_PARENT, *(str(word) for word in command)]
+        mounts = ["unshare", "--mount"] if own_mounts else []
+        words = [*self.inside, *mounts, *user, *WITH_PARENT, *(str(word) for word in command)]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def run(self, command, as_user=False, **options):

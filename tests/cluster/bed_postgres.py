@@ -24,7 +24,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import extensions
 
-from bed_network import Failed, await_true, end
+from bed_network import USER, Failed, await_true, end, run
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 PORT = 5432
@@ -100,8 +100,9 @@ class Server:
 
     def start(self):
         with self.log.open("a", encoding="utf-8") as log:
-            self.process = self.machine.start([PROGRAMS / "postgres", "-D", self.data], as_user=True, cwd=self.path,
-                                              stdout=log, stderr=log)
+            self.process = self.machine.start([PROGRAMS / "postgres", "-D", self.data], as_user=True,
+                                              own_mounts=self.machine.network.root, cwd=self.path, stdout=log,
+                                              stderr=log)
         return self
 
     def await_start(self):
@@ -148,6 +149,11 @@ class Server:
         end(self.process, signal.SIGKILL)
         # Its children end when they find that it is gone; until then a new server could not start.
         await_true(lambda: not self.leftovers(), f"the end of {self.name}")
+
+    def mount(self, path, size, options="defaults"):
+        """Gives a directory of its data a disk of its own, which is as large as that; only as root."""
+        run(["nsenter", "-m", "-t", self.process.pid, "mount", "-t", "tmpfs", "-o", f"size={size},{options}", "small", path])
+        run(["nsenter", "-m", "-t", self.process.pid, "chown", USER, path])
 
     def leftovers(self):
         """Returns the processes that have the directory of the data as theirs."""

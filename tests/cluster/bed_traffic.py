@@ -86,8 +86,9 @@ class Smtp:
 class Traffic:
     """Senders, from start() or `with` to stop(). `targets` are functions that return a port each, in turn."""
 
-    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20):
-        self.targets, self.users, self.sizes, self.per_session = targets, users, sizes, per_session
+    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20, pause_s=0.0):
+        self.targets, self.users, self.sizes = targets, users, sizes
+        self.per_session, self.pause_s = per_session, pause_s
         self.acknowledged, self.unknown, self.refused = set(), set(), {}
         self.sessions_lost = 0
         self.over, self.lock = threading.Event(), threading.Lock()
@@ -123,10 +124,9 @@ class Traffic:
         client = Smtp(port)
         try:
             for _ in range(self.per_session):
-                if self.over.is_set():
+                if self.over.is_set() or not self.one(client):
                     break
-                if not self.one(client):
-                    break
+                self.over.wait(self.pause_s)
         finally:
             client.close()
 

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from bed import Cluster
+from bed import ALL_PARTS, Cluster
 from bed_network import await_true
 from bed_traffic import Found, Traffic
 
 # Small messages, and those that have several chunks.
-SIZES = (500, 4000, 4000, 300_000)
+SIZES = (500, 4000, 500, 4000, 500, 4000, 500, 4000, 500, 4000, 500, 300_000)
 MORE = 60  # messages that must be acknowledged after a fault
 users = [f"user{number}" for number in range(40)]
 unused = iter(users)
@@ -27,7 +27,7 @@ def report(text):
 
 @pytest.fixture(scope="module")
 def whole(weir_program):
-    with Cluster(weir_program, users=users, settings={"fsync": "off"}, progress=report) as made:
+    with Cluster(weir_program, users=users, parts=ALL_PARTS, settings={"fsync": "off"}, progress=report) as made:
         yield made
 
 
@@ -65,7 +65,7 @@ def check(traffic, cluster, names="abc"):
 
 def begin(cluster, names="abc", clients=6, **options):
     mailboxes = list(itertools.islice(unused, 2))
-    return Traffic([port_of(cluster.front_ends[name]) for name in names], mailboxes, clients, SIZES, **options)
+    return Traffic([port_of(cluster.front_ends[name]) for name in names], mailboxes, clients, SIZES, pause_s=0.02, **options)
 
 
 def test_a_front_end_dies_with_its_connections_only(cluster):
