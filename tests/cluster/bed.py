@@ -37,6 +37,7 @@ class FrontEnd:
     def __init__(self, cluster, name):
         self.cluster, self.name = cluster, name
         self.machine = cluster.network.machine(name)
+        self.machine.before = cluster.before("front end")
         self.address = self.machine.address
         self.path = cluster.path / name
         self.path.mkdir()
@@ -65,7 +66,7 @@ admin: admin.sock
         user = ["--user", "root"]  # of its namespace
         with (self.path / "stdout").open("wb") as out, (self.path / "stderr").open("ab") as err:
             self.process = self.machine.start(
-                [*self.cluster.before, self.cluster.program, "serve", "-c", self.path / "weir.yaml", *user],
+                [self.cluster.program, "serve", "-c", self.path / "weir.yaml", *user],
                 cwd=self.path, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
         return self
 
@@ -110,19 +111,18 @@ class Cluster:
     """Runs from `with` to the end of the block, in `path`, or a directory of its own that is removed then.
 
     `parts` are those of the stores that the database has; the others are files that the front ends share. `others` are
-    machines for front ends that the balancer gives nothing, and that are not started.
+    machines for front ends that the balancer gives nothing, and that are not started. `before` returns words to put
+    before the programs of a "front end" or a "database"; `mail` are more keys of that section.
     """
-
-    before = ()  # words before the command of a front end
 
     def __init__(self, program, front_ends=("a", "b", "c"), others=(), users=("alice", "bob"), path=None,
                  network=Network, kinds=None, port_of=lambda kind, index: 0, progress=lambda text: None, settings=None,
-                 parts=()):
+                 parts=(), redundant=True, before=lambda what: [], mail=""):
         self.program, self.progress = Path(program).absolute(), progress
         self.temporary = path is None
         self.path = Path(path or tempfile.mkdtemp(prefix="weir-cluster-"))
         self.kinds = kinds or KINDS
-        self.parts = parts
+        self.parts, self.redundant, self.before, self.mail = parts, redundant, before, mail
         self.path.chmod(0o755)
         self.network = network()
         self.pair = self.balancer = None
@@ -135,15 +135,18 @@ class Cluster:
             (self.path / "site").mkdir()
             (self.path / "site" / "index.html").write_text("hello\n")
             self.chain, self.key = make_certificate(self.path)
-            self.start_database(settings)
+            if parts or redundant:
+                self.start_database(settings)
             self.start_front_ends(front_ends, others, port_of)
         except BaseException:
             self.close()
             raise
 
     def start_database(self, settings):
-        self.progress("PostgreSQL and its standby start")
-        self.pair = Pair(self.network, self.path, self.progress, settings)
+        self.progress("PostgreSQL and its standby start" if self.redundant else "PostgreSQL starts")
+        self.pair = Pair(self.network, self.path, self.progress, settings, self.redundant)
+        for server in self.pair.servers:
+            server.machine.before = self.before("database")
         self.pair.start()
 
     def start_front_ends(self, names, others, port_of):
@@ -163,7 +166,7 @@ class Cluster:
         store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(self.parts)}]}}" if self.parts else ""
         return f"""{store}
 tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
-mail: {{directory: {self.path}/mail, users: {self.path}/users, domains: [{DOMAIN}]}}
+mail: {{directory: {self.path}/mail, users: {self.path}/users, domains: [{DOMAIN}]{self.mail}}}
 sites: [{{root: {self.path}/site}}]
 dns: {{zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]}}"""
 

@@ -74,6 +74,7 @@ class Machine:
     def __init__(self, name, address, inside, network):
         self.name, self.address, self.inside, self.network = name, address, inside, network
         self.holder = None
+        self.before = []  # words before every program that is started here
 
     def __str__(self):
         return f"{self.name} ({self.address})"
@@ -82,7 +83,7 @@ class Machine:
         """Starts a program, which ends with this process; `as_user`: not as root; `own_mounts`: it sees mounts of its own."""
         user = self.network.as_user() if as_user else []
         mounts = ["unshare", "--mount"] if own_mounts else []
-        words = [*self.inside, *mounts, *user, *WITH_PARENT, *(str(word) for word in command)]
+        words = [*self.before, *self.inside, *mounts, *user, *WITH_PARENT, *(str(word) for word in command)]
         return subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def run(self, command, as_user=False, **options):

@@ -177,10 +177,13 @@ class Server:
 
 
 class Pair:
-    """Two servers, one of them the primary, and their watch. `progress` gets lines for people."""
+    """Two servers, one of them the primary, and their watch. `progress` gets lines for people.
 
-    def __init__(self, network, directory, progress=lambda text: None, settings=None):
-        self.progress = progress
+    Without `redundant`, there is a primary alone, and no watch.
+    """
+
+    def __init__(self, network, directory, progress=lambda text: None, settings=None, redundant=True):
+        self.progress, self.redundant = progress, redundant
         self.servers = [Server(name, network.machine(name), directory, settings or {}) for name in ("one", "two")]
         self.primary, self.standby = self.servers
         # Whether the standby has all that was acknowledged: only then it may be promoted.
@@ -192,7 +195,8 @@ class Pair:
 
     @property
     def url(self):
-        hosts = ",".join(f"{server.machine.address}:{server.port}" for server in self.servers)
+        servers = self.servers if self.redundant else self.servers[:1]
+        hosts = ",".join(f"{server.machine.address}:{server.port}" for server in servers)
         return f"postgres://{ROLE}@{hosts}/{DATABASE}?target_session_attrs=read-write"
 
     @property
@@ -208,9 +212,10 @@ class Pair:
         self.primary.create()
         self.primary.configure(self.standby, "")
         self.primary.start().await_start()
-        self.join_standby()
-        await_true(self.step, "the standby", pause=0.1)
-        self.watch.start()
+        if self.redundant:
+            self.join_standby()
+            await_true(self.step, "the standby", pause=0.1)
+            self.watch.start()
         return self
 
     def join_standby(self):

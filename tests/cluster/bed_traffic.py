@@ -84,13 +84,16 @@ class Smtp:
 
 
 class Traffic:
-    """Senders, from start() or `with` to stop(). `targets` are functions that return a port each, in turn."""
+    """Senders, from start() or `with` to stop(), or until there were `count` messages.
 
-    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20, pause_s=0.0):
+    `targets` are functions that return a port each, in turn.
+    """
+
+    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20, pause_s=0.0, count=None):
         self.targets, self.users, self.sizes = targets, users, sizes
         self.per_session, self.pause_s = per_session, pause_s
         self.acknowledged, self.unknown, self.refused = set(), set(), {}
-        self.sessions_lost = 0
+        self.sessions_lost, self.left = 0, count
         self.over, self.lock = threading.Event(), threading.Lock()
         self.threads = [threading.Thread(target=self.run, args=(index,)) for index in range(clients)]
 
@@ -101,6 +104,9 @@ class Traffic:
 
     def stop(self):
         self.over.set()
+        self.join()
+
+    def join(self):
         for thread in self.threads:
             thread.join()
 
@@ -133,6 +139,11 @@ class Traffic:
     def one(self, client):
         """Sends a message; false if the session has ended."""
         with self.lock:
+            if self.left is not None:
+                if self.left == 0:
+                    self.over.set()
+                    return False
+                self.left -= 1
             number = next(numbers)
         user, size = self.users[number % len(self.users)], self.sizes[number % len(self.sizes)]
         try:
