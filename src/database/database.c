@@ -18,7 +18,6 @@
 #include "database_state.h"
 #include "helper.h"
 #include "postgres_state.h"
-#include "postgres_target.h"
 #include "refcount.h"
 
 struct weir_database {
@@ -58,23 +57,36 @@ int weir_database_make_id(char ret[WEIR_DATABASE_ID_SIZE])
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static int database_check_url(
-        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX])
+/* NULL stays NULL. */
+static bool database_copy(const char **text)
 {
-	struct postgres_target target = {0};
-	int error = postgres_options_check(options, ret_why);
-	if (error < 0)
-		return error;
-	error = postgres_target_init(
-	        &target, options->url, options->environment, options->answer_ms, ret_why);
-	postgres_target_finish(&target);
-	return error;
+	char *copy = *text ? weir_span_copy(weir_span_of(*text)) : NULL;
+	bool good = copy || !*text;
+	*text = copy;
+	return good;
+}
+
+static int database_copy_options(
+        struct weir_database *database, const struct weir_postgres_options *options)
+{
+	const char **texts[] = {&database->options.url, &database->options.name,
+	        &database->options.user, &database->options.password};
+	bool good = true;
+	database->options = *options;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		good = database_copy(texts[i]) && good;
+	return good ? 0 : -ENOMEM;
+}
+
+static void database_need_nothing(void *context, enum weir_postgres_need need, const char *text)
+{
+	(void)context, (void)need, (void)text;
 }
 
 int weir_database_create(const struct weir_postgres_options *options,
         char ret_why[WEIR_POSTGRES_WHY_MAX], struct weir_database **ret)
 {
-	int error = database_check_url(options, ret_why);
+	int error = weir_postgres_list_needs(options, database_need_nothing, NULL, ret_why);
 	if (error < 0)
 		return error;
 	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
@@ -83,12 +95,9 @@ int weir_database_create(const struct weir_postgres_options *options,
 		return -ENOMEM;
 	refcount_init(&database->references);
 	pthread_mutex_init(&database->lock, NULL);
-	database->options = *options;
-	database->options.url = weir_span_copy(weir_span_of(options->url));
-	database->options.name = weir_span_copy(weir_span_of(options->name));
-	error = database->options.url && database->options.name
-	                ? weir_database_make_id(database->owner)
-	                : -ENOMEM;
+	error = database_copy_options(database, options);
+	if (error == 0)
+		error = weir_database_make_id(database->owner);
 	if (error < 0) {
 		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
 		weir_database_release(database);
@@ -111,6 +120,11 @@ void weir_database_release(struct weir_database *database)
 	pthread_mutex_destroy(&database->lock);
 	free((char *)database->options.url);
 	free((char *)database->options.name);
+	free((char *)database->options.user);
+	if (database->options.password)
+		explicit_bzero(
+		        (char *)database->options.password, strlen(database->options.password));
+	free((char *)database->options.password);
 	free(database);
 }
 
