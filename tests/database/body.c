@@ -43,7 +43,7 @@ static char byte_at(size_t at_offset)
 	return (char)(at_offset * 2654435761u >> 13);
 }
 
-/* Writes in pieces, and waits when it is told to. */
+/* Writes in pieces, and waits while the writer is full. */
 static void write_all(struct writing *writing, size_t size, size_t piece)
 {
 	char *bytes = malloc(piece);
