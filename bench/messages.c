@@ -32,7 +32,7 @@ enum {
 	PATIENCE_MS = 60000
 };
 
-/* What a connection waits for: replies that begin so, one after the other. */
+/* The replies that a connection waits for. */
 enum phase {
 	GREETING,
 	HELLO,
@@ -92,7 +92,7 @@ static void make_message(void)
 
 static void send_all(struct client *client, const char *data, size_t size)
 {
-	/* What does not fit in the socket's buffer waits here for the server. */
+	/* Bytes that do not fit in the socket's buffer wait here for the server. */
 	while (size) {
 		ssize_t sent = send(client->fd, data, size, MSG_NOSIGNAL);
 		if (sent < 0)

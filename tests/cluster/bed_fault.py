@@ -2,7 +2,7 @@
 
     front end ──TCP──▶ Faults ──Unix socket──▶ the primary
 
-It stands at the balancer's machine, and speaks the protocol of PostgreSQL as far as to know where an answer ends:
+It runs on the balancer's machine, and speaks the protocol of PostgreSQL as far as to know where an answer ends:
 at ReadyForQuery, which follows the end of a transaction.
 """
 

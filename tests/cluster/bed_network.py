@@ -69,7 +69,7 @@ def end(process, signal_number=signal.SIGTERM, seconds=SECONDS):
 
 
 class Machine:
-    """What has an address. `inside` are the words to put before a command that runs there."""
+    """A machine has an address. `inside` are the words to put before a command that runs there."""
 
     def __init__(self, name, address, inside, network):
         self.name, self.address, self.inside, self.network = name, address, inside, network

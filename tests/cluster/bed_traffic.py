@@ -188,7 +188,7 @@ def fetch(port, user, tls=True):
 
 
 class Found:
-    """What is in the mailboxes, beside what the senders heard."""
+    """The messages in the mailboxes, beside the replies that the senders got."""
 
     def __init__(self, traffic, port, users, tls=True):
         texts = [text for user in users for text in fetch(port, user, tls)]

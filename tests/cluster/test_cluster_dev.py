@@ -1,4 +1,4 @@
-"""./dev cluster, in a network of its own: what it prints works, also after what it says may be killed was killed."""
+"""./dev cluster, in a network of its own: the lines that it prints work, also after its parts were killed."""
 
 import os
 import re

@@ -315,7 +315,7 @@ def test_the_schema_is_of_a_later_version(cluster):
 
 
 def test_the_schema_is_of_an_earlier_version(cluster):
-    """A front end that needs the later one does not start, and says what to do; those that run go on."""
+    """A front end that needs the later one does not start, and prints what to do; those that run go on."""
     x = cluster.front_ends["x"]
     set_version(cluster, -1, -1)
     try:
