@@ -152,6 +152,8 @@ class Cluster:
     def start_front_ends(self, names, others, port_of):
         made = [FrontEnd(self, name) for name in (*names, *others)]
         self.front_ends = {each.name: each for each in made}
+        if self.parts:
+            self.fill_database(made[0])
         self.progress(f"{len(names)} front ends start: {', '.join(str(self.front_ends[name]) for name in names)}")
         for name in names:
             self.front_ends[name].start()
@@ -161,12 +163,24 @@ class Cluster:
             self.balancer = Balancer(self.network.outside, self.path, self.kinds, made[:len(names)], made[len(names):],
                                      port_of)
 
+    def fill_database(self, front_end):
+        """Makes the tables, by the program of a front end, and the users."""
+        front_end.configure()
+        front_end.machine.run([self.program, "store", "-c", front_end.path / "weir.yaml", "init"], cwd=front_end.path)
+        if "users" in self.parts:
+            rows = ",".join(f"('{user}', '{HASH}')" for user in self.users)
+            self.pair.query(f"INSERT INTO weir_user (name, hash) VALUES {rows}; INSERT INTO weir_snapshot"
+                            " VALUES ('users', 1) ON CONFLICT (name) DO UPDATE SET version = weir_snapshot.version + 1")
+
     def stores(self, front_end):
         """The lines of a configuration that say where the stores are."""
-        store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(self.parts)}]}}" if self.parts else ""
-        return f"""{store}
-tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
-mail: {{directory: {self.path}/mail, users: {self.path}/users, domains: [{DOMAIN}]{self.mail}}}
+        parts, store, users = self.parts, "", f", users: {self.path}/users"
+        if parts:
+            store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies}}\n"
+        if "users" in parts:
+            users = ""
+        return f"""{store}tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
+mail: {{directory: {self.path}/mail{users}, domains: [{DOMAIN}]{self.mail}}}
 sites: [{{root: {self.path}/site}}]
 dns: {{zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]}}"""
 

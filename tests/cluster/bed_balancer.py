@@ -21,6 +21,8 @@ defaults
     timeout client 1h
     timeout server 1h
 """
+CHECK = ("check check-send-proxy inter 300ms fastinter 100ms fall 2 rise 1 observe layer4 error-limit 1"
+         " on-error mark-down")
 
 
 def listen_outside(port):
@@ -32,13 +34,14 @@ class Balancer:
 
     def __init__(self, machine, directory, kinds, balanced, others, port_of):
         """`kinds` has the port of each kind at the front ends, `port_of(kind, index)` that outside; index 0 is for all."""
-        self.sockets, self.ports, text = {}, {}, HEAD
+        self.sockets, self.ports, text, checked = {}, {}, HEAD, next(iter(kinds))
         for kind, inner in kinds.items():
             self.add(kind, port_of(kind, 0))
             text += f"listen {kind}\n    bind fd@{self.sockets[kind].fileno()}\n"
             for each in balanced:
-                text += (f"    server {each.name} {each.address}:{inner} send-proxy check inter 300ms fastinter 100ms"
-                         " fall 2 rise 1 check-send-proxy observe layer4 error-limit 1 on-error mark-down\n")
+                # One listener of each front end is checked; a check of TLS would be a handshake that fails.
+                check = CHECK if kind == checked else f"track {checked}/{each.name}"
+                text += f"    server {each.name} {each.address}:{inner} send-proxy {check}\n"
             for index, each in enumerate([*balanced, *others]):
                 self.add((kind, each.name), port_of(kind, index + 1))
                 text += (f"listen {kind}-{each.name}\n    bind fd@{self.sockets[kind, each.name].fileno()}\n"
