@@ -275,7 +275,7 @@ def report_case(results, case):
                            ("empty", "{:.0f} a second when empty"), ("acknowledged", "{:.0f} acknowledged"),
                            ("unanswered", "{:.0f} without a reply"), ("found", "{:.0f} found"),
                            ("doubled", "{:.0f} doubled"), ("lost", "{:.0f} lost"), ("damaged", "{:.0f} damaged"), ("closed", "{:.0f} idle ones closed"),
-                           ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
+                           ("middle", "median {:.1f}"), ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))

@@ -25,7 +25,7 @@ from bed_postgres import Pair
 
 DOMAIN = "example.org"
 KINDS = {"smtp": 2525, "pop3s": 2995, "http": 8080, "https": 8443, "dns": 5353}
-ALL_PARTS = ("users", "mailboxes", "queue", "zones", "keys")
+ALL_PARTS = ("users", "mailboxes", "queue")
 SECRET = "secret"
 HASH = "abNANd1rDfiNc"  # DES, of "secret": the cheapest, so that crypt is not what is measured
 ZONE = "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n@ A 192.0.2.1\nwww A 192.0.2.1\n"

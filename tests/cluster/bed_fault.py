@@ -52,7 +52,7 @@ class Faults:
 
     def __init__(self, network, pair):
         self.pair = pair
-        self.url = f"postgres://{ROLE}@{network.outside.address}:{PORT}/{DATABASE}?target_session_attrs=read-write"
+        self.url = f"postgres://{ROLE}@{network.outside.address}:{PORT}/{DATABASE}?sslmode=disable"
         self.delay_s = 0     # before each statement, or group of them that was sent at once
         self.refuse = False  # every connection ends
         self.lose = 0        # the how manieth answer from now on is lost, with its connection; 0: none

@@ -16,7 +16,6 @@ A server that was away comes back as a standby, with a fresh copy of the primary
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -154,6 +153,9 @@ class Server:
         """Gives a directory of its data a disk of its own, which is as large as that; only as root."""
         run(["nsenter", "-m", "-t", self.process.pid, "mount", "-t", "tmpfs", "-o", f"size={size},{options}", "small", path])
         run(["nsenter", "-m", "-t", self.process.pid, "chown", USER, path])
+
+    def unmount(self, path):
+        run(["nsenter", "-m", "-t", self.process.pid, "umount", "-l", path])
 
     def leftovers(self):
         """Returns the processes that have the directory of the data as theirs."""

@@ -4,10 +4,12 @@ A client never repeats a message. So each of them must be there exactly once if 
 the connection ended before the reply, and not at all if it was refused.
 """
 
+import base64
 import collections
 import hashlib
 import itertools
 import poplib
+import random
 import re
 import socket
 import ssl
@@ -29,8 +31,8 @@ class Closed(Exception):
 
 def message(number, size):
     """A message whose text shows whether it is whole."""
-    line = b"%09d " % number * 7
-    body = (line + b"\r\n") * max(1, size // (len(line) + 2))
+    # A database cannot compress it.
+    body = base64.encodebytes(random.randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
     return b"X-Number: %d\r\nX-Sum: %s\r\n\r\n%s" % (number, hashlib.sha256(body).hexdigest().encode(), body)
 
 
@@ -68,11 +70,11 @@ class Smtp:
         self.socket.sendall(data)
         return [self.reply(each) for each in expected]
 
-    def send(self, to, text):
+    def send(self, to, text, domain=DOMAIN):
         """Returns when the message is acknowledged."""
         recipients = [to] if isinstance(to, str) else to
         head = b"MAIL FROM:<a@client.example>\r\n" + b"".join(
-            b"RCPT TO:<%s@%s>\r\n" % (each.encode(), DOMAIN.encode()) for each in recipients)
+            b"RCPT TO:<%s@%s>\r\n" % (each.encode(), domain.encode()) for each in recipients)
         self.ask(head, "250", *["250"] * len(recipients))
         self.ask(b"DATA\r\n", "354")
         # No line of ours begins with a dot.
@@ -89,9 +91,10 @@ class Traffic:
     `targets` are functions that return a port each, in turn.
     """
 
-    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20, pause_s=0.0, count=None):
+    def __init__(self, targets, users, clients=4, sizes=(2000,), per_session=20, pause_s=0.0, count=None,
+                 domain=DOMAIN):
         self.targets, self.users, self.sizes = targets, users, sizes
-        self.per_session, self.pause_s = per_session, pause_s
+        self.per_session, self.pause_s, self.domain = per_session, pause_s, domain
         self.acknowledged, self.unknown, self.refused = set(), set(), {}
         self.sessions_lost, self.left = 0, count
         self.over, self.lock = threading.Event(), threading.Lock()
@@ -147,7 +150,7 @@ class Traffic:
             number = next(numbers)
         user, size = self.users[number % len(self.users)], self.sizes[number % len(self.sizes)]
         try:
-            client.send(user, message(number, size))
+            client.send(user, message(number, size), self.domain)
         except Refused as refused:
             with self.lock:
                 self.refused[number] = str(refused)
