@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -243,9 +244,9 @@ static bool mail_queue_envelope_clean(struct weir_span text)
 	return true;
 }
 
-int mail_queue_check(const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope)
+int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *envelope)
 {
-	if (envelope->size > queue->message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
+	if (envelope->size > message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
 	bool good = envelope->count && mail_queue_envelope_clean(envelope->sender) &&
 	            mail_queue_envelope_clean(envelope->envid) &&
@@ -295,4 +296,23 @@ struct weir_queued *mail_queued_make(const struct weir_mail_envelope *envelope, 
 		queued->recipients[i].notify = from->notify;
 	}
 	return queued;
+}
+
+bool mail_queued_is_done(const struct weir_queued *queued)
+{
+	for (size_t i = 0; i < queued->count; i++)
+		if (queued->recipients[i].state != WEIR_QUEUED_DONE)
+			return false;
+	return true;
+}
+
+void mail_queued_free(struct weir_queued *queued)
+{
+	if (!queued)
+		return;
+	if (queued->fd >= 0)
+		close(queued->fd);
+	free(queued->recipients);
+	free(queued->text);
+	free(queued);
 }
