@@ -35,7 +35,6 @@
 WEIR_C_BEGIN
 
 struct weir_loop;
-struct weir_queue_job;
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
@@ -78,7 +77,7 @@ struct weir_queued {
 	void *context;
 	/* Private. */
 	char *text;
-	struct weir_queue_job *job;
+	void *job;
 };
 
 /* -- the queue --------------------------------------------------------------------------------- */

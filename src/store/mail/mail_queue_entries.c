@@ -119,53 +119,36 @@ int64_t queue_files_oldest_s(struct weir_mail_queue *base)
 
 /* -- listening ------------------------------------------------------------------------------- */
 
-/* Posted by any thread. It may outlive the queue. */
-struct queue_waker {
-	struct weir_task task;
-	struct queue_files *queue; /* NULL: the queue is no longer listened to */
-	bool posted;
-};
-
-static void mail_queue_run_wake(struct weir_task *task)
+static void mail_queue_on_wake(void *context)
 {
-	struct queue_waker *waker = WEIR_CONTAINER(task, struct queue_waker, task);
-	struct queue_files *queue = waker->queue;
-	if (!queue) {
-		free(waker);
-		return;
-	}
-	pthread_mutex_lock(&queue->lock);
-	waker->posted = false;
-	pthread_mutex_unlock(&queue->lock);
+	struct queue_files *queue = context;
 	queue->changed(queue->context);
 }
 
 void mail_queue_wake(struct queue_files *queue)
 {
-	if (!queue->waker || queue->waker->posted)
-		return;
-	queue->waker->posted = true;
-	weir_loop_post(queue->loop, &queue->waker->task);
+	if (queue->waker)
+		mail_waker_wake(queue->waker);
 }
 
 int queue_files_listen(struct weir_mail_queue *base, struct weir_loop *loop,
         weir_mail_queue_changed_fn *changed, void *context)
 {
 	struct queue_files *queue = queue_files_of(base);
-	struct queue_waker *waker = calloc(1, sizeof *waker);
+	struct mail_waker *waker =
+	        mail_waker_create(loop, &queue->lock, mail_queue_on_wake, queue);
 	if (!waker)
 		return -ENOMEM;
-	waker->task.run = mail_queue_run_wake;
-	waker->queue = queue;
 	queue->loop = loop;
 	queue->changed = changed;
 	queue->context = context;
 	int error = mail_queue_control_start(queue);
+	pthread_mutex_lock(&queue->lock);
 	if (error < 0) {
-		free(waker);
+		mail_waker_end(waker);
+		pthread_mutex_unlock(&queue->lock);
 		return error;
 	}
-	pthread_mutex_lock(&queue->lock);
 	queue->waker = waker;
 	mail_queue_wake(queue);
 	pthread_mutex_unlock(&queue->lock);
@@ -176,12 +159,10 @@ void queue_files_ignore(struct weir_mail_queue *base)
 {
 	struct queue_files *queue = queue_files_of(base);
 	pthread_mutex_lock(&queue->lock);
-	struct queue_waker *waker = queue->waker;
+	struct mail_waker *waker = queue->waker;
 	queue->waker = NULL;
 	if (waker)
-		waker->queue = NULL;
-	if (waker && !waker->posted)
-		free(waker);
+		mail_waker_end(waker);
 	pthread_mutex_unlock(&queue->lock);
 	if (waker)
 		mail_queue_control_stop(queue);
@@ -191,7 +172,7 @@ void queue_files_ignore(struct weir_mail_queue *base)
  * -- claiming and requeueing --------------------------------------------------------------------
  */
 
-struct weir_queue_job {
+struct queue_job {
 	struct weir_work work;
 	struct queue_files *queue;
 	struct queue_entry *entry;
@@ -269,7 +250,7 @@ static bool mail_queue_retain_unsaved(
 
 static void mail_queue_run_claim(struct weir_work *work)
 {
-	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	struct weir_queued *unsaved = job->entry->unsaved;
 	int directory = job->queue->directory;
 	job->remove = job->entry->deleted;
@@ -284,7 +265,7 @@ static void mail_queue_run_claim(struct weir_work *work)
 
 static void mail_queue_claim_done(struct weir_work *work)
 {
-	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	if (job->error == 0 && job->entry->unsaved)
 		job->queued = mail_queue_claim_unsaved(job->queue, job->entry);
 	if (job->error < 0) {
@@ -316,7 +297,7 @@ int queue_files_claim(struct weir_mail_queue *base, struct weir_loop *loop, int6
         weir_mail_queue_claimed_fn *claimed, void *context)
 {
 	struct queue_files *queue = queue_files_of(base);
-	struct weir_queue_job *job = calloc(1, sizeof *job);
+	struct queue_job *job = calloc(1, sizeof *job);
 	if (!job)
 		return -ENOMEM;
 	job->queue = queue;
@@ -341,7 +322,7 @@ int queue_files_claim(struct weir_mail_queue *base, struct weir_loop *loop, int6
 
 static void mail_queue_run_requeue(struct weir_work *work)
 {
-	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	int directory = job->queue->directory;
 	pthread_mutex_lock(&job->queue->lock);
 	job->remove = job->entry->deleted || mail_queued_is_done(job->queued);
@@ -354,7 +335,7 @@ static void mail_queue_run_requeue(struct weir_work *work)
 
 static void mail_queue_requeue_done(struct weir_work *work)
 {
-	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	job->entry->next_s = job->queued->next_s;
 	bool retained = job->error < 0 && !job->remove &&
 	                mail_queue_retain_unsaved(job->queue, job->entry, job->queued);
@@ -370,8 +351,8 @@ void queue_files_requeue(struct weir_mail_queue *base, struct weir_loop *loop,
         struct weir_queued *queued, weir_mail_queue_requeued_fn *given, void *context)
 {
 	struct queue_files *queue = queue_files_of(base);
-	struct weir_queue_job *job = queued->job;
-	*job = (struct weir_queue_job){.queue = queue,
+	struct queue_job *job = queued->job;
+	*job = (struct queue_job){.queue = queue,
 	        .entry = job->entry,
 	        .queued = queued,
 	        .given = given,

@@ -54,8 +54,7 @@ static int mail_queue_text_put_recipient(
 int mail_queued_format(const struct weir_queued *queued, struct weir_buffer *text)
 {
 	const struct weir_mail_envelope *envelope = &queued->envelope;
-	unsigned flags = envelope->eight_bit | envelope->binary << 1 | envelope->utf8 << 2 |
-	                 envelope->headers_only << 3 | queued->warned << 4;
+	unsigned flags = mail_queued_flags(envelope) | queued->warned << 4;
 	int error = weir_buffer_format(text, WEIR_QUEUE_ENVELOPE_MAX,
 	        "weir-queue 1\narrived %lld\nnext %lld\ntries %u\nsize %llu\nflags %u\nfrom",
 	        (long long)queued->arrived_s, (long long)queued->next_s, queued->tries,
@@ -131,10 +130,7 @@ static void mail_queue_text_parse_flags(struct envelope_reader *reader, struct w
 {
 	struct weir_queued *queued = reader->queued;
 	uint64_t flags = mail_queue_text_parse_number(reader, line);
-	queued->envelope.eight_bit = flags & 1;
-	queued->envelope.binary = flags & 2;
-	queued->envelope.utf8 = flags & 4;
-	queued->envelope.headers_only = flags & 8;
+	mail_queued_set_flags(&queued->envelope, (unsigned)flags);
 	queued->warned = flags & 16;
 }
 
@@ -230,6 +226,20 @@ int mail_queued_parse(struct weir_span text, struct weir_queued **ret)
 	queued->envelope.size = queued->size;
 	*ret = queued;
 	return 0;
+}
+
+unsigned mail_queued_flags(const struct weir_mail_envelope *envelope)
+{
+	return envelope->eight_bit | envelope->binary << 1 | envelope->utf8 << 2 |
+	       envelope->headers_only << 3;
+}
+
+void mail_queued_set_flags(struct weir_mail_envelope *envelope, unsigned flags)
+{
+	envelope->eight_bit = flags & 1;
+	envelope->binary = flags & 2;
+	envelope->utf8 = flags & 4;
+	envelope->headers_only = flags & 8;
 }
 
 /* -- envelopes in memory ----------------------------------------------------------------------- */

@@ -96,7 +96,7 @@ struct queue_files {
 	char oldest[QUEUE_FILE_ID]; /* the least id; empty: it is to be looked for */
 	size_t reserved;            /* reservations for messages on their way in */
 	struct weir_loop *loop;     /* the loop that listens; NULL: none */
-	struct queue_waker *waker;
+	struct mail_waker *waker;
 	weir_mail_queue_changed_fn *changed;
 	void *context;
 	bool controlling; /* the work pool is reading control/ */
