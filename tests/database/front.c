@@ -3,6 +3,8 @@
 
 #include "helper.h"
 
+int front_patience = 500;
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 void front_open_files(struct front *front, const char *directory)

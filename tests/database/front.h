@@ -21,12 +21,13 @@ void front_open(struct front *front, struct weir_database *database,
         const struct weir_database_queue_options *options);
 void front_close(struct front *front);
 
-/* Turns until it is true; it must become so. After a while the clock runs fast. */
+/* Turns until it is true; it must become so. After so many turns the clock runs fast. */
+extern int front_patience;
 #define FRONT_TURN(front, condition)                                                               \
 	do {                                                                                       \
 		for (int turn_ = 0; turn_ < 5000 && !(condition); turn_++) {                       \
 			weir_loop_turn((front)->loop, 1);                                          \
-			clock_advance(turn_ < 2000 ? 0 : 20);                                      \
+			clock_advance(turn_ < front_patience ? 0 : 20);                            \
 		}                                                                                  \
 		assert_true(condition);                                                            \
 	} while (0)

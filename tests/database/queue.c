@@ -212,8 +212,6 @@ static void aborted_messages_leave_nothing(void **state)
 		front_look(&front, &list);
 		assert_true(list.count <= (step == 3));
 	}
-	if (!front.database)
-		return;
 }
 
 static void bounds_and_bad_input(void **state)
@@ -465,16 +463,18 @@ static void states_wait_for_the_database(void **state)
 	database_stop(&migrated.server, SIGINT);
 	text_copy(queued->recipients[0].status, sizeof queued->recipients[0].status, "250 ok");
 	clock_advance(WEIR_POSTGRES_WAIT_MS / 2);
+	front_patience = 20;
 	assert_true(front_requeue(&one, queued, WEIR_QUEUED_DONE, 0) < 0);
 	assert_true(front_requeue(&one, other, WEIR_QUEUED_WAITING, 1000) < 0);
 	assert_true(front_put(&one, "al@example.org", 1, 100) < 0);
 	assert_null(front_claim(&one, &error));
 	assert_true(error < 0 && error != -ENOENT);
+	front_patience = 500;
 	database_start(&migrated.server);
 	const char *wanted = "1|t";
 	bool there = false;
 	for (int i = 0; i < 100 && !there; i++) {
-		for (int turn = 0; turn < 100; turn++)
+		for (int turn = 0; turn < 10; turn++)
 			weir_loop_turn(one.loop, 1);
 		clock_advance(1000);
 		there = strcmp(migrated_run(&migrated,
