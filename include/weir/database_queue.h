@@ -6,11 +6,11 @@
  *   front end 2 ── sink ──▶          (weir/database.h)                          ◀── claim ── relay
  *
  * A claim is a lease of `lease_s`, which is renewed while the message is being sent. A front end
- * that dies loses its claims by time, and the others send its messages. Two thirds through a lease
- * that could not be renewed, the claim is lost: no transaction begins then, and one that is under
- * way is aborted, unless only the last reply is missing. So two front ends never send one message at
- * a time, if the last third is as long as a server may take for that reply. Times are those of the
- * database's clock; a front end measures how long a lease lasts by its own.
+ * that dies loses its claims by time, and the others send its messages. A lease that could not be
+ * renewed is lost when two thirds of it have passed: no transaction begins then, and one that is
+ * under way is aborted, unless only the last reply is missing. So two front ends never send one
+ * message at a time, if the last third is as long as a server may take for that reply. Times are
+ * those of the database's clock; a front end measures the length of a lease by its own.
  *
  * A message is committed by one transaction, with its recipients and the last chunk of its body.
  * While the database is away, nothing can be put or claimed. The states of messages that were sent
@@ -45,11 +45,11 @@ struct weir_database_queue_options {
 WEIR_API void weir_database_queue_options_init(struct weir_database_queue_options *options);
 
 /*
- * Opens the queue of a database, of which it takes a reference. Nothing is connected yet. Returns 0;
- * -EINVAL if an option has a value that cannot work; or -ENOMEM.
+ * Opens the queue of a database, of which it takes a reference. Nothing is connected yet. Returns
+ * 0; -EINVAL if an option has a value that cannot work; or -ENOMEM.
  *
- * Every loop that uses it leaves the database (weir_database_leave) after its deliveries have ended;
- * the loop that listens, after the queue is closed.
+ * Every loop that uses it leaves the database (weir_database_leave) after its deliveries have
+ * ended; the loop that listens, after the queue is closed.
  */
 WEIR_API int weir_database_queue_open(struct weir_database *database,
         const struct weir_database_queue_options *options, struct weir_mail_queue **ret);

@@ -1,6 +1,6 @@
 /*
- * What holds for every mail queue, over files and over a database; and what a database adds:
- * claims that end, several front ends, clocks that differ.
+ * Every mail queue, over files and over a database; and the claims of a database, which end, with
+ * several front ends, and clocks that differ.
  */
 #include "front.h"
 

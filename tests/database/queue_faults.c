@@ -76,7 +76,7 @@ static void cut_await_free(struct front *front, const char *count)
 	assert_string_equal(free_now, count);
 }
 
-/* Each message that was acknowledged is there once, and is whole; each that was not, once at most. */
+/* A message that was acknowledged is there once, and is whole; another one, once at most. */
 static void cut_once(enum cut_step step, int64_t bytes, bool answers, bool *ret_cut)
 {
 	struct front front;
@@ -177,7 +177,7 @@ static void memory_may_fail_anywhere(void **state)
 			error = front_requeue(&front, queued, WEIR_QUEUED_WAITING, 0);
 		failed = stop_failing_allocations();
 		assert_true(failed || error == 0);
-		/* What could not be loaded, or stored, is free again. */
+		/* A message that could not be loaded, or stored, is free again. */
 		for (int i = 0; i < 30; i++)
 			weir_loop_turn(front.loop, 1);
 		clock_advance(6000);

@@ -17,7 +17,7 @@ enum {
 	QUEUE_RETRY_STEP = 1000 /* messages that become due in one statement */
 };
 
-struct queue_question {
+struct queue_inquiry {
 	struct database_leaver leaver;
 	struct queue_database *queue;
 	struct weir_loop *loop;
@@ -67,58 +67,57 @@ static const char ask_remove[] =
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-static void ask_finish(struct queue_question *question, int error)
+static void ask_finish(struct queue_inquiry *inquiry, int error)
 {
-	struct queue_database *queue = question->queue;
-	weir_list_remove(&question->leaver.link);
-	if (question->call)
-		weir_postgres_call_cancel(question->call);
-	queue_reader_clear(&question->reader);
-	question->done(question->context, error);
-	free(question);
+	struct queue_database *queue = inquiry->queue;
+	weir_list_remove(&inquiry->leaver.link);
+	if (inquiry->call)
+		weir_postgres_call_cancel(inquiry->call);
+	queue_reader_clear(&inquiry->reader);
+	inquiry->done(inquiry->context, error);
+	free(inquiry);
 	queue_database_release(queue);
 }
 
 static void ask_leave(struct database_leaver *leaver)
 {
-	ask_finish(WEIR_CONTAINER(leaver, struct queue_question, leaver), -ECANCELED);
+	ask_finish(WEIR_CONTAINER(leaver, struct queue_inquiry, leaver), -ECANCELED);
 }
 
 static int ask_make(struct weir_mail_queue *base, struct weir_loop *loop,
-        weir_mail_queue_done_fn *done, void *context, struct queue_question **ret)
+        weir_mail_queue_done_fn *done, void *context, struct queue_inquiry **ret)
 {
 	struct queue_database *queue = queue_database_of(base);
 	struct database_loop *at;
 	int error = database_loop_get(queue->database, loop, &at);
 	if (error < 0)
 		return error;
-	struct queue_question *question = calloc(1, sizeof *question);
-	if (!question)
+	struct queue_inquiry *inquiry = calloc(1, sizeof *inquiry);
+	if (!inquiry)
 		return -ENOMEM;
-	question->queue = queue;
-	question->loop = loop;
-	question->pool = at->pool;
-	question->done = done;
-	question->context = context;
-	question->leaver.leave = ask_leave;
-	weir_list_append(&at->leavers, &question->leaver.link);
+	inquiry->queue = queue;
+	inquiry->loop = loop;
+	inquiry->pool = at->pool;
+	inquiry->done = done;
+	inquiry->context = context;
+	inquiry->leaver.leave = ask_leave;
+	weir_list_append(&at->leavers, &inquiry->leaver.link);
 	queue_database_hold(queue);
-	*ret = question;
+	*ret = inquiry;
 	return 0;
 }
 
 /* Nothing was started. */
-static int ask_refuse(struct queue_question *question, int error)
+static int ask_refuse(struct queue_inquiry *inquiry, int error)
 {
-	weir_list_remove(&question->leaver.link);
-	queue_database_release(question->queue);
-	free(question);
+	weir_list_remove(&inquiry->leaver.link);
+	queue_database_release(inquiry->queue);
+	free(inquiry);
 	return error;
 }
 
-static int ask_call(struct queue_question *question,
-        const struct weir_postgres_statement *statements, unsigned count, bool stream,
-        const struct weir_postgres_events *events)
+static int ask_call(struct queue_inquiry *inquiry, const struct weir_postgres_statement *statements,
+        unsigned count, bool stream, const struct weir_postgres_events *events)
 {
 	struct weir_postgres_call_options options;
 	weir_postgres_call_options_init(&options);
@@ -126,32 +125,31 @@ static int ask_call(struct queue_question *question,
 	options.count = count;
 	options.stream = options.binary = stream;
 	options.idempotent = true;
-	return weir_postgres_call_start(
-	        question->pool, &options, events, question, &question->call);
+	return weir_postgres_call_start(inquiry->pool, &options, events, inquiry, &inquiry->call);
 }
 
 /* -- listing ----------------------------------------------------------------------------------- */
 
-static void ask_show(struct queue_question *question)
+static void ask_show(struct queue_inquiry *inquiry)
 {
 	struct weir_queued *queued = NULL;
-	if (!question->reader.has_message)
+	if (!inquiry->reader.has_message)
 		return;
-	(void)queue_reader_finish(&question->reader, &queued);
+	(void)queue_reader_finish(&inquiry->reader, &queued);
 	if (queued)
-		text_copy(queued->id, sizeof queued->id, question->id);
-	question->show(question->context, question->id, queued);
+		text_copy(queued->id, sizeof queued->id, inquiry->id);
+	inquiry->show(inquiry->context, inquiry->id, queued);
 	mail_queued_free(queued);
 }
 
 static void ask_on_listed(void *context, const struct weir_postgres_row *row)
 {
-	struct queue_question *question = context;
-	struct queue_reader *reader = &question->reader;
-	int64_t now_s = weir_loop_wall_s(question->loop);
-	if (!weir_span_equal(weir_postgres_row_value(row, 0), weir_span_of(question->id))) {
-		ask_show(question);
-		text_copy_span(question->id, sizeof question->id, weir_postgres_row_value(row, 0));
+	struct queue_inquiry *inquiry = context;
+	struct queue_reader *reader = &inquiry->reader;
+	int64_t now_s = weir_loop_wall_s(inquiry->loop);
+	if (!weir_span_equal(weir_postgres_row_value(row, 0), weir_span_of(inquiry->id))) {
+		ask_show(inquiry);
+		text_copy_span(inquiry->id, sizeof inquiry->id, weir_postgres_row_value(row, 0));
 		reader->head.arrived_s = now_s - queue_row_number(row, 1);
 		reader->head.next_s = now_s + queue_row_number(row, 2);
 		reader->head.tries = (unsigned)queue_row_number(row, 3);
@@ -162,11 +160,11 @@ static void ask_on_listed(void *context, const struct weir_postgres_row *row)
 
 static void ask_on_list_end(void *context, const struct weir_postgres_end *end)
 {
-	struct queue_question *question = context;
-	question->call = NULL;
+	struct queue_inquiry *inquiry = context;
+	inquiry->call = NULL;
 	if (!end->error)
-		ask_show(question);
-	ask_finish(question, database_outcome(end));
+		ask_show(inquiry);
+	ask_finish(inquiry, database_outcome(end));
 }
 
 /* A stream is repeated only if it has had no row. */
@@ -179,47 +177,47 @@ int queue_ask_list(struct weir_mail_queue *base, struct weir_loop *loop,
         weir_mail_queue_show_fn *show, weir_mail_queue_done_fn *done, void *context)
 {
 	const struct weir_postgres_statement statement = {ask_list, NULL, 0};
-	struct queue_question *question;
-	int error = ask_make(base, loop, done, context, &question);
+	struct queue_inquiry *inquiry;
+	int error = ask_make(base, loop, done, context, &inquiry);
 	if (error < 0)
 		return error;
-	question->show = show;
-	error = ask_call(question, &statement, 1, true, &ask_list_events);
-	return error < 0 ? ask_refuse(question, error) : 0;
+	inquiry->show = show;
+	error = ask_call(inquiry, &statement, 1, true, &ask_list_events);
+	return error < 0 ? ask_refuse(inquiry, error) : 0;
 }
 
 /* -- commands ---------------------------------------------------------------------------------- */
 
 static void ask_on_id(void *context, const struct weir_postgres_row *row)
 {
-	struct queue_question *question = context;
-	if (question->command == WEIR_QUEUE_RETRY_ALL)
-		text_copy_span(question->id, sizeof question->id, weir_postgres_row_value(row, 0));
+	struct queue_inquiry *inquiry = context;
+	if (inquiry->command == WEIR_QUEUE_RETRY_ALL)
+		text_copy_span(inquiry->id, sizeof inquiry->id, weir_postgres_row_value(row, 0));
 	else
-		question->removed = queue_row_number(row, 0) > 0;
+		inquiry->removed = queue_row_number(row, 0) > 0;
 }
 
-static int ask_start_command(struct queue_question *question);
+static int ask_start_command(struct queue_inquiry *inquiry);
 
 static void ask_on_command_end(void *context, const struct weir_postgres_end *end)
 {
-	struct queue_question *question = context;
+	struct queue_inquiry *inquiry = context;
 	int error = database_outcome(end);
-	question->call = NULL;
-	if (error == 0 && question->command == WEIR_QUEUE_RETRY_ALL && end->rows[0]) {
-		error = ask_start_command(question);
+	inquiry->call = NULL;
+	if (error == 0 && inquiry->command == WEIR_QUEUE_RETRY_ALL && end->rows[0]) {
+		error = ask_start_command(inquiry);
 		if (error == 0)
 			return;
 	}
 	/* A deletion that was repeated has deleted it before. */
-	if (error == 0 && question->command != WEIR_QUEUE_RETRY_ALL && !end->rows[0] &&
+	if (error == 0 && inquiry->command != WEIR_QUEUE_RETRY_ALL && !end->rows[0] &&
 	        !end->repeated)
 		error = -ENOENT;
-	if (error == 0 && question->removed)
-		queue_database_count(question->queue, -1);
+	if (error == 0 && inquiry->removed)
+		queue_database_count(inquiry->queue, -1);
 	if (error == 0)
-		queue_database_wake(question->queue);
-	ask_finish(question, error);
+		queue_database_wake(inquiry->queue);
+	ask_finish(inquiry, error);
 }
 
 static const struct weir_postgres_events ask_command_events = {
@@ -227,22 +225,22 @@ static const struct weir_postgres_events ask_command_events = {
         .end = ask_on_command_end,
 };
 
-static int ask_start_command(struct queue_question *question)
+static int ask_start_command(struct queue_inquiry *inquiry)
 {
 	static const char *const texts[] = {[WEIR_QUEUE_RETRY] = ask_retry,
 	        [WEIR_QUEUE_RETRY_ALL] = ask_retry_all,
 	        [WEIR_QUEUE_DELETE] = ask_delete};
-	bool all = question->command == WEIR_QUEUE_RETRY_ALL;
+	bool all = inquiry->command == WEIR_QUEUE_RETRY_ALL;
 	char step[BODY_NUMBER_SIZE];
 	const struct weir_postgres_value values[] = {
-	        weir_postgres_text(question->id),
+	        weir_postgres_text(inquiry->id),
 	        body_value_number(QUEUE_RETRY_STEP, step),
 	};
 	const struct weir_postgres_statement statements[] = {
-	        {texts[question->command], values, all ? 2 : 1},
+	        {texts[inquiry->command], values, all ? 2 : 1},
 	        {ask_remove, values, 1},
 	};
-	return ask_call(question, statements, question->command == WEIR_QUEUE_DELETE ? 2 : 1, false,
+	return ask_call(inquiry, statements, inquiry->command == WEIR_QUEUE_DELETE ? 2 : 1, false,
 	        &ask_command_events);
 }
 
@@ -262,16 +260,16 @@ int queue_ask_command(struct weir_mail_queue *base, struct weir_loop *loop,
         enum weir_queue_command command, const char *id, weir_mail_queue_done_fn *done,
         void *context)
 {
-	struct queue_question *question;
+	struct queue_inquiry *inquiry;
 	if (command == WEIR_QUEUE_RETRY_ALL)
 		id = "00000000-0000-0000-0000-000000000000";
 	else if (!id || !ask_is_id(id))
 		return -EINVAL;
-	int error = ask_make(base, loop, done, context, &question);
+	int error = ask_make(base, loop, done, context, &inquiry);
 	if (error < 0)
 		return error;
-	question->command = command;
-	text_copy(question->id, sizeof question->id, id);
-	error = ask_start_command(question);
-	return error < 0 ? ask_refuse(question, error) : 0;
+	inquiry->command = command;
+	text_copy(inquiry->id, sizeof inquiry->id, id);
+	error = ask_start_command(inquiry);
+	return error < 0 ? ask_refuse(inquiry, error) : 0;
 }

@@ -14,8 +14,8 @@
  *                                  ▲   └─ the database is away ─▶ UNSAVED
  *                                  └──────── again later ────────────┘
  *
- * Invariant: claims, looks and their calls belong to the loop that listens. What sinks of other
- * loops use is under the lock, or atomic.
+ * Invariant: claims, looks and their calls belong to the loop that listens. Sinks of other
+ * loops use things under the lock, or atomic ones.
  */
 #ifndef QUEUE_DATABASE_H
 #define QUEUE_DATABASE_H
@@ -120,7 +120,7 @@ struct queue_claim {
 	bool removes;       /* STORING: the message is removed */
 	struct weir_queued *queued;
 	struct weir_postgres_call *call;
-	/* Who has asked for it. */
+	/* The asker's. */
 	weir_mail_queue_claimed_fn *claimed;
 	weir_mail_queue_requeued_fn *requeued;
 	void *context;

@@ -2,8 +2,8 @@
  * Putting claimed messages back. A statement changes a message only while it has the claim's lease,
  * so a front end that has lost it changes nothing.
  *
- * The result of sending must not be forgotten: while the database is away, the claim stays in memory
- * as UNSAVED, for up to WEIR_QUEUE_STATES_MAX messages, and each tick tries again.
+ * The result of sending must not be forgotten: while the database is away, the claim stays in
+ * memory as UNSAVED, for up to WEIR_QUEUE_STATES_MAX messages, and each tick tries again.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -14,9 +14,9 @@
 #include "queue_database.h"
 
 /*
- * $1 id, $2 lease, $3 seconds until it is due, $4 tries, $5 warned; $6 to $8 are the numbers, states
- * and statuses of the recipients. What was deleted is due at once: the claim after this one removes
- * it.
+ * $1 id, $2 lease, $3 seconds until it is due, $4 tries, $5 warned; $6 to $8 are the numbers,
+ * states and statuses of the recipients. A message that was deleted is due at once: the claim after
+ * this one removes it.
  */
 static const char store_state[] =
         "WITH mine AS (UPDATE weir_queue SET due = CASE WHEN retried OR deleted THEN now()"

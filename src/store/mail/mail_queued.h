@@ -28,7 +28,10 @@ void mail_queued_free(struct weir_queued *queued);
 /* Any thread wakes a loop; wake-ups that have not run yet are one. It may outlive its owner. */
 struct mail_waker;
 
-/* `lock` covers the waker: it is held in the calls below, and not in `woken`. NULL without memory. */
+/*
+ * `lock` covers the waker: it is held in the calls below, and not in `woken`. Returns NULL without
+ * memory.
+ */
 struct mail_waker *mail_waker_create(struct weir_loop *loop, pthread_mutex_t *lock,
         void (*woken)(void *context), void *context);
 
