@@ -123,6 +123,9 @@ int fetch(int count, char **arguments);
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 
+/* `weir store`: makes, upgrades and checks the tables of the database. */
+int store_verb(int count, char **arguments);
+
 /* -- the admin socket, for verbs that ask the daemon ------------------------------------------- */
 
 /*

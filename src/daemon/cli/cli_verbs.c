@@ -125,6 +125,13 @@ static const struct key fetch_options[] = {
         {0},
 };
 
+static const struct key store_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -204,6 +211,21 @@ const struct verb cli_verbs[] = {
                 .words = "list retry delete",
                 .examples = "weir queue --queue /var/spool/weir\n"
                             "weir queue --queue /var/spool/weir retry --all\n",
+        },
+        {
+                .name = "store",
+                .synopsis = "[-c FILE] init | migrate | check",
+                .summary = "make, upgrade or check the tables of the shared database",
+                .text = "init makes the tables in the database of `store`. migrate brings them up "
+                        "to the version of this program; servers of the version before may run "
+                        "meanwhile, and an interrupted migration goes on when it is repeated. check "
+                        "prints the versions, the state of the server and its standbys, and what "
+                        "each part has, and exits with 1 if there is a problem. Run as root, it "
+                        "connects as the user of the server.",
+                .options = store_options,
+                .words = "init migrate check",
+                .examples = "weir store -c /etc/weir/weir.yaml init\n"
+                            "weir store check\n",
         },
         {
                 .name = "console",

@@ -33,6 +33,7 @@
 #include "serve_state.h"
 #include "service_dns.h"
 #include "store.h"
+#include "store_users.h"
 #include "worker.h"
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -98,7 +99,7 @@ static int serve_start_workers(struct daemon *daemon)
 }
 
 /* Workers that end take no change. */
-static void serve_renew_zones(void *context)
+static void serve_renew(void *context)
 {
 	struct daemon *daemon = context;
 	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
@@ -141,9 +142,11 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
-		error = dns_shared_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
+		error = dns_shared_create(daemon->loop, serve_renew, daemon, &daemon->dns);
 	if (error == 0)
 		error = dns_shared_update(daemon->dns, config, true);
+	if (error == 0)
+		error = store_users_load(daemon->loop, config, &daemon->users);
 	if (error < 0)
 		config_release(config);
 	else
@@ -154,6 +157,8 @@ static int serve_start(struct daemon *daemon)
 		error = link_active() ? serve_process_start(daemon)
 		                      : resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
+	if (error == 0)
+		error = store_users_start(daemon->users, serve_renew, daemon);
 	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
@@ -236,6 +241,7 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	store_users_destroy(daemon.users);
 	store_leave(daemon.database, daemon.loop);
 	weir_database_release(daemon.database);
 	weir_loop_destroy(daemon.loop);
