@@ -411,7 +411,9 @@ static int snapshot_start_run(struct weir_database *database, struct weir_loop *
 		error = info->loads ? 0 : info->failures ? WEIR_E_DATABASE : -ETIMEDOUT;
 	*ret_version = info->version;
 	text_copy(why, WEIR_POSTGRES_WHY_MAX,
-	        error == WEIR_E_DATABASE ? snapshot->last_why : weir_error_text(error));
+	        error == WEIR_E_DATABASE ? snapshot->last_why
+	        : error == -ETIMEDOUT    ? "it does not reply"
+	                                 : weir_error_text(error));
 	weir_database_snapshot_destroy(snapshot);
 	return error;
 }

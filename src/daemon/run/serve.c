@@ -33,6 +33,7 @@
 #include "serve_state.h"
 #include "service_dns.h"
 #include "store.h"
+#include "store_schema.h"
 #include "store_users.h"
 #include "worker.h"
 
@@ -106,6 +107,17 @@ static void serve_renew(void *context)
 		worker_renew(daemon->workers[i]);
 }
 
+/* A database that does not reply is not waited for a second time. */
+static int serve_load_store(struct daemon *daemon, struct config *config)
+{
+	bool replied;
+	int error = store_schema_check(config, &replied);
+	if (error == 0)
+		error = store_users_load(
+		        daemon->loop, config, replied ? STORE_START_MS : 1, &daemon->users);
+	return error;
+}
+
 /* Everything that needs root comes before resources_become, and all threads start after it. */
 static int serve_start(struct daemon *daemon)
 {
@@ -146,7 +158,7 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = dns_shared_update(daemon->dns, config, true);
 	if (error == 0)
-		error = store_users_load(daemon->loop, config, &daemon->users);
+		error = serve_load_store(daemon, config);
 	if (error < 0)
 		config_release(config);
 	else
@@ -159,6 +171,8 @@ static int serve_start(struct daemon *daemon)
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
 		error = store_users_start(daemon->users, serve_renew, daemon);
+	if (error == 0)
+		error = store_schema_follow(daemon->loop, daemon->config, &daemon->schema);
 	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
@@ -241,6 +255,7 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	store_schema_destroy(daemon.schema);
 	store_users_destroy(daemon.users);
 	store_leave(daemon.database, daemon.loop);
 	weir_database_release(daemon.database);

@@ -215,7 +215,8 @@ static int store_users_make_directory(const struct config *config)
 	return error;
 }
 
-static int store_users_load_first(struct store_users *users, const struct config *config)
+static int store_users_load_first(
+        struct store_users *users, const struct config *config, uint32_t wait_ms)
 {
 	struct weir_database_snapshot_options options;
 	char why[WEIR_POSTGRES_WHY_MAX];
@@ -230,7 +231,7 @@ static int store_users_load_first(struct store_users *users, const struct config
 	if (error < 0)
 		return error;
 	error = weir_database_snapshot_load(
-	        users->database, &options, STORE_START_MS, &users->version, &is_copy, why);
+	        users->database, &options, wait_ms, &users->version, &is_copy, why);
 	resources_return();
 	bool needed = store_users_are_needed(config);
 	if (error == 0 && is_copy)
@@ -242,7 +243,8 @@ static int store_users_load_first(struct store_users *users, const struct config
 	return error < 0 && needed ? error : 0;
 }
 
-int store_users_load(struct weir_loop *loop, struct config *config, struct store_users **ret)
+int store_users_load(
+        struct weir_loop *loop, struct config *config, uint32_t wait_ms, struct store_users **ret)
 {
 	struct weir_database *database = store_database(config, STORE_USERS);
 	*ret = NULL;
@@ -263,7 +265,7 @@ int store_users_load(struct weir_loop *loop, struct config *config, struct store
 	users->version = -1;
 	users->first = config;
 	*ret = users;
-	return store_users_load_first(users, config);
+	return store_users_load_first(users, config, wait_ms);
 }
 
 int store_users_apply(struct store_users *users, struct config *config)

@@ -23,11 +23,12 @@ struct store_users;
 struct weir_loop;
 
 /*
- * Loads the users, and blocks, for a few seconds at most. Call it as the user that the process is
- * or becomes. Stores NULL if files have them. Returns 0 or a negative error, which was reported:
+ * Loads the users, and blocks, for `wait_ms` at most. Call it as the user that the process is or
+ * becomes. Stores NULL if files have them. Returns 0 or a negative error, which was reported:
  * a listener needs them, and there are none.
  */
-int store_users_load(struct weir_loop *loop, struct config *config, struct store_users **ret);
+int store_users_load(
+        struct weir_loop *loop, struct config *config, uint32_t wait_ms, struct store_users **ret);
 
 /*
  * Gives a configuration that is not in effect yet its users. Returns 0 or a negative error, which
