@@ -31,8 +31,15 @@ static const struct key check_options[] = {
 
 static const struct key passwd_options[] = {
         {"users", &type_file, .option = "users", .doc = "The users file."},
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "A configuration whose users are meant: those of `store` if `mail` has no "
+                       "`users`."},
         {"delete", &type_flag, .option = "delete", .option_value = "yes",
                 .doc = "Remove the user."},
+        {"lock", &type_flag, .option = "lock", .option_value = "yes",
+                .doc = "Lock the user: no password fits, and the old one is not lost."},
+        {"unlock", &type_flag, .option = "unlock", .option_value = "yes",
+                .doc = "Unlock the user."},
         {"no-scram", &type_flag, .option = "no-scram", .option_value = "yes",
                 .doc = "Store a hash alone, without the verifier of SCRAM-SHA-256."},
         HELP,
@@ -189,15 +196,17 @@ const struct verb cli_verbs[] = {
         },
         {
                 .name = "passwd",
-                .synopsis = "--users FILE USER [--delete]",
-                .summary = "add a user to a users file, or change a password",
+                .synopsis = "--users FILE | -c FILE USER [--delete | --lock | --unlock]",
+                .summary = "add a user, or change a password, in a users file or the database",
                 .text = "Adds USER to a users file, or changes the password. The password is "
                         "asked for on a terminal; otherwise it is the first line of the standard "
                         "input. The file is created if it is missing. A server that uses it reads "
-                        "it again on SIGHUP.",
+                        "it again on SIGHUP. With -c and a database, all servers that use that follow "
+                        "within seconds.",
                 .options = passwd_options,
                 .operand = &type_user,
                 .examples = "weir passwd --users /etc/weir/users alice\n"
+                            "weir passwd -c /etc/weir/weir.yaml alice --lock\n"
                             "pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n",
         },
         {
