@@ -11,6 +11,14 @@
 #include "say.h"
 #include "store.h"
 
+const char *const store_part_names[STORE_PARTS] = {
+        [STORE_USERS] = "users",
+        [STORE_MAILBOXES] = "mailboxes",
+        [STORE_QUEUE] = "queue",
+        [STORE_ZONES] = "zones",
+        [STORE_KEYS] = "keys",
+};
+
 bool store_has(const struct config *config, enum config_store_part part)
 {
 	return config->store.url && (config->store.parts >> part & 1);
@@ -52,6 +60,26 @@ int store_open(const struct config *config, struct weir_database **ret)
 	return error;
 }
 
+/* Parts of the schema are called as those of the configuration. */
+bool store_uses(const struct config *config, const struct weir_database_part *part)
+{
+	for (unsigned i = 0; i < STORE_PARTS; i++)
+		if (strcmp(store_part_names[i], part->name) == 0)
+			return store_has(config, i);
+	return false;
+}
+
+const char *store_part_lack(const struct weir_database_part *part)
+{
+	if (part->have == 0 && part->wanted)
+		return "not there: run `weir store init`, or `weir store migrate`";
+	if (part->have < part->wanted)
+		return "too old: run `weir store migrate`";
+	if (part->oldest > part->wanted)
+		return "too new for this program: upgrade it";
+	return NULL;
+}
+
 void store_leave(struct weir_database *database, struct weir_loop *loop)
 {
 	if (database)
@@ -62,6 +90,7 @@ bool store_same(const struct config *a, const struct config *b)
 {
 	const struct config_store *one = &a->store, *other = &b->store;
 	return text_equal(one->url, other->url) && text_equal(one->password, other->password) &&
+	       text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&
 	                       one->prepares == other->prepares));
