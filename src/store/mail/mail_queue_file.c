@@ -26,7 +26,8 @@
 
 void mail_queue_name(char ret[QUEUE_NAME], const char *id, const char *suffix)
 {
-	snprintf(ret, QUEUE_NAME, "%.*s%s", QUEUE_FILE_ID - 1, id, suffix);
+	memcpy(ret, id, QUEUE_FILE_ID - 1);
+	text_copy(ret + QUEUE_FILE_ID - 1, QUEUE_NAME - QUEUE_FILE_ID + 1, suffix);
 }
 
 bool mail_queue_is_id(const char *id, size_t size)
