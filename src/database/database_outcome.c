@@ -18,6 +18,7 @@ static const struct outcome_state outcome_states[] = {
         {"53200", -ENOMEM},    /* out of memory */
         {"53300", -EAGAIN},    /* too many connections */
         {"53400", -ENOSPC},    /* configuration limit exceeded: of temporary files, say */
+        {"22021", -ENOENT},    /* a text that is not UTF-8: no row has that name */
         {"25006", -EROFS},     /* read-only transaction */
         {"42501", -EACCES},    /* insufficient privilege */
         {"28", -EACCES},       /* invalid authorization */

@@ -11,6 +11,7 @@
  *   -ENOSPC     the server's disk is full
  *   -ENOMEM     the server has no memory
  *   -EAGAIN     too many connections, or transactions that disturb each other
+ *   -ENOENT     a text is not UTF-8, so that no row has it
  *   -EROFS      the server accepts no changes
  *   -EACCES     the role may not do this
  *   -ETIMEDOUT  no result or no connection in time
