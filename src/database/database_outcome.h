@@ -21,9 +21,9 @@
 int database_outcome(const struct weir_postgres_end *end);
 
 /*
- * Whether the call was refused because a row is there, by the primary key of the table. For rows
- * with an id of our own this means that an earlier attempt has been committed.
+ * Whether the call was refused because a row is there, by the primary key of a table whose name
+ * begins so. For rows with an id of our own this means that an earlier attempt has been committed.
  */
-bool database_outcome_is_repeated(const struct weir_postgres_end *end, const char *table);
+bool database_outcome_is_repeated(const struct weir_postgres_end *end, const char *tables);
 
 #endif

@@ -313,7 +313,7 @@ static void delivery_on_end(void *context, const struct weir_postgres_end *end)
 	if (end->outcome == WEIR_POSTGRES_UNKNOWN && now_ms < delivery->deadline_ms) {
 		delivery->repeated = true;
 		delivery_store_start(delivery);
-	} else if (database_outcome_is_repeated(end, BODY_TABLE_CHUNK)) {
+	} else if (database_outcome_is_repeated(end, BODY_TABLES)) {
 		delivery_start_looking(delivery);
 	} else if (end->error && !refused) {
 		delivery_fail_all(delivery, database_outcome(end));
