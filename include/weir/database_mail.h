@@ -6,7 +6,7 @@
  *
  * A delivery that is reported as done was committed. A message for several mailboxes is stored
  * once. One that fits WEIR_DATABASE_CHUNK takes one statement; of a larger one at most
- * BODY_FLIGHTS chunks are on their way. After an unknown outcome the store looks for the message,
+ * four chunks are on their way. After an unknown outcome the store looks for the message,
  * and reports a temporary error if it cannot know in WEIR_DATABASE_SETTLE_MS.
  *
  * The lock of a mailbox is a lease of WEIR_MAILDROP_LEASE_S, by the database's clock, which is
