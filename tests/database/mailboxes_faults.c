@@ -1,6 +1,6 @@
 /*
  * Mailboxes in a database whose connections break at each point of each operation, that is full,
- * slow or away. What was reported as stored is there once; nothing is there in part.
+ * slow or away. A message that was reported as stored is there once, and none is there in part.
  */
 #include "migrated.h"
 

@@ -263,14 +263,18 @@ static void delivery_start_looking(struct mailboxes_delivery *delivery)
 #define DELIVERY_ONE(claim, from, claimed)                                                         \
 	"WITH " claim DELIVERY_INSERT "SELECT $4, " DELIVERY_NEW from DELIVERY_MAILBOX             \
 	", " claimed BODY_SQL_CHUNK DELIVERY_MESSAGE("false") " SELECT octets, messages FROM m"
+#define DELIVERY_WANTED                                                                            \
+	"SELECT wanted.name, " DELIVERY_NEW " FROM unnest($4::text[]) AS wanted (name)"
+#define DELIVERY_HELD                                                                              \
+	", held AS (INSERT INTO weir_body_holder (body, holder) SELECT $1::uuid, m.name FROM m)"
 /* If all must be stored and some are not, the division by zero rolls back. */
-#define DELIVERY_SEVERAL(claim, from, claimed)                                                                     \
-	"WITH " claim DELIVERY_INSERT "SELECT wanted.name, " DELIVERY_NEW                                          \
-	" FROM unnest($4::text[]) AS wanted (name)" from                                                           \
-	" ORDER BY wanted.name COLLATE \"C\"" DELIVERY_MAILBOX ", " claimed BODY_SQL_CHUNK                         \
-	", held AS (INSERT INTO weir_body_holder (body, holder) SELECT $1::uuid, m.name FROM m)" DELIVERY_MESSAGE( \
-	        "true") " SELECT octets, messages, name,"                                                          \
-	                " 1 / (CASE WHEN (SELECT count(*) FROM m) >= $10::bigint THEN 1 ELSE 0 END) FROM m"
+#define DELIVERY_ALL                                                                               \
+	"SELECT octets, messages, name,"                                                           \
+	" 1 / (CASE WHEN (SELECT count(*) FROM m) >= $10::bigint THEN 1 ELSE 0 END) FROM m"
+#define DELIVERY_SEVERAL(claim, from, claimed)                                                     \
+	"WITH " claim DELIVERY_INSERT DELIVERY_WANTED from                                         \
+	" ORDER BY wanted.name COLLATE \"C\"" DELIVERY_MAILBOX                                     \
+	", " claimed BODY_SQL_CHUNK DELIVERY_HELD DELIVERY_MESSAGE("true") " " DELIVERY_ALL
 
 static const char *const delivery_texts[2][2] = {
         {

@@ -22,12 +22,12 @@ struct mailboxes_fetch {
 	size_t size;
 };
 
-static const char fetch_select[] =
+static const char mailboxes_fetch_select[] =
         "SELECT chunk.bytes, message.body::text FROM weir_message AS message"
         " JOIN weir_body_chunk AS chunk ON chunk.body = message.body AND chunk.number = 0"
         " WHERE message.mailbox = $1 AND message.uid = $2::bigint";
 
-static void fetch_free(struct mailboxes_fetch *fetch)
+static void mailboxes_fetch_free(struct mailboxes_fetch *fetch)
 {
 	struct mailboxes_loop *at = fetch->at;
 	free(fetch->first);
@@ -35,7 +35,7 @@ static void fetch_free(struct mailboxes_fetch *fetch)
 	mailboxes_loop_put(at);
 }
 
-static void fetch_on_again(void *context)
+static void mailboxes_fetch_on_again(void *context)
 {
 	struct mailboxes_fetch *fetch = context;
 	free(fetch->first);
@@ -43,11 +43,11 @@ static void fetch_on_again(void *context)
 	fetch->found = false;
 }
 
-static void fetch_on_row(void *context, const struct weir_postgres_row *row)
+static void mailboxes_fetch_on_row(void *context, const struct weir_postgres_row *row)
 {
 	struct mailboxes_fetch *fetch = context;
 	struct weir_span bytes = weir_postgres_row_value(row, 0);
-	fetch_on_again(fetch);
+	mailboxes_fetch_on_again(fetch);
 	fetch->found = true;
 	text_copy_span(fetch->id, sizeof fetch->id, weir_postgres_row_value(row, 1));
 	fetch->first = malloc(bytes.size ? bytes.size : 1);
@@ -58,7 +58,7 @@ static void fetch_on_row(void *context, const struct weir_postgres_row *row)
 	fetch->size = bytes.size;
 }
 
-static void fetch_on_end(void *context, const struct weir_postgres_end *end)
+static void mailboxes_fetch_on_end(void *context, const struct weir_postgres_end *end)
 {
 	struct mailboxes_fetch *fetch = context;
 	struct weir_mail_call *call = mailboxes_job_end(&fetch->job);
@@ -78,28 +78,29 @@ static void fetch_on_end(void *context, const struct weir_postgres_end *end)
 	}
 	if (error == 0 && !body.producer)
 		error = -ENOMEM;
-	fetch_free(fetch);
+	mailboxes_fetch_free(fetch);
 	done(call, error, error ? NULL : &body);
 }
 
-static void fetch_on_cancel(struct mailboxes_job *job)
+static void mailboxes_fetch_on_cancel(struct mailboxes_job *job)
 {
 	struct mailboxes_fetch *fetch = WEIR_CONTAINER(job, struct mailboxes_fetch, job);
 	weir_postgres_call_cancel(fetch->call);
-	fetch_free(fetch);
+	mailboxes_fetch_free(fetch);
 }
 
-static int fetch_start(struct mailboxes_fetch *fetch, const struct mailboxes_drop *drop)
+static int mailboxes_fetch_start(struct mailboxes_fetch *fetch, const struct mailboxes_drop *drop)
 {
-	static const struct weir_postgres_events events = {
-	        .row = fetch_on_row, .again = fetch_on_again, .end = fetch_on_end};
+	static const struct weir_postgres_events events = {.row = mailboxes_fetch_on_row,
+	        .again = mailboxes_fetch_on_again,
+	        .end = mailboxes_fetch_on_end};
 	char uid[BODY_NUMBER_SIZE];
 	const struct weir_postgres_value values[] = {
 	        weir_postgres_text(drop->user),
 	        body_value_number((int64_t)fetch->message.uid, uid),
 	};
 	const struct mailboxes_statement statement = {
-	        .text = fetch_select,
+	        .text = mailboxes_fetch_select,
 	        .values = values,
 	        .count = 2,
 	        .key = mailboxes_drop_user(drop),
@@ -117,14 +118,14 @@ void mailboxes_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_
 		done(call, -ENOMEM, NULL);
 		return;
 	}
-	fetch->job.cancel = fetch_on_cancel;
+	fetch->job.cancel = mailboxes_fetch_on_cancel;
 	fetch->at = drop->at;
 	local_refcount_hold(&fetch->at->references);
 	fetch->message = mailboxes_messages_of(drop)[index];
 	fetch->done = done;
-	int error = fetch_start(fetch, drop);
+	int error = mailboxes_fetch_start(fetch, drop);
 	if (error < 0) {
-		fetch_free(fetch);
+		mailboxes_fetch_free(fetch);
 		done(call, error, NULL);
 		return;
 	}
