@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 
 #include "allocation.h"
-#include "cutter.h"
 #include "helper.h"
+#include "severed.h"
 
 static struct migrated migrated;
 
@@ -35,7 +35,7 @@ static void open_front(struct front *front, const char *url)
 
 /* -- a connection that is cut ------------------------------------------------------------------ */
 
-static struct cutter *cutter;
+static struct severed severed;
 static char cut_url[128];
 
 enum cut_step {
@@ -77,7 +77,7 @@ static void cut_await_free(struct front *front, const char *count)
 }
 
 /* A message that was acknowledged is there once, and is whole; another one, once at most. */
-static void cut_once(enum cut_step step, int64_t bytes, bool answers, bool *ret_cut)
+static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut)
 {
 	struct front front;
 	struct weir_queued *queued = NULL;
@@ -90,7 +90,7 @@ static void cut_once(enum cut_step step, int64_t bytes, bool answers, bool *ret_
 		queued = front_must_claim(&front);
 	if (step < CUT_CLAIM) /* there is a connection */
 		assert_null(front_claim(&front, &error));
-	cutter_cut_after(cutter, bytes, answers);
+	severed_break_after(&severed, answers ? SEVERED_DOWN : SEVERED_UP, bytes);
 	error = 0;
 	switch (step) {
 	case CUT_PUT:
@@ -115,7 +115,7 @@ static void cut_once(enum cut_step step, int64_t bytes, bool answers, bool *ret_
 		error = front_ask(&front, WEIR_QUEUE_RETRY_ALL, NULL);
 		break;
 	}
-	*ret_cut = cutter_rest(cutter);
+	*ret_cut = severed_calm(&severed);
 	if (step == CUT_CLAIM && queued)
 		assert_int_equal(front_requeue(&front, queued, WEIR_QUEUED_WAITING, 0), 0);
 	if (step == CUT_COMMAND)
@@ -142,7 +142,7 @@ static void a_connection_is_cut_anywhere(void **state)
 		for (int step = 0; step < CUT_STEPS; step++) {
 			bool cut = true;
 			/* All of what is short, and some of what is long. */
-			for (int64_t bytes = 0; cut; bytes += 29 + bytes)
+			for (long bytes = 0; cut; bytes += 29 + bytes)
 				cut_once((enum cut_step)step, bytes, answers, &cut);
 		}
 }
@@ -410,17 +410,16 @@ static int start_all(void **state)
 {
 	(void)state;
 	migrated_start(&migrated);
-	cutter = cutter_start(migrated.server.path, migrated.server.port);
+	severed_start(&severed, migrated.server.port);
 	snprintf(cut_url, sizeof cut_url,
-	        "postgres://weir@/postgres?host=127.0.0.1&port=%d&sslmode=disable",
-	        cutter_port(cutter));
+	        "postgres://weir@/postgres?host=127.0.0.1&port=%d&sslmode=disable", severed.port);
 	return 0;
 }
 
 static int stop_all(void **state)
 {
 	(void)state;
-	cutter_stop(cutter);
+	severed_stop(&severed);
 	migrated_stop(&migrated);
 	return 0;
 }
