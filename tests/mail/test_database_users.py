@@ -37,9 +37,10 @@ class Site:
     def write(self, store="directory: copies", mail="domains: [example.org]", more="", url=None):
         self.config.write_text(
             f"listen: [{{pop3: '127.0.0.1:0'}}, {{smtp: '127.0.0.1:0'}}, {{ftp: '127.0.0.1:0'}}]\n"
-            f"store: {{url: '{url or self.database.url}', parts: [users], {store}}}\n"
+            f"store: {{url: '{url or self.database.url}', parts: [users], refresh: 200ms, wait: 1s,"
+            f" answer: 1s, {store}}}\n"
             f"mail: {{directory: mail, {mail}}}\nftp: {{root: ., anonymous: no}}\nmail-log: mail.log\n"
-            f"workers: 2\nadmin: admin.sock\n{more}"
+            f"guard: {{enabled: no}}\nworkers: 2\nadmin: admin.sock\n{more}"
         )
 
     def sql(self, text):

@@ -41,6 +41,8 @@ void store_options(const struct config *config, const char *user, struct weir_po
 	ret->password = store->password;
 	ret->batches_max = max_of(connections / 3, 1u);
 	ret->streams_max = connections - ret->batches_max;
+	ret->wait_ms = (uint32_t)store->wait_ms;
+	ret->answer_ms = (uint32_t)store->answer_ms;
 	if (!store->prepares)
 		ret->statements_max = 0;
 }
@@ -93,5 +95,8 @@ bool store_same(const struct config *a, const struct config *b)
 	       text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&
+	                       one->refresh_ms == other->refresh_ms &&
+	                       one->wait_ms == other->wait_ms &&
+	                       one->answer_ms == other->answer_ms &&
 	                       one->prepares == other->prepares));
 }
