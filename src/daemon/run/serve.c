@@ -14,6 +14,7 @@
 
 #include <weir/bans.h>
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
@@ -174,6 +175,8 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = store_schema_follow(daemon->loop, daemon->config, &daemon->schema);
 	if (error == 0)
+		error = store_share_guard(daemon->loop, daemon->config, &daemon->shared_guard);
+	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
 		error = mail_relay_start(daemon->relay);
@@ -255,6 +258,7 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	weir_database_guard_destroy(daemon.shared_guard);
 	store_schema_destroy(daemon.schema);
 	store_users_destroy(daemon.users);
 	store_leave(daemon.database, daemon.loop);

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 
 #include "helper.h"
 #include "say.h"
 #include "store.h"
+#include "table.h"
 
 const char *const store_part_names[STORE_PARTS] = {
         [STORE_USERS] = "users",
@@ -80,6 +82,18 @@ const char *store_part_lack(const struct weir_database_part *part)
 	if (part->oldest > part->wanted)
 		return "too new for this program: upgrade it";
 	return NULL;
+}
+
+int store_share_guard(
+        struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret)
+{
+	struct weir_database *database = store_database(config, STORE_USERS);
+	*ret = NULL;
+	/* Wrong passwords are less urgent than users who were locked. */
+	uint64_t every_ms = min_of(config->store.refresh_ms * 5 / 2, DAY_MS);
+	return database ? weir_database_guard_create(
+	                          database, loop, config->guarded, (uint32_t)every_ms, ret)
+	                : 0;
 }
 
 void store_leave(struct weir_database *database, struct weir_loop *loop)

@@ -17,6 +17,7 @@
 #include "config.h"
 
 struct weir_database;
+struct weir_database_guard;
 struct weir_database_part;
 
 enum {
@@ -59,6 +60,13 @@ const char *store_part_lack(const struct weir_database_part *part);
 
 /* Whether the configuration has this part of the schema in the database. */
 bool store_uses(const struct config *config, const struct weir_database_part *part);
+
+/*
+ * Shares the counts of the guard with the other front ends, if the users are in the database; NULL
+ * otherwise. Returns 0 or -ENOMEM.
+ */
+int store_share_guard(
+        struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret);
 
 /* Has the loop leave it. NULL is allowed. */
 void store_leave(struct weir_database *database, struct weir_loop *loop);
