@@ -1,4 +1,4 @@
-"""The database of `store`: its keys, and who may have it."""
+"""`store`: its keys, and the listeners that allow it."""
 
 
 import pytest
