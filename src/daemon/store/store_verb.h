@@ -35,6 +35,9 @@ void store_verb_finish(struct store_verb *verb);
 /* A weir_database_done_fn for the struct: reports an error. */
 void store_verb_done(void *context, int error, const char *text);
 
+/* For `weir check`: says what the database lacks, or why it does not reply. */
+void store_verb_warn(struct config *config);
+
 /*
  * Turns the loop until store_verb_done was called; `error` is what has started it. Returns whether
  * it succeeded; if not, that was reported.
