@@ -60,7 +60,7 @@ struct weir_database_snapshot_type {
 	void (*drop)(void *object);
 	/*
 	 * Hears once why the snapshot is not renewed, and with NULL that it is renewed again. NULL:
-	 * nobody is told.
+	 * no reports.
 	 */
 	void (*report)(void *context, const char *why);
 };
@@ -69,7 +69,7 @@ struct weir_database_snapshot_type {
 struct weir_database_snapshot_options {
 	const struct weir_database_snapshot_type *type; /* borrowed */
 	void *context;                                  /* of its functions */
-	/* The file of the copy, in a directory that the process may write to; NULL: none. Copied. */
+	/* The file of the copy, in a directory that the process may write to; NULL: none. */
 	const char *copy;
 	/* Between two looks, less a random part of up to a half; WEIR_DATABASE_POLL_MS. */
 	uint32_t poll_ms;

@@ -56,8 +56,8 @@ void store_options(
 int store_open(const struct config *config, struct weir_database **ret);
 
 /*
- * Why this program cannot use a part of the schema as it is in the database, and what to do; NULL if
- * it can.
+ * Returns why this program cannot use a part of the schema as it is in the database, and what to
+ * do; NULL if it can.
  */
 const char *store_part_lack(const struct weir_database_part *part);
 

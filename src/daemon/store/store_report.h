@@ -1,6 +1,6 @@
 /*
- * What the process has in memory of the database, for operators: metrics, the command `store` of the
- * console, a group of the status. For the main thread.
+ * Reports for operators on what the process has in memory of the database: metrics, the command
+ * `store` of the console, a group of the status. For the main thread.
  */
 #ifndef DAEMON_STORE_REPORT_H
 #define DAEMON_STORE_REPORT_H
