@@ -544,8 +544,6 @@ WEIR_C_BEGIN
 #define WEIR_DATABASE_REMOVE_MAX 1000    /* messages that are removed by one statement */
 #define WEIR_DATABASE_SETTLE_MS 30000    /* time for which an unknown outcome is looked into */
 #define WEIR_DATABASE_SWEEP 8            /* messages that are removed in one transaction */
-#define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
-#define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
 
 WEIR_C_END
 
