@@ -203,6 +203,7 @@ static void config_warn_writing(const struct config *config)
 	if (listeners_include(config, SERVICE_FTP) &&
 	        (config->ftp.writable || config->ftp.anonymous_writes))
 		config_warn_unwritable(config, config_ftp_root(config), "the directory of FTP");
+	config_warn_unwritable(config, config->store.directory, "the directory of 'store'");
 	for (size_t i = 0; i < config->sites.count; i++)
 		if (config->sites.items[i].uploads.present)
 			config_warn_unwritable(config, config->sites.items[i].root,

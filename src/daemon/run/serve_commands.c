@@ -135,7 +135,8 @@ int serve_create_admin(struct daemon *daemon)
 	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
 	admin_connections_init(
 	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
-	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_guard_init(
+	        &daemon->guard_commands, daemon->guard, daemon->loop, &daemon->shared_guard);
 	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
 	admin_register(daemon->admin, &daemon->show_commands.table);
 	admin_register(daemon->admin, &daemon->connection_commands.table);

@@ -37,9 +37,12 @@ struct daemon {
 	struct weir_guard *guard;
 	struct weir_rates *rates;
 	struct weir_bans *bans;
-	struct weir_permits *permits;   /* for the connections of all workers */
-	struct weir_database *database; /* or NULL */
-	struct mail_relay *relay;       /* or NULL */
+	struct weir_permits *permits;             /* for the connections of all workers */
+	struct store_schema *schema;              /* or NULL */
+	struct weir_database_guard *shared_guard; /* or NULL */
+	struct store_users *users;                /* of the database; or NULL */
+	struct weir_database *database;           /* or NULL */
+	struct mail_relay *relay;                 /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;
 	struct admin_table commands; /* of serve_commands.c */
