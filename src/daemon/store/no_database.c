@@ -32,4 +32,5 @@ int weir_postgres_list_needs(const struct weir_postgres_options *options,
 
 NEVER_CALLED(weir_database_create)
 NEVER_CALLED(weir_database_leave)
+NEVER_CALLED(weir_database_mail_create)
 NEVER_CALLED(weir_database_release)
