@@ -20,7 +20,7 @@
  * one's row is seen by a sweep that no longer sees its holder.
  *
  * The id of a body is made by the front end. A statement that is repeated after an unknown outcome
- * violates the key of the last chunk if it was committed: database_outcome_is_repeated.
+ * violates a key of these tables if it was committed: see BODY_TABLES.
  */
 #ifndef DATABASE_BODY_H
 #define DATABASE_BODY_H
@@ -60,7 +60,9 @@
 	"chunk AS (INSERT INTO weir_body_chunk (body, number, bytes)"                              \
 	" SELECT $1::uuid, $2::int, $3::bytea WHERE EXISTS (SELECT 1 FROM m))"
 
-#define BODY_TABLE_CHUNK "weir_body_chunk"
+/* Of the tables, whose rows all have the id of a body: for database_outcome_is_repeated. */
+#define BODY_TABLES "weir_body_"
+#define BODY_TABLE_CHUNK BODY_TABLES "chunk"
 
 enum {
 	BODY_NUMBER_SIZE = 24 /* of the text of a number */

@@ -143,7 +143,7 @@ static void body_on_chunk(void *context, const struct weir_postgres_end *end)
 {
 	struct body_flight *flight = context;
 	struct body_writer *writer = flight->writer;
-	int error = database_outcome_is_repeated(end, BODY_TABLE_CHUNK) ? 0 : database_outcome(end);
+	int error = database_outcome_is_repeated(end, BODY_TABLES) ? 0 : database_outcome(end);
 	/* Swept meanwhile: it has taken too long. */
 	if (!end->error && !end->rows[0])
 		error = -ETIMEDOUT;

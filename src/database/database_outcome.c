@@ -18,6 +18,7 @@ static const struct outcome_state outcome_states[] = {
         {"53200", -ENOMEM},    /* out of memory */
         {"53300", -EAGAIN},    /* too many connections */
         {"53400", -ENOSPC},    /* configuration limit exceeded: of temporary files, say */
+        {"22021", -ENOENT},    /* a text that is not UTF-8: no row has that name */
         {"25006", -EROFS},     /* read-only transaction */
         {"42501", -EACCES},    /* insufficient privilege */
         {"28", -EACCES},       /* invalid authorization */
@@ -39,9 +40,11 @@ int database_outcome(const struct weir_postgres_end *end)
 	return -EIO;
 }
 
-bool database_outcome_is_repeated(const struct weir_postgres_end *end, const char *table)
+bool database_outcome_is_repeated(const struct weir_postgres_end *end, const char *tables)
 {
-	size_t size = strlen(table);
-	return strcmp(end->state, "23505") == 0 && strncmp(end->constraint, table, size) == 0 &&
-	       strcmp(end->constraint + size, "_pkey") == 0;
+	struct weir_span constraint = weir_span_of(end->constraint);
+	struct weir_span key = WEIR_SPAN("_pkey");
+	return strcmp(end->state, "23505") == 0 &&
+	       weir_span_starts(constraint, weir_span_of(tables)) && constraint.size > key.size &&
+	       weir_span_equal(weir_span_skip(constraint, constraint.size - key.size), key);
 }

@@ -32,7 +32,8 @@ void migrated_start(struct migrated *migrated)
 {
 	struct weir_loop *loop;
 	bool done = false;
-	database_make(&migrated->server, "");
+	/* A commit that was acknowledged survives a server that is killed. */
+	database_make(&migrated->server, "synchronous_commit = on\n");
 	database_start(&migrated->server);
 	snprintf(migrated->url, sizeof migrated->url, "postgres://weir@/postgres?host=%s&port=%d",
 	        migrated->server.path, migrated->server.port);
