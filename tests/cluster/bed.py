@@ -112,17 +112,18 @@ class Cluster:
 
     `parts` are those of the stores that the database has; the others are files that the front ends share. `others` are
     machines for front ends that the balancer gives nothing, and that are not started. `before` returns words to put
-    before the programs of a "front end" or a "database"; `mail` are more keys of that section.
+    before the programs of a "front end" or a "database"; `mail` and `store` are more keys of these sections.
     """
 
     def __init__(self, program, front_ends=("a", "b", "c"), others=(), users=("alice", "bob"), path=None,
                  network=Network, kinds=None, port_of=lambda kind, index: 0, progress=lambda text: None, settings=None,
-                 parts=(), redundant=True, before=lambda what: [], mail=""):
+                 parts=(), redundant=True, before=lambda what: [], mail="", store=""):
         self.program, self.progress = Path(program).absolute(), progress
         self.temporary = path is None
         self.path = Path(path or tempfile.mkdtemp(prefix="weir-cluster-"))
         self.kinds = kinds or KINDS
-        self.parts, self.redundant, self.before, self.mail = parts, redundant, before, mail
+        self.parts, self.redundant, self.before = parts, redundant, before
+        self.mail, self.store = mail, store
         self.path.chmod(0o755)
         self.network = network()
         self.pair = self.balancer = None
@@ -176,7 +177,7 @@ class Cluster:
         """The lines of a configuration that say where the stores are."""
         parts, store, mail = self.parts, "", [f"domains: [{DOMAIN}]"]
         if parts:
-            store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies}}\n"
+            store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies{self.store}}}\n"
         if "mailboxes" not in parts:
             mail.append(f"directory: {self.path}/mail")
         if "users" not in parts:

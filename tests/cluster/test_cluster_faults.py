@@ -31,7 +31,7 @@ def report(text):
 
 @pytest.fixture(scope="module")
 def whole(weir_program):
-    with Cluster(weir_program, ("a", "b"), ("x",), users=users, progress=report, parts=ALL_PARTS,
+    with Cluster(weir_program, ("a", "b"), ("x",), users=users, progress=report, parts=ALL_PARTS, store=", wait: 2s",
                  settings={"fsync": "off", "allow_in_place_tablespaces": "on"}) as made:
         made.faults = Faults(made.network, made.pair)
         made.front_ends["x"].url = made.faults.url
