@@ -98,8 +98,8 @@ struct weir_http_client_options {
 	bool fastcgi_keep;
 	/*
 	 * For a user that pauses replies: they are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time,
-	 * and the kernel holds WEIR_HTTP_CLIENT_WINDOW bytes of a reply whose beginning nobody
-	 * takes. False by default.
+	 * and of a reply whose beginning nobody takes the kernel holds at most
+	 * WEIR_HTTP_CLIENT_WINDOW_TAKEN bytes. False by default.
 	 */
 	bool small_pieces;
 	weir_http_extra_fn *extra; /* may be NULL */

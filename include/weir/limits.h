@@ -20,6 +20,8 @@ WEIR_C_BEGIN
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* bytes of one read, one of which is made in a turn */
 #define WEIR_RECEIVE_SMALL_SIZE                                                                    \
 	(20 * 1024) /* the same for a body that is passed on; more than one record of TLS */
+#define WEIR_RECEIVE_LEAST_SIZE                                                                    \
+	(4 * 1024) /* the same while the receiver of the body takes less than comes */
 #define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
 	(256 * 1024) /* bytes of one read of streamed input; the receive buffer of a loop */
 #define WEIR_DIVERT_GATHER                                                                         \
@@ -244,7 +246,9 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_WAIT_MS (60 * 1000)     /* for a connection of the pool (set) */
 #define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
 #define WEIR_HTTP_CLIENT_WINDOW                                                                    \
-	(16 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+	(8 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+#define WEIR_HTTP_CLIENT_WINDOW_TAKEN                                                              \
+	(16 * 1024) /* the same, while the beginning of a body is taken as fast as it comes */
 #define WEIR_HTTP_CLIENT_WINDOW_OPEN                                                               \
 	(64 * 1024) /* bytes of a body that are taken before the kernel chooses */
 #define WEIR_HTTP_CLIENT_CONTINUE_MS 1000 /* a body is sent without 100 after (set) */

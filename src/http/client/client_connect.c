@@ -1,13 +1,8 @@
 /*
  * The opening of a connection: a Unix socket, or the addresses of a host one after the other, each
  * with a time limit of its own. The channel's open() continues (client_connection.c).
- *
- * The window of a connection, too. A body that nobody takes is paused, and all that the server
- * sends meanwhile waits in the kernel, as much as the window allows. So it is small at first, as
- * large as the first flight of the server (RFC 6928), until a part of a body was taken.
  */
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,28 +14,6 @@
 
 #include "client_state.h"
 #include "helper.h"
-
-/* -- the window -------------------------------------------------------------------------------- */
-
-enum {
-	WINDOW_CLAMP = 8 << 20, /* more than the kernel ever gives */
-};
-
-void http_client_window_open(struct http_client_connection *connection)
-{
-	int fd, size = WEIR_HTTP_CLIENT_WINDOW_OPEN, unlocked = 0, clamp = WINDOW_CLAMP;
-	if (!connection->holds_window || !connection->channel ||
-	        connection->reader.body_bytes < WEIR_HTTP_CLIENT_WINDOW_OPEN)
-		return;
-	fd = weir_channel_ref(connection->channel).fd;
-	connection->holds_window = false;
-	/* A kernel without this has not held it. */
-	if (setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked) < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked);
-	setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof clamp);
-}
 
 /* -- addresses --------------------------------------------------------------------------------- */
 
@@ -68,9 +41,7 @@ static int client_connect_dial(struct http_client_connection *connection)
 	weir_bounds_init(&bounds);
 	bounds.idle_ms = bounds.request_ms = UINT32_MAX; /* the timer here has the limits */
 	bounds.progress_ms = max_of(options->head_ms, options->body_ms);
-	connection->holds_window = options->small_pieces && !unix_path;
-	if (connection->holds_window)
-		bounds.receive_buffer = WEIR_HTTP_CLIENT_WINDOW;
+	bounds.receive_buffer = http_client_window_first(connection);
 	if (!unix_path)
 		return weir_connect(connection->loop, address, &http_client_protocol, connection,
 		        &bounds, &connection->channel);

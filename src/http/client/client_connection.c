@@ -181,7 +181,7 @@ static void client_connection_on_head(
 static void client_connection_on_piece(struct http_reader *reader, struct weir_span bytes)
 {
 	struct http_client_connection *connection = client_connection_of(reader);
-	http_client_window_open(connection);
+	http_client_window_taken(connection);
 	if (connection->call)
 		http_call_on_piece(connection->call, bytes);
 }
@@ -300,6 +300,9 @@ static void client_connection_begin(struct http_client_connection *connection)
 	connection->state = HTTP_CONNECTION_BUSY;
 	connection->sent = false;
 	connection->paused = false;
+	connection->lags = false;
+	if (connection->client->options.small_pieces)
+		weir_channel_set_reads(connection->channel, WEIR_READS_SMALL);
 	connection->sent_before = weir_channel_sent(connection->channel);
 	http_reader_begin(&connection->reader, http_call_is_head(call), call->body_max);
 	if (connection->fastcgi)
@@ -318,7 +321,6 @@ static int client_connection_on_open(struct weir_channel *channel)
 	weir_channel_read_after_failure(channel, true);
 	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return 0;
-	weir_channel_read_small(channel, connection->client->options.small_pieces);
 	if (connection->origin->tls)
 		return weir_channel_start_tls(
 		        channel, connection->client->options.tls, connection->origin->host);
