@@ -530,6 +530,9 @@ WEIR_C_BEGIN
 	(1024 * 1024) /* bytes of a row after which the connection, with its buffer, is closed */
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
 
+/* -- stores in a database -- */
+#define WEIR_DATABASE_LOOPS_MAX 256 /* loops with a pool of their own */
+
 WEIR_C_END
 
 #endif

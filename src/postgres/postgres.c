@@ -158,14 +158,21 @@ static bool postgres_options_good(const struct weir_postgres_options *options)
 	       options->wait_ms && options->answer_ms && options->idle_ms;
 }
 
+int postgres_options_check(
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	if (postgres_options_good(options))
+		return 0;
+	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, "an option of the pool is out of range");
+	return -EINVAL;
+}
+
 int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_options *options,
         char ret_why[WEIR_POSTGRES_WHY_MAX], struct weir_postgres **ret)
 {
 	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
-	if (!postgres_options_good(options)) {
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, "an option of the pool is out of range");
+	if (postgres_options_check(options, ret_why) < 0)
 		return -EINVAL;
-	}
 	struct weir_postgres *postgres = calloc(1, sizeof *postgres);
 	if (!postgres)
 		return -ENOMEM;
