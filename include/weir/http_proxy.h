@@ -100,7 +100,20 @@ struct weir_http_check {
 	unsigned fall;   /* bad ones until it is unhealthy; WEIR_HTTP_PROXY_CHECK_FALL */
 };
 
-/* An upstream has become healthy or unhealthy; `why` is the reason of the last check, or "". */
+/*
+ * The health of servers, for groups of the same servers on several loops: each server is checked by
+ * one of them at a time, once in an interval, and all see the result. Any thread may make, hold and
+ * release it; create returns NULL without memory.
+ */
+struct weir_http_health;
+WEIR_API struct weir_http_health *weir_http_health_create(void);
+WEIR_API struct weir_http_health *weir_http_health_hold(struct weir_http_health *health);
+WEIR_API void weir_http_health_release(struct weir_http_health *health);
+
+/*
+ * An upstream has become healthy or unhealthy; `why` is the reason of the last check, or "". Called
+ * on the loop that has made this check, and on no other one.
+ */
 typedef void weir_http_health_fn(
         void *context, const char *name, const char *url, bool healthy, const char *why);
 
@@ -145,6 +158,8 @@ struct weir_http_upstreams_options {
 	/* The weight of an upstream that comes back rises for so long; 0, the default: at once. */
 	uint32_t slow_start_ms;
 	struct weir_http_check check;
+	/* Shared by groups with the same `check`. Held. NULL: the group's own. */
+	struct weir_http_health *health;
 	weir_http_health_fn *health_changed; /* may be NULL */
 	weir_http_error_text_fn *error_text; /* may be NULL */
 	void *context;                       /* of both */

@@ -160,7 +160,6 @@ struct config_uploads {
 
 struct config_upstream {
 #include "upstream_keys.def"
-	atomic_bool unhealthy; /* a worker has reported that */
 };
 
 struct config_check {
@@ -176,8 +175,9 @@ enum config_protocol {
 
 struct config_upstreams {
 #include "upstreams_keys.def"
-	struct weir_tls *tls;          /* loaded, if a server speaks https */
-	struct config_upstreams *next; /* of those that `to` of a proxy is the URL of */
+	struct weir_tls *tls;            /* loaded, if a server speaks https */
+	struct weir_http_health *health; /* of the servers, for all workers; NULL: no checks */
+	struct config_upstreams *next;   /* of those that `to` of a proxy is the URL of */
 };
 
 struct config_proxy {

@@ -4,6 +4,7 @@
  *   upstreams.c       a group of upstreams: its life, its client, which of them are down
  *   balance.c         which upstream a request goes to
  *   health.c          health checks
+ *   health_state.c    their results, which loops share
  *   srv.c             upstreams that an SRV name stands for
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
@@ -95,7 +96,8 @@ struct http_upstream {
 	struct weir_http_upstreams *group;
 	struct weir_timer timer;      /* until the next check */
 	struct weir_http_call *check; /* under way, or NULL */
-	unsigned opposite;            /* checks in a row that contradict `unhealthy` */
+	struct health_server *server; /* what all loops know of it; NULL: it is not checked */
+	bool claimed;                 /* the check of all loops */
 	bool unhealthy;
 
 	/* Targets of an SRV name; see srv.c. */
@@ -123,8 +125,10 @@ struct weir_http_upstreams {
 	struct weir_http_client *client;  /* likewise */
 	struct weir_http_client *checker; /* of health checks; NULL: not started */
 	char *check_path;
-	size_t buffered;           /* bytes that replies have waiting */
-	struct proxy_cells *cells; /* the loop's, or those below */
+	struct weir_http_health *health; /* held */
+	unsigned health_version;         /* that the upstreams have followed */
+	size_t buffered;                 /* bytes that replies have waiting */
+	struct proxy_cells *cells;       /* the loop's, or those below */
 	struct proxy_cells uncounted;
 	struct weir_task end; /* destroys the client outside of its callbacks */
 	struct random_pool random;
@@ -146,6 +150,9 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 
 /* Ends the health checks. */
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams);
+
+/* Takes over what other loops have found out. */
+void http_upstreams_follow_health(struct weir_http_upstreams *upstreams);
 
 /* Begins those of one upstream, if the group has any, and ends them: it is healthy and up then. */
 void http_upstream_start_check(struct http_upstream *upstream);
