@@ -61,8 +61,9 @@ struct weir_http_fastcgi_options {
 	/* Clients whose fields about another client (X-Forwarded-For …) are passed on. */
 	const struct weir_network *trusted;
 	size_t trusted_count;
-	bool request_id;   /* HTTP_X_REQUEST_ID, the id that the log has; true by default */
-	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+	bool request_id;     /* HTTP_X_REQUEST_ID, the id that the log has; true by default */
+	uint64_t body_max;   /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+	bool abort_on_close; /* as of weir/http_proxy.h */
 };
 
 /* Sets every member to its default. The upstreams have none. */

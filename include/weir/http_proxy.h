@@ -25,9 +25,9 @@
  *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
  * in time, and 503 if all connections are in use or no server is known. An upstream that fails
- * within its body ends the client's connection, so that the client notices. A client that leaves
- * ends the upstream's request. With HTTP/1 a client has left if its input ends before the reply has
- * begun.
+ * within its body ends the client's connection, so that the client notices. A client that has
+ * gone ends the upstream's request. With HTTP/1 a client whose input has ended may still read, and
+ * gets its reply (RFC 9112 9.6), unless `abort_on_close`.
  *
  * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
  * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
@@ -240,6 +240,11 @@ struct weir_http_proxy_options {
 	bool via;          /* Via: 1.1 weir (RFC 9110 7.6.3); true by default */
 	bool request_id;   /* X-Request-ID, the id that the log has; true by default */
 	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+	/*
+	 * With HTTP/1, a client whose input ends before its reply has begun has gone, for work that
+	 * is not worth doing for those that do not wait; false by default.
+	 */
+	bool abort_on_close;
 };
 
 /* Sets every member to its default. The upstreams have none. */

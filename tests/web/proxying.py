@@ -37,7 +37,7 @@ upstreams:
     failures: unlimited
     retries: 0
 sites:
-  - proxy: [{{path: /, to: app}}]
+  - proxy: [{{path: /waits, to: app, abort-on-close: yes}}, {{path: /, to: app}}]
   - names: [files.example]
     root: files
     proxy:

@@ -158,6 +158,7 @@ int proxies_create(
 	options.via = config->via;
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
+	options.abort_on_close = config->abort_on_close;
 	*ret = weir_http_proxy_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -203,6 +204,7 @@ int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi 
 	options.trusted_count = config->trusted.count;
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
+	options.abort_on_close = config->abort_on_close;
 	*ret = weir_http_fastcgi_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }

@@ -304,6 +304,7 @@ static bool fastcgi_copy(struct fastcgi *fastcgi, const struct weir_http_fastcgi
 	proxy.via = false;
 	proxy.request_id = options->request_id;
 	proxy.body_max = options->body_max;
+	proxy.abort_on_close = options->abort_on_close;
 	return http_proxy_init(&fastcgi->proxy, &proxy) && fastcgi_copy_root(fastcgi, options) &&
 	       fastcgi_copy_text(&fastcgi->extension, options->extension) &&
 	       fastcgi_copy_text(&fastcgi->index, options->index) &&

@@ -54,8 +54,8 @@ void http_proxy_cancel_call(struct proxy_job *job)
 }
 
 /*
- * Whether a client that ends its connection before the reply has left. With HTTP/2 it resets the
- * stream. Another request of the connection may still wait.
+ * Whether a client that ends its input before the reply has gone. With HTTP/2 it resets the stream.
+ * Another request of the connection may still wait.
  */
 static void proxy_job_expect_client(struct proxy_job *job, bool expects)
 {
@@ -443,7 +443,8 @@ void http_proxy_start(
 	job->result = PROXY_RESULT_FAILED;
 	weir_metric_add(&upstreams->cells->under_way, 1);
 	weir_http_on_gone(exchange, proxy_on_gone, job);
-	proxy_job_expect_client(job, true);
+	if (proxy->options.abort_on_close)
+		proxy_job_expect_client(job, true);
 	proxy_attempt(job);
 }
 
