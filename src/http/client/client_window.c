@@ -1,7 +1,7 @@
 /*
  * The window of a connection. A body that nobody takes is paused, and all that the server sends
- * meanwhile waits in the kernel, as much as the window allows. A window once offered cannot be taken
- * back, so the window grows only behind a receiver that keeps up:
+ * meanwhile waits in the kernel, as much as the window allows. A window cannot be taken back, so it
+ * grows only behind a receiver that keeps up:
  *
  *   WEIR_HTTP_CLIENT_WINDOW ── the first piece was taken ──▶ WEIR_HTTP_CLIENT_WINDOW_TAKEN
  *      └──── WEIR_HTTP_CLIENT_WINDOW_OPEN bytes were taken ────┴─▶ as the kernel decides

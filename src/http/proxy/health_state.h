@@ -19,8 +19,8 @@ struct health_server;
 unsigned http_health_version(const struct weir_http_health *health);
 
 /*
- * Finds or makes the server of a URL, and references it. A new one is unhealthy if `unhealthy`;
- * *ret_new says whether it is one. Returns NULL without memory.
+ * Finds or makes the server of a URL, and references it. A new one, with *ret_new, has the
+ * health of `unhealthy`. Returns NULL without memory.
  */
 struct health_server *http_health_join(
         struct weir_http_health *health, const char *url, bool unhealthy, bool *ret_new);
