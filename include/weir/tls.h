@@ -81,6 +81,16 @@ enum weir_tls_clients {
 	WEIR_TLS_CLIENTS_REQUIRED, /* they must send a valid one */
 };
 
+/*
+ * Clients that ask for one of these names (SNI) may send a certificate, which this authority must
+ * have signed. A name may be "*.example.org", for all that end in ".example.org".
+ */
+struct weir_tls_clients_of {
+	const char *const *names;
+	size_t name_count;
+	const char *ca; /* path of a PEM file */
+};
+
 /* Begin with weir_tls_options_init. */
 struct weir_tls_options {
 	/* The first is also for clients that send no name, or one that no certificate contains. */
@@ -90,7 +100,10 @@ struct weir_tls_options {
 	enum weir_tls_clients clients;
 	const char
 	        *clients_ca; /* path of a PEM file: the authorities of the clients' certificates */
-	bool tls13_only;     /* refuse TLS 1.2; false by default */
+	/* In place of `clients` and `clients_ca`, for names of single sites. */
+	const struct weir_tls_clients_of *clients_of;
+	size_t clients_of_count;
+	bool tls13_only; /* refuse TLS 1.2; false by default */
 	struct weir_tls
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
 	/*
@@ -174,7 +187,12 @@ struct weir_tls_info {
 	struct weir_span name; /* the server name that the client sent (SNI), or empty */
 	struct weir_span alpn; /* the negotiated protocol, or empty */
 	const char *subject;   /* of the peer's verified certificate (RFC 4514), or NULL */
-	bool resumed;          /* from a ticket */
+	/*
+	 * Of a server: the authority of the certificates of this client, if it has one, by the path
+	 * of the options; NULL: it was not asked for one.
+	 */
+	const char *clients_ca;
+	bool resumed; /* from a ticket */
 	/* 16 bytes that are equal in all connections resumed from one handshake. */
 	struct weir_span session;
 };

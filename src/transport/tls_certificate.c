@@ -254,6 +254,7 @@ void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info 
 	        .name = weir_span(name, name ? strlen(name) : 0),
 	        .alpn = weir_span((const char *)alpn, alpn_size),
 	        .subject = tls_subject_of(tls),
+	        .clients_ca = tls_clients_ca(tls),
 	        .resumed = tls->resumed,
 	        .session = weir_span((const char *)tls->session, sizeof tls->session),
 	};

@@ -28,6 +28,24 @@ struct certificate_name {
 	size_t certificate;
 };
 
+/* The session id context of OpenSSL: equal for handshakes under equal rules. */
+struct tls_session_rules {
+	unsigned char digest[32];
+};
+
+/* The clients of some names may have certificates of this authority. */
+struct tls_clients_rule {
+	char *ca;
+	SSL_CTX *context; /* has the authority's certificates, and is of no other use */
+	struct tls_session_rules sessions;
+};
+
+/* Sorted by name. */
+struct tls_clients_name {
+	char *name; /* "*.example.org", too */
+	size_t rule;
+};
+
 struct tickets;
 
 struct weir_tls {
@@ -38,6 +56,11 @@ struct weir_tls {
 	size_t count;
 	struct certificate_name *names;
 	size_t name_count;
+	char *clients_ca; /* for names without a rule; or NULL */
+	struct tls_clients_rule *clients_rules;
+	size_t clients_rule_count;
+	struct tls_clients_name *clients_names;
+	size_t clients_name_count;
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
 	struct tickets *tickets; /* of a server; held */
@@ -77,10 +100,26 @@ bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * na
 int tls_placeholder_use(SSL_CTX *context, const char *const *names);
 
 /* -- tls_challenge.c -- */
-/* For SSL_CTX_set_client_hello_cb: notes that the client asks for a proof. */
-int tls_challenge_on_hello(SSL *ssl, int *alert, void *unused);
+/* Notes whether the client asks for a proof. */
+void tls_challenge_on_hello(SSL *ssl);
 /* Uses the certificate of the proof for this name, or NULL. Returns false if there is none. */
 bool tls_challenge_use(SSL *ssl, const char *name);
+
+/* -- tls_clients.c -- */
+struct tls;
+/* Sets which certificates all clients have to have. */
+int tls_clients_set(SSL_CTX *context, const struct weir_tls_options *options,
+        const struct tls_fault_report *report);
+/* Loads the rules of single names. */
+int tls_clients_load(struct weir_tls *tls, const struct weir_tls_options *options,
+        const struct tls_fault_report *report);
+void tls_clients_finish(struct weir_tls *tls);
+/* The client has sent its ClientHello. Returns false without memory. */
+bool tls_clients_on_hello(SSL *ssl);
+/* The server's certificate is chosen. Returns false without memory. */
+bool tls_clients_use(SSL *ssl);
+/* The authority of certificates of this client, as a path of the options; or NULL. */
+const char *tls_clients_ca(const struct tls *tls);
 
 /* -- tls_sign.c -- */
 /*
@@ -121,9 +160,10 @@ struct tls {
 	struct tls_pending *pending;
 	void *owner; /* of the transport's user */
 	void (*wake)(void *owner);
-	struct tls_remote *remote; /* or NULL */
-	char *name;                /* of the server, if we are its client */
-	char *subject;             /* of the peer; NULL until it is asked for */
+	struct tls_remote *remote;              /* or NULL */
+	const struct tls_clients_rule *clients; /* of the name that the client has sent; or NULL */
+	char *name;                             /* of the server, if we are its client */
+	char *subject;                          /* of the peer; NULL until it is asked for */
 	size_t encrypted; /* bytes that will be offered again: their ciphertext is pending */
 	const char *why;
 	char *refused; /* the refused certificate and the reason; or NULL */

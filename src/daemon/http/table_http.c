@@ -257,8 +257,14 @@ static void site_check_names(struct reader *reader, const struct node *item, siz
 static void site_check_certificates(
         struct reader *reader, const struct node *item, const struct config_site *site)
 {
-	const struct node *rules = node_find(item, "rules");
-	if (reader->config->tls.clients != WEIR_TLS_CLIENTS_ANY)
+	const struct node *rules = node_find(item, "rules"), *ca = node_find(item, "clients-ca");
+	if (ca && !listeners_include_https(reader->config))
+		reader_problem_at(reader, ca, "'clients-ca' is not used: 'listen' has no https");
+	else if (ca && site->names.count == 0)
+		reader_problem_at(reader, ca,
+		        "'clients-ca' needs 'names', by which clients choose the site; for all "
+		        "names it belongs to 'tls'");
+	if (ca || reader->config->tls.clients != WEIR_TLS_CLIENTS_ANY)
 		return;
 	for (size_t i = 0; i < site->rules.count + 1; i++) {
 		const struct node *at = i < site->rules.count ? node_item(rules, i) : item;
@@ -266,7 +272,8 @@ static void site_check_certificates(
 		        (i < site->rules.count ? site->rules.items[i].certificate
 		                               : site->certificate))
 			reader_problem_at(reader, node_find(at, "client-certificate"),
-			        "'client-certificate' needs 'clients' in 'tls': optional or required");
+			        "'client-certificate' needs 'clients-ca', or 'clients' in 'tls': optional "
+			        "or required");
 	}
 }
 

@@ -60,7 +60,8 @@ static void site_rules_set_end(const struct config_rule *from, struct weir_http_
 	to->alias = from->alias;
 }
 
-static void site_rules_set(const struct config_rule *from, struct weir_http_rule *to)
+static void site_rules_set(const struct site_rules_options *options, const struct config_rule *from,
+        struct weir_http_rule *to)
 {
 	static const char *const all[] = {"/**"};
 	*to = (struct weir_http_rule){
@@ -73,6 +74,8 @@ static void site_rules_set(const struct config_rule *from, struct weir_http_rule
 	        .deny = from->deny.items,
 	        .deny_count = from->deny.count,
 	        .certificate = from->certificate,
+	        .clients_ca = options->site->clients_ca ? options->site->clients_ca
+	                                                : options->config->tls.clients_ca,
 	        .rate = {(uint32_t)from->rate.a_second, (uint32_t)from->rate.burst,
 	                (uint32_t)(from->rate.period_ms / 1000)},
 	        .rate_by = from->rate.by,
@@ -148,7 +151,7 @@ static int site_rules_fill(const struct site_rules_options *options, struct site
 		                                   ? &site->rules.items[made->count]
 		                                   : site->whole;
 		struct weir_http_rule *to = &made->rules[made->count];
-		site_rules_set(from, to);
+		site_rules_set(options, from, to);
 		to->changes = changes;
 		changes = site_rules_put_changes(site->changes.items, site->changes.count, changes);
 		changes = site_rules_put_changes(from->changes.items, from->changes.count, changes);
