@@ -245,6 +245,16 @@ struct weir_http_proxy_options {
 	 * is not worth doing for those that do not wait; false by default.
 	 */
 	bool abort_on_close;
+	/*
+	 * Replies of these media types are compressed on the fly for clients that accept it, unless
+	 * they are coded already, or must not be transformed; false by default. Families are as
+	 * "text/""*"; none are text, and formats that are not compressed themselves. Borrowed.
+	 */
+	bool compress;
+	const char *const *compress_types;
+	size_t compress_type_count;
+	bool zstd;               /* as of weir_http_compression; true by default */
+	unsigned compress_level; /* WEIR_COMPRESS_LEVEL_MIN by default */
 };
 
 /* Sets every member to its default. The upstreams have none. */

@@ -191,6 +191,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX 16        /* fields that a server gives a request */
 #define WEIR_HTTP_FORWARD_AUTH_NAME_MAX 32          /* bytes of the name of one */
 #define WEIR_HTTP_FORWARD_AUTH_BODY_MAX (64 * 1024) /* bytes of its reply, if it refuses: 502 */
+#define WEIR_HTTP_PROXY_COMPRESS_MIN 256 /* bytes of a reply that is compressed, if known */
+#define WEIR_HTTP_PROXY_ETAG_MAX 256     /* bytes of its entity-tag; a longer one is left out */
 #define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
 	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32 /* names in Connection: 400 or 502 */

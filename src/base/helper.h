@@ -60,6 +60,9 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* Returns the size of the UTF-8 sequence at the front (RFC 3629 4); 0 if there is none. */
+size_t text_utf8_size(struct weir_span text);
+
 /* The decimal digits of a number, as %llu writes them; no NUL. Returns where they end. */
 #define TEXT_DECIMAL_SIZE 20
 static inline char *text_put_decimal(char to[TEXT_DECIMAL_SIZE], uint64_t number)

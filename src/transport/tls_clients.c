@@ -3,11 +3,11 @@
  * of them. The name is chosen by the client (SNI), so that the rules are chosen in two steps:
  *
  *   ClientHello ─▶ tls_clients_on_hello: the rule, and which sessions may be resumed
- *     ─▶ the certificate is chosen ─▶ tls_clients_use: what is asked for, and who is trusted
+ *     ─▶ the certificate is chosen ─▶ tls_clients_use: the request, and the trusted authority
  *
  * Invariant: a session is resumed only under the rules of its first handshake. Otherwise a client
- * without a certificate, or with one that is not trusted here or no longer, could resume its session
- * after a reload, or for another name.
+ * without a certificate, or with one that is not trusted here or no longer, could resume its
+ * session after a reload, or for another name.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -29,7 +29,7 @@ class Clients:
         self.pairs = {name: of.sign(f"client {name}", usage="clientAuth") for name, of in self.of.items()}
 
     def context(self, client=None, **options):
-        # What is checked here are the certificates of clients, also of names that no server has.
+        # The server's certificate has none of these names.
         context = context_for(self.authority, check_hostname=False, **options)
         if client:
             context.load_cert_chain(*self.pairs[client])

@@ -182,6 +182,7 @@ struct config_upstreams {
 
 struct config_proxy {
 #include "proxy_keys.def"
+#include "coding_keys.def"
 	const struct config_upstreams *upstreams; /* of `to`; one of a single server for a URL */
 };
 
@@ -192,6 +193,7 @@ struct config_forward_auth {
 
 struct config_fastcgi {
 #include "fastcgi_keys.def"
+#include "coding_keys.def"
 	const struct config_upstreams *upstreams; /* as of a proxy */
 };
 

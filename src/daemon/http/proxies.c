@@ -159,6 +159,11 @@ int proxies_create(
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
 	options.abort_on_close = config->abort_on_close;
+	options.compress = config->compress;
+	options.compress_types = config->compress_types.items;
+	options.compress_type_count = config->compress_types.count;
+	options.zstd = config->zstd;
+	options.compress_level = (unsigned)config->compress_level;
 	*ret = weir_http_proxy_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -205,6 +210,11 @@ int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi 
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
 	options.abort_on_close = config->abort_on_close;
+	options.compress = config->compress;
+	options.compress_types = config->compress_types.items;
+	options.compress_type_count = config->compress_types.count;
+	options.zstd = config->zstd;
+	options.compress_level = (unsigned)config->compress_level;
 	*ret = weir_http_fastcgi_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }

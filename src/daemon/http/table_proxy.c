@@ -272,6 +272,7 @@ static const char *const forwarded_words[] = {
 #define KEYS_STRUCT config_proxy
 static const struct key proxy_keys[] = {
 #include "proxy_keys.def"
+#include "coding_keys.def"
         {0},
 };
 #undef KEYS_STRUCT

@@ -190,6 +190,12 @@ struct http_log_entry {
 	uint8_t level;            /* enum weir_log_level */
 };
 
+/* Bits of an exchange that hold a number. */
+#define HTTP_CODING_BITS 2
+#define HTTP_LEVEL_BITS 4
+_Static_assert(WEIR_HTTP_CODING_LAST < 1 << HTTP_CODING_BITS, "enum http_coding does not fit");
+_Static_assert(WEIR_COMPRESS_LEVEL_MAX < 1 << HTTP_LEVEL_BITS, "a level does not fit");
+
 /*
  * The part of an exchange that is needed only while its request is handled and its body received. A
  * reply that takes longer goes on without it: see http_exchange_end_handling.
@@ -277,15 +283,16 @@ struct weir_http_exchange {
 	uint8_t continue_state; /* enum http_continue_state */
 
 	/* Facts that are independent of each other. */
-	bool keep_alive : 1;         /* another request may follow on the connection */
-	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply has keep-alive */
-	bool input_held : 1;         /* nothing is read before the reply has left */
-	bool had_body : 1;           /* the terminator of heads must be set again */
-	bool received : 1;           /* weir_http_receive was called */
-	bool paused : 1;             /* by the receiver */
-	bool compress : 1;           /* weir_http_compress has decided so */
-	bool small_pieces : 1;       /* weir_http_receive_small */
-	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
+	bool keep_alive : 1;                      /* another request may follow on the connection */
+	bool confirm_keep_alive : 1;              /* HTTP/1.0: the reply has keep-alive */
+	bool input_held : 1;                      /* nothing is read before the reply has left */
+	bool had_body : 1;                        /* the terminator of heads must be set again */
+	bool received : 1;                        /* weir_http_receive was called */
+	bool paused : 1;                          /* by the receiver */
+	uint8_t coding : HTTP_CODING_BITS;        /* enum http_coding; of weir_http_compress */
+	uint8_t compress_level : HTTP_LEVEL_BITS; /* of the coding */
+	bool small_pieces : 1;                    /* weir_http_receive_small */
+	bool extended_connect : 1; /* HTTP/2: the stream may become a tunnel (RFC 8441) */
 	bool body_is_lent : 1;
 	bool large_pieces : 1; /* the reply's body need not be gathered (weir_produce_glob) */
 	bool page_pending : 1; /* the handler has replied with an error, whose page follows */

@@ -148,18 +148,6 @@ struct file_coding {
 	enum compressed_coding coding;
 };
 
-/* zstd is used where it is not worth less to the client than gzip, and a context is free. */
-static struct file_coding http_file_reply_choose(
-        const struct weir_http_request *request, struct weir_loop *loop, bool may_zstd)
-{
-	struct http_accept accept = http_accept_of(request);
-	int gzip = http_accept_weight(&accept, accept.gzip);
-	int zstd = may_zstd && accept.zstd > 0 ? http_accept_weight(&accept, accept.zstd) : 0;
-	if (zstd && zstd >= gzip && weir_zstd_has_room(loop))
-		return (struct file_coding){"zstd", COMPRESSED_ZSTD};
-	return (struct file_coding){gzip ? "gzip" : NULL, COMPRESSED_GZIP};
-}
-
 /* A range is always one of the file itself. */
 static struct file_coding http_file_reply_code(struct weir_http_exchange *exchange, bool may_zstd)
 {
@@ -168,8 +156,10 @@ static struct file_coding http_file_reply_code(struct weir_http_exchange *exchan
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
 	if (request->first[WEIR_HTTP_RANGE] || !request->first[WEIR_HTTP_ACCEPT_ENCODING])
 		return none;
-	struct file_coding chosen =
-	        http_file_reply_choose(request, weir_http_loop(exchange), may_zstd);
+	enum http_coding coding = http_accept_coding(
+	        request, may_zstd && weir_zstd_has_room(weir_http_loop(exchange)));
+	struct file_coding chosen = {http_coding_name(coding),
+	        coding == WEIR_HTTP_ZSTD ? COMPRESSED_ZSTD : COMPRESSED_GZIP};
 	if (chosen.name &&
 	        weir_http_add_field(exchange, "Content-Encoding", weir_span_of(chosen.name)) < 0)
 		return none;

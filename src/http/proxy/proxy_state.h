@@ -9,6 +9,7 @@
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_splice.c    bodies that go from socket to socket
+ *   proxy_compress.c  replies that are compressed on the way
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
  *   forward_auth.c    another server decides whether a request may pass
@@ -343,6 +344,14 @@ extern const struct weir_http_receiver http_proxy_receiver;
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- compression ------------------------------------------------------------------------------- */
+
+/* Has the reply compressed if the client and the options want that. Before its fields are added. */
+bool http_proxy_compress(struct proxy_job *job, const struct weir_http_reply_head *head);
+
+/* Adds a field to a reply that is compressed. Returns as http_reply_add_field. */
+int http_proxy_add_coded_field(struct proxy_job *job, const struct weir_http_field *field);
 
 /* -- splicing ---------------------------------------------------------------------------------- */
 
