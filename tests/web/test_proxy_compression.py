@@ -59,7 +59,7 @@ def test_codings_levels_and_types(server, upstream):
 
 
 def test_fields_of_a_compressed_reply(server, upstream):
-    """What was about the bytes of the server is left out, and a strong validator becomes a weak one."""
+    """Fields about the bytes of the server are left out, and a strong validator becomes a weak one."""
     lines = [HTML, b"Accept-Ranges: bytes", b"Content-Digest: sha-256=:AA==:", b"X-Own: 1", b"Vary: Cookie"]
     upstream.replies["/strong"] = ok(TEXT, b'ETag: "a"', *lines)
     upstream.replies["/weak"] = ok(TEXT, b'ETag: W/"a"', *lines)
