@@ -370,7 +370,7 @@ WEIR_API void weir_channel_notify_drain(struct weir_channel *channel, bool alway
 /*
  * If the peer has closed and takes no more bytes, the replies in the queue are abandoned. The
  * channel ends then; with true it reads on, up to the end of the input. This is for clients: a
- * server may reply and close while a request is being sent. No effect over TLS. False at first.
+ * server may reply and close while a request is being sent. False at first.
  */
 WEIR_API void weir_channel_read_after_failure(struct weir_channel *channel, bool reads);
 

@@ -283,6 +283,9 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
  */
 bool channel_flush(struct weir_channel *channel, uint64_t until);
 
+/* The transport takes no more. The channel ends, or reads what came before, if the protocol wants. */
+void channel_flush_fail(struct weir_channel *channel, int error);
+
 /* -- proxy.c -- */
 /* Whether the channel, which was just accepted, has to begin with a PROXY header. */
 bool channel_proxy_expected(const struct weir_channel *channel);
