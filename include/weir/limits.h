@@ -238,6 +238,7 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_ORIGIN_MAX 16           /* connections to one origin (set) */
 #define WEIR_HTTP_CLIENT_WAITING_MAX 1024        /* calls that wait for a connection (set) */
 #define WEIR_HTTP_CLIENT_ADDRESSES_MAX 8         /* addresses of a host that are tried */
+#define WEIR_HTTP_CLIENT_NEXT_MS 250             /* until another address is tried, too */
 #define WEIR_HTTP_CLIENT_REQUEST_MAX (64 * 1024) /* bytes of a request's head */
 #define WEIR_HTTP_CLIENT_URL_MAX (8 * 1024)      /* bytes of a URL */
 #define WEIR_HTTP_CLIENT_INTERIM_MAX 16          /* interim replies before the final one */

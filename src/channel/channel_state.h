@@ -283,7 +283,7 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
  */
 bool channel_flush(struct weir_channel *channel, uint64_t until);
 
-/* The transport takes no more. The channel ends, or reads what came before, if the protocol wants. */
+/* The transport takes no more: ends the channel, or has it read on if the protocol wants that. */
 void channel_flush_fail(struct weir_channel *channel, int error);
 
 /* -- proxy.c -- */

@@ -15,7 +15,7 @@ static char last_name[64]; /* SNI of the last request */
 static unsigned opened;
 static bool resetting;
 
-/* -- a body that waits after its first bytes ---------------------------------------------------- */
+/* -- a body that waits after its first bytes --------------------------------------------------- */
 
 static struct {
 	struct weir_producer producer;

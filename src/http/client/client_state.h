@@ -91,6 +91,16 @@ enum http_window {
 	HTTP_WINDOW_OPEN,
 };
 
+/*
+ * A connection to one address that is being opened. Once it is open, it is the connection's; all
+ * others end without it.
+ */
+struct http_client_attempt {
+	struct http_client_connection *connection; /* NULL: it is of no use any more */
+	struct weir_channel *channel;
+	struct weir_list link; /* in connection->attempts, until it is open */
+};
+
 struct http_client_connection {
 	struct weir_loop *loop;
 	struct weir_http_client *client; /* NULL: it was destroyed */
@@ -99,6 +109,7 @@ struct http_client_connection {
 	struct weir_list idle_link;      /* in origin->idle */
 	enum http_connection_state state;
 	struct weir_http_call *call;  /* NULL: idle, or the call has ended */
+	struct weir_list attempts;    /* to open the channel */
 	struct weir_channel *channel; /* NULL: not open yet, or closed */
 	struct http_reader reader;
 	struct fastcgi_reader *fastcgi; /* in front of `reader`; NULL: HTTP */
@@ -201,8 +212,20 @@ int http_client_get_resolver(struct weir_http_client *client);
 /* Opens a connection for the call, or returns an error without one. */
 int http_client_connection_open(struct weir_http_call *call);
 
-/* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
+/*
+ * Connects to the next address, beside attempts that are under way. Returns 0, or `error` or a
+ * later one if there is none.
+ */
 int http_client_connect_next(struct http_client_connection *connection, int error);
+
+/* The attempt has a connection: the others end. */
+void http_client_attempt_opened(struct http_client_attempt *attempt);
+/* The attempt has failed. Continues with the next address, or fails the connection. */
+void http_client_attempt_failed(struct http_client_attempt *attempt, int error);
+/* Ends all attempts; their channels close later. */
+void http_client_attempts_end(struct http_client_connection *connection);
+/* The time of the last attempt is over. */
+void http_client_attempts_expire(struct http_client_connection *connection);
 
 /* -- client_window.c --------------------------------------------------------------------------- */
 
