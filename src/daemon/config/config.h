@@ -234,12 +234,17 @@ struct config_bearer {
 	struct weir_http_token_keys *keys; /* loaded */
 };
 
-/* A setting that it does not have itself is that of its site. */
+/* The settings of a site, and of each of its rules. */
+struct config_settings {
+#include "setting_keys.def"
+	const char *template; /* read from its file, or NULL */
+};
+
 struct config_rule {
 	const char *name; /* for the log */
 #include "rule_keys.def"
-#include "setting_keys.def"
-	const char *template;  /* read from its file, or NULL */
+	struct config_settings
+	        settings;      /* its own or, for those that it does not have, its site's */
 	bool own_files;        /* a setting for files differs from that of the site */
 	bool is_whole;         /* the site's own settings, as a rule for all paths */
 	atomic_bool root_lost; /* as of a site, for `alias` */
@@ -247,9 +252,8 @@ struct config_rule {
 
 struct config_site {
 #include "site_keys.def"
-#include "setting_keys.def"
+	struct config_settings settings;
 #include "rules_key.def"
-	const char *template; /* read from its file, or NULL */
 	struct config_rule
 	        *whole;        /* its settings, as the last of its rules; NULL: none is needed */
 	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */

@@ -204,7 +204,7 @@ int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi 
 	options.script = config->script;
 	options.never = config->never.items;
 	options.never_count = config->never.count;
-	options.hidden = site->hidden;
+	options.hidden = site->settings.hidden;
 	options.trusted = config->trusted.items;
 	options.trusted_count = config->trusted.count;
 	options.request_id = config->request_id;

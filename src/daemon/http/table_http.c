@@ -170,7 +170,11 @@ static const char *const doh_words[] = {
 #define KEYS_STRUCT config_site
 static const struct key site_keys[] = {
 #include "site_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER settings.
 #include "setting_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER
 #include "rules_key.def"
         {0},
 };
@@ -214,7 +218,7 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 	else
 		site_check_uploads(reader, node, site);
 	table_fastcgi_check_site(reader, node, site);
-	if (site->index)
+	if (site->settings.index)
 		table_complete_rules(reader, node, &table_site, site);
 }
 
@@ -269,8 +273,8 @@ static void site_check_certificates(
 	for (size_t i = 0; i < site->rules.count + 1; i++) {
 		const struct node *at = i < site->rules.count ? node_item(rules, i) : item;
 		if (node_find(at, "client-certificate") &&
-		        (i < site->rules.count ? site->rules.items[i].certificate
-		                               : site->certificate))
+		        (i < site->rules.count ? site->rules.items[i].settings.certificate
+		                               : site->settings.certificate))
 			reader_problem_at(reader, node_find(at, "client-certificate"),
 			        "'client-certificate' needs 'clients-ca', or 'clients' in 'tls': optional "
 			        "or required");
