@@ -15,15 +15,10 @@
 
 #include <weir/error.h>
 
+#include "database_state.h"
 #include "helper.h"
 #include "postgres_state.h"
-#include "postgres_target.h"
 #include "refcount.h"
-
-struct database_loop {
-	struct weir_loop *loop;
-	struct weir_postgres *pool;
-};
 
 struct weir_database {
 	struct refcount references;
@@ -32,7 +27,7 @@ struct weir_database {
 	pthread_mutex_t lock;
 	/* Protected. */
 	unsigned count;
-	struct database_loop loops[WEIR_DATABASE_LOOPS_MAX];
+	struct database_loop *loops[WEIR_DATABASE_LOOPS_MAX];
 };
 
 /* -- ids --------------------------------------------------------------------------------------- */
@@ -62,23 +57,36 @@ int weir_database_make_id(char ret[WEIR_DATABASE_ID_SIZE])
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static int database_check_url(
-        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX])
+/* NULL stays NULL. */
+static bool database_copy(const char **text)
 {
-	struct postgres_target target = {0};
-	int error = postgres_options_check(options, ret_why);
-	if (error < 0)
-		return error;
-	error = postgres_target_init(
-	        &target, options->url, options->environment, options->answer_ms, ret_why);
-	postgres_target_finish(&target);
-	return error;
+	char *copy = *text ? weir_span_copy(weir_span_of(*text)) : NULL;
+	bool good = copy || !*text;
+	*text = copy;
+	return good;
+}
+
+static int database_copy_options(
+        struct weir_database *database, const struct weir_postgres_options *options)
+{
+	const char **texts[] = {&database->options.url, &database->options.name,
+	        &database->options.user, &database->options.password};
+	bool good = true;
+	database->options = *options;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		good = database_copy(texts[i]) && good;
+	return good ? 0 : -ENOMEM;
+}
+
+static void database_need_nothing(void *context, enum weir_postgres_need need, const char *text)
+{
+	(void)context, (void)need, (void)text;
 }
 
 int weir_database_create(const struct weir_postgres_options *options,
         char ret_why[WEIR_POSTGRES_WHY_MAX], struct weir_database **ret)
 {
-	int error = database_check_url(options, ret_why);
+	int error = weir_postgres_list_needs(options, database_need_nothing, NULL, ret_why);
 	if (error < 0)
 		return error;
 	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
@@ -87,12 +95,9 @@ int weir_database_create(const struct weir_postgres_options *options,
 		return -ENOMEM;
 	refcount_init(&database->references);
 	pthread_mutex_init(&database->lock, NULL);
-	database->options = *options;
-	database->options.url = weir_span_copy(weir_span_of(options->url));
-	database->options.name = weir_span_copy(weir_span_of(options->name));
-	error = database->options.url && database->options.name
-	                ? weir_database_make_id(database->owner)
-	                : -ENOMEM;
+	error = database_copy_options(database, options);
+	if (error == 0)
+		error = weir_database_make_id(database->owner);
 	if (error < 0) {
 		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
 		weir_database_release(database);
@@ -115,6 +120,11 @@ void weir_database_release(struct weir_database *database)
 	pthread_mutex_destroy(&database->lock);
 	free((char *)database->options.url);
 	free((char *)database->options.name);
+	free((char *)database->options.user);
+	if (database->options.password)
+		explicit_bzero(
+		        (char *)database->options.password, strlen(database->options.password));
+	free((char *)database->options.password);
 	free(database);
 }
 
@@ -129,50 +139,89 @@ const char *weir_database_owner(const struct weir_database *database)
 static unsigned database_find(const struct weir_database *database, const struct weir_loop *loop)
 {
 	unsigned i = 0;
-	while (i < database->count && database->loops[i].loop != loop)
+	while (i < database->count && database->loops[i]->loop != loop)
 		i++;
 	return i;
 }
 
-static int database_add(
-        struct weir_database *database, struct weir_loop *loop, struct weir_postgres *pool)
+static int database_add(struct weir_database *database, struct database_loop *added)
 {
 	int error = WEIR_E_LIMIT;
 	pthread_mutex_lock(&database->lock);
 	if (database->count < WEIR_DATABASE_LOOPS_MAX) {
-		database->loops[database->count++] = (struct database_loop){loop, pool};
+		database->loops[database->count++] = added;
 		error = 0;
 	}
 	pthread_mutex_unlock(&database->lock);
 	return error;
 }
 
+static void database_loop_free(struct database_loop *loop)
+{
+	weir_postgres_destroy(loop->pool);
+	free(loop);
+}
+
+static int database_loop_create(
+        struct weir_database *database, struct weir_loop *loop, struct database_loop **ret)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct database_loop *created = calloc(1, sizeof *created);
+	if (!created)
+		return -ENOMEM;
+	created->loop = loop;
+	weir_list_init(&created->leavers);
+	int error = weir_postgres_create(loop, &database->options, why, &created->pool);
+	if (error == 0)
+		error = database_add(database, created);
+	if (error < 0)
+		database_loop_free(created);
+	else
+		*ret = created;
+	return error;
+}
+
+int database_loop_get(
+        struct weir_database *database, struct weir_loop *loop, struct database_loop **ret)
+{
+	struct database_loop *found = NULL;
+	pthread_mutex_lock(&database->lock);
+	unsigned index = database_find(database, loop);
+	if (index < database->count)
+		found = database->loops[index];
+	pthread_mutex_unlock(&database->lock);
+	if (!found)
+		return database_loop_create(database, loop, ret);
+	*ret = found;
+	return 0;
+}
+
 int weir_database_pool(
         struct weir_database *database, struct weir_loop *loop, struct weir_postgres **ret)
 {
-	char why[WEIR_POSTGRES_WHY_MAX];
-	pthread_mutex_lock(&database->lock);
-	unsigned index = database_find(database, loop);
-	struct weir_postgres *pool = index < database->count ? database->loops[index].pool : NULL;
-	pthread_mutex_unlock(&database->lock);
-	int error = 0;
-	if (!pool && (error = weir_postgres_create(loop, &database->options, why, &pool)) == 0 &&
-	        (error = database_add(database, loop, pool)) < 0)
-		weir_postgres_destroy(pool);
+	struct database_loop *found;
+	int error = database_loop_get(database, loop, &found);
 	if (error == 0)
-		*ret = pool;
+		*ret = found->pool;
 	return error;
 }
 
 void weir_database_leave(struct weir_database *database, struct weir_loop *loop)
 {
-	struct weir_postgres *pool = NULL;
+	struct database_loop *found = NULL;
 	pthread_mutex_lock(&database->lock);
 	unsigned index = database_find(database, loop);
 	if (index < database->count) {
-		pool = database->loops[index].pool;
+		found = database->loops[index];
 		database->loops[index] = database->loops[--database->count];
 	}
 	pthread_mutex_unlock(&database->lock);
-	weir_postgres_destroy(pool);
+	if (!found)
+		return;
+	while (!weir_list_empty(&found->leavers)) {
+		struct database_leaver *leaver =
+		        WEIR_CONTAINER(found->leavers.next, struct database_leaver, link);
+		leaver->leave(leaver);
+	}
+	database_loop_free(found);
 }

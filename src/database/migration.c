@@ -73,8 +73,9 @@ static void migration_on_end(void *context, const struct weir_postgres_end *end)
 	struct migration *migration = context;
 	/* A table of which nothing is there yet. */
 	bool empty = !migration->changes && strcmp(end->state, "42P01") == 0;
-	/* unique_violation, duplicate_table: another program has just made it. */
-	bool race = strcmp(end->state, "23505") == 0 || strcmp(end->state, "42P07") == 0;
+	/* unique_violation, duplicate_table, duplicate_object: another program has just made it. */
+	bool race = strcmp(end->state, "23505") == 0 || strcmp(end->state, "42P07") == 0 ||
+	            strcmp(end->state, "42710") == 0;
 	if (race && migration->repeats++ < MIGRATION_REPEATS) {
 		migration->again(migration);
 	} else if (end->error && !empty) {

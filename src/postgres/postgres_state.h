@@ -102,10 +102,6 @@ struct weir_postgres {
 /* Has the waiting calls looked at, by the loop. */
 void postgres_schedule(struct weir_postgres *postgres);
 
-/* Returns 0, or -EINVAL and the reason, for options that no pool can have. The URL may be bad. */
-int postgres_options_check(
-        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX]);
-
 /* Opens no connection for a while, which doubles with each failure in a row. */
 void postgres_back_off(struct weir_postgres *postgres);
 

@@ -43,6 +43,8 @@ static void told_done(void *context, int error, const char *text)
 {
 	struct told *told = context;
 	assert_int_equal(error == 0, *text == '\0');
+	if (error)
+		print_message("%s\n", text);
 	told->error = error;
 	told->ended = true;
 }
