@@ -19,7 +19,7 @@ REFUSED = [
     (r"\bTRIGGER\b", "triggers: late and partial in CockroachDB, slow in YugabyteDB"),
     (r"\bFUNCTION\b|\bPROCEDURE\b|\bLANGUAGE\b|\$\$", "functions: PL/pgSQL differs, or is missing"),
     (r"^(?:DO|CALL)\b", "anonymous blocks and procedures can commit by themselves"),
-    (r"\b(?:LISTEN|NOTIFY|UNLISTEN)\b|\bpg_notify\b", "a global lock at commit; CockroachDB has none"),
+    (r"(?:^|;\s*)(?:LISTEN|NOTIFY|UNLISTEN)\b|\bpg_notify\b", "a global lock at commit; CockroachDB has none"),
     (r"\bTEMP(?:ORARY)?\b|\bUNLOGGED\b", "temporary tables: experimental in CockroachDB, slow in YugabyteDB"),
     (r"\bSET\s+STORAGE\b|\bSTORAGE\b|\bFILLFACTOR\b|\bWITH\s*\(\s*(?:fillfactor|autovacuum)", "storage options are PostgreSQL's own"),
     (r"\bSERIAL\b|\bBIGSERIAL\b|\bSEQUENCE\b|\bGENERATED\b|\bnextval\b", "sequences are a hot spot, and have gaps: ids are UUIDs"),
