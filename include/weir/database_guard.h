@@ -26,9 +26,9 @@ WEIR_API int weir_database_guard_create(struct weir_database *database, struct w
         struct weir_guard *guard, uint32_t every_ms, struct weir_database_guard **ret);
 
 /*
- * Calls weir_guard_clear, and removes the rows of all front ends for the networks that it has
- * cleared, or all rows with NULL, so that they are not learnt again. What the other front ends have
- * counted themselves stays with them. Returns as weir_guard_clear.
+ * Calls weir_guard_clear, and removes the rows of the networks that it has cleared, or all rows
+ * with NULL: they are not learnt again. The other front ends retain their own counts. Returns as
+ * weir_guard_clear.
  */
 WEIR_API size_t weir_database_guard_clear(
         struct weir_database_guard *shared, const struct weir_network *network);

@@ -125,8 +125,8 @@ WEIR_API size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span
 /* -- several processes ------------------------------------------------------------------------- */
 
 /*
- * Processes that serve the same users can tell each other what they have counted: each passes on
- * its own counts, and learns the sum of the others'. A delay, or a ban, is by both together.
+ * Processes that serve the same users can exchange their counts: each passes on
+ * its own, and learns the sum of the others'. A delay, or a ban, is by both together.
  */
 
 /* The count of a network. */
@@ -138,8 +138,8 @@ struct weir_guard_share {
 };
 
 /*
- * Stores the networks whose own counts have grown since they were stored last, up to `room` of them.
- * Returns how many.
+ * Stores the networks whose own counts have grown since they were stored last, up to `room` of
+ * them. Returns how many.
  */
 WEIR_API size_t weir_guard_collect(
         struct weir_guard *guard, int64_t now_ms, struct weir_guard_share *ret, size_t room);

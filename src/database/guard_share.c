@@ -1,6 +1,6 @@
 /*
- * Exchanging the counts of guards. A row has the count of one front end for one network; it says
- * how large the count was, and when, so that a repeated write does no harm.
+ * Exchanging the counts of guards. A row has the count of one front end for one network, and the
+ * time of that count, so that a repeated write does no harm.
  *
  * Invariant: counts that were collected and not confirmed are in `pending`, and are sent again.
  */

@@ -12,7 +12,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 BEGINS = r"(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|CREATE|ALTER|DROP|TRUNCATE|LOCK|ANALYZE|VACUUM|DO|CALL|SET|LISTEN|NOTIFY)\b"
 
-# What is refused, and why.
+# Patterns of SQL that are refused, and the reasons.
 REFUSED = [
     (r"\bpg_(?:try_)?advisory_|\bpg_advisory", "advisory locks: CockroachDB has stubs; a lease row does it"),
     (r"\blo_(?:create|open|import|put|get|unlink|from_bytea)|\boid\b|pg_largeobject", "large objects: neither engine has them"),
@@ -41,7 +41,7 @@ FUNCTIONS = set(
     " gen_random_uuid md5 sha256 abs ceil floor random array_agg string_agg generate_series set_byte".split()
 )
 
-# Words that stand before a parenthesis and are no functions.
+# Words before a parenthesis that are no functions.
 WORDS = set(
     "in values any all exists as on conflict key and or not where set returning over partition by from join select"
     " table index into using with when then else limit order group union case numeric interval check primary unique"

@@ -80,7 +80,7 @@ static void front_ends_count_together(void **state)
 	AWAIT(count(&fronts[1], "192.0.2.1") == 2 && count(&fronts[1], "2001:db8::/64") == 1);
 	guess(&fronts[1], "192.0.2.1:1");
 	AWAIT(count(&fronts[0], "192.0.2.1") == 3);
-	/* What was learnt does not come back as another count. */
+	/* Counts that were learnt do not come back as others. */
 	await_exchange();
 	assert_int_equal(count(&fronts[0], "192.0.2.1"), 3);
 	assert_int_equal(count(&fronts[1], "192.0.2.1"), 3);

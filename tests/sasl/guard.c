@@ -290,7 +290,7 @@ static void own_counts_are_collected_once(void **state)
 	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 2);
 	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 1);
 	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 0);
-	/* What was learnt is not passed on, and neither is what was forgotten. */
+	/* Counts that were learnt are not passed on, and neither are those that were forgotten. */
 	struct weir_guard_share learnt = share_of("192.0.2.9", 3, 0);
 	weir_guard_learn(guard, &learnt, 20);
 	failed("192.0.2.8:1", 20);

@@ -115,7 +115,7 @@ static int serve_load_store(struct daemon *daemon, struct config *config)
 	int error = store_schema_check(config, &replied);
 	if (error == 0)
 		error = store_users_load(
-		        daemon->loop, config, replied ? STORE_START_MS : 1, &daemon->users);
+		        daemon->loop, config, replied ? store_start_ms(config) : 1, &daemon->users);
 	return error;
 }
 

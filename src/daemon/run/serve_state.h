@@ -22,6 +22,7 @@
 #include "handover.h"
 #include "notify.h"
 #include "options.h"
+#include "store_report.h"
 
 struct daemon {
 	const struct options *options;
@@ -50,6 +51,7 @@ struct daemon {
 	struct admin_bans ban_commands;
 	struct admin_connections connection_commands;
 	struct daemon_metrics metrics;
+	struct store_report store;
 	struct admin_http *admin_http;
 	struct admin_show show_commands;
 	struct admin_top top_commands;

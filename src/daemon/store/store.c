@@ -26,6 +26,11 @@ bool store_has(const struct config *config, enum config_store_part part)
 	return config->store.url && (config->store.parts >> part & 1);
 }
 
+uint32_t store_start_ms(const struct config *config)
+{
+	return (uint32_t)min_of(config->store.wait_ms, (uint64_t)STORE_START_MS);
+}
+
 struct weir_database *store_database(const struct config *config, enum config_store_part part)
 {
 	return store_has(config, part) ? config->store.database : NULL;

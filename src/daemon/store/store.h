@@ -21,8 +21,11 @@ struct weir_database_guard;
 struct weir_database_part;
 
 enum {
-	STORE_START_MS = 5000 /* that a start waits for the database */
+	STORE_START_MS = 5000 /* that a start waits for the database, at most */
 };
+
+/* How long a start waits for the database: STORE_START_MS, or less if `wait` is less. */
+uint32_t store_start_ms(const struct config *config);
 
 /* Their names, in the configuration and in the schema. */
 extern const char *const store_part_names[STORE_PARTS];
@@ -53,8 +56,8 @@ void store_options(
 int store_open(const struct config *config, struct weir_database **ret);
 
 /*
- * Why this program cannot use a part of the schema as it is in the database, and what to do; NULL if
- * it can.
+ * Returns why this program cannot use a part of the schema as it is in the database, and what to
+ * do; NULL if it can.
  */
 const char *store_part_lack(const struct weir_database_part *part);
 

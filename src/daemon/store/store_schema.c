@@ -45,7 +45,7 @@ static int store_schema_look(struct weir_loop *loop, const struct config *config
 	if (error < 0)
 		return error;
 	weir_list_init(&look.timer.link);
-	weir_timer_start(loop, &look.timer, STORE_START_MS, store_schema_on_late);
+	weir_timer_start(loop, &look.timer, store_start_ms(config), store_schema_on_late);
 	while (error >= 0 && !look.late && !weir_database_watch_looks(watch))
 		error = weir_loop_turn(loop, -1);
 	*ret_replied = weir_database_watch_looks(watch);
