@@ -140,6 +140,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
 		return
 		;;
+	queue:--config | queue:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	store:--config | store:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -218,7 +222,7 @@ _weir() {
 	config:*) mapfile -t COMPREPLY < <(compgen -W 'default bash zsh fish manual options listing' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --config --delete --lock --unlock --no-scram --help' -- "$word") ;;
 	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
-	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
+	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;

@@ -113,7 +113,7 @@ def test_many_at_once_by_both(front_ends, database):
 
 
 def test_a_front_end_is_killed(front_ends, database, run):
-    """Messages that it has acknowledged are there, once; the other one has the mailbox after the lease."""
+    """Acknowledged messages are there, once; the other one goes on, and has the mailbox after the lease."""
     one, other = front_ends(2)
     messages = numbered(200)
     acknowledged = []
