@@ -28,8 +28,12 @@ QUESTIONS = {
     "What a message costs": "mail",
     "The same over TLS": "tls",
     "What a DNS query costs, and a zone": "dns",
+    "Mail from a database": "cluster",
     "Clients during a crash, and during upgrades": "upgrades",
 }
+
+# The bars in another colour.
+OURS = ("weir", "postgres")
 
 # What README shows: question, case, and what is measured.
 OVERVIEW = (
@@ -143,7 +147,7 @@ class Drawing:
         room = WIDTH - 2 * MARGIN - LABEL_WIDTH - VALUE_WIDTH
         most = max(panel.medians.values()) or 1
         for server, value in panel.medians.items():
-            ours = server == "weir"
+            ours = server in OURS
             size = max(1, room * value / most)
             self.parts.append(f'<rect x="{MARGIN + LABEL_WIDTH}" y="{self.y:.0f}" width="{size:.1f}" '
                               f'height="{BAR}" rx="2" '

@@ -270,8 +270,12 @@ def report_case(results, case):
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
                            ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
                            ("anonymous", "anonymous {:.0f}"), ("cpu", "{:.2f} s of CPU a GB"), ("rate", "{:.0f} a second"),
-                           ("connections", "{:.0f} connections"), ("closed", "{:.0f} idle ones closed"),
-                           ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
+                           ("connections", "{:.0f} connections"),
+                           ("ours", "{:.0f} µs of them ours"), ("one", "{:.0f} by one"), ("full", "{:.0f} a second"),
+                           ("empty", "{:.0f} a second when empty"), ("acknowledged", "{:.0f} acknowledged"),
+                           ("unanswered", "{:.0f} without a reply"), ("found", "{:.0f} found"),
+                           ("doubled", "{:.0f} doubled"), ("lost", "{:.0f} lost"), ("damaged", "{:.0f} damaged"), ("closed", "{:.0f} idle ones closed"),
+                           ("middle", "median {:.1f}"), ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))
