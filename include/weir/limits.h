@@ -309,6 +309,7 @@ WEIR_C_BEGIN
 /* -- mailboxes -- */
 #define WEIR_MAIL_MESSAGE_MAX (64LL * 1024 * 1024) /* bytes of a message (set) */
 #define WEIR_MAILDROP_MAX 1000000                  /* messages of a mailbox seen in one session */
+#define WEIR_MAILDROP_LEASE_S 120                  /* lease of a mailbox in a database */
 #define WEIR_MAIL_UID_MAX 70                       /* characters of a UIDL (RFC 1939 7) */
 #define WEIR_MAIL_BUFFER (256 * 1024)              /* bytes of a message that wait for the disk */
 #define WEIR_MAIL_BATCH_MAX 64 /* messages that share the syncs of their directories */
@@ -527,6 +528,17 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_LARGE_ROW                                                                    \
 	(1024 * 1024) /* bytes of a row after which the connection, with its buffer, is closed */
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
+
+/* -- stores in a database -- */
+#define WEIR_DATABASE_LOOPS_MAX 256     /* loops with a pool of their own */
+#define WEIR_DATABASE_CHUNK (64 * 1024) /* bytes of a chunk of a message */
+#define WEIR_DATABASE_BUFFER                                                                       \
+	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */
+#define WEIR_DATABASE_BODY_STALE "1 day" /* a message that is still being written is removed */
+#define WEIR_DATABASE_SWEEP_MS 60000     /* time between two sweeps of a store */
+#define WEIR_DATABASE_REMOVE_MAX 1000    /* messages that are removed by one statement */
+#define WEIR_DATABASE_SETTLE_MS 30000    /* time for which an unknown outcome is looked into */
+#define WEIR_DATABASE_SWEEP 8            /* messages that are removed in one transaction */
 
 WEIR_C_END
 

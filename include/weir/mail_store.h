@@ -6,8 +6,9 @@
  *                             │           └─ a list as of its opening, for one session at a time
  *                             └─ any number of deliveries meanwhile
  *
- * There are two kinds: Maildirs, and mailboxes in memory. Messages are stored as they came, with
- * lines that end in CRLF, and read back byte for byte.
+ * There are three kinds: Maildirs, mailboxes in memory, and those in a database that several
+ * machines share (weir/database_mail.h). Messages are stored as they came, with lines that end in
+ * CRLF, and read back byte for byte.
  *
  * Any thread may use a store, each with its own loop; a maildrop belongs to one loop. Only creating
  * and destroying a store block.
@@ -92,6 +93,9 @@ struct weir_mail_store {
 	struct weir_mail_sink sink; /* takes mail for `recipient.user` of each recipient */
 };
 
+struct weir_mail_store_counters;
+struct weir_mailbox_usage;
+
 struct weir_mail_store_type {
 	const char *name;
 
@@ -106,6 +110,10 @@ struct weir_mail_store_type {
 	void (*cancel)(struct weir_mail_call *call);
 	void (*close)(struct weir_maildrop *drop);
 	void (*destroy)(struct weir_mail_store *store);
+	/* Optional. See weir_mail_store_count and weir_mail_store_each_usage. */
+	void (*count)(struct weir_mail_store *store, struct weir_mail_store_counters *ret);
+	void (*each_usage)(struct weir_mail_store *store,
+	        void (*show)(void *context, const struct weir_mailbox_usage *usage), void *context);
 };
 
 /*
@@ -133,7 +141,7 @@ WEIR_API void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index,
 
 /*
  * Removes the messages whose bit is set: that of message i is bit i % 8 of marks[i / 8]. The marks
- * are copied. The directories are synced before `done`. Must be the last call for the maildrop,
+ * are copied. The removal is on the disk before `done`. Must be the last call for the maildrop,
  * with no fetch under way. After an error, `removed` messages have been removed nevertheless. A
  * message that no longer exists is no error.
  */
@@ -154,6 +162,41 @@ WEIR_API void weir_maildrop_close(struct weir_maildrop *drop);
  * end, and the last of them frees the store. NULL is allowed.
  */
 WEIR_API void weir_mail_store_destroy(struct weir_mail_store *store);
+
+/* -- counters ---------------------------------------------------------------------------------- */
+
+/* Counters of a store, for status pages and tests. */
+struct weir_mail_store_counters {
+	uint64_t messages;        /* deliveries; one for each mailbox */
+	uint64_t files;           /* bodies written; one for all recipients of a message */
+	uint64_t file_syncs;      /* fsyncs of files */
+	uint64_t directory_syncs; /* fsyncs of directories */
+	uint64_t counts;          /* mailboxes whose size was counted */
+	uint64_t over_quota;      /* times that a mailbox had no room for a message */
+};
+
+/* The size of a mailbox. `user` is valid during the call. */
+struct weir_mailbox_usage {
+	const char *user;
+	uint64_t octets; /* as they are stored */
+	uint64_t messages;
+};
+
+/* Gets the size of a mailbox. It must not call the store. */
+typedef void weir_mailbox_usage_fn(void *context, const struct weir_mailbox_usage *usage);
+
+/* Gets the counters, which are 0 for mailboxes in memory. Any thread. */
+WEIR_API void weir_mail_store_count(
+        struct weir_mail_store *store, struct weir_mail_store_counters *ret);
+
+/*
+ * Calls `show` for each mailbox of a store with a quota whose size is in memory: those that are in
+ * use, and of the others the WEIR_MAILBOXES_KEPT with the latest mail. The size is that after the
+ * last delivery that the store knows of. A mailbox that is being written to may be left out. Any
+ * thread.
+ */
+WEIR_API void weir_mail_store_each_usage(
+        struct weir_mail_store *store, weir_mailbox_usage_fn *show, void *context);
 
 /* -- the kinds --------------------------------------------------------------------------------- */
 
@@ -199,38 +242,6 @@ WEIR_API int weir_maildir_create(const char *directory,
  */
 WEIR_API int weir_mail_memory_create(
         const struct weir_mail_store_options *options, struct weir_mail_store **ret);
-
-/* Counters of a store, for status pages and tests. */
-struct weir_mail_store_counters {
-	uint64_t messages;        /* deliveries; one for each mailbox */
-	uint64_t files;           /* files written; one for all recipients of a message */
-	uint64_t file_syncs;      /* fsyncs of files */
-	uint64_t directory_syncs; /* fsyncs of directories */
-	uint64_t counts;          /* mailboxes whose size was counted */
-	uint64_t over_quota;      /* times that a mailbox had no room for a message */
-};
-
-/* Gets the counters of a store of Maildirs. Any thread. */
-WEIR_API void weir_maildir_counters(
-        struct weir_mail_store *store, struct weir_mail_store_counters *ret);
-
-/* The size of a mailbox. `user` is valid during the call. */
-struct weir_mailbox_usage {
-	const char *user;
-	uint64_t octets; /* as they are stored */
-	uint64_t messages;
-};
-
-/* Gets the size of a mailbox. It must not call the store. */
-typedef void weir_maildir_usage_fn(void *context, const struct weir_mailbox_usage *usage);
-
-/*
- * Calls `show` for each mailbox whose size is in memory: of a store of Maildirs with a quota, those
- * that are in use, and of the others the WEIR_MAILBOXES_KEPT with the latest mail. The size is that
- * after the last delivery. A mailbox that is being written to is left out. Any thread.
- */
-WEIR_API void weir_maildir_each_usage(
-        struct weir_mail_store *store, weir_maildir_usage_fn *show, void *context);
 
 WEIR_C_END
 

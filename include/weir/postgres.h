@@ -66,6 +66,10 @@ struct weir_postgres_options {
 	 * False by default: the URL alone counts, and a variable that libpq would read is an error.
 	 */
 	bool environment;
+	/* Of a URL that names no user: NULL is the name of the process's user. */
+	const char *user;
+	/* Of a URL without a password. NULL: none. */
+	const char *password;
 	const char *name; /* the label `pool` of the metrics; "postgres" */
 	/* Finds the addresses of hosts; must outlive the pool. NULL: the pool makes its own. */
 	struct weir_resolver *resolver;
@@ -108,6 +112,24 @@ WEIR_API int weir_postgres_create(struct weir_loop *loop,
  * a callback of a call.
  */
 WEIR_API void weir_postgres_destroy(struct weir_postgres *postgres);
+
+/* A right that a pool needs, for a program that gives up the others. */
+enum weir_postgres_need {
+	WEIR_POSTGRES_CONNECTS,      /* by TCP, to this port */
+	WEIR_POSTGRES_CONNECTS_UNIX, /* to a Unix socket in this directory */
+	WEIR_POSTGRES_LOOKS_UP,      /* this name or address of a host */
+	WEIR_POSTGRES_READS,         /* this file, at each connection */
+};
+
+/* `text` is valid during the call. */
+typedef void weir_postgres_need_fn(void *context, enum weir_postgres_need need, const char *text);
+
+/*
+ * Checks the URL, and lists its needs. Returns as weir_postgres_create; after an error nothing was
+ * listed.
+ */
+WEIR_API int weir_postgres_list_needs(const struct weir_postgres_options *options,
+        weir_postgres_need_fn *need, void *context, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
 /* The connections that are open or being opened, and the calls that wait for one. */
 WEIR_API unsigned weir_postgres_connections(const struct weir_postgres *postgres);

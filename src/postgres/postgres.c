@@ -149,23 +149,12 @@ void weir_postgres_options_init(struct weir_postgres_options *options)
 	};
 }
 
-static bool postgres_options_good(const struct weir_postgres_options *options)
-{
-	return options->url && options->name && options->streams_max && options->batches_max &&
-	       options->batch_max && options->batch_max <= WEIR_POSTGRES_BATCH_MAX &&
-	       options->batch_bytes && options->waiting_max && options->waiting_bytes &&
-	       options->statements_max <= WEIR_POSTGRES_STATEMENTS_MAX && options->connect_ms &&
-	       options->wait_ms && options->answer_ms && options->idle_ms;
-}
-
 int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_options *options,
         char ret_why[WEIR_POSTGRES_WHY_MAX], struct weir_postgres **ret)
 {
 	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
-	if (!postgres_options_good(options)) {
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, "an option of the pool is out of range");
+	if (postgres_options_check(options, ret_why) < 0)
 		return -EINVAL;
-	}
 	struct weir_postgres *postgres = calloc(1, sizeof *postgres);
 	if (!postgres)
 		return -ENOMEM;
@@ -178,13 +167,11 @@ int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_opti
 	weir_list_init(&postgres->streamers);
 	weir_list_init(&postgres->backoff.link);
 	postgres->cells = postgres_metrics_of(loop, options->name);
-	int error = postgres->cells
-	                    ? postgres_target_init(&postgres->target, options->url,
-	                              options->environment,
-	                              max_of(options->connect_ms, options->answer_ms), ret_why)
-	                    : -ENOMEM;
-	/* Both were copied. */
+	int error = postgres->cells ? postgres_target_init(&postgres->target, options, ret_why)
+	                            : -ENOMEM;
+	/* They were copied. */
 	postgres->options.url = postgres->options.name = NULL;
+	postgres->options.user = postgres->options.password = NULL;
 	if (error) {
 		weir_postgres_destroy(postgres);
 		return error;

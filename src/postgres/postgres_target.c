@@ -164,17 +164,31 @@ static int target_check_keywords(
 }
 
 /* libpq would take the name of this process's user, and look it up at each connection. */
-static int target_add_user(struct postgres_target *target, char why[WEIR_POSTGRES_WHY_MAX])
+static int target_add_user(
+        struct postgres_target *target, const char *user, char why[WEIR_POSTGRES_WHY_MAX])
 {
 	struct passwd entry, *found = NULL;
 	char buffer[1024];
 	if (target_has(target, "user"))
 		return 0;
-	if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0 || !found ||
-	        !text_copy(target->user, sizeof target->user, found->pw_name))
+	if (!user && (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0 || !found))
 		return target_refuse(why, -EINVAL,
 		        "the URL of the database must name a user: postgres://user@host");
+	target->user = strdup(user ? user : found->pw_name);
+	if (!target->user)
+		return -ENOMEM;
 	target_add(target, "user", target->user);
+	return 0;
+}
+
+static int target_add_password(struct postgres_target *target, const char *password)
+{
+	if (!password || target_has(target, "password"))
+		return 0;
+	target->password = strdup(password);
+	if (!target->password)
+		return -ENOMEM;
+	target_add(target, "password", target->password);
 	return 0;
 }
 
@@ -213,8 +227,8 @@ static bool target_is_own(const char *keyword)
 	return false;
 }
 
-static int target_collect(
-        struct postgres_target *target, uint32_t user_timeout_ms, char why[WEIR_POSTGRES_WHY_MAX])
+static int target_collect(struct postgres_target *target,
+        const struct weir_postgres_options *options, char why[WEIR_POSTGRES_WHY_MAX])
 {
 	static const char *const fixed[POSTGRES_TARGET_FIXED] = {
 	        "host", "hostaddr", "port", "target_session_attrs"};
@@ -225,12 +239,15 @@ static int target_collect(
 		if (value && !target_is_own(option->keyword))
 			target_add(target, option->keyword, value);
 	}
-	snprintf(target->timeout_ms, sizeof target->timeout_ms, "%u", user_timeout_ms);
+	snprintf(target->timeout_ms, sizeof target->timeout_ms, "%u",
+	        max_of(options->connect_ms, options->answer_ms));
 	target_add(target, "gssencmode", "disable");
 	target_add(target, "client_encoding", "UTF8");
 	target_add(target, "tcp_user_timeout", target->timeout_ms);
 	target_add(target, "fallback_application_name", "weir");
-	int error = target_add_user(target, why);
+	int error = target_add_user(target, options->user, why);
+	if (!error)
+		error = target_add_password(target, options->password);
 	if (error || target->defaults)
 		return error;
 	target_leave_files_out(target);
@@ -243,23 +260,23 @@ static int target_collect(
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int postgres_target_init(struct postgres_target *target, const char *url, bool environment,
-        uint32_t user_timeout_ms, char ret_why[WEIR_POSTGRES_WHY_MAX])
+int postgres_target_init(struct postgres_target *target,
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX])
 {
 	/* The reason that libpq gives may have the password in it. */
-	target->parsed = PQconninfoParse(url, NULL);
+	target->parsed = PQconninfoParse(options->url, NULL);
 	if (!target->parsed)
 		return target_refuse(ret_why, WEIR_E_SYNTAX,
 		        "the URL of the database is malformed: write "
 		        "postgres://user@host:port/database");
-	if (environment && !(target->defaults = PQconndefaults()))
+	if (options->environment && !(target->defaults = PQconndefaults()))
 		return target_refuse(ret_why, -EINVAL,
 		        "the environment for the database's library is malformed: see PGSERVICE");
 	int error = target_check_keywords(target, ret_why);
 	if (!error)
 		error = target_read_hosts(target, ret_why);
 	target->session = or_default(target_value(target, "target_session_attrs"), "any");
-	return error ? error : target_collect(target, user_timeout_ms, ret_why);
+	return error ? error : target_collect(target, options, ret_why);
 }
 
 void postgres_target_finish(struct postgres_target *target)
@@ -267,7 +284,73 @@ void postgres_target_finish(struct postgres_target *target)
 	PQconninfoFree(target->parsed);
 	PQconninfoFree(target->defaults);
 	free(target->texts);
+	free(target->user);
+	if (target->password)
+		explicit_bzero(target->password, strlen(target->password));
+	free(target->password);
 }
+
+static bool target_options_good(const struct weir_postgres_options *options)
+{
+	return options->url && options->name && options->streams_max && options->batches_max &&
+	       options->batch_max && options->batch_max <= WEIR_POSTGRES_BATCH_MAX &&
+	       options->batch_bytes && options->waiting_max && options->waiting_bytes &&
+	       options->statements_max <= WEIR_POSTGRES_STATEMENTS_MAX && options->connect_ms &&
+	       options->wait_ms && options->answer_ms && options->idle_ms;
+}
+
+int postgres_options_check(
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	if (target_options_good(options))
+		return 0;
+	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, "an option of the pool is out of range");
+	return -EINVAL;
+}
+
+/* -- needs ------------------------------------------------------------------------------------- */
+
+static void target_list_files(
+        const struct postgres_target *target, weir_postgres_need_fn *need, void *context)
+{
+	static const char *const files[] = {
+	        "passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		const char *path = target_value(target, files[i]);
+		if (path)
+			need(context, WEIR_POSTGRES_READS, path);
+	}
+}
+
+static void target_list_host(
+        const struct postgres_host *host, weir_postgres_need_fn *need, void *context)
+{
+	if (host->local) {
+		need(context, WEIR_POSTGRES_CONNECTS_UNIX, host->name);
+		return;
+	}
+	need(context, WEIR_POSTGRES_CONNECTS, host->port);
+	if (!host->address)
+		need(context, WEIR_POSTGRES_LOOKS_UP, host->name);
+}
+
+int weir_postgres_list_needs(const struct weir_postgres_options *options,
+        weir_postgres_need_fn *need, void *context, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	struct postgres_target target = {0};
+	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(-ENOMEM));
+	int error = postgres_options_check(options, ret_why);
+	if (!error)
+		error = postgres_target_init(&target, options, ret_why);
+	for (unsigned i = 0; i < target.host_count && !error; i++)
+		target_list_host(&target.hosts[i], need, context);
+	if (!error)
+		target_list_files(&target, need, context);
+	postgres_target_finish(&target);
+	return error;
+}
+
+/* -- attempts ---------------------------------------------------------------------------------- */
 
 PGconn *postgres_target_start(struct postgres_target *target, const struct postgres_host *host,
         const char *address, const char *session)

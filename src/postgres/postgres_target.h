@@ -12,7 +12,7 @@
 
 #include <libpq-fe.h>
 
-#include <weir/limits.h>
+#include <weir/postgres.h>
 
 struct postgres_host {
 	const char *name;    /* or the directory of a Unix socket */
@@ -27,8 +27,10 @@ enum {
 };
 
 struct postgres_target {
-	PQconninfoOption *parsed; /* these two own all texts */
+	PQconninfoOption *parsed; /* the first four own all texts */
 	char *texts;
+	char *user; /* of the options, or of the process */
+	char *password;
 	PQconninfoOption *defaults; /* of the environment; NULL: not wanted */
 	struct postgres_host hosts[WEIR_POSTGRES_HOSTS_MAX];
 	unsigned host_count;
@@ -37,17 +39,21 @@ struct postgres_target {
 	const char *keywords[POSTGRES_TARGET_OPTIONS + 1];
 	const char *values[POSTGRES_TARGET_OPTIONS + 1];
 	unsigned count;
-	char user[64];       /* the default one */
 	char timeout_ms[16]; /* tcp_user_timeout, of PQcancel, too */
 };
 
+/* Returns 0, or -EINVAL and the reason, for options that no pool can have. The URL may be bad. */
+int postgres_options_check(
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX]);
+
 /*
- * Reads the connection string. The time is that of TCP, for bytes that the server does not take
- * (tcp_user_timeout). Returns 0, or WEIR_E_SYNTAX, -EINVAL or -ENOMEM with the reason in
- * `ret_why`. postgres_target_finish frees what it has in any case.
+ * Reads the connection string of the options. The time of TCP, for bytes that the server does not
+ * take (tcp_user_timeout), is the larger one of connect_ms and answer_ms. Returns 0, or
+ * WEIR_E_SYNTAX, -EINVAL or -ENOMEM with the reason in `ret_why`. postgres_target_finish frees what
+ * it has in any case.
  */
-int postgres_target_init(struct postgres_target *target, const char *url, bool environment,
-        uint32_t user_timeout_ms, char ret_why[WEIR_POSTGRES_WHY_MAX]);
+int postgres_target_init(struct postgres_target *target,
+        const struct weir_postgres_options *options, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 void postgres_target_finish(struct postgres_target *target);
 
 /*

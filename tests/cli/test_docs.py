@@ -40,7 +40,8 @@ def make_files(path, text):
         (path / name).mkdir()
     (path / "users").write_text("alice:!\n")
     (path / "aliases").write_text("sales: alice\n")
-    (path / "relay-password").write_text("secret\n")
+    for name in "relay-password", "store-password":
+        (path / name).write_text("secret\n")
     (path / "tokens.pem").write_text(TOKEN_KEY)
     (path / "transfer.key").write_text("c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n")
     (path / "cookies").write_text("00112233445566778899aabbccddeeff\n")

@@ -6,10 +6,18 @@
 
 static struct weir_loop *loop;
 
+static int init(struct postgres_target *target, const char *url, bool environment,
+        char why[WEIR_POSTGRES_WHY_MAX])
+{
+	struct weir_postgres_options options =
+	        OPTIONS(weir_postgres_options, o.url = url, o.environment = environment);
+	return postgres_target_init(target, &options, why);
+}
+
 static int try_url(const char *url, bool environment, char why[WEIR_POSTGRES_WHY_MAX])
 {
 	struct postgres_target target = {0};
-	int error = postgres_target_init(&target, url, environment, 1000, why);
+	int error = init(&target, url, environment, why);
 	postgres_target_finish(&target);
 	return error;
 }
@@ -34,7 +42,7 @@ static void hosts_are_taken_apart(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct postgres_target target = {0};
 		char why[WEIR_POSTGRES_WHY_MAX], text[256] = "";
-		assert_int_equal(postgres_target_init(&target, cases[i].url, false, 1, why), 0);
+		assert_int_equal(init(&target, cases[i].url, false, why), 0);
 		for (unsigned k = 0; k < target.host_count; k++) {
 			const struct postgres_host *host = &target.hosts[k];
 			size_t size = strlen(text);
@@ -100,7 +108,7 @@ static void the_environment_is_asked_only_if_wanted(void **state)
 	assert_int_equal(try_url("postgres://one", false, why), 0);
 	assert_int_equal(try_url("", false, why), -EINVAL);
 	struct postgres_target target = {0};
-	assert_int_equal(postgres_target_init(&target, "", true, 1, why), 0);
+	assert_int_equal(init(&target, "", true, why), 0);
 	assert_string_equal(target.hosts[0].name, "two");
 	bool found = false;
 	for (unsigned i = 0; i < target.count; i++)
@@ -119,8 +127,7 @@ static void files_are_read_only_if_named(void **state)
 	char why[WEIR_POSTGRES_WHY_MAX];
 	unsigned none = 0;
 	(void)state;
-	assert_int_equal(
-	        postgres_target_init(&target, "postgres://one?sslcert=/a/b", false, 1, why), 0);
+	assert_int_equal(init(&target, "postgres://one?sslcert=/a/b", false, why), 0);
 	for (unsigned i = POSTGRES_TARGET_FIXED; i < target.count; i++) {
 		none += strcmp(target.values[i], "/dev/null/none") == 0;
 		if (strcmp(target.keywords[i], "sslcert") == 0)

@@ -85,7 +85,7 @@ static void make_mailbox(const char *user)
 static struct weir_mail_store_counters counters(void)
 {
 	struct weir_mail_store_counters counters;
-	weir_maildir_counters(store, &counters);
+	weir_mail_store_count(store, &counters);
 	return counters;
 }
 
@@ -441,7 +441,7 @@ static void note_usage(void *context, const struct weir_mailbox_usage *usage)
 static struct usages usages(void)
 {
 	struct usages usages = {0};
-	weir_maildir_each_usage(store, note_usage, &usages);
+	weir_mail_store_each_usage(store, note_usage, &usages);
 	return usages;
 }
 

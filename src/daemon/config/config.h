@@ -75,6 +75,16 @@ enum service {
 	SERVICE_COUNT,
 };
 
+/* The things that files or a database have; see store.h. */
+enum config_store_part {
+	STORE_USERS,
+	STORE_MAILBOXES,
+	STORE_QUEUE,
+	STORE_ZONES,
+	STORE_KEYS,
+	STORE_PARTS,
+};
+
 /* The logs. */
 enum config_log {
 	LOG_ACCESS,
@@ -343,6 +353,13 @@ struct config_dns {
 	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
 	unsigned secret_count;
 	struct weir_peers *peers; /* created when DNS is first served */
+};
+
+struct config_store {
+#include "store_keys.def"
+	const char *password; /* read from its file */
+	struct weir_database
+	        *database; /* of the process, not held; set before anything is served */
 };
 
 struct config_policy {

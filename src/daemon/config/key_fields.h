@@ -52,3 +52,4 @@
 #define FIELD_error_pages FIELD_LIST(struct weir_http_error_page)
 #define FIELD_changes FIELD_LIST(struct config_change)
 #define FIELD_site_log const char *
+#define FIELD_store_parts unsigned

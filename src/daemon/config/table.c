@@ -355,6 +355,13 @@ void section_read(
 {
 	if (section->begin)
 		section->begin(target);
+	if (section->one_line && node->type == NODE_SCALAR && !node->broken) {
+		const struct key *key = section->keys;
+		reader->directory = node->source->directory;
+		key_read_scalar(reader, key, node, (char *)target + key->offset);
+		section->check(reader, node, target);
+		return;
+	}
 	if (node->type != NODE_MAPPING) {
 		reader_problem_at(reader, node,
 		        "%s must have lines of 'key: value', such as '%s: %s'", section->what,

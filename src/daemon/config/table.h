@@ -116,6 +116,8 @@ struct section {
 	 * listeners. It may have any of the keys of other types, too.
 	 */
 	bool one_key;
+	/* A scalar in place of the mapping is the value of the first key. */
+	bool one_line;
 	/* From this key on, the keys are documented in the section around this one. */
 	const char *shared;
 };
@@ -158,6 +160,12 @@ void reader_problem_at(struct reader *reader, const struct node *node, const cha
  */
 void reader_load_users(
         struct reader *reader, const struct node *node, const char *path, struct weir_users **ret);
+
+/*
+ * Reads the password in the first line of the file. Returns NULL if there is none, which was made a
+ * problem at the node that names it.
+ */
+const char *reader_password(struct reader *reader, const struct node *node, const char *path);
 
 /* Adds "'idle' must be a duration such as 30s, not '30'", and returns false. */
 bool reader_refuse(struct reader *reader, const struct key *key, const char *text);
@@ -214,10 +222,11 @@ extern const struct section table_fastcgi; /* table_fastcgi.c */
 extern const struct section table_tls;     /* config_tls.c */
 /* config_acme.c */
 extern const struct section table_acme, table_authority;
-extern const struct section table_mail; /* table_mail.c */
-extern const struct section table_ftp;  /* config_ftp.c */
-extern const struct section table_dns;  /* table_dns.c */
-extern const struct section table_top;  /* table_top.c: the configuration, struct config */
+extern const struct section table_mail;  /* table_mail.c */
+extern const struct section table_ftp;   /* config_ftp.c */
+extern const struct section table_dns;   /* table_dns.c */
+extern const struct section table_store; /* table_store.c */
+extern const struct section table_top;   /* table_top.c: the configuration, struct config */
 
 /* The rules between `fastcgi` and the other keys of a site. */
 void table_fastcgi_check_site(

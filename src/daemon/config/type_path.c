@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 #include <weir/users.h>
 
 #include "admin.h"
 #include "config.h"
+#include "helper.h"
 #include "log_socket.h"
 #include "sources.h"
 #include "table.h"
@@ -286,4 +288,23 @@ void reader_load_users(
 		path_report_users_line(&report, 0, weir_error_text(error));
 	if (error < 0)
 		*ret = NULL;
+}
+
+/* -- passwords --------------------------------------------------------------------------------- */
+
+const char *reader_password(struct reader *reader, const struct node *node, const char *path)
+{
+	char text[WEIR_PASSWORD_MAX + 2] = "";
+	const char *copy = NULL;
+	int error = file_read_line(path, text, sizeof text);
+	if (error < 0)
+		reader_problem_at(reader, node, "%s: %s", path, weir_error_text(error));
+	else if (!*text || strlen(text) > WEIR_PASSWORD_MAX)
+		reader_problem_at(reader, node,
+		        "%s: the first line must be the password, and it is %s", path,
+		        *text ? "too long" : "empty");
+	else
+		copy = reader_copy(reader, text, strlen(text));
+	explicit_bzero(text, sizeof text);
+	return copy;
 }

@@ -45,6 +45,8 @@ extern const struct type type_types;       /* list of struct weir_http_type */
 extern const struct type type_error_pages; /* list of struct weir_http_error_page */
 extern const struct type type_changes;     /* list of struct config_change */
 
+extern const struct type type_store_parts; /* table_store.c: bits 1 << enum config_store_part */
+
 /* type_net.c */
 extern const struct type type_address;  /* struct weir_address with its port */
 extern const struct type type_ipv4;     /* struct weir_address, port 1; port 0: not set */

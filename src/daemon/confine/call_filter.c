@@ -212,8 +212,8 @@ static const struct {
 /* Logs are sent to Unix sockets: see log_socket.c. */
 #define CALL_FILTER_LOG_SOCKET (SOCK_DGRAM | SOCK_CLOEXEC)
 
-/* Upstreams may have Unix sockets: see client_connect.c of the HTTP client. */
-#define CALL_FILTER_UPSTREAM_SOCKET (SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)
+/* Upstreams may have Unix sockets, and so may the database: libpq sets the flags later. */
+#define CALL_FILTER_SOCKET_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
 
 static int call_filter_allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
@@ -250,7 +250,8 @@ static int call_filter_fill_server(scmp_filter_ctx filter, bool unix_connect)
 	if (error == 0 && unix_connect)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 2,
 		        SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-		        SCMP_A1(SCMP_CMP_EQ, CALL_FILTER_UPSTREAM_SOCKET));
+		        SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)CALL_FILTER_SOCKET_FLAGS,
+		                SOCK_STREAM));
 	if (error == 0)
 		error = call_filter_allow_memory(filter);
 	/* Threads, and no processes. */

@@ -13,7 +13,7 @@ bool call_filter_available(void);
 
 enum call_filter {
 	CALL_FILTER_SERVER,
-	CALL_FILTER_SERVER_UNIX, /* it may also connect to Unix sockets, of upstreams */
+	CALL_FILTER_SERVER_UNIX, /* may connect to Unix sockets: upstreams, the database */
 	CALL_FILTER_KEYS,
 };
 

@@ -204,7 +204,7 @@ static void confine_print_plan(const struct landlock_plan *plan)
 	if (!plan->any_connect && plan->port_count == 0)
 		printf("  connects to nothing by TCP\n");
 	if (plan->unix_connect)
-		printf("  connects to Unix sockets, for upstreams\n");
+		printf("  connects to Unix sockets, for upstreams or the database\n");
 }
 
 void confine_print(const struct config *config)

@@ -34,7 +34,7 @@ struct landlock_plan {
 	uint16_t bind_port; /* of the admin address; 0: none */
 	bool any_connect;   /* to any port: FTP's active mode */
 	bool any_bind;      /* FTP's passive ports */
-	bool unix_connect;  /* to Unix sockets, which Landlock does not refuse but seccomp */
+	bool unix_connect;  /* to Unix sockets, which Landlock does not refuse but seccomp does */
 	bool incomplete;    /* a bound was reached, or there was no memory */
 };
 

@@ -14,6 +14,7 @@
 #include "landlock.h"
 #include "service.h"
 #include "service_ftp.h"
+#include "store.h"
 
 static void landlock_add(struct landlock_plan *plan, const char *path, bool write)
 {
@@ -165,6 +166,34 @@ static void landlock_add_site(struct landlock_plan *plan, const struct config_si
 		landlock_add_upstreams(plan, site->fastcgi.items[i].upstreams);
 }
 
+static void landlock_add_need(void *context, enum weir_postgres_need need, const char *text)
+{
+	struct landlock_plan *plan = context;
+	switch (need) {
+	case WEIR_POSTGRES_CONNECTS:
+		landlock_add_port(plan, (unsigned)atoi(text));
+		break;
+	case WEIR_POSTGRES_CONNECTS_UNIX:
+		plan->unix_connect = true;
+		break;
+	case WEIR_POSTGRES_LOOKS_UP:
+		landlock_add_port(plan, 53); /* the resolver of the machine, by TCP */
+		break;
+	case WEIR_POSTGRES_READS:
+		landlock_add(plan, text, false);
+		break;
+	}
+}
+
+/* The URL was checked. */
+static void landlock_add_store(struct landlock_plan *plan, const struct config *config)
+{
+	struct weir_postgres_options options;
+	char why[WEIR_POSTGRES_WHY_MAX];
+	store_options(config, STORE_ANY_USER, &options);
+	weir_postgres_list_needs(&options, landlock_add_need, plan, why);
+}
+
 /* A folder of the directory of certificates. */
 static void landlock_add_folder(
         struct landlock_plan *plan, const struct config_acme *acme, const char *folder)
@@ -217,6 +246,8 @@ void landlock_plan(const struct config *config, struct landlock_plan *ret)
 	if (listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3))
 		landlock_add_mail(ret, config);
 	landlock_add_dns(ret, config);
+	if (config->store.url)
+		landlock_add_store(ret, config);
 	if (config->acme.managed.count)
 		landlock_add_proofs(ret, &config->acme);
 	if (config->admin.listens)

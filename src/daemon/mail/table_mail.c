@@ -49,23 +49,6 @@ static const struct key relay_keys[] = {
 };
 #undef KEYS_STRUCT
 
-static void relay_read_password(
-        struct reader *reader, const struct node *node, struct config_relay *relay)
-{
-	char text[WEIR_PASSWORD_MAX + 2] = "";
-	int error = file_read_line(relay->password_path, text, sizeof text);
-	if (error < 0)
-		reader_problem_at(
-		        reader, node, "%s: %s", relay->password_path, weir_error_text(error));
-	else if (!*text || strlen(text) > WEIR_PASSWORD_MAX)
-		reader_problem_at(reader, node,
-		        "%s: the first line must be the password, and it is %s",
-		        relay->password_path, *text ? "too long" : "empty");
-	else
-		relay->password = reader_copy(reader, text, strlen(text));
-	explicit_bzero(text, sizeof text);
-}
-
 static void relay_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_relay *relay = target;
@@ -82,7 +65,8 @@ static void relay_check(struct reader *reader, struct node *node, void *target)
 		        "'ca' is not used: it needs 'tls: required' or 'implicit'");
 	sources_leave(relay->ca);
 	if (relay->password_path && !sources_leave(relay->password_path))
-		relay_read_password(reader, node_find(node, "password-file"), relay);
+		relay->password = reader_password(
+		        reader, node_find(node, "password-file"), relay->password_path);
 }
 
 static bool relay_is_present(const void *target)

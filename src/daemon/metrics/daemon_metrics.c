@@ -120,7 +120,7 @@ static bool process_sample_mailboxes(
 	if (!config || !config->mail.shared)
 		return false;
 	uint64_t quota = config->mail.limits.mailbox_size;
-	weir_maildir_counters(config->mail.shared->store, &counters);
+	weir_mail_store_count(config->mail.shared->store, &counters);
 	*ret_value = (double)(metric == PROCESS_MAILBOX_DELIVERIES   ? counters.messages
 	                      : metric == PROCESS_MAILBOX_OVER_QUOTA ? counters.over_quota
 	                      : metric == PROCESS_MAILBOX_QUOTA
@@ -242,7 +242,7 @@ static void *mailbox_open(void *context)
 	        config && config->mail.shared ? calloc(1, sizeof *snapshot) : NULL;
 	if (!snapshot)
 		return NULL;
-	weir_maildir_each_usage(config->mail.shared->store, mailbox_add, snapshot);
+	weir_mail_store_each_usage(config->mail.shared->store, mailbox_add, snapshot);
 	if (snapshot->error == 0)
 		return snapshot;
 	mailbox_close(snapshot);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <weir/bans.h>
+#include <weir/database.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
@@ -31,6 +32,7 @@
 #include "serve.h"
 #include "serve_state.h"
 #include "service_dns.h"
+#include "store.h"
 #include "worker.h"
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -72,8 +74,8 @@ static void serve_on_worker_ended(void *context)
 static int serve_create_workers(struct daemon *daemon, unsigned count)
 {
 	for (; daemon->worker_count < count; daemon->worker_count++) {
-		int error = worker_create(daemon->loop, daemon->worker_count, serve_on_worker_ended,
-		        daemon, &daemon->workers[daemon->worker_count]);
+		int error = worker_create(daemon->loop, daemon->worker_count, daemon->database,
+		        serve_on_worker_ended, daemon, &daemon->workers[daemon->worker_count]);
 		if (error < 0) {
 			say("cannot make a worker: %s", weir_error_text(error));
 			return error;
@@ -115,8 +117,11 @@ static int serve_start(struct daemon *daemon)
 	log_configure(config);
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
 	uid_t uid = geteuid();
-	int error = link_active() ? serve_process_confine(config, &count)
-	                          : resources_choose_user(config);
+	int error = link_active() ? 0 : resources_choose_user(config);
+	if (error == 0)
+		error = store_open(config, &daemon->database);
+	if (error == 0 && link_active())
+		error = serve_process_confine(config, &count);
 	if (error == 0 && !link_active())
 		error = config_acme_make_directories(config);
 	if (error < 0) {
@@ -129,6 +134,7 @@ static int serve_start(struct daemon *daemon)
 		config_release(config);
 		return error;
 	}
+	config->store.database = daemon->database;
 	error = serve_create_workers(daemon, count);
 	if (error == 0)
 		error = say_log_use(daemon->loop, config);
@@ -230,6 +236,8 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	store_leave(daemon.database, daemon.loop);
+	weir_database_release(daemon.database);
 	weir_loop_destroy(daemon.loop);
 	return code;
 }

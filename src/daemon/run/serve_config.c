@@ -22,6 +22,7 @@
 #include "serve_state.h"
 #include "service_dns.h"
 #include "service_mail.h"
+#include "store.h"
 #include "worker.h"
 
 /* idle_ms and replies_max are 0 if they are not configured: see service_set_listener. */
@@ -107,6 +108,7 @@ int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 	struct endpoint_list endpoints = {0};
 	config->rates = daemon->rates;
 	config->bans = daemon->bans;
+	config->store.database = daemon->database;
 	int error = link_active() ? endpoints_take(config, &endpoints)
 	                          : endpoints_reserve(config, &daemon->endpoints, &endpoints);
 	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
@@ -174,6 +176,11 @@ int serve_listen_admin(struct daemon *daemon)
 
 int serve_use_config(struct daemon *daemon, struct config *config)
 {
+	if (!store_same(config, daemon->config)) {
+		say("a change of 'store', or of its password, needs a restart");
+		config_release(config);
+		return -EINVAL;
+	}
 	enum weir_log_level level = weir_log_level();
 	log_configure(config);
 	int error = serve_config(daemon, config, serve_changed_services(daemon, config));

@@ -20,6 +20,7 @@
 #include "serve.h"
 #include "serve_state.h"
 #include "sources.h"
+#include "store.h"
 #include "worker.h"
 
 enum {
@@ -61,7 +62,8 @@ static int serve_process_reload(struct daemon *daemon, int table)
 	}
 	int error = link_offer(table);
 	struct config *config = error == 0 ? serve_process_load(daemon) : NULL;
-	if (config && !confine_covers(config)) {
+	/* Another process could do it: with other rights, or another database. */
+	if (config && (!confine_covers(config) || !store_same(config, daemon->config))) {
 		config_release(config);
 		link_settle(false);
 		return -EXDEV;

@@ -37,8 +37,9 @@ struct daemon {
 	struct weir_guard *guard;
 	struct weir_rates *rates;
 	struct weir_bans *bans;
-	struct weir_permits *permits; /* for the connections of all workers */
-	struct mail_relay *relay;     /* or NULL */
+	struct weir_permits *permits;   /* for the connections of all workers */
+	struct weir_database *database; /* or NULL */
+	struct mail_relay *relay;       /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;
 	struct admin_table commands; /* of serve_commands.c */

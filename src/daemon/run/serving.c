@@ -17,6 +17,7 @@
 #include "link.h"
 #include "listening.h"
 #include "say.h"
+#include "store.h"
 #include "worker_state.h"
 
 /* The time between two reports of one worker that connections cannot be accepted. */
@@ -420,4 +421,5 @@ void serving_destroy(struct worker *worker)
 	complaints_end(&serving->proxies);
 	complaints_end(&serving->malformed);
 	log_files_close(&serving->logs, true);
+	store_leave(worker->database, worker->loop);
 }

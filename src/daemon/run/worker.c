@@ -183,8 +183,8 @@ void worker_each_channel(struct worker *worker,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(void *context),
-        void *context, struct worker **ret)
+int worker_create(struct weir_loop *main_loop, unsigned index, struct weir_database *database,
+        void (*ended)(void *context), void *context, struct worker **ret)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker)
@@ -196,6 +196,7 @@ int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(voi
 	}
 	worker->main_loop = main_loop;
 	worker->index = index;
+	worker->database = database;
 	worker->ended = ended;
 	worker->context = context;
 	worker->stop_task.run = worker_run_stop;

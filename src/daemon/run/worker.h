@@ -26,6 +26,7 @@
 struct dns_shared;
 struct endpoint;
 struct weir_channel;
+struct weir_database;
 struct worker;
 
 /* The plan of a worker's servers: its state after the next commit. */
@@ -48,11 +49,11 @@ struct server_plan {
 };
 
 /*
- * `index` is its number, from 0. Calls `ended` on `main_loop` before the worker's thread ends.
- * Returns 0 or a negative errno.
+ * `index` is its number, from 0. `database`, which may be NULL, outlives it. Calls `ended` on
+ * `main_loop` before the worker's thread ends. Returns 0 or a negative errno.
  */
-int worker_create(struct weir_loop *main_loop, unsigned index, void (*ended)(void *context),
-        void *context, struct worker **ret);
+int worker_create(struct weir_loop *main_loop, unsigned index, struct weir_database *database,
+        void (*ended)(void *context), void *context, struct worker **ret);
 
 /*
  * Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has

@@ -41,7 +41,8 @@ struct serving {
 struct worker {
 	struct weir_loop *loop;
 	struct weir_loop *main_loop;
-	unsigned index; /* from 0 */
+	unsigned index;                 /* from 0 */
+	struct weir_database *database; /* or NULL */
 	struct serving serving;
 	pthread_t thread;
 	int64_t quiet_until_ms; /* failures of accept are not reported before */

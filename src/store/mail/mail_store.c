@@ -1,9 +1,23 @@
 /* The functions of the public header for every store: they call those of the store's type. */
 #include <weir/mail_store.h>
 
+#include "mail_message.h"
+
 void weir_mail_store_options_init(struct weir_mail_store_options *options)
 {
 	*options = (struct weir_mail_store_options){.message_max = WEIR_MAIL_MESSAGE_MAX};
+}
+
+bool mail_user_good(struct weir_span user)
+{
+	if (user.size < 1 || user.size > WEIR_USER_NAME_MAX || user.data[0] == '.')
+		return false;
+	for (size_t i = 0; i < user.size; i++) {
+		unsigned char byte = (unsigned char)user.data[i];
+		if (byte < 0x20 || byte == 0x7f || byte == '/')
+			return false;
+	}
+	return true;
 }
 
 void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
@@ -49,4 +63,18 @@ void weir_mail_store_destroy(struct weir_mail_store *store)
 {
 	if (store)
 		store->type->destroy(store);
+}
+
+void weir_mail_store_count(struct weir_mail_store *store, struct weir_mail_store_counters *ret)
+{
+	*ret = (struct weir_mail_store_counters){0};
+	if (store->type->count)
+		store->type->count(store, ret);
+}
+
+void weir_mail_store_each_usage(
+        struct weir_mail_store *store, weir_mailbox_usage_fn *show, void *context)
+{
+	if (store->type->each_usage)
+		store->type->each_usage(store, show, context);
 }

@@ -72,6 +72,19 @@ static void maildir_destroy(struct weir_mail_store *store)
 	maildir_release(maildir_of(store));
 }
 
+static void maildir_count(struct weir_mail_store *store, struct weir_mail_store_counters *ret)
+{
+	const struct maildir_counters *counters = &maildir_of(store)->counters;
+	*ret = (struct weir_mail_store_counters){
+	        .messages = counters->messages,
+	        .files = counters->files,
+	        .file_syncs = counters->file_syncs,
+	        .directory_syncs = counters->directory_syncs,
+	        .counts = counters->counts,
+	        .over_quota = counters->over_quota,
+	};
+}
+
 static const struct weir_mail_store_type maildir_type = {
         .name = "maildir",
         .open = maildir_open,
@@ -81,6 +94,8 @@ static const struct weir_mail_store_type maildir_type = {
         .cancel = maildir_cancel,
         .close = maildir_close,
         .destroy = maildir_destroy,
+        .count = maildir_count,
+        .each_usage = maildir_each_usage,
 };
 
 int weir_maildir_create(const char *directory, const struct weir_mail_store_options *options,
@@ -121,19 +136,6 @@ int weir_maildir_create(const char *directory, const struct weir_mail_store_opti
 	return 0;
 }
 
-void weir_maildir_counters(struct weir_mail_store *store, struct weir_mail_store_counters *ret)
-{
-	const struct maildir_counters *counters = &maildir_of(store)->counters;
-	*ret = (struct weir_mail_store_counters){
-	        .messages = counters->messages,
-	        .files = counters->files,
-	        .file_syncs = counters->file_syncs,
-	        .directory_syncs = counters->directory_syncs,
-	        .counts = counters->counts,
-	        .over_quota = counters->over_quota,
-	};
-}
-
 /* -- directories ------------------------------------------------------------------------------- */
 
 /*
@@ -150,18 +152,6 @@ enum {
 };
 
 static const char *const parts[] = {"tmp", "new", "cur"};
-
-bool maildir_user_good(struct weir_span user)
-{
-	if (user.size < 1 || user.size > WEIR_USER_NAME_MAX || user.data[0] == '.')
-		return false;
-	for (size_t i = 0; i < user.size; i++) {
-		unsigned char byte = (unsigned char)user.data[i];
-		if (byte < 0x20 || byte == 0x7f || byte == '/')
-			return false;
-	}
-	return true;
-}
 
 int maildir_open_beneath(int directory, const char *path, uint64_t flags, bool cached)
 {

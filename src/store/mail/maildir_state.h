@@ -81,9 +81,6 @@ struct weir_mail_call *maildir_job_end(struct maildir_job *job);
  * -- directories: any thread, blocking -----------------------------------------------------------
  */
 
-/* Whether a mailbox may have this name. */
-bool maildir_user_good(struct weir_span user);
-
 /*
  * Opens USER, or USER/part if `part` is not NULL; creates the mailbox if it does not exist. Returns
  * the descriptor or a negative errno.
@@ -149,6 +146,9 @@ bool mailbox_is_known_good(struct maildir *maildir, const char *user, uint64_t o
 
 /* Examines the directories. Returns 0, -EDQUOT, or the error that prevents a use. Blocks. */
 int mailbox_probe(struct maildir *maildir, const char *user, uint64_t octets);
+
+/* A function of struct weir_mail_store_type. */
+void maildir_each_usage(struct weir_mail_store *store, weir_mailbox_usage_fn *show, void *context);
 
 /* Returns true from time to time: tmp/ should be swept. */
 bool mailbox_sweep_due(struct mailbox *mailbox);

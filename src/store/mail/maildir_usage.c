@@ -263,7 +263,7 @@ void mailbox_release(struct mailbox *mailbox, uint64_t octets)
 }
 
 /* The lock is held during writes to the disk: this must not wait for it. */
-static void maildir_usage_show(struct mailbox *mailbox, weir_maildir_usage_fn *show, void *context)
+static void maildir_usage_show(struct mailbox *mailbox, weir_mailbox_usage_fn *show, void *context)
 {
 	if (pthread_mutex_trylock(&mailbox->lock) != 0)
 		return;
@@ -274,8 +274,7 @@ static void maildir_usage_show(struct mailbox *mailbox, weir_maildir_usage_fn *s
 		show(context, &usage);
 }
 
-void weir_maildir_each_usage(
-        struct weir_mail_store *store, weir_maildir_usage_fn *show, void *context)
+void maildir_each_usage(struct weir_mail_store *store, weir_mailbox_usage_fn *show, void *context)
 {
 	struct maildir *maildir = WEIR_CONTAINER(store, struct maildir, base);
 	pthread_mutex_lock(&maildir->lock);

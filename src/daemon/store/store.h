@@ -1,0 +1,52 @@
+/*
+ * The database of `store`: the process has one, with a pool of connections for each loop. The
+ * stores of the parts ask here whether they are in it.
+ *
+ *   serve ─▶ store_open ─▶ config->store.database ─▶ store_database(config, STORE_QUEUE)
+ *
+ * A loop that may have used it leaves it (weir_database_leave) before it ends: workers and the main
+ * loop do.
+ */
+#ifndef DAEMON_STORE_H
+#define DAEMON_STORE_H
+
+#include <stdbool.h>
+
+#include <weir/postgres.h>
+
+#include "config.h"
+
+struct weir_database;
+
+/* Whether the configuration has this part in the database. */
+bool store_has(const struct config *config, enum config_store_part part);
+
+/*
+ * Returns the database of the process for a part, not held; NULL if the part is in files. It lives
+ * as long as the process serves.
+ */
+struct weir_database *store_database(const struct config *config, enum config_store_part part);
+
+/* In place of the name of the process's user, where nothing connects. */
+#define STORE_ANY_USER "weir"
+
+/*
+ * Sets the options of a pool. `user` is the name of the user that the process is or becomes. The
+ * texts are borrowed.
+ */
+void store_options(
+        const struct config *config, const char *user, struct weir_postgres_options *ret);
+
+/*
+ * Makes the database; NULL if everything is in files. Nothing is connected yet. Call it before the
+ * process is confined. Returns 0 or a negative errno, which was reported.
+ */
+int store_open(const struct config *config, struct weir_database **ret);
+
+/* Has the loop leave it. NULL is allowed. */
+void store_leave(struct weir_database *database, struct weir_loop *loop);
+
+/* Whether both have the same parts in the same database, reached in the same way. */
+bool store_same(const struct config *a, const struct config *b);
+
+#endif

@@ -1,0 +1,117 @@
+/* The keys of `store`; see table.h. Nothing is connected here: the database may be away. */
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "config.h"
+#include "helper.h"
+#include "sources.h"
+#include "store.h"
+#include "table.h"
+#include "types.h"
+
+/* -- parts ------------------------------------------------------------------------------------- */
+
+static const char *const store_words[STORE_PARTS] = {
+        [STORE_USERS] = "users",
+        [STORE_MAILBOXES] = "mailboxes",
+        [STORE_QUEUE] = "queue",
+        [STORE_ZONES] = "zones",
+        [STORE_KEYS] = "keys",
+};
+
+static bool store_parts_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	for (unsigned i = 0; i < STORE_PARTS; i++)
+		if (strcmp(store_words[i], text) == 0) {
+			*(unsigned *)target |= 1u << i;
+			return true;
+		}
+	return reader_refuse(reader, key, text);
+}
+
+static void store_parts_read(
+        struct reader *reader, const struct key *key, struct node *node, void *target)
+{
+	if (node->type != NODE_LIST || node->count == 0) {
+		reader_problem_at(
+		        reader, node, "'%s' must be a list such as [users, mailboxes]", key->name);
+		return;
+	}
+	for (size_t i = 0; i < node->count; i++) {
+		const char *text = reader_text(reader, key->name, node->items[i]);
+		if (text)
+			store_parts_parse(reader, key, text, target);
+	}
+}
+
+static void store_parts_print(FILE *to, const struct key *key, const void *value)
+{
+	const char *before = "[";
+	(void)key;
+	for (unsigned i = 0; i < STORE_PARTS; i++)
+		if (*(const unsigned *)value & 1u << i) {
+			fprintf(to, "%s%s", before, store_words[i]);
+			before = ", ";
+		}
+	if (*before == ',')
+		putc(']', to);
+}
+
+const struct type type_store_parts = {
+        .what = "one of users, mailboxes, queue, zones and keys",
+        .argument = "[PART, ...]",
+        .size = sizeof(unsigned),
+        .parse = store_parts_parse,
+        .read = store_parts_read,
+        .print = store_parts_print,
+};
+
+/* -- the section ------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_store
+static const struct key store_keys[] = {
+#include "store_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void store_check_need(void *context, enum weir_postgres_need need, const char *text)
+{
+	(void)context, (void)need, (void)text;
+}
+
+static void store_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_store *store = target;
+	struct weir_postgres_options options;
+	char why[WEIR_POSTGRES_WHY_MAX];
+	const struct node *url = node->type == NODE_MAPPING ? node_find(node, "url") : node;
+	if (store->parts == 0)
+		store->parts = (1u << STORE_PARTS) - 1;
+	if (store->password_path && !sources_leave(store->password_path))
+		store->password = reader_password(
+		        reader, node_find(node, "password-file"), store->password_path);
+	store_options(reader->config, STORE_ANY_USER, &options);
+	if (store->url && weir_postgres_list_needs(&options, store_check_need, NULL, why) < 0)
+		reader_problem_at(reader, url, "%s", why);
+}
+
+static bool store_is_present(const void *target)
+{
+	return ((const struct config_store *)target)->url;
+}
+
+const struct section table_store = {
+        .what = "a store",
+        .keys = store_keys,
+        .size = sizeof(struct config_store),
+        .check = store_check,
+        .is_present = store_is_present,
+        .one_line = true,
+        .doc = "A URL in place of the mapping, `store: postgres://...`, has everything in the "
+               "database.",
+};

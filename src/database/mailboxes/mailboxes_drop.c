@@ -1,0 +1,351 @@
+/*
+ * Maildrops: the lease on a mailbox, and the list of its messages.
+ *
+ * Invariant: a row that may have our session is released or left to its end when the drop ends. So
+ * a drop whose owner goes while the lease is being taken lives until the answer is there.
+ *
+ * UIDs grow in the order in which deliveries commit, since each locks the row of the mailbox: the
+ * list has all messages up to its last one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "database_outcome.h"
+#include "helper.h"
+#include "mailboxes_state.h"
+
+enum {
+	DROP_STREAMED = 256, /* a list with more messages has a connection of its own */
+	DROP_RETRY_MS = 100, /* then a lock that was taken is tried once more */
+};
+
+#define DROP_TEXT(number) #number
+#define DROP_LEASE_END(seconds) "now() + interval '" DROP_TEXT(seconds) " seconds'"
+
+static const char drop_lock[] =
+        "INSERT INTO weir_mailbox AS b"
+        " (name, octets, messages, next_uid, validity, session, lease)"
+        " VALUES ($1, 0, 0, 1, extract(epoch FROM now())::bigint, $2::uuid,"
+        " " DROP_LEASE_END(
+                WEIR_MAILDROP_LEASE_S) ")"
+                                       " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
+                                       " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
+                                       " RETURNING b.validity, b.messages, b.octets";
+
+static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_END(
+        WEIR_MAILDROP_LEASE_S) " WHERE name = $1 AND session = $2::uuid";
+
+static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
+                                  " WHERE name = $1 AND session = $2::uuid";
+
+static const char drop_list[] = "SELECT uid, octets, dotless, ended FROM weir_message"
+                                " WHERE mailbox = $1 ORDER BY uid LIMIT $2::int";
+
+/* -- the end ----------------------------------------------------------------------------------- */
+
+static struct mailboxes_drop *drop_of(const struct weir_maildrop *base)
+{
+	return WEIR_CONTAINER(base, struct mailboxes_drop, base);
+}
+
+static void drop_free(struct mailboxes_drop *drop)
+{
+	struct mailboxes_loop *at = drop->at;
+	weir_list_remove(&drop->link);
+	weir_timer_stop(&drop->timer);
+	if (drop->call)
+		weir_postgres_call_cancel(drop->call);
+	if (drop->renewal)
+		weir_postgres_call_cancel(drop->renewal);
+	weir_buffer_finish(&drop->messages);
+	free(drop->marks);
+	free(drop);
+	mailboxes_loop_put(at);
+}
+
+void mailboxes_drop_end(struct mailboxes_drop *drop)
+{
+	const struct weir_postgres_value values[] = {
+	        weir_postgres_text(drop->user), weir_postgres_text(drop->session)};
+	const struct mailboxes_statement statement = {
+	        .text = drop_unlock,
+	        .values = values,
+	        .count = 2,
+	        .key = mailboxes_drop_user(drop),
+	};
+	if (drop->locked)
+		mailboxes_call_blindly(drop->at, &statement);
+	drop_free(drop);
+}
+
+/* The owner has gone. */
+static void drop_close(struct mailboxes_drop *drop)
+{
+	drop->closed = true;
+	if (drop->call)
+		weir_list_append(&drop->at->closing, &drop->link);
+	else
+		mailboxes_drop_end(drop);
+}
+
+void mailboxes_close(struct weir_maildrop *base)
+{
+	drop_close(drop_of(base));
+}
+
+/* -- the lease --------------------------------------------------------------------------------- */
+
+static void drop_start_timer(struct mailboxes_drop *drop);
+
+static void drop_renewed(void *context, const struct weir_postgres_end *end)
+{
+	struct mailboxes_drop *drop = context;
+	drop->renewal = NULL;
+	/* Another session has the mailbox. After an error the next attempt may be in time. */
+	if (!end->error && !end->rows[0])
+		drop->locked = false;
+	else
+		drop_start_timer(drop);
+}
+
+static void drop_on_timer(struct weir_timer *timer)
+{
+	static const struct weir_postgres_events events = {.end = drop_renewed};
+	struct mailboxes_drop *drop = WEIR_CONTAINER(timer, struct mailboxes_drop, timer);
+	const struct weir_postgres_value values[] = {
+	        weir_postgres_text(drop->user), weir_postgres_text(drop->session)};
+	const struct mailboxes_statement statement = {
+	        .text = drop_renew,
+	        .values = values,
+	        .count = 2,
+	        .key = mailboxes_drop_user(drop),
+	};
+	if (mailboxes_call(drop->at, &statement, &events, drop, &drop->renewal) < 0) {
+		drop->renewal = NULL;
+		drop_start_timer(drop);
+	}
+}
+
+/* Two renewals may fail before the lease ends. */
+static void drop_start_timer(struct mailboxes_drop *drop)
+{
+	weir_timer_start(
+	        drop->at->at->loop, &drop->timer, WEIR_MAILDROP_LEASE_S * 1000 / 3, drop_on_timer);
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+/* Reports the end of opening. After an error, or without an owner, the drop is gone. */
+static void drop_opened(struct mailboxes_drop *drop, int error)
+{
+	struct weir_mail_call *call = mailboxes_job_end(&drop->job);
+	weir_mail_opened_fn *done = drop->opened;
+	if (error < 0 || !call) {
+		mailboxes_drop_end(drop);
+		drop = NULL;
+	} else {
+		drop->state = MAILBOXES_DROP_OPEN;
+		drop->base.count = drop->messages.size / sizeof(struct mailboxes_message);
+		for (size_t i = 0; i < drop->base.count; i++)
+			drop->base.octets += mailboxes_messages_of(drop)[i].octets;
+	}
+	if (call)
+		done(call, error, drop ? &drop->base : NULL);
+}
+
+static void drop_listing_on_again(void *context)
+{
+	struct mailboxes_drop *drop = context;
+	drop->messages.size = 0;
+	drop->error = 0;
+}
+
+static bool drop_row_bool(const struct weir_postgres_row *row, unsigned column)
+{
+	struct weir_span value = weir_postgres_row_value(row, column);
+	return value.size == 1 && value.data[0];
+}
+
+static void drop_listing_on_row(void *context, const struct weir_postgres_row *row)
+{
+	struct mailboxes_drop *drop = context;
+	const struct mailboxes_message message = {
+	        .uid = (uint64_t)mailboxes_row_number(row, 0, true),
+	        .octets = (uint64_t)mailboxes_row_number(row, 1, true) & (UINT64_MAX >> 2),
+	        .dotless = drop_row_bool(row, 2),
+	        .ended = drop_row_bool(row, 3),
+	};
+	if (!drop->error)
+		drop->error =
+		        weir_buffer_append(&drop->messages, &message, sizeof message, SIZE_MAX);
+}
+
+static void drop_listing_on_end(void *context, const struct weir_postgres_end *end)
+{
+	struct mailboxes_drop *drop = context;
+	int error = database_outcome(end);
+	drop->call = NULL;
+	drop_opened(drop, error ? error : drop->error);
+}
+
+static int drop_start_listing(struct mailboxes_drop *drop)
+{
+	static const struct weir_postgres_events events = {
+	        .row = drop_listing_on_row,
+	        .again = drop_listing_on_again,
+	        .end = drop_listing_on_end,
+	};
+	char most[BODY_NUMBER_SIZE];
+	const struct weir_postgres_value values[] = {
+	        weir_postgres_text(drop->user),
+	        body_value_number(WEIR_MAILDROP_MAX, most),
+	};
+	const struct mailboxes_statement statement = {
+	        .text = drop_list,
+	        .values = values,
+	        .count = 2,
+	        .key = mailboxes_drop_user(drop),
+	        .stream = drop->expected > DROP_STREAMED,
+	        .binary = true,
+	};
+	size_t expected = (size_t)min_of(drop->expected, (uint64_t)WEIR_MAILDROP_MAX);
+	drop->state = MAILBOXES_DROP_LISTING;
+	int error = weir_buffer_reserve(
+	        &drop->messages, expected * sizeof(struct mailboxes_message), SIZE_MAX);
+	return error ? error : mailboxes_call(drop->at, &statement, &events, drop, &drop->call);
+}
+
+static void drop_locking_on_row(void *context, const struct weir_postgres_row *row)
+{
+	struct mailboxes_drop *drop = context;
+	drop->busy = false;
+	drop->validity = mailboxes_row_number(row, 0, false);
+	drop->expected = (uint64_t)mailboxes_row_number(row, 1, false);
+	mailboxes_usage_note(drop->at->mailboxes, mailboxes_drop_user(drop),
+	        (uint64_t)mailboxes_row_number(row, 2, false), drop->expected,
+	        weir_loop_now_ms(drop->at->at->loop));
+}
+
+static void drop_locking_on_again(void *context)
+{
+	((struct mailboxes_drop *)context)->busy = true;
+}
+
+static int drop_start_locking(struct mailboxes_drop *drop);
+
+static void drop_on_lock_time(struct weir_timer *timer)
+{
+	struct mailboxes_drop *drop = WEIR_CONTAINER(timer, struct mailboxes_drop, timer);
+	int error = drop_start_locking(drop);
+	if (error < 0)
+		drop_opened(drop, error);
+}
+
+/* A session that has just ended gives the lease up after its last reply. */
+static void drop_lock_later(struct mailboxes_drop *drop)
+{
+	drop->retried = true;
+	weir_timer_start(drop->at->at->loop, &drop->timer, DROP_RETRY_MS, drop_on_lock_time);
+}
+
+static void drop_locking_on_end(void *context, const struct weir_postgres_end *end)
+{
+	struct mailboxes_drop *drop = context;
+	int error = database_outcome(end);
+	drop->call = NULL;
+	if (error == 0 && drop->busy) {
+		error = -EBUSY;
+		drop->locked = false;
+		if (!drop->closed && !drop->retried) {
+			drop_lock_later(drop);
+			return;
+		}
+	}
+	if (error == 0 && !drop->closed) {
+		drop_start_timer(drop);
+		error = drop->expected ? drop_start_listing(drop) : 0;
+		if (error == 0 && drop->expected)
+			return;
+	}
+	drop_opened(drop, error);
+}
+
+static int drop_start_locking(struct mailboxes_drop *drop)
+{
+	static const struct weir_postgres_events events = {
+	        .row = drop_locking_on_row,
+	        .again = drop_locking_on_again,
+	        .end = drop_locking_on_end,
+	};
+	const struct weir_postgres_value values[] = {
+	        weir_postgres_text(drop->user), weir_postgres_text(drop->session)};
+	const struct mailboxes_statement statement = {
+	        .text = drop_lock,
+	        .values = values,
+	        .count = 2,
+	        .key = mailboxes_drop_user(drop),
+	};
+	/* Until the answer is there, the row may have our session. */
+	drop->locked = drop->busy = true;
+	return mailboxes_call(drop->at, &statement, &events, drop, &drop->call);
+}
+
+/* Opening is undone once its call has ended; a removal goes on until the owner closes the drop. */
+static void drop_on_cancel(struct mailboxes_job *job)
+{
+	struct mailboxes_drop *drop = WEIR_CONTAINER(job, struct mailboxes_drop, job);
+	if (drop->state < MAILBOXES_DROP_OPEN)
+		drop_close(drop);
+}
+
+static int drop_create(struct mailboxes *mailboxes, struct weir_loop *loop, struct weir_span user,
+        struct mailboxes_drop **ret)
+{
+	struct mailboxes_drop *drop = calloc(1, sizeof *drop + user.size + 1);
+	if (!drop)
+		return -ENOMEM;
+	memcpy(drop->user, user.data, user.size);
+	drop->size = user.size;
+	drop->base.store = &mailboxes->base;
+	drop->job.cancel = drop_on_cancel;
+	weir_list_init(&drop->link);
+	int error = weir_database_make_id(drop->session);
+	if (error == 0)
+		error = mailboxes_loop_get(mailboxes, loop, &drop->at);
+	if (error < 0)
+		free(drop);
+	else
+		*ret = drop;
+	return error;
+}
+
+void mailboxes_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
+        struct weir_mail_call *call, weir_mail_opened_fn *done)
+{
+	struct mailboxes_drop *drop = NULL;
+	int error = mail_user_good(user) ? drop_create(mailboxes_of(store), loop, user, &drop)
+	                                 : -ENOENT;
+	if (error == 0) {
+		error = drop_start_locking(drop);
+		if (error == 0) {
+			drop->opened = done;
+			mailboxes_job_begin(&drop->job, call);
+			return;
+		}
+		drop_free(drop);
+	}
+	done(call, error, NULL);
+}
+
+void mailboxes_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
+{
+	const struct mailboxes_drop *drop = drop_of(base);
+	const struct mailboxes_message *message = &mailboxes_messages_of(drop)[index];
+	ret->octets = message->octets;
+	snprintf(ret->uid, sizeof ret->uid, "%" PRId64 ".%" PRIu64, drop->validity, message->uid);
+}

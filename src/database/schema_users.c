@@ -1,0 +1,18 @@
+/* Users, aliases, and what is counted of them. */
+#include "schema.h"
+
+/*
+ * A user's columns are the fields of a line of a users file (weir/users.h), an alias's those of a
+ * line of an aliases file (weir/mail_routes.h).
+ */
+static const char *const schema_users_1[] = {
+        "CREATE TABLE IF NOT EXISTS weir_user (name text PRIMARY KEY, hash text NOT NULL,"
+        " attributes text NOT NULL DEFAULT '')",
+        "CREATE TABLE IF NOT EXISTS weir_alias (address text PRIMARY KEY, targets text NOT NULL)",
+        NULL,
+};
+
+static const char *const *const schema_users_steps[] = {schema_users_1};
+
+const struct schema_part schema_users = {
+        .name = "users", .steps = schema_users_steps, .version = 1, .oldest = 1};

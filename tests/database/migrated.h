@@ -1,0 +1,26 @@
+/* A server with the schema of this version in it, and databases of front ends on it. */
+#ifndef WEIR_TEST_MIGRATED_H
+#define WEIR_TEST_MIGRATED_H
+
+#include "../postgres/database.h"
+
+#include <weir/database.h>
+
+struct migrated {
+	struct database server;
+	char url[256];
+};
+
+void migrated_start(struct migrated *migrated);
+void migrated_stop(struct migrated *migrated);
+
+/* A front end; `url` may be that of another server, NULL: of this one. It must succeed. */
+struct weir_database *migrated_open(const struct migrated *migrated, const char *url);
+
+/* The loop leaves and ends, and the reference is released. */
+void migrated_close(struct weir_database *database, struct weir_loop *loop);
+
+/* Runs SQL; the result as text. */
+const char *migrated_run(const struct migrated *migrated, const char *sql);
+
+#endif

@@ -1,0 +1,257 @@
+/* The shared database: a pool for each loop, ids, and the steps of the schema. */
+#include "../postgres/database.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <weir/database.h>
+
+#include "allocation.h"
+#include "schema.h"
+
+static struct database server;
+static char url[256];
+
+static struct weir_database *make(void)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct weir_database *database;
+	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = url);
+	assert_int_equal(weir_database_create(&options, why, &database), 0);
+	return database;
+}
+
+/* -- migrations -------------------------------------------------------------------------------- */
+
+/* The reports of a migration or a look. */
+struct told {
+	char text[1024];
+	int error;
+	bool ended;
+};
+
+static void told_progress(void *context, const struct weir_database_part *part)
+{
+	struct told *told = context;
+	size_t size = strlen(told->text);
+	if (part->wanted)
+		snprintf(told->text + size, sizeof told->text - size, "%s %u/%u ", part->name,
+		        part->have, part->wanted);
+}
+
+static void told_done(void *context, int error, const char *text)
+{
+	struct told *told = context;
+	assert_int_equal(error == 0, *text == '\0');
+	if (error)
+		print_message("%s\n", text);
+	told->error = error;
+	told->ended = true;
+}
+
+static void told_await(struct told *told, struct weir_loop *loop)
+{
+	while (!told->ended)
+		weir_loop_turn(loop, 100);
+}
+
+static struct told tell(bool changes)
+{
+	struct told told = {0};
+	struct weir_loop *loop;
+	struct weir_database *database = make();
+	assert_int_equal(weir_loop_create(&loop), 0);
+	int error = changes ? weir_database_migrate(database, loop, told_progress, told_done, &told)
+	                    : weir_database_look(database, loop, told_progress, told_done, &told);
+	assert_int_equal(error, 0);
+	told_await(&told, loop);
+	weir_database_leave(database, loop);
+	weir_database_release(database);
+	weir_loop_destroy(loop);
+	return told;
+}
+
+static void reset(void)
+{
+	database_run(&server, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+}
+
+static void a_migration_makes_all_tables_once(void **state)
+{
+	(void)state;
+	reset();
+	assert_non_null(strstr(tell(false).text, "users 0/"));
+	assert_string_equal(
+	        database_run(&server, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
+	        "0");
+	assert_int_equal(tell(true).error, 0);
+	for (unsigned i = 0; i < SCHEMA_PARTS; i++) {
+		char sql[128], wanted[16];
+		snprintf(sql, sizeof sql,
+		        "SELECT coalesce(max(version), 0) FROM weir_schema WHERE part = '%s'",
+		        schema_parts[i]->name);
+		snprintf(wanted, sizeof wanted, "%u", schema_parts[i]->version);
+		assert_string_equal(database_run(&server, sql), wanted);
+	}
+	/* Nothing is left to do: one report for each part. */
+	assert_string_equal(tell(true).text, tell(false).text);
+}
+
+static void an_interrupted_migration_goes_on(void **state)
+{
+	(void)state;
+	/* Its tables are there, the version is not. */
+	database_run(&server, "UPDATE weir_schema SET version = 0 WHERE part = 'users'");
+	assert_int_equal(tell(true).error, 0);
+	assert_string_equal(
+	        database_run(&server, "SELECT version > 0 FROM weir_schema WHERE part = 'users'"),
+	        "t");
+}
+
+static void a_newer_schema_stays(void **state)
+{
+	(void)state;
+	database_run(
+	        &server, "UPDATE weir_schema SET version = 99, oldest = 98 WHERE part = 'users'");
+	struct told told = tell(true);
+	assert_int_equal(told.error, 0);
+	assert_non_null(strstr(told.text, "users 99/"));
+	assert_string_equal(database_run(&server,
+	                            "SELECT version, oldest FROM weir_schema WHERE part = 'users'"),
+	        "99|98");
+}
+
+static void *migrate_in_thread(void *context)
+{
+	*(struct told *)context = tell(true);
+	return NULL;
+}
+
+static void migrations_may_run_at_one_time(void **state)
+{
+	pthread_t threads[4];
+	struct told told[4];
+	(void)state;
+	reset();
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, migrate_in_thread, &told[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(told[i].error, 0);
+	}
+}
+
+/* -- pools and ids ----------------------------------------------------------------------------- */
+
+static void each_loop_has_a_pool(void **state)
+{
+	struct weir_loop *loops[2];
+	struct weir_postgres *pools[2], *again;
+	struct weir_database *database = make();
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_loop_create(&loops[i]), 0);
+		assert_int_equal(weir_database_pool(database, loops[i], &pools[i]), 0);
+	}
+	assert_ptr_not_equal(pools[0], pools[1]);
+	assert_int_equal(weir_database_pool(database, loops[0], &again), 0);
+	assert_ptr_equal(again, pools[0]);
+	weir_database_leave(database, loops[0]);
+	weir_database_leave(database, loops[0]);
+	assert_int_equal(weir_database_pool(database, loops[1], &again), 0);
+	assert_ptr_equal(again, pools[1]);
+	weir_database_leave(database, loops[1]);
+	weir_database_release(weir_database_hold(database));
+	weir_database_release(database);
+	for (int i = 0; i < 2; i++)
+		weir_loop_destroy(loops[i]);
+}
+
+static void a_bad_url_is_an_error(void **state)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct weir_database *database;
+	struct weir_postgres_options options =
+	        OPTIONS(weir_postgres_options, o.url = "postgres://?host=");
+	(void)state;
+	assert_int_not_equal(weir_database_create(&options, why, &database), 0);
+	assert_int_not_equal(*why, 0);
+	options = OPTIONS(weir_postgres_options, o.url = url, o.batch_max = 0);
+	assert_int_equal(weir_database_create(&options, why, &database), -EINVAL);
+}
+
+static void ids_differ_and_grow(void **state)
+{
+	char ids[100][WEIR_DATABASE_ID_SIZE];
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(weir_database_make_id(ids[i]), 0);
+		assert_int_equal(strlen(ids[i]), WEIR_DATABASE_ID_SIZE - 1);
+		assert_int_equal(ids[i][14], '7');
+		assert_non_null(strchr("89ab", ids[i][19]));
+		for (int j = 0; j < i; j++)
+			assert_string_not_equal(ids[i], ids[j]);
+		/* Of the time, whose clock may be set back. */
+		assert_true(i == 0 || strncmp(ids[i], ids[i - 1], 13) >= 0);
+	}
+}
+
+static void memory_may_fail(void **state)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct weir_database *database;
+	struct weir_loop *loop;
+	bool failed = true;
+	(void)state;
+	assert_int_equal(weir_loop_create(&loop), 0);
+	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = url);
+	for (unsigned good = 0; failed; good++) {
+		struct told told = {0};
+		fail_allocation_after(good, false);
+		int error = weir_database_create(&options, why, &database);
+		if (error == 0) {
+			error = weir_database_look(database, loop, NULL, told_done, &told);
+			if (error == 0)
+				told_await(&told, loop);
+			weir_database_leave(database, loop);
+			weir_database_release(database);
+		}
+		failed = stop_failing_allocations();
+		assert_true(failed || (error == 0 && told.error == 0));
+	}
+	weir_loop_destroy(loop);
+}
+
+/* -- the server -------------------------------------------------------------------------------- */
+
+static int start_all(void **state)
+{
+	(void)state;
+	database_make(&server, "");
+	database_start(&server);
+	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
+	        server.port);
+	return 0;
+}
+
+static int stop_all(void **state)
+{
+	(void)state;
+	database_remove(&server);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_migration_makes_all_tables_once),
+	        cmocka_unit_test(an_interrupted_migration_goes_on),
+	        cmocka_unit_test(a_newer_schema_stays),
+	        cmocka_unit_test(migrations_may_run_at_one_time),
+	        cmocka_unit_test(each_loop_has_a_pool),
+	        cmocka_unit_test(a_bad_url_is_an_error),
+	        cmocka_unit_test(ids_differ_and_grow),
+	        cmocka_unit_test(memory_may_fail),
+	};
+	return cmocka_run_group_tests(tests, start_all, stop_all);
+}

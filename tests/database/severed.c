@@ -1,0 +1,139 @@
+/* See the header. A break resets both sides, so that what is on its way is lost. */
+#include "severed.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../postgres/database.h"
+
+enum {
+	PAIRS = 24,
+	TICK_MS = 5,
+};
+
+struct severed_pair {
+	int fds[2]; /* the client's and the server's; -1: free */
+};
+
+static void severed_reset(struct severed_pair *pair)
+{
+	for (int i = 0; i < 2; i++) {
+		setsockopt(pair->fds[i], SOL_SOCKET, SO_LINGER,
+		        &(struct linger){.l_onoff = 1, .l_linger = 0}, sizeof(struct linger));
+		close(pair->fds[i]);
+		pair->fds[i] = -1;
+	}
+}
+
+static void severed_accept(struct severed *severed, struct severed_pair *pairs)
+{
+	struct weir_address address = local_address();
+	int client = accept4(severed->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (client < 0)
+		return;
+	address.v4.sin_port = htons((uint16_t)severed->server_port);
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct severed_pair pair = {{client, server}};
+	if (severed->refusing || connect(server, &address.any, weir_address_size(&address)) < 0) {
+		severed_reset(&pair);
+		return;
+	}
+	for (int i = 0; i < PAIRS; i++)
+		if (pairs[i].fds[0] < 0) {
+			pairs[i] = pair;
+			return;
+		}
+	abort();
+}
+
+/* Passes what has come from a side. False: the pair has ended. */
+static bool severed_pass(struct severed *severed, struct severed_pair *pair, int from)
+{
+	char bytes[65536];
+	atomic_long *left = &severed->left[from == 0 ? SEVERED_UP : SEVERED_DOWN];
+	ssize_t got = recv(pair->fds[from], bytes, sizeof bytes, 0);
+	if (got <= 0)
+		return false;
+	long allowed = *left;
+	bool broken = allowed >= 0 && got >= allowed;
+	size_t size = broken ? (size_t)allowed : (size_t)got;
+	for (size_t sent = 0; sent < size;) {
+		ssize_t put = send(pair->fds[!from], bytes + sent, size - sent, MSG_NOSIGNAL);
+		if (put <= 0)
+			return false;
+		sent += (size_t)put;
+	}
+	if (broken) {
+		*left = -1;
+		severed->breaks++;
+		return false;
+	}
+	if (allowed >= 0)
+		*left = allowed - (long)got;
+	return true;
+}
+
+static void *severed_run(void *context)
+{
+	struct severed *severed = context;
+	struct severed_pair pairs[PAIRS];
+	memset(pairs, -1, sizeof pairs);
+	while (!severed->ending) {
+		struct pollfd polled[1 + 2 * PAIRS] = {{severed->listener, POLLIN, 0}};
+		for (int i = 0; i < 2 * PAIRS; i++)
+			polled[1 + i] = (struct pollfd){pairs[i / 2].fds[i % 2], POLLIN, 0};
+		poll(polled, 1 + 2 * PAIRS, TICK_MS);
+		for (int i = 0; i < 2 * PAIRS; i++) {
+			struct severed_pair *pair = &pairs[i / 2];
+			bool ready = polled[1 + i].revents && pair->fds[0] >= 0;
+			if ((ready && !severed_pass(severed, pair, i % 2)) ||
+			        (severed->refusing && pair->fds[0] >= 0))
+				severed_reset(pair);
+		}
+		if (polled[0].revents)
+			severed_accept(severed, pairs);
+	}
+	for (int i = 0; i < PAIRS; i++)
+		if (pairs[i].fds[0] >= 0)
+			severed_reset(&pairs[i]);
+	return NULL;
+}
+
+void severed_start(struct severed *severed, int server_port)
+{
+	struct weir_address address = local_address();
+	socklen_t size = sizeof address;
+	severed->server_port = server_port;
+	severed->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(severed->listener >= 0);
+	assert_int_equal(bind(severed->listener, &address.any, weir_address_size(&address)), 0);
+	assert_int_equal(listen(severed->listener, 32), 0);
+	assert_int_equal(getsockname(severed->listener, &address.any, &size), 0);
+	severed->port = ntohs(address.v4.sin_port);
+	severed->ending = severed->refusing = false;
+	severed->left[0] = severed->left[1] = -1;
+	assert_int_equal(pthread_create(&severed->thread, NULL, severed_run, severed), 0);
+}
+
+void severed_stop(struct severed *severed)
+{
+	severed->ending = true;
+	pthread_join(severed->thread, NULL);
+	close(severed->listener);
+}
+
+void severed_break_after(struct severed *severed, enum severed_direction direction, long bytes)
+{
+	severed->breaks = 0;
+	severed->left[direction] = bytes;
+}
+
+bool severed_calm(struct severed *severed)
+{
+	severed->left[0] = severed->left[1] = -1;
+	return severed->breaks > 0;
+}
