@@ -77,7 +77,7 @@ static bool h2_head_pseudo_is_valid(struct h2_head *head, enum h2_name name, str
 	if (name == H2_NAME_SCHEME)
 		return field->value.size;
 	if (name == H2_NAME_PATH)
-		return true; /* h2_head_set_path finds out */
+		return true; /* h2_head_set_target finds out */
 	if (name != H2_NAME_AUTHORITY)
 		return h2_field_is_token(field->value);
 	if (!h2_field_authority_is_valid(field->value))
