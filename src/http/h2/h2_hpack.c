@@ -139,7 +139,7 @@ static bool h2_hpack_grow_text(struct h2_hpack *hpack, unsigned size)
 	unsigned capacity = hpack->text_capacity;
 	char *text = hpack->text;
 	/* An eighth stays free, so that not every entry moves the text. */
-	if (used + size > capacity - capacity / 8 && capacity < H2_HPACK_TABLE_MAX) {
+	if (!text || (used + size > capacity - capacity / 8 && capacity < H2_HPACK_TABLE_MAX)) {
 		capacity = max_of(2 * capacity, (unsigned)H2_HPACK_TEXT_FIRST);
 		capacity = min_of(max_of(capacity, used + size), (unsigned)H2_HPACK_TABLE_MAX);
 		text = malloc(capacity + H2_HPACK_SLACK);
