@@ -208,6 +208,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP2_CONNECTION_WINDOW                                                               \
 	(512 * 1024)                   /* the same for all bodies of a connection together */
 #define WEIR_HTTP2_CONTINUATIONS_MAX 8 /* CONTINUATION frames of a field block */
+#define WEIR_HTTP2_DECODED_MAX                                                                     \
+	(2 * 1024 * 1024) /* bytes of the fields of a block: over that, the connection ends */
 #define WEIR_HTTP2_RESETS_BURST                                                                    \
 	500 /* streams of a connection that may end before their reply at once, whoever ends them */
 #define WEIR_HTTP2_RESETS_PER_S 30 /* further ones in each second; over that, the connection ends */

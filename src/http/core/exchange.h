@@ -20,6 +20,8 @@
 #ifndef WEIR_HTTP_EXCHANGE_H
 #define WEIR_HTTP_EXCHANGE_H
 
+#include <assert.h>
+
 #include <weir/buffer.h>
 #include <weir/http.h>
 #include <weir/limits.h>
@@ -180,6 +182,15 @@ struct http_session_type {
 	void (*on_close)(void *session);
 };
 
+/*
+ * Lines of fields as HTTP/2 has them: made at the first use, by malloc. The owner of the lines
+ * frees them.
+ */
+struct http_encoded_lines {
+	size_t size;
+	char bytes[];
+};
+
 /* The line of the access log: prepared with the reply, and written at its end. */
 struct http_log_entry {
 	struct weir_log *log;     /* where it goes */
@@ -216,7 +227,7 @@ struct http_handling {
 	struct weir_task task;
 	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
 	void *gone_context;
-	struct weir_span request_head; /* in the receive buffer, while the handler is called */
+	struct weir_span request_head; /* its bytes, while the handler is called */
 
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
@@ -237,7 +248,8 @@ struct http_handling {
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
 	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
 	struct weir_span lent;      /* lines of fields: weir_http_lend_fields */
-	char *head;                 /* where it did not fit the output at once */
+	struct http_encoded_lines **lent_encoded; /* where they are stored; NULL: nowhere */
+	char *head;                               /* where it did not fit the output at once */
 	size_t head_size;
 	size_t head_put;
 	weir_trailers_fn *trailers;
@@ -326,15 +338,31 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange);
 void http_exchange_end_handling(struct weir_http_exchange *exchange);
 
 /* Enters a state of the reply; see the enum. */
-void http_exchange_set_reply(struct weir_http_exchange *exchange, enum http_reply_state state);
+static inline void http_exchange_set_reply(
+        struct weir_http_exchange *exchange, enum http_reply_state state)
+{
+	assert(state > exchange->reply_state);
+	assert(exchange->reply_state != HTTP_REPLY_UNWANTED || state == HTTP_REPLY_CLOSED);
+	exchange->reply_state = (uint8_t)state;
+}
 
 /*
  * Around a call of the handler or the receiver, so that the exchange is not freed within it. Enter
  * returns the state before, which leave restores.
  */
-enum http_handler_state http_exchange_enter_handler(struct weir_http_exchange *exchange);
-void http_exchange_leave_handler(
-        struct weir_http_exchange *exchange, enum http_handler_state before);
+static inline enum http_handler_state http_exchange_enter_handler(
+        struct weir_http_exchange *exchange)
+{
+	enum http_handler_state before = exchange->handler_state;
+	exchange->handler_state = HTTP_HANDLER_RUNNING;
+	return before;
+}
+
+static inline void http_exchange_leave_handler(
+        struct weir_http_exchange *exchange, enum http_handler_state before)
+{
+	exchange->handler_state = (uint8_t)before;
+}
 
 static inline bool http_exchange_replied(const struct weir_http_exchange *exchange)
 {

@@ -150,6 +150,7 @@ void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span
 		return;
 	}
 	exchange->handling->lent = lines;
+	exchange->handling->lent_encoded = NULL;
 	exchange->release_lent = release;
 	exchange->lent_context = context;
 }

@@ -53,6 +53,7 @@ struct file_note {
 	size_t type_size;
 	size_t coded_at;
 	size_t plain_size;
+	struct http_encoded_lines *encoded; /* all of `lines`, or NULL */
 	char lines[];
 };
 
