@@ -4,9 +4,9 @@
 /*
  * A message is a row of weir_queue and one of weir_queue_message, with a row for each recipient;
  * its body has the same id. The first is narrow, since each claim changes it; a claim changes
- * nothing that is in an index, so that it adds nothing to one. `lease` is the id of the claim, or of
- * a delivery that holds the message. `retried` and `deleted` are commands for the front end that
- * has claimed it.
+ * nothing that is in an index, so that it adds nothing to one. `lease` is the id of the claim, or
+ * that of the message if a delivery holds it. `retried` and `deleted` are commands for the front
+ * end that has claimed it.
  *
  * The flags are those of mail_queued_flags, `state` is an enum weir_queued_state, and texts that
  * came by the network are bytes.
