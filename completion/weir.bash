@@ -227,7 +227,7 @@ _weir() {
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users zones cache reload reopen upgrade drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;
 	status:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	top:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --sort --once --help' -- "$word") ;;

@@ -79,7 +79,7 @@ complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check'
 complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users zones cache reload reopen upgrade drain'
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users store zones cache reload reopen upgrade drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'

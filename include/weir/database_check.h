@@ -24,8 +24,8 @@ struct weir_database_finding {
 typedef void weir_database_finding_fn(void *context, const struct weir_database_finding *finding);
 
 /*
- * Runs all checks of the server and of the parts that are there, one after another. Returns 0, or an
- * error of weir_postgres_call_start; then no callback comes. Ends as weir_database_migrate does.
+ * Runs all checks of the server and of the parts that are there, one after another. Returns 0, or
+ * an error of weir_postgres_call_start; then no callback comes. Ends as weir_database_migrate does.
  */
 WEIR_API int weir_database_check(struct weir_database *database, struct weir_loop *loop,
         weir_database_finding_fn *found, weir_database_done_fn *done, void *context);

@@ -60,7 +60,7 @@ struct weir_database_snapshot_type {
 	void (*drop)(void *object);
 	/*
 	 * Hears once why the snapshot is not renewed, and with NULL that it is renewed again. NULL:
-	 * nobody is told.
+	 * no reports.
 	 */
 	void (*report)(void *context, const char *why);
 };
@@ -69,7 +69,7 @@ struct weir_database_snapshot_type {
 struct weir_database_snapshot_options {
 	const struct weir_database_snapshot_type *type; /* borrowed */
 	void *context;                                  /* of its functions */
-	/* The file of the copy, in a directory that the process may write to; NULL: none. Copied. */
+	/* The file of the copy, in a directory that the process may write to; NULL: none. */
 	const char *copy;
 	/* Between two looks, less a random part of up to a half; WEIR_DATABASE_POLL_MS. */
 	uint32_t poll_ms;
@@ -90,11 +90,13 @@ WEIR_API void weir_database_snapshot_poll(struct weir_database_snapshot *snapsho
 
 struct weir_database_snapshot_info {
 	int64_t version;   /* in use; -1: none */
+	int64_t since_ms;  /* when it was created, as weir_loop_now_ms */
 	int64_t seen_ms;   /* when the database last confirmed it, as weir_loop_now_ms; 0: never */
 	uint64_t loads;    /* objects that were used */
 	uint64_t failures; /* looks and loads that failed */
 	size_t bytes;      /* of the text of the last load */
 	bool failing;      /* the last look or load has failed */
+	const char *why;   /* the reason, if it is failing; valid until the loop goes on */
 };
 
 WEIR_API void weir_database_snapshot_info(

@@ -1,8 +1,8 @@
 /*
  * The users and aliases of the database: a snapshot of them, and changes of users.
  *
- * A row of weir_user has the fields of a line of a users file (weir/users.h), one of weir_alias
- * those of a line of an aliases file (weir/mail_routes.h). So the snapshot is the text of both
+ * A row of weir_user has the fields of a line of a users file (weir/users.h). A row of weir_alias
+ * has those of a line of an aliases file (weir/mail_routes.h). So the snapshot is the text of both
  * files, and all their rules hold.
  */
 #ifndef WEIR_DATABASE_USERS_H

@@ -533,7 +533,9 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
 
 /* -- stores in a database -- */
-#define WEIR_DATABASE_LOOPS_MAX 256     /* loops with a pool of their own */
+#define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
+#define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
+#define WEIR_DATABASE_LOOPS_MAX 256 /* loops with a pool of their own */
 #define WEIR_DATABASE_CHUNK (64 * 1024) /* bytes of a chunk of a message */
 #define WEIR_DATABASE_BUFFER                                                                       \
 	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */
@@ -542,8 +544,6 @@ WEIR_C_BEGIN
 #define WEIR_DATABASE_REMOVE_MAX 1000    /* messages that are removed by one statement */
 #define WEIR_DATABASE_SETTLE_MS 30000    /* time for which an unknown outcome is looked into */
 #define WEIR_DATABASE_SWEEP 8            /* messages that are removed in one transaction */
-#define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
-#define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
 
 WEIR_C_END
 

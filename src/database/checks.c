@@ -14,7 +14,7 @@
 #include "helper.h"
 #include "schema.h"
 
-/* Of the server as a whole. The catalogues differ between engines, so all but the first may fail. */
+/* Of the server as a whole. The catalogues differ between engines, so all of them may fail. */
 static const struct database_check checks_server[] = {
         {NULL,
                 "SELECT 'server', 'version ' || current_setting('server_version') ||"

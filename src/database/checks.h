@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /*
- * A row is: what was found, its value, and whether it is a problem (a boolean). Texts are words that
- * complete a line "what: value".
+ * A row is: its subject, its value, and whether it is a problem (a boolean). The texts complete a
+ * line "subject: value".
  */
 struct database_check {
 	const char *part; /* of the schema; not asked if that is not there. NULL: none is needed */

@@ -323,6 +323,7 @@ int weir_database_snapshot_create(struct weir_database *database, struct weir_lo
 	snapshot->poll_ms = options->poll_ms;
 	snapshot->bad = -1;
 	snapshot->info.version = options->have;
+	snapshot->info.since_ms = weir_loop_now_ms(loop);
 	snapshot->copy = options->copy ? strdup(options->copy) : NULL;
 	weir_list_init(&snapshot->timer.link);
 	int error = options->copy && !snapshot->copy ? -ENOMEM : 0;
@@ -355,6 +356,7 @@ void weir_database_snapshot_info(
         const struct weir_database_snapshot *snapshot, struct weir_database_snapshot_info *ret)
 {
 	*ret = snapshot->info;
+	ret->why = snapshot->last_why;
 }
 
 /* -- a start ----------------------------------------------------------------------------------- */

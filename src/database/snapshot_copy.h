@@ -14,8 +14,8 @@
 int snapshot_copy_write(const char *path, const char *name, int64_t version, struct weir_span text);
 
 /*
- * Reads the file. Fills the empty buffer, which the caller frees in any case. Returns 0; -EBADMSG if
- * it is no such copy, or a damaged one; WEIR_E_LIMIT; -ENOMEM; or an errno of reading.
+ * Reads the file. Fills the empty buffer, which the caller frees in any case. Returns 0; -EBADMSG
+ * if it is no such copy, or a damaged one; WEIR_E_LIMIT; -ENOMEM; or an errno of reading.
  */
 int snapshot_copy_read(const char *path, const char *name, size_t bytes_max, int64_t *ret_version,
         struct weir_buffer *ret_text);

@@ -1,6 +1,6 @@
 /*
- * Users and aliases. Invariant: a row becomes one line; a row that would become something else, such
- * as a name with a line end in it, is an error of the snapshot.
+ * Users and aliases. Invariant: a row becomes one line; a row that would become something else,
+ * such as a name with a line end in it, is an error of the snapshot.
  */
 #include <weir/database_users.h>
 

@@ -19,7 +19,7 @@ static struct weir_database *database;
 
 /* -- a kind of snapshot ------------------------------------------------------------------------ */
 
-/* What the functions of the type have heard. */
+/* The calls of the functions of the type. */
 struct seen {
 	char text[512]; /* of the object in use */
 	char why[WEIR_POSTGRES_WHY_MAX];
@@ -357,7 +357,7 @@ static void a_start_has_the_database_or_the_copy(void **state)
 	assert_false(is_copy);
 	assert_int_equal(version, 1);
 	assert_string_equal(seen.text, "kept");
-	/* What cannot be used is not copied. */
+	/* A version that cannot be used is not copied. */
 	put("INSERT INTO words VALUES ('!')");
 	assert_int_equal(
 	        weir_database_snapshot_load(database, &options, 60000, &version, &is_copy, why), 0);

@@ -1,13 +1,13 @@
 """Users and aliases in the database: they follow it, and stay while it is away, slow, or of another version."""
 
 import ftplib
+import json
 import os
 import poplib
 import re
 import signal
 import smtplib
 import subprocess
-import time
 
 import pytest
 
@@ -37,9 +37,10 @@ class Site:
     def write(self, store="directory: copies", mail="domains: [example.org]", more="", url=None):
         self.config.write_text(
             f"listen: [{{pop3: '127.0.0.1:0'}}, {{smtp: '127.0.0.1:0'}}, {{ftp: '127.0.0.1:0'}}]\n"
-            f"store: {{url: '{url or self.database.url}', parts: [users], {store}}}\n"
+            f"store: {{url: '{url or self.database.url}', parts: [users], refresh: 200ms, wait: 1s,"
+            f" answer: 1s, {store}}}\n"
             f"mail: {{directory: mail, {mail}}}\nftp: {{root: ., anonymous: no}}\nmail-log: mail.log\n"
-            f"workers: 2\nadmin: admin.sock\n{more}"
+            f"guard: {{enabled: no}}\nworkers: 2\nadmin: admin.sock\n{more}"
         )
 
     def sql(self, text):
@@ -54,6 +55,9 @@ class Site:
         )
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
+
+    def console(self, *words):
+        return self.verb("console", "-c", "weir.yaml", *words)
 
     def serve(self, **options):
         self.started = self.weir("-c", self.config, cwd=self.path, **options)
@@ -176,6 +180,12 @@ def test_the_last_users_stay_while_the_database_is_away(site):
     assert site.login() and site.accepts("sales@example.org")
     site.started.wait_stderr("weir: the users of the database are not renewed: ")
     assert site.login() and not site.accepts("carol@example.org")
+    status = json.loads(site.verb("status", "-c", "weir.yaml", "--json"))["store"][0]
+    assert status["snapshot"] == "users" and status["version"] == 1 and status["failing"] != "no"
+    assert re.search(r"users: version 1, confirmed \d+ s ago; the database: ", site.console("store"))
+    metrics = site.verb("fetch", "--unix-socket", "admin.sock", "http://weir/metrics")
+    assert float(re.search(r'^weir_snapshot_age_seconds\{snapshot="users"\} (\S+)$', metrics, re.M)[1]) > 0
+    assert 'weir_snapshot_version{snapshot="users"} 1\n' in metrics
     site.database.start()
     site.sql(f"INSERT INTO weir_user VALUES ('carol', '{ONE}', '')")
     wait_for(lambda: site.accepts("carol@example.org"), what="the new user")
@@ -201,6 +211,7 @@ def test_a_database_that_hangs_stops_no_login(site):
 def test_a_start_without_the_database(site):
     site.serve().stop()
     site.database.stop()
+    assert "weir: the database: " in site.verb("check", "weir.yaml")
     site.serve()
     assert re.search("the users of the database are those of the copy .*/copies/users: ", site.started.stderr)
     assert site.login() and site.accepts("sales@example.org")
@@ -224,8 +235,10 @@ def test_a_start_without_the_database(site):
     ],
 )
 def test_a_schema_that_does_not_fit_is_refused(site, change, said):
+    assert "the database" not in site.verb("check", "weir.yaml")
     site.serve().stop()
     site.database.query(change)
+    assert said in site.verb("check", "weir.yaml")
     assert said in site.verb("serve", "-c", "weir.yaml", "--user", "root", code=1)
 
 
@@ -276,3 +289,18 @@ def test_a_confined_server_reaches_the_database(site, local):
     site.started.send_signal(signal.SIGHUP)
     wait_for(lambda: site.started.server_pid != first, what="the other process")
     wait_for(lambda: site.login("carol"), what="the other process")
+
+
+def test_front_ends_count_wrong_passwords_together(site):
+    site.write(more="guard: {first-delay: 100ms, most-delay: 200ms}\n")
+    site.config.write_text(site.config.read_text().replace("guard: {enabled: no}\n", ""))
+    site.config.write_text(site.config.read_text().replace("admin: admin.sock", "admin: two.sock"))
+    two = site.weir("-c", site.config, cwd=site.path)
+    site.config.write_text(site.config.read_text().replace("admin: two.sock", "admin: admin.sock"))
+    site.serve()
+    assert not site.login(password="wrong")
+    counted = "127.0.0.1 .* 1 "
+    wait_for(lambda: re.search(counted, site.verb("console", "--admin", "two.sock", "guard", "list")), what="the count")
+    assert "cleared 1 network" in site.verb("console", "--admin", "two.sock", "guard", "clear", "127.0.0.1")
+    wait_for(lambda: site.database.query("SELECT count(*) FROM weir_guard") == "0", what="the end of the count")
+    assert two.stop() == 0

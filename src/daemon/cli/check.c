@@ -28,6 +28,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_ftp.h"
+#include "store_verb.h"
 #include "table.h"
 
 /* -- as another user --------------------------------------------------------------------------- */
@@ -261,6 +262,7 @@ int check(const struct options *options)
 		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
+	store_verb_warn(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

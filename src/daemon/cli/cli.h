@@ -199,7 +199,7 @@ int passwd_line_put_hash(
 int passwd_line_put_rest(
         const struct passwd_change *change, struct weir_span rest, struct weir_buffer *to);
 
-/* What the change has done to a user that was there before. */
+/* Returns the result of the change of a user that existed before. */
 enum passwd_done passwd_line_done(enum passwd_action action);
 
 /* Whether the server would accept the text of a users file; if not, that was reported. */

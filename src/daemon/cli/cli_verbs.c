@@ -250,7 +250,7 @@ const struct verb cli_verbs[] = {
                         "input, one a line. `help` lists the commands. Exits with 0 if all "
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
-                .words = "help status connections top close guard queue users zones cache "
+                .words = "help status connections top close guard queue users store zones cache "
                          "reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"

@@ -143,7 +143,7 @@ const struct section table_mail = {
         .doc = "Mail, for SMTP, submission, LMTP and POP3.",
 };
 
-/* The section may stand before `store`, so this is checked when all was read. */
+/* Called at the end: the section may stand before `store`. */
 void table_mail_check(struct reader *reader, const struct node *top)
 {
 	const struct config *config = reader->config;

@@ -26,6 +26,7 @@
 #include "say.h"
 #include "service_dns.h"
 #include "service_mail.h"
+#include "store_report.h"
 
 /* -- the process ------------------------------------------------------------------------------- */
 
@@ -450,6 +451,7 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 	acme_report_source(metrics->config, &metrics->acme);
 	metrics->acme.next = &metrics->zones;
 	metrics->zones = (struct weir_metric_source){
+	        .next = &metrics->store->source,
 	        .metrics = zone_rows,
 	        .labels = {"zone"},
 	        .context = metrics,

@@ -17,6 +17,7 @@
 #include "metrics_read.h"
 #include "service.h"
 #include "service_dns.h"
+#include "store_report.h"
 
 /* The sources of a status, and its writer. */
 struct status_walk {
@@ -368,6 +369,7 @@ void status_write_details(struct status_writer *writer, const struct daemon_metr
 	if (status_shows(&walk, SERVICE_DNS))
 		status_write_dns(&walk);
 	status_write_guard(&walk);
+	store_report_status(walk.metrics->store, walk.writer);
 	status_write_certificates(&walk);
 	status_write_lanes(&walk);
 }

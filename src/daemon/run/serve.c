@@ -14,6 +14,7 @@
 
 #include <weir/bans.h>
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
@@ -114,7 +115,7 @@ static int serve_load_store(struct daemon *daemon, struct config *config)
 	int error = store_schema_check(config, &replied);
 	if (error == 0)
 		error = store_users_load(
-		        daemon->loop, config, replied ? STORE_START_MS : 1, &daemon->users);
+		        daemon->loop, config, replied ? store_start_ms(config) : 1, &daemon->users);
 	return error;
 }
 
@@ -173,6 +174,8 @@ static int serve_start(struct daemon *daemon)
 		error = store_users_start(daemon->users, serve_renew, daemon);
 	if (error == 0)
 		error = store_schema_follow(daemon->loop, daemon->config, &daemon->schema);
+	if (error == 0)
+		error = store_share_guard(daemon->loop, daemon->config, &daemon->shared_guard);
 	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
@@ -255,6 +258,7 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	weir_database_guard_destroy(daemon.shared_guard);
 	store_schema_destroy(daemon.schema);
 	store_users_destroy(daemon.users);
 	store_leave(daemon.database, daemon.loop);

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 
 #include "helper.h"
 #include "say.h"
 #include "store.h"
+#include "table.h"
 
 const char *const store_part_names[STORE_PARTS] = {
         [STORE_USERS] = "users",
@@ -22,6 +24,11 @@ const char *const store_part_names[STORE_PARTS] = {
 bool store_has(const struct config *config, enum config_store_part part)
 {
 	return config->store.url && (config->store.parts >> part & 1);
+}
+
+uint32_t store_start_ms(const struct config *config)
+{
+	return (uint32_t)min_of(config->store.wait_ms, (uint64_t)STORE_START_MS);
 }
 
 struct weir_database *store_database(const struct config *config, enum config_store_part part)
@@ -41,6 +48,8 @@ void store_options(const struct config *config, const char *user, struct weir_po
 	ret->password = store->password;
 	ret->batches_max = max_of(connections / 3, 1u);
 	ret->streams_max = connections - ret->batches_max;
+	ret->wait_ms = (uint32_t)store->wait_ms;
+	ret->answer_ms = (uint32_t)store->answer_ms;
 	if (!store->prepares)
 		ret->statements_max = 0;
 }
@@ -80,6 +89,18 @@ const char *store_part_lack(const struct weir_database_part *part)
 	return NULL;
 }
 
+int store_share_guard(
+        struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret)
+{
+	struct weir_database *database = store_database(config, STORE_USERS);
+	*ret = NULL;
+	/* Wrong passwords are less urgent than users who were locked. */
+	uint64_t every_ms = min_of(config->store.refresh_ms * 5 / 2, DAY_MS);
+	return database ? weir_database_guard_create(
+	                          database, loop, config->guarded, (uint32_t)every_ms, ret)
+	                : 0;
+}
+
 void store_leave(struct weir_database *database, struct weir_loop *loop)
 {
 	if (database)
@@ -93,5 +114,8 @@ bool store_same(const struct config *a, const struct config *b)
 	       text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&
+	                       one->refresh_ms == other->refresh_ms &&
+	                       one->wait_ms == other->wait_ms &&
+	                       one->answer_ms == other->answer_ms &&
 	                       one->prepares == other->prepares));
 }

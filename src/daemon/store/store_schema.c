@@ -45,7 +45,7 @@ static int store_schema_look(struct weir_loop *loop, const struct config *config
 	if (error < 0)
 		return error;
 	weir_list_init(&look.timer.link);
-	weir_timer_start(loop, &look.timer, STORE_START_MS, store_schema_on_late);
+	weir_timer_start(loop, &look.timer, store_start_ms(config), store_schema_on_late);
 	while (error >= 0 && !look.late && !weir_database_watch_looks(watch))
 		error = weir_loop_turn(loop, -1);
 	*ret_replied = weir_database_watch_looks(watch);
@@ -77,10 +77,6 @@ int store_schema_check(const struct config *config, bool *ret_replied)
 
 /* -- later ------------------------------------------------------------------------------------- */
 
-enum {
-	STORE_SCHEMA_MS = 10 * 1000 /* between two looks */
-};
-
 struct store_schema {
 	struct config *config; /* held: its parts do not change while the process serves */
 	struct weir_database_watch *watch;
@@ -109,8 +105,8 @@ int store_schema_follow(struct weir_loop *loop, struct config *config, struct st
 	if (!schema)
 		return -ENOMEM;
 	schema->config = config_hold(config);
-	int error = weir_database_watch_create(config->store.database, loop, STORE_SCHEMA_MS,
-	        store_schema_on_change, schema, &schema->watch);
+	int error = weir_database_watch_create(config->store.database, loop,
+	        (uint32_t)config->store.refresh_ms, store_schema_on_change, schema, &schema->watch);
 	if (error < 0)
 		store_schema_destroy(schema);
 	else

@@ -13,7 +13,7 @@ struct store_schema;
 struct weir_loop;
 
 /*
- * Looks at the schema, and blocks, for STORE_START_MS at most. Stores whether the database has
+ * Looks at the schema, and blocks, for store_start_ms at most. Stores whether the database has
  * replied. Returns 0; -EPROTO if a part that the configuration has there cannot be used, which was
  * reported; or another negative errno, likewise. Without a database there is nothing to look at.
  */

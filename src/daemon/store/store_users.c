@@ -29,6 +29,7 @@ struct store_users {
 	struct config *first;                    /* that the first load is for */
 	char *copy;                              /* the path of the copy, or NULL */
 	struct weir_buffer text;
+	uint64_t refresh_ms;
 	int64_t version; /* of the first load; -1: there was none */
 	bool loaded;
 	void (*renew)(void *context);
@@ -192,6 +193,7 @@ static void store_users_set_options(
 	ret->context = users;
 	ret->copy = users->copy;
 	ret->have = users->version;
+	ret->poll_ms = (uint32_t)users->refresh_ms;
 }
 
 /* -- the start --------------------------------------------------------------------------------- */
@@ -262,6 +264,7 @@ int store_users_load(
 	}
 	users->loop = loop;
 	users->database = database;
+	users->refresh_ms = config->store.refresh_ms;
 	users->version = -1;
 	users->first = config;
 	*ret = users;

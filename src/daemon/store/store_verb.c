@@ -175,6 +175,22 @@ static bool store_verb_migrate(struct store_looking *looking, bool first)
 	return true;
 }
 
+/* The reasons are warnings: the configuration is good. */
+void store_verb_warn(struct config *config)
+{
+	struct store_looking looking = {.count = 0};
+	if (!config->store.url)
+		return;
+	config->store.wait_ms = store_start_ms(config);
+	bool replied = store_verb_begin(&looking.verb, config) == 0 && store_verb_look(&looking);
+	for (unsigned i = 0; i < looking.count && replied; i++) {
+		const char *lack = store_part_lack(&looking.parts[i]);
+		if (lack && store_uses(config, &looking.parts[i]))
+			say("the tables of %s in the database are %s", looking.parts[i].name, lack);
+	}
+	store_verb_finish(&looking.verb);
+}
+
 /* -- checks ------------------------------------------------------------------------------------ */
 
 struct store_checking {

@@ -1,4 +1,4 @@
-/* What the verbs need that work on a database: a configuration, a loop, and waiting for an end. */
+/* For verbs that work on a database: a configuration, a loop, and waiting for an end. */
 #ifndef DAEMON_STORE_VERB_H
 #define DAEMON_STORE_VERB_H
 
@@ -34,6 +34,9 @@ void store_verb_finish(struct store_verb *verb);
 
 /* A weir_database_done_fn for the struct: reports an error. */
 void store_verb_done(void *context, int error, const char *text);
+
+/* For `weir check`: reports parts that the database lacks, or why it does not reply. */
+void store_verb_warn(struct config *config);
 
 /*
  * Turns the loop until store_verb_done was called; `error` is what has started it. Returns whether
