@@ -217,9 +217,9 @@ static void statuses_are_those_of_http_1(void **state)
 		const char *method = other ? "BREW" : "GET";
 		snprintf(lines, sizeof lines,
 		        ":method: %s\n:scheme: http\n:authority: a\n:path: /%0*u\n", method,
-		        WEIR_HTTP_TARGET_MAX, 0);
+		        WEIR_HTTP_TARGET_MAX, 0u);
 		snprintf(text, sizeof text, "%s /%0*u HTTP/1.1\r\nHost: a\r\n\r\n", method,
-		        WEIR_HTTP_TARGET_MAX, 0);
+		        WEIR_HTTP_TARGET_MAX, 0u);
 		expect(lines, text);
 	}
 }
@@ -252,7 +252,7 @@ static void what_is_too_large_is_refused(void **state)
 		                    "a") +
 		             32 + 1;
 		snprintf(lines, sizeof lines, HEAD "x: %0*u\n",
-		        (int)(WEIR_HTTP_HEAD_MAX - sum + more), 0);
+		        (int)(WEIR_HTTP_HEAD_MAX - sum + more), 0u);
 		assert_int_equal(
 		        h2_head_decode(&head, &codec.hpack, encode(&codec, lines), &request),
 		        more ? H2_DECODED_REFUSED : H2_DECODED);

@@ -220,6 +220,5 @@ struct http_encoded_lines *h2_head_encode_lines(
 		return NULL;
 	encoded->size =
 	        (size_t)(h2_encode_put_lines(encoded->bytes, lines, huffman) - encoded->bytes);
-	struct http_encoded_lines *fitting = realloc(encoded, sizeof *encoded + encoded->size);
-	return fitting ? fitting : encoded;
+	return encoded;
 }

@@ -146,7 +146,7 @@ static bool h2_hpack_grow_text(struct h2_hpack *hpack, unsigned size)
 		if (!text)
 			return false;
 	}
-	if (used)
+	if (hpack->text)
 		memmove(text, hpack->text + hpack->text_begin, used);
 	if (text != hpack->text)
 		free(hpack->text);
