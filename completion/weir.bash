@@ -152,6 +152,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W 'hmac-sha256 hmac-sha512 hmac-sha1' -- "$word")
 		return
 		;;
+	queue:--config | queue:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	store:--config | store:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -230,7 +234,7 @@ _weir() {
 	config:*) mapfile -t COMPREPLY < <(compgen -W 'default bash zsh fish manual options listing' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --config --delete --lock --unlock --no-scram --help' -- "$word") ;;
 	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
-	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
+	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -- "$word") ;;

@@ -73,6 +73,7 @@ complete -c weir -n '__fish_seen_subcommand_from passwd' -l help -s h -d 'Print 
 
 complete -c weir -n '__fish_seen_subcommand_from queue' -a 'list retry delete'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
+complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 'A configuration whose queue is meant: that of store, or the directory of its relay'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 

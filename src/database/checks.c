@@ -49,6 +49,7 @@ static const struct database_check checks_server[] = {
 static const struct database_check *const checks_all[] = {
         checks_server,
         database_checks_users,
+        database_checks_mailboxes,
 };
 
 struct checking {

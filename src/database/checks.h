@@ -17,6 +17,6 @@ struct database_check {
 	bool optional;         /* an error means that the server does not have it */
 };
 
-extern const struct database_check database_checks_users[];
+extern const struct database_check database_checks_users[], database_checks_mailboxes[];
 
 #endif

@@ -48,6 +48,9 @@ static const struct key passwd_options[] = {
 
 static const struct key queue_options[] = {
         {"queue", &type_new_directory, .option = "queue", .doc = "The directory of the queue."},
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "A configuration whose queue is meant: that of `store`, or the directory of "
+                       "its `relay`."},
         {"all", &type_flag, .option = "all", .option_value = "yes", .doc = "Retry all messages."},
         HELP,
         {0},
@@ -224,7 +227,8 @@ const struct verb cli_verbs[] = {
         },
         {
                 .name = "queue",
-                .synopsis = "--queue DIR [list | retry ID... | retry --all | delete ID...]",
+                .synopsis =
+                        "--queue DIR | -c FILE [list | retry ID... | retry --all | delete ID...]",
                 .summary = "list, retry or delete mail that waits to be forwarded",
                 .text = "Lists the messages that wait to be forwarded, which is the default, "
                         "retries them at once, or deletes them. A server may be using the queue. "
@@ -232,7 +236,8 @@ const struct verb cli_verbs[] = {
                 .options = queue_options,
                 .words = "list retry delete",
                 .examples = "weir queue --queue /var/spool/weir\n"
-                            "weir queue --queue /var/spool/weir retry --all\n",
+                            "weir queue --queue /var/spool/weir retry --all\n"
+                            "weir queue -c /etc/weir/weir.yaml list\n",
         },
         {
                 .name = "certificate",

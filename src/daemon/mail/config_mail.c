@@ -100,6 +100,11 @@ bool config_mail_is_stored(const struct config *config)
 	return store_has(config, STORE_USERS) && !config->mail.users_path;
 }
 
+bool config_mail_has_stored_mailboxes(const struct config *config)
+{
+	return store_has(config, STORE_MAILBOXES) && !config->mail.directory;
+}
+
 int config_mail_parse(const struct config_mail *mail, const struct weir_span texts[2],
         void (*report)(void *context, const char *path, unsigned line, const char *text),
         void *context, struct weir_users **ret_users, struct weir_mail_routes **ret_routes)
@@ -151,7 +156,7 @@ const char *config_mail_lack(const struct config *config, const struct config_li
 	const struct listener_type *type = listener->type;
 	if (!type || (type->service != SERVICE_SMTP && type->service != SERVICE_POP3))
 		return NULL;
-	if (!mail->directory)
+	if (!mail->directory && !config_mail_has_stored_mailboxes(config))
 		return "needs a directory for the mailboxes: --mail DIR, or 'directory' in 'mail'";
 	if (!mail->users_path && !config_mail_is_stored(config))
 		return "needs a users file, who is in it has a mailbox: --users FILE, or 'users' "

@@ -13,37 +13,52 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/database_mail.h>
 #include <weir/error.h>
 #include <weir/mail_store.h>
 #include <weir/peers.h>
 #include <weir/pop3.h>
 #include <weir/smtp.h>
 
+#include "helper.h"
 #include "log_file.h"
 #include "say.h"
 #include "service.h"
 #include "service_mail.h"
+#include "store.h"
 
 /* -- shared state ------------------------------------------------------------------------------ */
+
+static int mail_shared_open_directory(const struct config *config,
+        const struct weir_mail_store_options *options, struct weir_mail_store **ret)
+{
+	const char *directory = config->mail.directory;
+	int error = resources_make_directory(config, directory);
+	if (error == 0 && (error = resources_lend(config->user)) == 0) {
+		if (faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+			error = -errno;
+		else
+			error = weir_maildir_create(directory, options, ret);
+		resources_return();
+	}
+	return error;
+}
 
 static int mail_shared_open_store(const struct config *config, struct mail_shared *shared)
 {
 	const struct config_mail *mail = &config->mail;
+	bool stored = config_mail_has_stored_mailboxes(config);
 	struct weir_mail_store_options options;
 	weir_mail_store_options_init(&options);
 	options.message_max = config_mail_stored_max(mail);
 	options.mailbox_max = mail->limits.mailbox_size;
 	options.messages_max = mail->limits.mailbox_messages;
-	int error = resources_make_directory(config, mail->directory);
-	if (error == 0 && (error = resources_lend(config->user)) == 0) {
-		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-			error = -errno;
-		else
-			error = weir_maildir_create(mail->directory, &options, &shared->store);
-		resources_return();
-	}
+	int error = stored ? weir_database_mail_create(store_database(config, STORE_MAILBOXES),
+	                             &options, &shared->store)
+	                   : mail_shared_open_directory(config, &options, &shared->store);
 	if (error < 0)
-		say("cannot keep mail in %s: %s", mail->directory, weir_error_text(error));
+		say("cannot keep mail in %s: %s", stored ? "the database" : mail->directory,
+		        weir_error_text(error));
 	return error;
 }
 
@@ -334,7 +349,7 @@ static void service_smtp_print_served(const struct config *config)
 	printf("  mail for ");
 	for (size_t i = 0; i < mail->domains.count; i++)
 		printf("%s%s", i ? ", " : "", mail->domains.items[i]);
-	printf(": %s\n", mail->directory);
+	printf(": %s\n", or_default(mail->directory, "the database"));
 }
 
 static void service_smtp_print_commands(const struct config *config, const char *url)

@@ -57,6 +57,9 @@ int config_mail_load(struct config *config,
 /* Whether the database has the users and aliases of mail: no file is named. */
 bool config_mail_is_stored(const struct config *config);
 
+/* Whether the mailboxes are in the database of `store`. */
+bool config_mail_has_stored_mailboxes(const struct config *config);
+
 /*
  * Makes users and, if there are domains, routes of the texts of a users file and an aliases file;
  * without domains *ret_routes is NULL. Mistakes are reported as by config_mail_load, of the paths

@@ -229,8 +229,12 @@ static void status_write_queue(const struct status_walk *walk)
 		return;
 	int64_t now_s = weir_loop_wall_s(walk->metrics->loop);
 	int64_t oldest_s = weir_mail_queue_oldest_s(queue);
+	struct weir_mail_queue_claims claims;
+	weir_mail_queue_claims(queue, &claims);
 	status_group(writer, "mail_queue");
 	status_number(writer, "messages", weir_mail_queue_count(queue));
+	status_number(writer, "claimed", claims.claimed);
+	status_number(writer, "taken_over", claims.taken_over);
 	status_signed(writer, "oldest_age_seconds", oldest_s < now_s ? now_s - oldest_s : 0);
 	status_group_end(writer);
 }
