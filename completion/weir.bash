@@ -140,6 +140,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
 		return
 		;;
+	queue:--config | queue:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	certificate:--config | certificate:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -150,10 +154,6 @@ _weir() {
 		;;
 	zone:--algorithm)
 		mapfile -t COMPREPLY < <(compgen -W 'hmac-sha256 hmac-sha512 hmac-sha1' -- "$word")
-		return
-		;;
-	queue:--config | queue:-c)
-		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
 	store:--config | store:-c)
