@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console status top upgrade fetch --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue store console status top upgrade fetch --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -132,8 +132,20 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	passwd:--config | passwd:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	queue:--queue)
 		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
+		return
+		;;
+	queue:--config | queue:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	store:--config | store:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
 	console:--config | console:-c)
@@ -208,12 +220,14 @@ _weir() {
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	config:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$word") ;;
 	config:*) mapfile -t COMPREPLY < <(compgen -W 'default bash zsh fish manual options listing' -- "$word") ;;
-	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --delete --no-scram --help' -- "$word") ;;
+	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --config --delete --lock --unlock --no-scram --help' -- "$word") ;;
 	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
-	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
+	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
+	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users zones cache reload reopen upgrade drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;
 	status:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	top:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --sort --once --help' -- "$word") ;;

@@ -1,13 +1,14 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue console status top upgrade fetch
+set -l verbs serve check config passwd queue store console status top upgrade fetch
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'report everything that is wrong with a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a config -d 'print an annotated default configuration, or a completion'
-complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user to a users file, or change a password'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user, or change a password, in a users file or the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade or check the tables of the shared database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
@@ -61,16 +62,24 @@ complete -c weir -n '__fish_seen_subcommand_from config' -l help -s h -d 'Print 
 
 complete -c weir -n '__fish_seen_subcommand_from passwd' -a '(__fish_complete_users)'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l users -r -F -d 'The users file'
+complete -c weir -n '__fish_seen_subcommand_from passwd' -l config -s c -r -F -d 'A configuration whose users are meant: those of store if mail has no users'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l delete -d 'Remove the user'
+complete -c weir -n '__fish_seen_subcommand_from passwd' -l lock -d 'Lock the user: no password fits, and the old one is not lost'
+complete -c weir -n '__fish_seen_subcommand_from passwd' -l unlock -d 'Unlock the user'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l no-scram -d 'Store a hash alone, without the verifier of SCRAM-SHA-256'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from queue' -a 'list retry delete'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
+complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 'A configuration whose queue is meant: that of store, or the directory of its relay'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users zones cache reload reopen upgrade drain'
+complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check'
+complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users store zones cache reload reopen upgrade drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'

@@ -16,6 +16,7 @@
 #define WEIR_DATABASE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <weir/api.h>
 #include <weir/limits.h>
@@ -103,6 +104,22 @@ WEIR_API int weir_database_migrate(struct weir_database *database, struct weir_l
 /* Reports what the database has of each part by `progress`, and changes nothing. */
 WEIR_API int weir_database_look(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);
+
+/*
+ * Looks again and again, for a front end that must know when the schema changes under it. `changed`
+ * is called for each part after the first look, and for those that differ after later ones. Returns
+ * 0 or -ENOMEM.
+ */
+struct weir_database_watch;
+WEIR_API int weir_database_watch_create(struct weir_database *database, struct weir_loop *loop,
+        uint32_t every_ms, weir_database_progress_fn *changed, void *context,
+        struct weir_database_watch **ret);
+
+/* Returns how many looks have had a reply. */
+WEIR_API uint64_t weir_database_watch_looks(const struct weir_database_watch *watch);
+
+/* Must be called before the loop leaves. NULL is allowed. */
+WEIR_API void weir_database_watch_destroy(struct weir_database_watch *watch);
 
 WEIR_C_END
 

@@ -327,7 +327,12 @@ WEIR_C_BEGIN
 #define WEIR_QUEUE_STATUS_MAX 511      /* bytes of the next hop's reply that are stored */
 #define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
 #define WEIR_QUEUE_STATES_MAX 1000                /* messages whose state the disk would not take */
-#define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
+#define WEIR_QUEUE_LEASE_S (30 * 60)              /* time of a claim in a database (set) */
+#define WEIR_QUEUE_POLL_S 10            /* longest time between two looks for messages (set) */
+#define WEIR_QUEUE_LOOK_MS 30000        /* time between two looks at all that is due */
+#define WEIR_QUEUE_COUNT_MS 15000       /* time between two counts of the messages */
+#define WEIR_QUEUE_COMMAND_MS 5000      /* time for a command to a queue to be run */
+#define WEIR_QUEUE_BUFFER (1024 * 1024) /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */
 #define WEIR_SMTP_REPLY_MAX 1023                  /* bytes of a reply that are stored */
@@ -530,7 +535,9 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
 
 /* -- stores in a database -- */
-#define WEIR_DATABASE_LOOPS_MAX 256     /* loops with a pool of their own */
+#define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
+#define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
+#define WEIR_DATABASE_LOOPS_MAX 256 /* loops with a pool of their own */
 #define WEIR_DATABASE_CHUNK (64 * 1024) /* bytes of a chunk of a message */
 #define WEIR_DATABASE_BUFFER                                                                       \
 	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */

@@ -122,6 +122,35 @@ WEIR_API size_t weir_guard_clear(struct weir_guard *guard, const struct weir_net
  */
 WEIR_API size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user);
 
+/* -- several processes ------------------------------------------------------------------------- */
+
+/*
+ * Processes that serve the same users can exchange their counts: each passes on
+ * its own, and learns the sum of the others'. A delay, or a ban, is by both together.
+ */
+
+/* The count of a network. */
+struct weir_guard_share {
+	struct weir_network network;
+	unsigned count;
+	int64_t age_ms;  /* since it had that count */
+	int64_t left_ms; /* until it is 0; of weir_guard_collect */
+};
+
+/*
+ * Stores the networks whose own counts have grown since they were stored last, up to `room` of
+ * them. Returns how many.
+ */
+WEIR_API size_t weir_guard_collect(
+        struct weir_guard *guard, int64_t now_ms, struct weir_guard_share *ret, size_t room);
+
+/*
+ * Sets what the others have counted for a network, which is an IPv4 address or a /64 of IPv6. It is
+ * reduced as the own counts are.
+ */
+WEIR_API void weir_guard_learn(
+        struct weir_guard *guard, const struct weir_guard_share *share, int64_t now_ms);
+
 WEIR_C_END
 
 #endif

@@ -109,6 +109,12 @@ WEIR_API void weir_smtp_client_send(
  */
 WEIR_API bool weir_smtp_client_has_dsn(const struct weir_smtp_client *client);
 
+/*
+ * Whether all of the message was sent, so that only the server's reply to it is missing. That comes
+ * within WEIR_SMTP_CLIENT_MESSAGE_MS, or the connection is closed.
+ */
+WEIR_API bool weir_smtp_client_awaits_outcome(const struct weir_smtp_client *client);
+
 /* Sends QUIT; closed() follows. Only when the client is ready. */
 WEIR_API void weir_smtp_client_quit(struct weir_smtp_client *client);
 

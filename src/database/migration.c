@@ -38,15 +38,6 @@ struct migration {
 	void (*next)(struct migration *migration);  /* what follows it */
 };
 
-bool weir_database_part(unsigned index, struct weir_database_part *ret)
-{
-	if (index >= SCHEMA_PARTS)
-		return false;
-	*ret = (struct weir_database_part){
-	        .name = schema_parts[index]->name, .wanted = schema_parts[index]->version};
-	return true;
-}
-
 static void migration_end(struct migration *migration, int error, const char *text)
 {
 	migration->done(migration->context, error, text);
@@ -58,14 +49,7 @@ static void migration_end(struct migration *migration, int error, const char *te
 static void migration_on_row(void *context, const struct weir_postgres_row *row)
 {
 	struct migration *migration = context;
-	struct weir_span name = weir_postgres_row_value(row, 0);
-	for (unsigned i = 0; i < SCHEMA_PARTS; i++) {
-		struct weir_database_part *part = &migration->parts[i];
-		if (!weir_span_equal(name, weir_span_of(part->name)))
-			continue;
-		part->have = (unsigned)strtoul(weir_postgres_row_value(row, 1).data, NULL, 10);
-		part->oldest = (unsigned)strtoul(weir_postgres_row_value(row, 2).data, NULL, 10);
-	}
+	schema_read_row(row, migration->parts);
 }
 
 static void migration_on_end(void *context, const struct weir_postgres_end *end)
@@ -176,14 +160,12 @@ static void migration_on_looked(struct migration *migration)
 		migration_end(migration, 0, "");
 }
 
-static const char *const migration_look = "SELECT part, version, oldest FROM weir_schema";
-
 static void migration_first(struct migration *migration)
 {
 	const char *statement = schema_first[migration->statement];
 	migration->again = migration_first;
 	migration->next = statement ? migration_first : migration_on_looked;
-	migration_run(migration, statement ? statement : migration_look, NULL, 0);
+	migration_run(migration, statement ? statement : schema_look, NULL, 0);
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */
@@ -207,7 +189,7 @@ static int migration_start(struct weir_database *database, struct weir_loop *loo
 	        .next = changes ? migration_first : migration_on_looked};
 	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
 		weir_database_part(i, &migration->parts[i]);
-	error = migration_call(migration, changes ? schema_first[0] : migration_look, NULL, 0);
+	error = migration_call(migration, changes ? schema_first[0] : schema_look, NULL, 0);
 	if (error < 0)
 		free(migration);
 	return error;

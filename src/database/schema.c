@@ -1,6 +1,8 @@
 /* The tables that all parts of the schema share: their versions, and those of the snapshots. */
 #include "schema.h"
 
+#include <stdlib.h>
+
 /*
  * weir_snapshot: a row for each kind of thing that front ends keep in memory. A writer of such
  * a thing increments the version in the same transaction.
@@ -19,3 +21,26 @@ const struct schema_part *const schema_parts[SCHEMA_PARTS] = {
         &schema_zones,
         &schema_keys,
 };
+
+bool weir_database_part(unsigned index, struct weir_database_part *ret)
+{
+	if (index >= SCHEMA_PARTS)
+		return false;
+	*ret = (struct weir_database_part){
+	        .name = schema_parts[index]->name, .wanted = schema_parts[index]->version};
+	return true;
+}
+
+const char schema_look[] = "SELECT part, version, oldest FROM weir_schema";
+
+void schema_read_row(
+        const struct weir_postgres_row *row, struct weir_database_part parts[SCHEMA_PARTS])
+{
+	struct weir_span name = weir_postgres_row_value(row, 0);
+	for (unsigned i = 0; i < SCHEMA_PARTS; i++) {
+		if (!weir_span_equal(name, weir_span_of(parts[i].name)))
+			continue;
+		parts[i].have = (unsigned)strtoul(weir_postgres_row_value(row, 1).data, NULL, 10);
+		parts[i].oldest = (unsigned)strtoul(weir_postgres_row_value(row, 2).data, NULL, 10);
+	}
+}

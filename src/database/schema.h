@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+#include <weir/database.h>
+
 struct schema_part {
 	const char *name;
 	/* Each step is an array of statements up to NULL. */
@@ -32,5 +34,10 @@ enum {
 extern const struct schema_part *const schema_parts[SCHEMA_PARTS];
 extern const struct schema_part schema_users, schema_mailboxes, schema_queue, schema_zones,
         schema_keys;
+
+/* The statement that yields the versions, and its rows, which set `have` and `oldest`. */
+extern const char schema_look[];
+void schema_read_row(
+        const struct weir_postgres_row *row, struct weir_database_part parts[SCHEMA_PARTS]);
 
 #endif

@@ -37,7 +37,9 @@ struct guard_count {
 
 struct guard_network {
 	struct weir_network network; /* an IPv4 address, or the first 64 bits of IPv6 */
-	struct guard_count wrong;
+	struct guard_count wrong;    /* of this process */
+	struct guard_count others;   /* of other processes; see weir_guard_learn */
+	bool changed;                /* `wrong` has grown since weir_guard_collect */
 };
 
 /* A user who has logged in from a network. */
@@ -53,6 +55,7 @@ struct weir_guard {
 	struct siphash_key key;
 	pthread_mutex_t lock; /* covers all but the key */
 	struct weir_guard_counters counters;
+	size_t changes; /* at least as many networks as have `changed` */
 	struct guard_network networks[BUCKETS][ENTRIES];
 	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
 };
@@ -155,13 +158,19 @@ static void guard_add(const struct weir_guard *guard, struct guard_count *wrong,
 	wrong->since_ms = now_ms;
 }
 
-static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_count *wrong)
+/* NULL has none. */
+static unsigned guard_total(const struct guard_network *entry)
+{
+	return entry ? entry->wrong.count + entry->others.count : 0;
+}
+
+static uint32_t guard_delay(const struct weir_guard *guard, unsigned count)
 {
 	const struct weir_guard_options *options = &guard->options;
 	uint64_t delay_ms = options->first_ms;
-	if (!wrong || wrong->count <= options->threshold)
+	if (count <= options->threshold)
 		return 0;
-	unsigned doublings = wrong->count - options->threshold - 1;
+	unsigned doublings = count - options->threshold - 1;
 	delay_ms <<= min_of(doublings, (unsigned)COUNT_MAX);
 	return delay_ms < options->most_ms ? (uint32_t)delay_ms : options->most_ms;
 }
@@ -170,25 +179,27 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
  * Finds the entry of a network. If there is none and `claim` is set, replaces a free entry, or the
  * least important one.
  */
-static struct guard_count *guard_find(
+static struct guard_network *guard_find(
         struct weir_guard *guard, const struct weir_network *network, int64_t now_ms, bool claim)
 {
 	uint64_t hash = siphash_13(&guard->key, network->address, sizeof network->address);
 	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
 	for (int i = 0; i < ENTRIES; i++) {
-		const struct guard_count *wrong = &entries[i].wrong;
 		guard_decay(guard, &entries[i].wrong, now_ms);
-		if (wrong->count && guard_same(&entries[i].network, network))
-			return &entries[i].wrong;
-		if (wrong->count < least->wrong.count ||
-		        (wrong->count == least->wrong.count &&
-		                wrong->since_ms < least->wrong.since_ms))
+		guard_decay(guard, &entries[i].others, now_ms);
+		unsigned count = guard_total(&entries[i]);
+		if (count && guard_same(&entries[i].network, network))
+			return &entries[i];
+		if (count < guard_total(least) ||
+		        (count == guard_total(least) &&
+		                entries[i].wrong.since_ms < least->wrong.since_ms))
 			least = &entries[i];
 	}
 	if (!claim)
 		return NULL;
-	*least = (struct guard_network){*network, {.since_ms = now_ms}};
-	return &least->wrong;
+	*least =
+	        (struct guard_network){*network, {.since_ms = now_ms}, {.since_ms = now_ms}, false};
+	return least;
 }
 
 /* Finds or makes the entry of a user who has logged in from the network. */
@@ -232,11 +243,11 @@ static bool guard_enter(
 }
 
 /* A list that is full bans no further network; the delay stays. */
-static void guard_ban(struct weir_guard *guard, const struct weir_network *network,
-        const struct guard_count *wrong, int64_t now_ms)
+static void guard_ban(struct weir_guard *guard, const struct weir_network *network, unsigned count,
+        int64_t now_ms)
 {
 	const struct weir_guard_options *options = &guard->options;
-	if (!options->bans || !options->ban_after || wrong->count < options->ban_after)
+	if (!options->bans || !options->ban_after || count < options->ban_after)
 		return;
 	weir_bans_add(options->bans, network, now_ms + options->ban_ms, now_ms);
 }
@@ -262,9 +273,9 @@ uint32_t weir_guard_passed(struct weir_guard *guard, const struct weir_address *
 	uint32_t delay_ms = 0;
 	if (guard_enter(guard, address, &network)) {
 		struct guard_known *known = guard_find_known(guard, &network, user, now_ms, true);
-		delay_ms = guard_delay(guard, known->login_ms
-		                                      ? &known->wrong
-		                                      : guard_find(guard, &network, now_ms, false));
+		delay_ms = guard_delay(guard,
+		        known->login_ms ? known->wrong.count
+		                        : guard_total(guard_find(guard, &network, now_ms, false)));
 		known->login_ms = now_ms ? now_ms : 1;
 	}
 	guard->counters.passed++;
@@ -279,13 +290,15 @@ uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *
 	struct weir_network network;
 	uint32_t delay_ms = 0;
 	if (guard_enter(guard, address, &network)) {
-		struct guard_count *wrong = guard_find(guard, &network, now_ms, true);
+		struct guard_network *entry = guard_find(guard, &network, now_ms, true);
 		struct guard_known *known = guard_find_known(guard, &network, user, now_ms, false);
-		guard_add(guard, wrong, now_ms);
+		guard_add(guard, &entry->wrong, now_ms);
+		guard->changes += !entry->changed;
+		entry->changed = true;
 		if (known)
 			guard_add(guard, &known->wrong, now_ms);
-		guard_ban(guard, &network, wrong, now_ms);
-		delay_ms = guard_delay(guard, wrong);
+		guard_ban(guard, &network, guard_total(entry), now_ms);
+		delay_ms = guard_delay(guard, guard_total(entry));
 	}
 	guard->counters.failed++;
 	guard->counters.delayed += delay_ms > 0;
@@ -312,10 +325,12 @@ void weir_guard_each(
 		for (int i = 0; i < ENTRIES; i++) {
 			struct guard_network *from = &guard->networks[bucket][i];
 			guard_decay(guard, &from->wrong, now_ms);
-			if (!from->wrong.count)
+			guard_decay(guard, &from->others, now_ms);
+			unsigned total = guard_total(from);
+			if (!total)
 				continue;
 			found[count] = (struct weir_guard_entry){
-			        from->network, from->wrong.count, guard_delay(guard, &from->wrong)};
+			        from->network, total, guard_delay(guard, total)};
 			count++;
 		}
 		pthread_mutex_unlock(&guard->lock);
@@ -331,10 +346,11 @@ size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *net
 	size_t cleared = 0;
 	pthread_mutex_lock(&guard->lock);
 	for (size_t i = 0; i < (size_t)BUCKETS * ENTRIES; i++) {
-		if (!networks[i].wrong.count ||
+		if (!guard_total(&networks[i]) ||
 		        (network && !weir_networks_overlap(network, &networks[i].network)))
 			continue;
-		networks[i].wrong.count = 0;
+		networks[i].wrong.count = networks[i].others.count = 0;
+		networks[i].changed = false;
 		cleared++;
 	}
 	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++)
@@ -360,4 +376,71 @@ size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user)
 	}
 	pthread_mutex_unlock(&guard->lock);
 	return cleared;
+}
+
+/* -- several processes ------------------------------------------------------------------------- */
+
+/* Call with the lock. Returns whether the network has a count that was not collected. */
+static bool guard_collect_entry(struct weir_guard *guard, struct guard_network *entry,
+        int64_t now_ms, struct weir_guard_share *ret)
+{
+	guard_decay(guard, &entry->wrong, now_ms);
+	bool changed = entry->changed && entry->wrong.count;
+	entry->changed = false;
+	if (changed)
+		*ret = (struct weir_guard_share){.network = entry->network,
+		        .count = entry->wrong.count,
+		        .age_ms = now_ms - entry->wrong.since_ms,
+		        .left_ms = (int64_t)entry->wrong.count * guard->options.decay_ms -
+		                   (now_ms - entry->wrong.since_ms)};
+	return changed;
+}
+
+size_t weir_guard_collect(
+        struct weir_guard *guard, int64_t now_ms, struct weir_guard_share *ret, size_t room)
+{
+	struct guard_network *networks = guard->networks[0];
+	size_t count = 0, i = 0;
+	pthread_mutex_lock(&guard->lock);
+	bool any = guard->changes;
+	guard->changes = 0;
+	pthread_mutex_unlock(&guard->lock);
+	while (any && count < room && i < (size_t)BUCKETS * ENTRIES) {
+		/* Logins wait for one bucket at most. */
+		pthread_mutex_lock(&guard->lock);
+		for (int k = 0; k < ENTRIES && count < room; k++, i++)
+			count += guard_collect_entry(guard, &networks[i], now_ms, &ret[count]);
+		pthread_mutex_unlock(&guard->lock);
+	}
+	if (count == room && any) {
+		pthread_mutex_lock(&guard->lock);
+		guard->changes++; /* there may be more */
+		pthread_mutex_unlock(&guard->lock);
+	}
+	return count;
+}
+
+static bool guard_is_exempt(const struct weir_guard *guard, const struct weir_network *network)
+{
+	const struct weir_guard_options *options = &guard->options;
+	for (size_t i = 0; i < options->exempt_count; i++)
+		if (weir_networks_overlap(&options->exempt[i], network))
+			return true;
+	return false;
+}
+
+void weir_guard_learn(
+        struct weir_guard *guard, const struct weir_guard_share *share, int64_t now_ms)
+{
+	pthread_mutex_lock(&guard->lock);
+	const struct weir_guard_options *options = &guard->options;
+	if (options->enabled && !guard_is_exempt(guard, &share->network)) {
+		struct guard_network *entry = guard_find(guard, &share->network, now_ms, true);
+		unsigned most = max_of(options->threshold + COUNT_MAX, options->ban_after);
+		entry->others.count = min_of(share->count, most);
+		entry->others.since_ms = now_ms - max_of(share->age_ms, (int64_t)0);
+		guard_decay(guard, &entry->others, now_ms);
+		guard_ban(guard, &share->network, guard_total(entry), now_ms);
+	}
+	pthread_mutex_unlock(&guard->lock);
 }

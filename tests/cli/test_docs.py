@@ -91,7 +91,7 @@ def test_manual_builds(page):
 @pytest.mark.parametrize(
     "words, expected",
     [
-        (["weir", "s"], ["serve", "status"]),
+        (["weir", "s"], ["serve", "status", "store"]),
         (["weir", "serve", "--w"], ["--workers"]),
         (["weir", "check", "--c"], ["--config"]),
         (["weir", "serve", "--access-log", "of"], ["off"]),

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <weir/bans.h>
 #include <weir/limits.h>
 #include <weir/sasl_guard.h>
 
@@ -256,6 +257,95 @@ static void a_user_is_cleared(void **state)
 	assert_int_equal(list(1).entries, 2);
 }
 
+/* -- several processes ------------------------------------------------------------------------- */
+
+static struct weir_guard_share share_of(const char *text, unsigned count, int64_t age_ms)
+{
+	struct weir_guard_share share = {.count = count, .age_ms = age_ms};
+	assert_int_equal(weir_network_parse(weir_span_of(text), &share.network), 0);
+	return share;
+}
+
+static void own_counts_are_collected_once(void **state)
+{
+	struct weir_guard_share shares[2];
+	char text[WEIR_NETWORK_TEXT_MAX];
+	(void)state;
+	assert_int_equal(weir_guard_collect(guard, 0, shares, 2), 0);
+	failed("192.0.2.1:1", 0);
+	failed("192.0.2.1:1", 0);
+	assert_int_equal(weir_guard_collect(guard, 10, shares, 2), 1);
+	weir_network_format(&shares[0].network, text);
+	assert_string_equal(text, "192.0.2.1");
+	assert_int_equal(shares[0].count, 2);
+	assert_int_equal(shares[0].age_ms, 10);
+	assert_int_equal(shares[0].left_ms, 2 * WEIR_GUARD_DECAY_MS - 10);
+	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 0);
+	/* Those that have no room come later. */
+	for (unsigned i = 1; i <= 5; i++) {
+		snprintf(text, sizeof text, "192.0.2.%u:1", i);
+		failed(text, 20);
+	}
+	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 2);
+	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 2);
+	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 1);
+	assert_int_equal(weir_guard_collect(guard, 20, shares, 2), 0);
+	/* Counts that were learnt are not passed on, and neither are those that were forgotten. */
+	struct weir_guard_share learnt = share_of("192.0.2.9", 3, 0);
+	weir_guard_learn(guard, &learnt, 20);
+	failed("192.0.2.8:1", 20);
+	assert_int_equal(weir_guard_collect(guard, 20 + WEIR_GUARD_DECAY_MS, shares, 2), 0);
+}
+
+static void what_others_have_counted_delays(void **state)
+{
+	(void)state;
+	struct weir_guard_share learnt = share_of("192.0.2.1", 2, 0);
+	weir_guard_learn(guard, &learnt, 0);
+	assert_int_equal(delay("192.0.2.1:1", 0), 2000);
+	assert_int_equal(delay("192.0.2.2:1", 0), 0);
+	/* Both counts together, each with its own decay; learning again adds nothing. */
+	assert_int_equal(failed("192.0.2.1:1", 1000), 4000);
+	weir_guard_learn(guard, &learnt, 1000);
+	assert_int_equal(delay("192.0.2.1:1", 1000), 4000);
+	learnt.age_ms = WEIR_GUARD_DECAY_MS;
+	weir_guard_learn(guard, &learnt, 1000);
+	assert_int_equal(delay("192.0.2.1:1", 1000), 2000);
+	learnt.count = 0;
+	weir_guard_learn(guard, &learnt, 1000);
+	assert_int_equal(delay("192.0.2.1:1", 1000), 1000);
+	/* No sum is too large. */
+	learnt = share_of("192.0.2.1", UINT32_MAX, 0);
+	weir_guard_learn(guard, &learnt, 1000);
+	assert_int_equal(failed("192.0.2.1:1", 1000), WEIR_GUARD_MOST_MS);
+	assert_int_equal(weir_guard_clear(guard, NULL), 1);
+	assert_int_equal(delay("192.0.2.1:1", 1000), 0);
+}
+
+static void others_count_for_bans_and_exemptions(void **state)
+{
+	struct weir_network exempt;
+	struct weir_bans *bans;
+	(void)state;
+	assert_int_equal(weir_bans_create(&bans), 0);
+	assert_int_equal(weir_network_parse(WEIR_SPAN("198.51.100.0/24"), &exempt), 0);
+	struct weir_guard_options options = OPTIONS(weir_guard_options, o.bans = bans,
+	        o.ban_after = 5, o.ban_ms = 1000, o.exempt = &exempt, o.exempt_count = 1);
+	assert_int_equal(weir_guard_set(guard, &options), 0);
+	struct weir_address one = address("192.0.2.1:1"), other = address("198.51.100.1:1");
+	struct weir_guard_share learnt = share_of("192.0.2.1", 4, 0);
+	weir_guard_learn(guard, &learnt, 0);
+	assert_false(weir_bans_contain(bans, &one, 0));
+	failed("192.0.2.1:1", 0);
+	assert_true(weir_bans_contain(bans, &one, 0));
+	learnt = share_of("198.51.100.1", 9, 0);
+	weir_guard_learn(guard, &learnt, 0);
+	assert_false(weir_bans_contain(bans, &other, 0));
+	assert_int_equal(delay("198.51.100.1:1", 0), 0);
+	assert_int_equal(weir_guard_set(guard, NULL), 0);
+	weir_bans_release(bans);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +358,10 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(settings_change, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_state_is_listed_and_cleared, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_user_is_cleared, setup, teardown),
+	        cmocka_unit_test_setup_teardown(own_counts_are_collected_once, setup, teardown),
+	        cmocka_unit_test_setup_teardown(what_others_have_counted_delays, setup, teardown),
+	        cmocka_unit_test_setup_teardown(
+	                others_count_for_bans_and_exemptions, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

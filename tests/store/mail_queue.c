@@ -186,9 +186,9 @@ static void the_oldest_message_is_known(void **state)
 	int64_t now_s = weir_loop_wall_s(loop);
 	assert_in_range(weir_mail_queue_oldest_s(queue), now_s - 60, now_s + 60);
 	assert_int_equal(put_one("al@example.org", 10), 0);
-	memcpy(first, queue->oldest, sizeof first);
-	assert_true(strcmp(queue->heap[0]->id, first) >= 0);
-	assert_true(strcmp(queue->heap[1]->id, first) >= 0);
+	memcpy(first, queue_files_of(queue)->oldest, sizeof queue_files_of(queue)->oldest);
+	assert_true(strcmp(queue_files_of(queue)->heap[0]->id, first) >= 0);
+	assert_true(strcmp(queue_files_of(queue)->heap[1]->id, first) >= 0);
 	/* It is found anew when it has gone, among the claimed ones, too. */
 	for (int left = 2; left; left--) {
 		assert_int_equal(take_at(now_s + 60), 1);
@@ -457,9 +457,9 @@ static void others_may_ask(void **state)
 	assert_int_equal(count_entries("queue/control"), 0);
 	/* Deleted after it is on the disk again and before the requeue has ended. */
 	int64_t next_s = weir_mail_queue_next(queue);
-	pthread_mutex_lock(&queue->lock);
-	mail_queue_find(queue, shown[0])->deleted = true;
-	pthread_mutex_unlock(&queue->lock);
+	pthread_mutex_lock(&queue_files_of(queue)->lock);
+	mail_queue_find(queue_files_of(queue), shown[0])->deleted = true;
+	pthread_mutex_unlock(&queue_files_of(queue)->lock);
 	assert_int_equal(take_at(next_s), 1);
 	assert_int_equal(take_error, -ENOENT);
 	assert_int_equal(look(), 0);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/database_guard.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/network.h>
@@ -78,13 +79,16 @@ static void admin_guard_clear(void *context, struct admin_request *request)
 			return;
 		}
 	}
-	size_t cleared = weir_guard_clear(commands->guard, request->count ? &network : NULL);
+	const struct weir_network *cleared_network = request->count ? &network : NULL;
+	size_t cleared = *commands->shared
+	                         ? weir_database_guard_clear(*commands->shared, cleared_network)
+	                         : weir_guard_clear(commands->guard, cleared_network);
 	admin_print(request, "cleared %zu network%s", cleared, cleared == 1 ? "" : "s");
 	admin_ok(request);
 }
 
-void admin_guard_init(
-        struct admin_guard *commands, struct weir_guard *guard, struct weir_loop *loop)
+void admin_guard_init(struct admin_guard *commands, struct weir_guard *guard,
+        struct weir_loop *loop, struct weir_database_guard *const *shared)
 {
 	static const struct admin_command list[] = {
 	        {"guard list", "",
@@ -96,6 +100,7 @@ void admin_guard_init(
 	                1, admin_guard_clear},
 	        {0},
 	};
-	*commands = (struct admin_guard){.table = {.commands = list}, .guard = guard, .loop = loop};
+	*commands = (struct admin_guard){
+	        .table = {.commands = list}, .guard = guard, .loop = loop, .shared = shared};
 	commands->table.context = commands;
 }

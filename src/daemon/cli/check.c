@@ -28,6 +28,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_ftp.h"
+#include "store_verb.h"
 #include "table.h"
 
 /* -- as another user --------------------------------------------------------------------------- */
@@ -203,6 +204,7 @@ static void config_warn_writing(const struct config *config)
 	if (listeners_include(config, SERVICE_FTP) &&
 	        (config->ftp.writable || config->ftp.anonymous_writes))
 		config_warn_unwritable(config, config_ftp_root(config), "the directory of FTP");
+	config_warn_unwritable(config, config->store.directory, "the directory of 'store'");
 	for (size_t i = 0; i < config->sites.count; i++)
 		if (config->sites.items[i].uploads.present)
 			config_warn_unwritable(config, config->sites.items[i].root,
@@ -260,6 +262,7 @@ int check(const struct options *options)
 		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
+	store_verb_warn(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -123,6 +123,9 @@ int fetch(int count, char **arguments);
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 
+/* `weir store`: makes, upgrades and checks the tables of the database. */
+int store_verb(int count, char **arguments);
+
 /* -- the admin socket, for verbs that ask the daemon ------------------------------------------- */
 
 /*
@@ -162,11 +165,19 @@ void banner_print(
 
 /* -- users files ------------------------------------------------------------------------------- */
 
+enum passwd_action {
+	PASSWD_SET, /* another password; the user is added if it is missing */
+	PASSWD_DELETE,
+	PASSWD_LOCK,
+	PASSWD_UNLOCK,
+};
+
 /* A change of one user's line, and no other byte of the file. */
 struct passwd_change {
-	const char *path;
+	enum passwd_action action;
+	const char *path; /* of the file; or for messages */
 	struct weir_span name;
-	const char *hash;  /* NULL: the user is removed */
+	const char *hash;  /* of PASSWD_SET, as the next */
 	const char *scram; /* NULL: the user has none, and an old one is removed */
 };
 
@@ -175,7 +186,24 @@ enum passwd_done {
 	PASSWD_ADDED,
 	PASSWD_CHANGED,
 	PASSWD_REMOVED,
+	PASSWD_LOCKED,
+	PASSWD_UNLOCKED,
 };
+
+/*
+ * Appends the hash and the attributes of the changed user, which were `hash` and `rest` before. A
+ * hash that begins with `*` stays locked. Returns 0 or a negative error of weir_buffer_append.
+ */
+int passwd_line_put_hash(
+        const struct passwd_change *change, struct weir_span hash, struct weir_buffer *to);
+int passwd_line_put_rest(
+        const struct passwd_change *change, struct weir_span rest, struct weir_buffer *to);
+
+/* Returns the result of the change of a user that existed before. */
+enum passwd_done passwd_line_done(enum passwd_action action);
+
+/* Whether the server would accept the text of a users file; if not, that was reported. */
+bool passwd_line_check(const char *path, struct weir_span text);
 
 /*
  * Replaces the file in one step; it is on the disk when this returns, with its old mode and owner.

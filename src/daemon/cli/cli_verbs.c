@@ -31,8 +31,15 @@ static const struct key check_options[] = {
 
 static const struct key passwd_options[] = {
         {"users", &type_file, .option = "users", .doc = "The users file."},
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "A configuration whose users are meant: those of `store` if `mail` has no "
+                       "`users`."},
         {"delete", &type_flag, .option = "delete", .option_value = "yes",
                 .doc = "Remove the user."},
+        {"lock", &type_flag, .option = "lock", .option_value = "yes",
+                .doc = "Lock the user: no password fits, and the old one is not lost."},
+        {"unlock", &type_flag, .option = "unlock", .option_value = "yes",
+                .doc = "Unlock the user."},
         {"no-scram", &type_flag, .option = "no-scram", .option_value = "yes",
                 .doc = "Store a hash alone, without the verifier of SCRAM-SHA-256."},
         HELP,
@@ -41,6 +48,9 @@ static const struct key passwd_options[] = {
 
 static const struct key queue_options[] = {
         {"queue", &type_new_directory, .option = "queue", .doc = "The directory of the queue."},
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "A configuration whose queue is meant: that of `store`, or the directory of "
+                       "its `relay`."},
         {"all", &type_flag, .option = "all", .option_value = "yes", .doc = "Retry all messages."},
         HELP,
         {0},
@@ -125,6 +135,13 @@ static const struct key fetch_options[] = {
         {0},
 };
 
+static const struct key store_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -182,20 +199,23 @@ const struct verb cli_verbs[] = {
         },
         {
                 .name = "passwd",
-                .synopsis = "--users FILE USER [--delete]",
-                .summary = "add a user to a users file, or change a password",
+                .synopsis = "--users FILE | -c FILE USER [--delete | --lock | --unlock]",
+                .summary = "add a user, or change a password, in a users file or the database",
                 .text = "Adds USER to a users file, or changes the password. The password is "
                         "asked for on a terminal; otherwise it is the first line of the standard "
                         "input. The file is created if it is missing. A server that uses it reads "
-                        "it again on SIGHUP.",
+                        "it again on SIGHUP. With -c and a database, all servers that use that follow "
+                        "within seconds.",
                 .options = passwd_options,
                 .operand = &type_user,
                 .examples = "weir passwd --users /etc/weir/users alice\n"
+                            "weir passwd -c /etc/weir/weir.yaml alice --lock\n"
                             "pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n",
         },
         {
                 .name = "queue",
-                .synopsis = "--queue DIR [list | retry ID... | retry --all | delete ID...]",
+                .synopsis =
+                        "--queue DIR | -c FILE [list | retry ID... | retry --all | delete ID...]",
                 .summary = "list, retry or delete mail that waits to be forwarded",
                 .text = "Lists the messages that wait to be forwarded, which is the default, "
                         "retries them at once, or deletes them. A server may be using the queue. "
@@ -203,7 +223,23 @@ const struct verb cli_verbs[] = {
                 .options = queue_options,
                 .words = "list retry delete",
                 .examples = "weir queue --queue /var/spool/weir\n"
-                            "weir queue --queue /var/spool/weir retry --all\n",
+                            "weir queue --queue /var/spool/weir retry --all\n"
+                            "weir queue -c /etc/weir/weir.yaml list\n",
+        },
+        {
+                .name = "store",
+                .synopsis = "[-c FILE] init | migrate | check",
+                .summary = "make, upgrade or check the tables of the shared database",
+                .text = "init makes the tables in the database of `store`. migrate brings them up "
+                        "to the version of this program; servers of the version before may run "
+                        "meanwhile, and an interrupted migration goes on when it is repeated. check "
+                        "prints the versions, the state of the server and its standbys, and what "
+                        "each part has, and exits with 1 if there is a problem. Run as root, it "
+                        "connects as the user of the server.",
+                .options = store_options,
+                .words = "init migrate check",
+                .examples = "weir store -c /etc/weir/weir.yaml init\n"
+                            "weir store check\n",
         },
         {
                 .name = "console",
@@ -214,7 +250,7 @@ const struct verb cli_verbs[] = {
                         "input, one a line. `help` lists the commands. Exits with 0 if all "
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
-                .words = "help status connections top close guard queue users zones cache "
+                .words = "help status connections top close guard queue users store zones cache "
                          "reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"

@@ -52,6 +52,7 @@ static const struct {
         {"top", top_verb},
         {"upgrade", console_upgrade},
         {"fetch", fetch},
+        {"store", store_verb},
         {"@server", serve_process}, /* see master.h */
         {"@acme", acme_process},
         {"@keys", key_process},

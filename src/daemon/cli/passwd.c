@@ -22,6 +22,9 @@
 #include "cli.h"
 #include "options.h"
 #include "say.h"
+#include "service_mail.h"
+#include "store_passwd.h"
+#include "store_verb.h"
 
 /* -- the question ------------------------------------------------------------------------------ */
 
@@ -148,9 +151,10 @@ static bool passwd_ask(const char *user, char ret_password[WEIR_PASSWORD_MAX + 1
 /* -- the command ------------------------------------------------------------------------------- */
 
 struct passwd_request {
-	const char *path;
+	const char *path;   /* of the users file, or NULL */
+	const char *config; /* whose users are meant, or NULL */
 	const char *user;
-	bool delete;
+	unsigned actions; /* bits 1 << enum passwd_action, of the options */
 	bool no_scram;
 	bool help;
 };
@@ -159,7 +163,10 @@ static int passwd_command_parse(int count, char **arguments, struct passwd_reque
 {
 	static const struct option known[] = {
 	        {"users", required_argument, NULL, 'u'},
+	        {"config", required_argument, NULL, 'c'},
 	        {"delete", no_argument, NULL, 'd'},
+	        {"lock", no_argument, NULL, 'l'},
+	        {"unlock", no_argument, NULL, 'k'},
 	        {"no-scram", no_argument, NULL, 'n'},
 	        {"help", no_argument, NULL, 'h'},
 	        {0},
@@ -167,18 +174,28 @@ static int passwd_command_parse(int count, char **arguments, struct passwd_reque
 	int letter;
 	optind = 1;
 	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":u:h", known, NULL)) != -1) {
+	while ((letter = getopt_long(count, arguments, ":u:c:h", known, NULL)) != -1) {
 		if (letter == '?' || letter == ':')
 			return refuse_option(arguments[0], letter, arguments);
 		ret->path = letter == 'u' ? optarg : ret->path;
-		ret->delete |= letter == 'd';
+		ret->config = letter == 'c' ? optarg : ret->config;
+		ret->actions |= letter == 'd'   ? 1u << PASSWD_DELETE
+		                : letter == 'l' ? 1u << PASSWD_LOCK
+		                : letter == 'k' ? 1u << PASSWD_UNLOCK
+		                                : 0;
 		ret->no_scram |= letter == 'n';
 		ret->help |= letter == 'h';
 	}
 	if (ret->help)
 		return 0;
-	if (!ret->path || !*ret->path)
-		return usage_error("passwd", "the users file is missing: --users FILE");
+	if (ret->path && ret->config)
+		return usage_error("passwd", "--users and -c exclude each other");
+	if (ret->config ? !*ret->config : !ret->path || !*ret->path)
+		return usage_error("passwd",
+		        "the users file is missing: --users FILE, or -c FILE for the users of a "
+		        "configuration");
+	if (ret->actions & (ret->actions - 1))
+		return usage_error("passwd", "--delete, --lock and --unlock exclude each other");
 	if (optind == count)
 		return usage_error("passwd", "the name of the user is missing");
 	ret->user = arguments[optind++];
@@ -220,8 +237,15 @@ static bool passwd_command_make_scram(const char *password, char ret[WEIR_SCRAM_
 	return error == 0;
 }
 
+/* In the database, if `config` is not NULL. */
+static enum passwd_done passwd_command_change(
+        struct config *config, const struct passwd_change *change)
+{
+	return config ? store_passwd_change(config, change) : passwd_file_change(change);
+}
+
 static enum passwd_done passwd_command_change_password(
-        const struct passwd_request *request, struct passwd_change *change)
+        const struct passwd_request *request, struct config *config, struct passwd_change *change)
 {
 	char password[WEIR_PASSWORD_MAX + 1], scram[WEIR_SCRAM_TEXT_MAX], *hash = NULL;
 	enum passwd_done done = PASSWD_FAILED;
@@ -233,28 +257,67 @@ static enum passwd_done passwd_command_change_password(
 	if (good) {
 		change->hash = hash;
 		change->scram = request->no_scram ? NULL : scram;
-		done = passwd_file_change(change);
+		done = passwd_command_change(config, change);
 	}
 	free(hash);
 	return done;
 }
 
-int passwd(int count, char **arguments)
+/* Finds the users of the configuration: sets the path; stores NULL unless the database has them. */
+static bool passwd_command_find(
+        const struct passwd_request *request, struct passwd_change *change, struct config **ret)
+{
+	*ret = NULL;
+	if (!request->config)
+		return true;
+	struct config *config = store_verb_read(request->config);
+	if (!config)
+		return false;
+	if (config_mail_is_stored(config)) {
+		change->path = "the database";
+		*ret = config;
+		return true;
+	}
+	const char *path = config->mail.users_path;
+	change->path = path ? strdup(path) : NULL;
+	if (!change->path)
+		say("%s: there are no users: 'mail' has no 'users', and there is no 'store'",
+		        request->config);
+	config_release(config);
+	return change->path;
+}
+
+static int passwd_command_run(const struct passwd_request *request)
 {
 	static const char *const said[] = {[PASSWD_ADDED] = "added",
 	        [PASSWD_CHANGED] = "changed",
-	        [PASSWD_REMOVED] = "removed"};
+	        [PASSWD_REMOVED] = "removed",
+	        [PASSWD_LOCKED] = "locked",
+	        [PASSWD_UNLOCKED] = "unlocked"};
+	struct passwd_change change = {
+	        .action = request->actions ? (enum passwd_action)__builtin_ctz(request->actions)
+	                                   : PASSWD_SET,
+	        .path = request->path,
+	        .name = weir_span_of(request->user)};
+	struct config *config;
+	if (!passwd_command_find(request, &change, &config))
+		return EXIT_FAILED;
+	enum passwd_done done = change.action == PASSWD_SET
+	                                ? passwd_command_change_password(request, config, &change)
+	                                : passwd_command_change(config, &change);
+	if (done != PASSWD_FAILED)
+		say("%s: %s %s", change.path, request->user, said[done]);
+	if (request->config && !config)
+		free((char *)change.path);
+	config_release(config);
+	return done == PASSWD_FAILED ? EXIT_FAILED : EXIT_DONE;
+}
+
+int passwd(int count, char **arguments)
+{
 	struct passwd_request request = {.user = ""};
 	int error = passwd_command_parse(count, arguments, &request);
 	if (error)
 		return error;
-	if (request.help)
-		return help_print_verb("passwd");
-	struct passwd_change change = {.path = request.path, .name = weir_span_of(request.user)};
-	enum passwd_done done = request.delete ? passwd_file_change(&change)
-	                                       : passwd_command_change_password(&request, &change);
-	if (done == PASSWD_FAILED)
-		return EXIT_FAILED;
-	say("%s: %s %s", request.path, request.user, said[done]);
-	return EXIT_DONE;
+	return request.help ? help_print_verb("passwd") : passwd_command_run(&request);
 }

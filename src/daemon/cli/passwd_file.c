@@ -20,7 +20,6 @@
 #include <weir/buffer.h>
 #include <weir/error.h>
 #include <weir/limits.h>
-#include <weir/users.h>
 
 #include "cli.h"
 #include "say.h"
@@ -47,7 +46,8 @@ static bool passwd_file_failed(const struct edit *edit, const char *what, int er
 static int passwd_file_open_locked(struct edit *edit)
 {
 	struct stat now;
-	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | (edit->change->hash ? O_CREAT : 0);
+	int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY |
+	            (edit->change->action == PASSWD_SET ? O_CREAT : 0);
 	edit->fd = open(edit->path, flags, 0600);
 	if (edit->fd < 0 || flock(edit->fd, LOCK_EX) < 0 || fstat(edit->fd, &edit->status) < 0)
 		return -errno;
@@ -92,47 +92,18 @@ static int passwd_file_put(struct edit *edit, struct weir_span text)
 	return weir_buffer_append(&edit->result, text.data, text.size, WEIR_USERS_FILE_MAX);
 }
 
-/* Copies the attributes of the user, except `scram`. */
-static int passwd_file_put_rest(struct edit *edit, struct weir_span rest)
-{
-	bool first = true;
-	int error = 0;
-	const char *scram = edit->change->scram;
-	if (scram || rest.size)
-		error = passwd_file_put(edit, WEIR_SPAN(":"));
-	if (scram && error == 0)
-		error = passwd_file_put(edit, WEIR_SPAN("scram="));
-	if (scram && error == 0)
-		error = passwd_file_put(edit, weir_span_of(scram));
-	first = !scram;
-	while (rest.size && error == 0) {
-		struct weir_span word;
-		size_t size = 0;
-		for (bool quoted = false; size < rest.size && (quoted || rest.data[size] != ' ');
-		        size++)
-			quoted ^= rest.data[size] == '"';
-		word = weir_span(rest.data, size);
-		rest = weir_span_skip(rest, size < rest.size ? size + 1 : size);
-		if (weir_span_starts(word, WEIR_SPAN("scram=")))
-			continue;
-		if (!first)
-			error = passwd_file_put(edit, WEIR_SPAN(" "));
-		if (error == 0)
-			error = passwd_file_put(edit, word);
-		first = false;
-	}
-	return error;
-}
-
-static int passwd_file_put_user(struct edit *edit, struct weir_span rest, struct weir_span end)
+static int passwd_file_put_user(
+        struct edit *edit, struct weir_span hash, struct weir_span rest, struct weir_span end)
 {
 	int error = passwd_file_put(edit, edit->change->name);
 	if (error == 0)
 		error = passwd_file_put(edit, WEIR_SPAN(":"));
 	if (error == 0)
-		error = passwd_file_put(edit, weir_span_of(edit->change->hash));
+		error = passwd_line_put_hash(edit->change, hash, &edit->result);
+	if (error == 0 && (edit->change->scram || rest.size))
+		error = passwd_file_put(edit, WEIR_SPAN(":"));
 	if (error == 0)
-		error = passwd_file_put_rest(edit, rest);
+		error = passwd_line_put_rest(edit->change, rest, &edit->result);
 	return error ? error : passwd_file_put(edit, end);
 }
 
@@ -147,13 +118,11 @@ static int passwd_file_edit_line(struct edit *edit, struct weir_span line)
 	weir_span_cut(&rest, ':', &name);
 	if (!weir_span_equal(name, edit->change->name))
 		return passwd_file_put(edit, line);
-	if (!edit->change->hash) {
-		edit->done = PASSWD_REMOVED;
+	edit->done = passwd_line_done(edit->change->action);
+	if (edit->done == PASSWD_REMOVED)
 		return 0;
-	}
-	edit->done = PASSWD_CHANGED;
 	weir_span_cut(&rest, ':', &hash);
-	return passwd_file_put_user(edit, rest, end);
+	return passwd_file_put_user(edit, hash, rest, end);
 }
 
 static bool passwd_file_rewrite(struct edit *edit)
@@ -166,12 +135,13 @@ static bool passwd_file_rewrite(struct edit *edit)
 		error = passwd_file_edit_line(edit, weir_span(left.data, size));
 		left = weir_span_skip(left, size);
 	}
-	if (edit->done == PASSWD_FAILED && edit->change->hash && error == 0) {
+	if (edit->done == PASSWD_FAILED && edit->change->action == PASSWD_SET && error == 0) {
 		bool open = edit->result.size && edit->result.data[edit->result.size - 1] != '\n';
 		edit->done = PASSWD_ADDED;
 		error = open ? passwd_file_put(edit, WEIR_SPAN("\n")) : 0;
 		if (error == 0)
-			error = passwd_file_put_user(edit, WEIR_SPAN(""), WEIR_SPAN("\n"));
+			error = passwd_file_put_user(
+			        edit, WEIR_SPAN(""), WEIR_SPAN(""), WEIR_SPAN("\n"));
 	}
 	if (error < 0)
 		return passwd_file_failed(edit, "cannot change it", error);
@@ -179,25 +149,6 @@ static bool passwd_file_rewrite(struct edit *edit)
 		say("%s: there is no user %.*s", edit->change->path, (int)edit->change->name.size,
 		        edit->change->name.data);
 	return edit->done != PASSWD_FAILED;
-}
-
-static void passwd_file_on_mistake(void *context, unsigned line, const char *text)
-{
-	const struct edit *edit = context;
-	say("%s:%u: %s", edit->change->path, line, text);
-}
-
-/* Whether the server would accept the file. A mistake may be older than this change. */
-static bool passwd_file_good(struct edit *edit)
-{
-	struct weir_users *users;
-	int error = weir_users_parse(
-	        weir_buffer_span(&edit->result), passwd_file_on_mistake, edit, &users);
-	if (error == 0)
-		weir_users_release(users);
-	else
-		passwd_file_failed(edit, "nothing was changed", error);
-	return error == 0;
 }
 
 /* -- the new file ------------------------------------------------------------------------------ */
@@ -271,7 +222,8 @@ enum passwd_done passwd_file_change(const struct passwd_change *change)
 {
 	struct edit edit = {.change = change, .fd = -1};
 	bool done = passwd_file_lock(&edit) && passwd_file_read_all(&edit) &&
-	            passwd_file_rewrite(&edit) && passwd_file_good(&edit) &&
+	            passwd_file_rewrite(&edit) &&
+	            passwd_line_check(change->path, weir_buffer_span(&edit.result)) &&
 	            passwd_file_replace(&edit);
 	if (edit.fd >= 0)
 		close(edit.fd);

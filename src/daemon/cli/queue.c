@@ -1,6 +1,6 @@
 /*
- * weir queue: its command line and its table. The library passes a request to the process that uses
- * the queue, if there is one.
+ * weir queue: its command line and its table. For a queue of files the library passes a request to
+ * the process that uses the queue, if there is one. A queue in a database is asked itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +14,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/database_queue.h>
 #include <weir/error.h>
+#include <weir/loop.h>
 #include <weir/mail_queue.h>
 
 #include "cli.h"
+#include "config.h"
 #include "options.h"
 #include "resources.h"
 #include "say.h"
+#include "store.h"
+#include "store_verb.h"
 
 enum {
 	WAIT_MS = 10 * 1000, /* for the server to answer */
@@ -28,6 +33,7 @@ enum {
 };
 
 struct queue_request {
+	const char *config; /* whose queue is meant, or NULL */
 	const char *path;
 	const char *directory; /* the same directory, for the library */
 	bool all;
@@ -69,6 +75,7 @@ static int queue_command_parse(int count, char **arguments, struct queue_request
 {
 	static const struct option known[] = {
 	        {"queue", required_argument, NULL, 'q'},
+	        {"config", required_argument, NULL, 'c'},
 	        {"all", no_argument, NULL, 'a'},
 	        {"help", no_argument, NULL, 'h'},
 	        {0},
@@ -76,17 +83,23 @@ static int queue_command_parse(int count, char **arguments, struct queue_request
 	int letter;
 	optind = 1;
 	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":q:h", known, NULL)) != -1) {
+	while ((letter = getopt_long(count, arguments, ":q:c:h", known, NULL)) != -1) {
 		if (letter == '?' || letter == ':')
 			return refuse_option(arguments[0], letter, arguments);
 		ret->path = letter == 'q' ? optarg : ret->path;
+		ret->config = letter == 'c' ? optarg : ret->config;
 		ret->all |= letter == 'a';
 		ret->help |= letter == 'h';
 	}
 	if (ret->help)
 		return 0;
-	if (!ret->path || !*ret->path)
-		return usage_error("queue", "the queue is missing: --queue DIR%s", "");
+	if (ret->path && ret->config)
+		return usage_error("queue", "--queue and -c exclude each other%s", "");
+	if (ret->config ? !*ret->config : !ret->path || !*ret->path)
+		return usage_error("queue",
+		        "the queue is missing: --queue DIR, or -c FILE for that of a "
+		        "configuration%s",
+		        "");
 	return queue_command_parse_action(count - optind, arguments + optind, ret);
 }
 
@@ -96,6 +109,8 @@ struct sum {
 	unsigned messages;
 	uint64_t bytes;
 	int64_t now_s;
+	bool ended; /* a list or a command of a database, with this error */
+	int error;
 };
 
 static void queue_command_format_time(int64_t seconds, char ret[TIME])
@@ -146,8 +161,8 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 	struct sum *sum = context;
 	char arrived[TIME], wait[TIME];
 	if (!sum->messages++)
-		printf("%-16s  %-16s  %9s  %5s  %6s  %s\n", "ID", "ARRIVED", "BYTES", "TRIES",
-		        "NEXT", "SENDER, RECIPIENTS");
+		printf("%-*s  %-16s  %9s  %5s  %6s  %s\n", (int)strlen(id), "ID", "ARRIVED",
+		        "BYTES", "TRIES", "NEXT", "SENDER, RECIPIENTS");
 	if (!queued) {
 		printf("%s  cannot be read\n", id);
 		return;
@@ -155,7 +170,7 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 	sum->bytes += queued->size;
 	queue_command_format_time(queued->arrived_s, arrived);
 	queue_command_format_wait(queued->next_s - sum->now_s, wait);
-	printf("%-16s  %-16s  %9" PRIu64 "  %5u  %6s  <", id, arrived, queued->size, queued->tries,
+	printf("%s  %-16s  %9" PRIu64 "  %5u  %6s  <", id, arrived, queued->size, queued->tries,
 	        wait);
 	queue_command_print_clean(queued->envelope.sender);
 	printf(">\n");
@@ -172,6 +187,16 @@ static void queue_command_report_error(const char *path, int error)
 		say("%s: %s", path, weir_error_text(error));
 }
 
+static int queue_command_print_sum(const struct sum *sum)
+{
+	if (!sum->messages)
+		printf("The queue is empty.\n");
+	else
+		printf("%u message%s, %" PRIu64 " bytes\n", sum->messages,
+		        sum->messages == 1 ? "" : "s", sum->bytes);
+	return fflush(stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 static int queue_command_list(const struct queue_request *request)
 {
 	struct sum sum = {.now_s = time(NULL)};
@@ -180,26 +205,21 @@ static int queue_command_list(const struct queue_request *request)
 		queue_command_report_error(request->path, error);
 		return EXIT_FAILED;
 	}
-	if (!sum.messages)
-		printf("The queue is empty.\n");
-	else
-		printf("%u message%s, %" PRIu64 " bytes\n", sum.messages,
-		        sum.messages == 1 ? "" : "s", sum.bytes);
-	return fflush(stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+	return queue_command_print_sum(&sum);
 }
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-static int queue_command_ask(const struct queue_request *request, const char *id)
+static int queue_command_report_result(
+        const struct queue_request *request, const char *id, int error)
 {
-	int error = weir_mail_queue_command(request->directory, request->command, id, WAIT_MS);
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
 		queue_command_report_error(request->path, error);
 	else if (error == -EINVAL)
-		say("%s is not the name of a message: 16 hexadecimal digits, as list prints them",
-		        id);
+		say("%s is not the name of a message: %s, as list prints them", id,
+		        request->directory ? "16 hexadecimal digits" : "a UUID");
 	else if (error == -ENOENT)
 		say("%s: there is no message %s", request->path, id);
 	else if (error == -ETIMEDOUT)
@@ -207,6 +227,84 @@ static int queue_command_ask(const struct queue_request *request, const char *id
 	else
 		say("%s: %s", id, weir_error_text(error));
 	return EXIT_FAILED;
+}
+
+static int queue_command_ask(const struct queue_request *request, const char *id)
+{
+	return queue_command_report_result(request, id,
+	        weir_mail_queue_command(request->directory, request->command, id, WAIT_MS));
+}
+
+/* -- in a database ----------------------------------------------------------------------------- */
+
+static void queue_database_on_done(void *context, int error)
+{
+	struct sum *sum = context;
+	sum->ended = true;
+	sum->error = error;
+}
+
+/* Waits for the end of what has returned `error`. */
+static int queue_database_await(struct weir_loop *loop, struct sum *sum, int error)
+{
+	while (error == 0 && !sum->ended)
+		error = weir_loop_turn(loop, -1);
+	sum->ended = false;
+	return error ? error : sum->error;
+}
+
+static int queue_database_list(
+        const struct queue_request *request, struct weir_mail_queue *queue, struct weir_loop *loop)
+{
+	struct sum sum = {.now_s = time(NULL)};
+	int error = queue_database_await(loop, &sum,
+	        weir_mail_queue_list(
+	                queue, loop, queue_command_show, queue_database_on_done, &sum));
+	if (error == 0)
+		return queue_command_print_sum(&sum);
+	queue_command_report_error(request->path, error);
+	return EXIT_FAILED;
+}
+
+static int queue_database_ask(const struct queue_request *request, struct weir_mail_queue *queue,
+        struct weir_loop *loop, const char *id)
+{
+	struct sum sum = {0};
+	return queue_command_report_result(request, id,
+	        queue_database_await(loop, &sum,
+	                weir_mail_queue_ask(
+	                        queue, loop, request->command, id, queue_database_on_done, &sum)));
+}
+
+static int queue_database_act(
+        const struct queue_request *request, struct weir_mail_queue *queue, struct weir_loop *loop)
+{
+	int result = EXIT_DONE;
+	if (request->list)
+		return queue_database_list(request, queue, loop);
+	if (request->all)
+		return queue_database_ask(request, queue, loop, NULL);
+	for (int i = 0; i < request->id_count; i++)
+		if (queue_database_ask(request, queue, loop, request->ids[i]) != EXIT_DONE)
+			result = EXIT_FAILED;
+	return result;
+}
+
+static int queue_database_run(const struct queue_request *request, struct config *config)
+{
+	struct weir_database_queue_options options;
+	struct weir_mail_queue *queue = NULL;
+	struct store_verb verb;
+	int result = EXIT_FAILED;
+	weir_database_queue_options_init(&options);
+	int error = store_verb_begin(&verb, config);
+	if (error == 0 && (error = weir_database_queue_open(verb.database, &options, &queue)) < 0)
+		say("the queue: %s", weir_error_text(error));
+	if (error == 0)
+		result = queue_database_act(request, queue, verb.loop);
+	weir_mail_queue_close(queue);
+	store_verb_finish(&verb);
+	return result;
 }
 
 /* -- as whom ----------------------------------------------------------------------------------- */
@@ -251,6 +349,41 @@ static int queue_command_enter(struct queue_request *request)
 	return error;
 }
 
+static int queue_command_run(struct queue_request *request)
+{
+	int result = EXIT_DONE;
+	request->directory = request->path;
+	if (queue_command_enter(request) < 0)
+		return EXIT_FAILED;
+	int error = weir_mail_queue_probe(request->directory);
+	if (error < 0) {
+		queue_command_report_error(request->path, error);
+		return EXIT_FAILED;
+	}
+	if (request->list)
+		return queue_command_list(request);
+	if (request->all)
+		return queue_command_ask(request, NULL);
+	for (int i = 0; i < request->id_count; i++)
+		if (queue_command_ask(request, request->ids[i]) != EXIT_DONE)
+			result = EXIT_FAILED;
+	return result;
+}
+
+/* The queue of a configuration: in its database, or in the directory that it names. */
+static int queue_command_run_of(struct queue_request *request, struct config *config)
+{
+	if (store_has(config, STORE_QUEUE)) {
+		request->path = "the database";
+		return queue_database_run(request, config);
+	}
+	request->path = config->mail.relay.queue;
+	if (request->path)
+		return queue_command_run(request);
+	say("%s: there is no queue: 'mail' has no 'relay'", request->config);
+	return EXIT_FAILED;
+}
+
 int queue(int count, char **arguments)
 {
 	struct queue_request request = {0};
@@ -259,20 +392,10 @@ int queue(int count, char **arguments)
 		return result;
 	if (request.help)
 		return help_print_verb("queue");
-	request.directory = request.path;
-	if (queue_command_enter(&request) < 0)
-		return EXIT_FAILED;
-	int error = weir_mail_queue_probe(request.directory);
-	if (error < 0) {
-		queue_command_report_error(request.path, error);
-		return EXIT_FAILED;
-	}
-	if (request.list)
-		return queue_command_list(&request);
-	if (request.all)
-		return queue_command_ask(&request, NULL);
-	for (int i = 0; i < request.id_count; i++)
-		if (queue_command_ask(&request, request.ids[i]) != EXIT_DONE)
-			result = EXIT_FAILED;
+	if (!request.config)
+		return queue_command_run(&request);
+	struct config *config = store_verb_read(request.config);
+	result = config ? queue_command_run_of(&request, config) : EXIT_FAILED;
+	config_release(config);
 	return result;
 }

@@ -234,6 +234,7 @@ void table_fastcgi_check_site(
 
 /* Rules between sections, called when all of the configuration was read. */
 void table_http_check(struct reader *reader, const struct node *top);
+void table_mail_check(struct reader *reader, const struct node *top);
 void table_proxy_check(struct reader *reader, const struct node *top);
 void table_tls_check(struct reader *reader, const struct node *top);
 void table_ftp_check(struct reader *reader, const struct node *top);

@@ -190,6 +190,7 @@ static void landlock_add_store(struct landlock_plan *plan, const struct config *
 {
 	struct weir_postgres_options options;
 	char why[WEIR_POSTGRES_WHY_MAX];
+	landlock_add(plan, config->store.directory, true);
 	store_options(config, STORE_ANY_USER, &options);
 	weir_postgres_list_needs(&options, landlock_add_need, plan, why);
 }

@@ -19,6 +19,7 @@
 #include "service_ftp.h"
 #include "service_mail.h"
 #include "sources.h"
+#include "store.h"
 #include "table.h"
 #include "types.h"
 
@@ -109,12 +110,9 @@ static void ftp_add_problem(void *context, const char *path, unsigned line, cons
 
 static void ftp_check(struct reader *reader, struct node *node, void *target)
 {
-	const struct config_ftp *ftp = target;
+	(void)target;
 	const struct node *users = node_find(node, "users");
 	struct ftp_report report = {reader, users ? users : node};
-	if (!ftp->anonymous && !users)
-		reader_problem_at(reader, node,
-		        "nobody could log in: name a file of 'users', or let 'anonymous' in");
 	config_ftp_load(reader->config, ftp_add_problem, &report);
 }
 
@@ -130,6 +128,10 @@ const struct section table_ftp = {
 void table_ftp_check(struct reader *reader, const struct node *top)
 {
 	const struct node *ftp = node_find(top, "ftp");
+	if (ftp && !reader->config->ftp.anonymous && !node_find(ftp, "users") &&
+	        !store_has(reader->config, STORE_USERS))
+		reader_problem_at(reader, ftp,
+		        "nobody could log in: name a file of 'users', or let 'anonymous' in");
 	if (ftp && listeners_include(reader->config, SERVICE_FTP) &&
 	        !config_ftp_root(reader->config))
 		reader_problem_at(reader, ftp,

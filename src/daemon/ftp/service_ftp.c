@@ -76,6 +76,7 @@ struct ftp_state {
 
 struct ftp_service {
 	struct weir_ftp_server *ftp;
+	struct config *config;    /* held: the users may come from the database */
 	struct weir_peers *peers; /* of the server: a reload does not reset the counts of peers */
 	struct service_options options; /* for the callbacks */
 };
@@ -211,6 +212,7 @@ static int service_ftp_open_server(const struct service_options *options, void *
 		free(server);
 		return error;
 	}
+	server->config = config_hold(state->config);
 	server->peers = config->ftp.peers ? weir_peers_hold(config->ftp.peers) : NULL;
 	*ret_server = server;
 	return 0;
@@ -222,6 +224,9 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 	struct ftp_state *state = next;
 	struct weir_ftp_rules rules;
 	service_ftp_set_rules(state->config, tls, &rules);
+	config_hold(state->config);
+	config_release(server->config);
+	server->config = state->config;
 	if (tls)
 		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_claim_tree(state));
@@ -229,6 +234,16 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 		say("FTP keeps its previous settings: %s", weir_error_text(error));
 	else if (server->peers)
 		weir_peers_set(server->peers, (unsigned)state->config->ftp.sessions_per_address);
+}
+
+static void service_ftp_renew(void *context)
+{
+	struct ftp_service *server = context;
+	struct weir_ftp_rules rules;
+	service_ftp_set_rules(server->config, server->options.listener.tls, &rules);
+	int error = weir_ftp_set(server->ftp, &rules, NULL);
+	if (error < 0)
+		say("FTP keeps its previous users: %s", weir_error_text(error));
 }
 
 static struct weir_server *service_ftp_listener(void *context)
@@ -241,6 +256,7 @@ static void service_ftp_close_server(void *context)
 	struct ftp_service *server = context;
 	weir_ftp_destroy(server->ftp);
 	weir_peers_release(server->peers);
+	config_release(server->config);
 	free(server);
 }
 
@@ -269,6 +285,7 @@ const struct service_type service_ftp = {
         .unload = service_ftp_unload,
         .open = service_ftp_open_server,
         .update = service_ftp_update,
+        .renew = service_ftp_renew,
         .listener = service_ftp_listener,
         .close = service_ftp_close_server,
         .print_served = service_ftp_print_served,

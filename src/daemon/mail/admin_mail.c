@@ -1,15 +1,14 @@
 /*
- * queue, queue retry, queue delete, users. The files of the queue are read by the work pool, which
- * composes the text of the reply meanwhile. An action is a command to the queue, as `weir queue`
- * gives it; the main loop, which serves the queue, carries it out while the pool waits.
+ * queue, queue retry, queue delete, users. The queue lists its messages from the work pool, or from
+ * the loop, and composes the text of the reply meanwhile. An action is a command to the queue, as
+ * `weir queue` gives it.
  *
- * Invariant: a request and its text are the pool's until its work is done.
+ * Invariant: a request and its text are the queue's until it has called back.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <weir/error.h>
 #include <weir/loop.h>
@@ -21,61 +20,48 @@
 #include "mail_relay.h"
 
 enum {
-	ADMIN_QUEUE_WAIT_MS = 5000, /* for an action to be carried out */
 	ADMIN_QUEUE_MESSAGES_MAX = 2000,
 	ADMIN_QUEUE_RECIPIENTS_MAX = 20, /* of one message that are shown */
 	ADMIN_USERS_MAX = 5000,
 };
 
-/* -- work on the queue ------------------------------------------------------------------------- */
+/* -- questions to the queue -------------------------------------------------------------------- */
 
-struct admin_queue_work {
-	struct weir_work work;
+struct admin_queue_call {
 	struct admin_request *request;
-	char *path;
-	enum weir_queue_command command;
 	const char *id; /* in the request; NULL: all */
 	int64_t now_s;
 	size_t messages;
-	uint64_t bytes;
-	int error;
 };
 
 /* Ends the request if there is no queue, or no memory. */
-static struct admin_queue_work *admin_queue_begin(
+static struct admin_queue_call *admin_queue_begin(
         const struct admin_mail *commands, struct admin_request *request)
 {
-	const struct config *config = *commands->config;
-	const char *path = config ? config->mail.relay.queue : NULL;
-	if (!mail_relay_queue(*commands->relay) || !path) {
+	if (!mail_relay_queue(*commands->relay)) {
 		admin_error(request, "there is no mail queue: the configuration has no 'relay'");
 		return NULL;
 	}
-	struct admin_queue_work *work = calloc(1, sizeof *work);
-	if (!work || !(work->path = strdup(path))) {
-		free(work);
+	struct admin_queue_call *call = calloc(1, sizeof *call);
+	if (!call) {
 		admin_error(request, "there is no memory");
 		return NULL;
 	}
-	work->request = request;
-	work->now_s = weir_loop_wall_s(commands->loop);
-	return work;
+	call->request = request;
+	call->now_s = weir_loop_wall_s(commands->loop);
+	return call;
 }
 
-static void admin_queue_free(struct admin_queue_work *work)
+/* The queue has not begun: `error` is the reason, or 0. */
+static void admin_queue_refused(struct admin_queue_call *call, int error)
 {
-	free(work->path);
-	free(work);
-}
-
-static void admin_queue_submit(const struct admin_mail *commands, struct admin_queue_work *work,
-        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
-{
-	int error = weir_work_submit_to(commands->loop, WEIR_LANE_GENERAL, &work->work, run, done);
 	if (error == 0)
 		return;
-	admin_error(work->request, "the work pool is busy: %s", weir_error_text(error));
-	admin_queue_free(work);
+	if (error == -EINVAL)
+		admin_error(call->request, "there is no message '%.64s'", call->id ? call->id : "");
+	else
+		admin_error(call->request, "the queue is busy: %s", weir_error_text(error));
+	free(call);
 }
 
 /* -- listing ----------------------------------------------------------------------------------- */
@@ -101,79 +87,67 @@ static void admin_queue_show_recipients(
 
 static void admin_queue_show(void *context, const char *id, const struct weir_queued *queued)
 {
-	struct admin_queue_work *work = context;
-	if (!work->messages++)
-		admin_print(work->request, "%-16s  %10s  %10s  %5s  %10s  %s", "ID", "AGE", "BYTES",
-		        "TRIES", "NEXT", "SENDER, RECIPIENTS");
-	if (work->messages > ADMIN_QUEUE_MESSAGES_MAX)
+	struct admin_queue_call *call = context;
+	int width = (int)strlen(id);
+	if (!call->messages++)
+		admin_print(call->request, "%-*s  %10s  %10s  %5s  %10s  %s", width, "ID", "AGE",
+		        "BYTES", "TRIES", "NEXT", "SENDER, RECIPIENTS");
+	if (call->messages > ADMIN_QUEUE_MESSAGES_MAX)
 		return;
 	if (!queued) {
-		admin_print(work->request, "%-16s  cannot be read", id);
+		admin_print(call->request, "%s  cannot be read", id);
 		return;
 	}
-	int64_t wait_s = queued->next_s - work->now_s;
-	work->bytes += queued->size;
-	admin_print(work->request,
-	        "%-16s  %8" PRId64 " s  %10" PRIu64 "  %5u  %8" PRId64 " s  <%.*s>", id,
-	        work->now_s - queued->arrived_s, queued->size, queued->tries,
+	int64_t wait_s = queued->next_s - call->now_s;
+	admin_print(call->request, "%s  %8" PRId64 " s  %10" PRIu64 "  %5u  %8" PRId64 " s  <%.*s>",
+	        id, call->now_s - queued->arrived_s, queued->size, queued->tries,
 	        wait_s > 0 ? wait_s : 0, (int)queued->envelope.sender.size,
 	        queued->envelope.sender.data ? queued->envelope.sender.data : "");
-	admin_queue_show_recipients(work->request, queued);
+	admin_queue_show_recipients(call->request, queued);
 }
 
-static void admin_queue_run_list(struct weir_work *base)
+static void admin_queue_on_listed(void *context, int error)
 {
-	struct admin_queue_work *work = (struct admin_queue_work *)base;
-	work->error = weir_mail_queue_each(work->path, admin_queue_show, work);
-}
-
-static void admin_queue_list_done(struct weir_work *base)
-{
-	struct admin_queue_work *work = (struct admin_queue_work *)base;
-	struct admin_request *request = work->request;
-	if (work->error < 0) {
-		admin_error(request, "%s: %s", work->path, weir_error_text(work->error));
+	struct admin_queue_call *call = context;
+	struct admin_request *request = call->request;
+	if (error < 0) {
+		admin_error(request, "the queue cannot be read: %s", weir_error_text(error));
 	} else {
-		if (work->messages > ADMIN_QUEUE_MESSAGES_MAX)
+		if (call->messages > ADMIN_QUEUE_MESSAGES_MAX)
 			admin_print(request, "and %zu more, which are not shown",
-			        work->messages - ADMIN_QUEUE_MESSAGES_MAX);
+			        call->messages - ADMIN_QUEUE_MESSAGES_MAX);
 		admin_print(
-		        request, "%zu message%s", work->messages, work->messages == 1 ? "" : "s");
+		        request, "%zu message%s", call->messages, call->messages == 1 ? "" : "s");
 		admin_ok(request);
 	}
-	admin_queue_free(work);
+	free(call);
 }
 
 static void admin_queue_list(void *context, struct admin_request *request)
 {
 	const struct admin_mail *commands = context;
-	struct admin_queue_work *work = admin_queue_begin(commands, request);
-	if (work)
-		admin_queue_submit(commands, work, admin_queue_run_list, admin_queue_list_done);
+	struct admin_queue_call *call = admin_queue_begin(commands, request);
+	if (call)
+		admin_queue_refused(call,
+		        weir_mail_queue_list(mail_relay_queue(*commands->relay), commands->loop,
+		                admin_queue_show, admin_queue_on_listed, call));
 }
 
 /* -- actions ----------------------------------------------------------------------------------- */
 
-static void admin_queue_run_command(struct weir_work *base)
+static void admin_queue_on_done(void *context, int error)
 {
-	struct admin_queue_work *work = (struct admin_queue_work *)base;
-	work->error =
-	        weir_mail_queue_command(work->path, work->command, work->id, ADMIN_QUEUE_WAIT_MS);
-}
-
-static void admin_queue_command_done(struct weir_work *base)
-{
-	struct admin_queue_work *work = (struct admin_queue_work *)base;
-	struct admin_request *request = work->request;
-	if (work->error == 0)
+	struct admin_queue_call *call = context;
+	struct admin_request *request = call->request;
+	if (error == 0)
 		admin_ok(request);
-	else if (work->error == -ENOENT || work->error == -EINVAL)
-		admin_error(request, "there is no message '%.64s'", work->id ? work->id : "");
-	else if (work->error == -ETIMEDOUT)
+	else if (error == -ENOENT || error == -EINVAL)
+		admin_error(request, "there is no message '%.64s'", call->id ? call->id : "");
+	else if (error == -ETIMEDOUT)
 		admin_error(request, "the command is queued, and has not been carried out yet");
 	else
-		admin_error(request, "%s", weir_error_text(work->error));
-	admin_queue_free(work);
+		admin_error(request, "%s", weir_error_text(error));
+	free(call);
 }
 
 static void admin_queue_act(
@@ -184,12 +158,16 @@ static void admin_queue_act(
 		admin_error(request, "'queue delete' needs the ID of one message");
 		return;
 	}
-	struct admin_queue_work *work = admin_queue_begin(commands, request);
-	if (!work)
+	struct admin_queue_call *call = admin_queue_begin(commands, request);
+	if (!call)
 		return;
-	work->id = all ? NULL : request->arguments[0];
-	work->command = all ? WEIR_QUEUE_RETRY_ALL : retry ? WEIR_QUEUE_RETRY : WEIR_QUEUE_DELETE;
-	admin_queue_submit(commands, work, admin_queue_run_command, admin_queue_command_done);
+	call->id = all ? NULL : request->arguments[0];
+	enum weir_queue_command command = all     ? WEIR_QUEUE_RETRY_ALL
+	                                  : retry ? WEIR_QUEUE_RETRY
+	                                          : WEIR_QUEUE_DELETE;
+	admin_queue_refused(
+	        call, weir_mail_queue_ask(mail_relay_queue(*commands->relay), commands->loop,
+	                      command, call->id, admin_queue_on_done, call));
 }
 
 static void admin_queue_retry(void *context, struct admin_request *request)

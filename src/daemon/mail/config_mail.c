@@ -19,6 +19,7 @@
 #include "service.h"
 #include "service_mail.h"
 #include "sources.h"
+#include "store.h"
 
 /* -- users and aliases ------------------------------------------------------------------------- */
 
@@ -53,15 +54,21 @@ static int config_mail_load_users(struct config_mail *mail, struct config_mail_r
 	return 0;
 }
 
+static void config_mail_set_routes(const struct config_mail *mail, struct weir_users *users,
+        struct weir_mail_routes_options *ret)
+{
+	weir_mail_routes_options_init(ret);
+	ret->domains = mail->domains.items;
+	ret->users = users;
+	ret->postmaster = mail->postmaster;
+	ret->separator = mail->separator ? mail->separator[0] : 0;
+}
+
 static int config_mail_load_routes(struct config_mail *mail, struct config_mail_report *to)
 {
 	struct weir_mail_routes *routes;
 	struct weir_mail_routes_options options;
-	weir_mail_routes_options_init(&options);
-	options.domains = mail->domains.items;
-	options.users = mail->users;
-	options.postmaster = mail->postmaster;
-	options.separator = mail->separator ? mail->separator[0] : 0;
+	config_mail_set_routes(mail, mail->users, &options);
 	to->path = mail->aliases_path ? mail->aliases_path : "";
 	int error = weir_mail_routes_load(
 	        mail->aliases_path, &options, config_mail_pass_on, to, &routes);
@@ -81,11 +88,49 @@ int config_mail_load(struct config *config,
 	if (sources_leave(mail->users_path) && sources_leave(mail->aliases_path))
 		return 0;
 	int error = mail->users_path ? config_mail_load_users(mail, &to) : 0;
-	if (error == 0 && mail->domains.count)
+	if (error == 0 && mail->domains.count && !config_mail_is_stored(config))
 		error = config_mail_load_routes(mail, &to);
 	if (error < 0 && !to.any)
 		report(context, to.path, 0, weir_error_text(error));
 	return error;
+}
+
+bool config_mail_is_stored(const struct config *config)
+{
+	return store_has(config, STORE_USERS) && !config->mail.users_path;
+}
+
+bool config_mail_has_stored_mailboxes(const struct config *config)
+{
+	return store_has(config, STORE_MAILBOXES) && !config->mail.directory;
+}
+
+int config_mail_parse(const struct config_mail *mail, const struct weir_span texts[2],
+        void (*report)(void *context, const char *path, unsigned line, const char *text),
+        void *context, struct weir_users **ret_users, struct weir_mail_routes **ret_routes)
+{
+	struct config_mail_report to = {.report = report, .context = context, .path = "users"};
+	struct weir_mail_routes_options options;
+	struct weir_mail_routes *routes = NULL;
+	struct weir_users *users;
+	int error = weir_users_parse(texts[0], config_mail_pass_on, &to, &users);
+	if (error == 0 && mail->domains.count) {
+		to.path = "aliases";
+		config_mail_set_routes(mail, users, &options);
+		error = weir_users_set_domains(users, mail->domains.items);
+		if (error == 0)
+			error = weir_mail_routes_parse(
+			        texts[1], &options, config_mail_pass_on, &to, &routes);
+		if (error < 0)
+			weir_users_release(users);
+	}
+	if (error < 0 && !to.any)
+		report(context, to.path, 0, weir_error_text(error));
+	if (error < 0)
+		return error;
+	*ret_users = users;
+	*ret_routes = routes;
+	return 0;
 }
 
 /* -- rules ------------------------------------------------------------------------------------- */
@@ -111,9 +156,9 @@ const char *config_mail_lack(const struct config *config, const struct config_li
 	const struct listener_type *type = listener->type;
 	if (!type || (type->service != SERVICE_SMTP && type->service != SERVICE_POP3))
 		return NULL;
-	if (!mail->directory)
+	if (!mail->directory && !config_mail_has_stored_mailboxes(config))
 		return "needs a directory for the mailboxes: --mail DIR, or 'directory' in 'mail'";
-	if (!mail->users_path)
+	if (!mail->users_path && !config_mail_is_stored(config))
 		return "needs a users file, who is in it has a mailbox: --users FILE, or 'users' "
 		       "in 'mail' (weir passwd makes one)";
 	if (type->service == SERVICE_SMTP && mail->domains.count == 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/database_queue.h>
 #include <weir/error.h>
 #include <weir/log.h>
 #include <weir/loop.h>
@@ -22,6 +23,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_mail.h"
+#include "store.h"
 
 struct mail_relay {
 	struct weir_loop *loop;
@@ -171,8 +173,26 @@ static void mail_relay_report_unreadable(void *context, const char *name, const 
 	say_at(WEIR_LOG_WARNING, "%s/%s: %s; it is left as it is", config->queue, name, text);
 }
 
+/* The server process before this one, which drains, needs not to have given it up. */
+static int mail_relay_open_database(
+        struct mail_relay *relay, const struct config *config, struct weir_database *database)
+{
+	const struct config_relay *from = &config->mail.relay;
+	struct weir_database_queue_options options;
+	weir_database_queue_options_init(&options);
+	options.message_max = config_mail_stored_max(&config->mail);
+	options.messages_max = (unsigned)from->messages;
+	options.lease_s = mail_relay_seconds_of(from->lease_ms);
+	options.directory = from->queue;
+	int error = weir_database_queue_open(database, &options, &relay->queue);
+	if (error < 0)
+		say("cannot open the queue: %s", weir_error_text(error));
+	return error;
+}
+
 static int mail_relay_open_queue(struct mail_relay *relay, struct config *config)
 {
+	struct weir_database *database = store_database(config, STORE_QUEUE);
 	struct config_relay *from = &config->mail.relay;
 	struct weir_mail_queue_options options;
 	weir_mail_queue_options_init(&options);
@@ -181,6 +201,8 @@ static int mail_relay_open_queue(struct mail_relay *relay, struct config *config
 	options.messages_max = (unsigned)from->messages;
 	options.successor = link_active() && link_value(GRANT_SUCCESSOR, "");
 	int error = resources_make_directory(config, from->queue);
+	if (error == 0 && database)
+		return mail_relay_open_database(relay, config, database);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		error = weir_mail_queue_open(
 		        &options, mail_relay_report_unreadable, from, &relay->queue);
@@ -263,9 +285,10 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 		say_at(WEIR_LOG_WARNING, "the relay stays until the next start");
 		return;
 	}
-	if (!text_equal(now->queue, old->queue) || now->messages != old->messages)
+	if (!text_equal(now->queue, old->queue) || now->messages != old->messages ||
+	        now->lease_ms != old->lease_ms)
 		say_at(WEIR_LOG_WARNING,
-		        "the queue of the relay and its size change at the next start");
+		        "the queue of the relay, its size and its lease change at the next start");
 	if (!text_equal(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
 	if (relay->log)

@@ -13,37 +13,52 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/database_mail.h>
 #include <weir/error.h>
 #include <weir/mail_store.h>
 #include <weir/peers.h>
 #include <weir/pop3.h>
 #include <weir/smtp.h>
 
+#include "helper.h"
 #include "log_file.h"
 #include "say.h"
 #include "service.h"
 #include "service_mail.h"
+#include "store.h"
 
 /* -- shared state ------------------------------------------------------------------------------ */
+
+static int mail_shared_open_directory(const struct config *config,
+        const struct weir_mail_store_options *options, struct weir_mail_store **ret)
+{
+	const char *directory = config->mail.directory;
+	int error = resources_make_directory(config, directory);
+	if (error == 0 && (error = resources_lend(config->user)) == 0) {
+		if (faccessat(AT_FDCWD, directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+			error = -errno;
+		else
+			error = weir_maildir_create(directory, options, ret);
+		resources_return();
+	}
+	return error;
+}
 
 static int mail_shared_open_store(const struct config *config, struct mail_shared *shared)
 {
 	const struct config_mail *mail = &config->mail;
+	bool stored = config_mail_has_stored_mailboxes(config);
 	struct weir_mail_store_options options;
 	weir_mail_store_options_init(&options);
 	options.message_max = config_mail_stored_max(mail);
 	options.mailbox_max = mail->limits.mailbox_size;
 	options.messages_max = mail->limits.mailbox_messages;
-	int error = resources_make_directory(config, mail->directory);
-	if (error == 0 && (error = resources_lend(config->user)) == 0) {
-		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
-			error = -errno;
-		else
-			error = weir_maildir_create(mail->directory, &options, &shared->store);
-		resources_return();
-	}
+	int error = stored ? weir_database_mail_create(store_database(config, STORE_MAILBOXES),
+	                             &options, &shared->store)
+	                   : mail_shared_open_directory(config, &options, &shared->store);
 	if (error < 0)
-		say("cannot keep mail in %s: %s", mail->directory, weir_error_text(error));
+		say("cannot keep mail in %s: %s", stored ? "the database" : mail->directory,
+		        weir_error_text(error));
 	return error;
 }
 
@@ -115,6 +130,7 @@ struct mail_server {
 		struct weir_pop3_server *pop3;
 	};
 	struct mail_shared *shared;     /* a reference: it outlives the server */
+	struct config *config;          /* held: the users may come from the database */
 	struct service_options options; /* for the callbacks */
 };
 
@@ -122,7 +138,15 @@ struct mail_server {
 static void mail_server_free(struct mail_server *server)
 {
 	mail_shared_release(server->shared);
+	config_release(server->config);
 	free(server);
+}
+
+static void mail_server_set_config(struct mail_server *server, struct config *config)
+{
+	config_hold(config);
+	config_release(server->config);
+	server->config = config;
 }
 
 /*
@@ -144,11 +168,12 @@ static void mail_server_set_listener(
 static int mail_server_open(const struct service_options *options,
         int (*create)(struct mail_server *server, const struct config *config), void **ret_server)
 {
-	const struct config *config = options->state;
+	struct config *config = options->state;
 	struct mail_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
+	mail_server_set_config(server, config);
 	server->shared = mail_shared_hold(config->mail.shared);
 	int error = create(server, config);
 	if (error < 0)
@@ -289,12 +314,18 @@ static int service_smtp_open_server(const struct service_options *options, void 
 	return mail_server_open(options, service_smtp_create, ret_server);
 }
 
-static void service_smtp_update(void *context, void *state, struct weir_tls *tls)
+static void service_smtp_renew(void *context)
 {
 	const struct mail_server *server = context;
-	const struct config *config = state;
-	weir_smtp_set_users(server->smtp, service_smtp_users_of(server, config));
-	weir_smtp_set_routes(server->smtp, config->mail.routes);
+	weir_smtp_set_users(server->smtp, service_smtp_users_of(server, server->config));
+	weir_smtp_set_routes(server->smtp, server->config->mail.routes);
+}
+
+static void service_smtp_update(void *context, void *state, struct weir_tls *tls)
+{
+	struct mail_server *server = context;
+	mail_server_set_config(server, state);
+	service_smtp_renew(server);
 	if (tls)
 		weir_server_set_tls(weir_smtp_listener(server->smtp), tls);
 }
@@ -318,7 +349,7 @@ static void service_smtp_print_served(const struct config *config)
 	printf("  mail for ");
 	for (size_t i = 0; i < mail->domains.count; i++)
 		printf("%s%s", i ? ", " : "", mail->domains.items[i]);
-	printf(": %s\n", mail->directory);
+	printf(": %s\n", or_default(mail->directory, "the database"));
 }
 
 static void service_smtp_print_commands(const struct config *config, const char *url)
@@ -339,6 +370,7 @@ const struct service_type service_smtp = {
         .unload = mail_shared_unload,
         .open = service_smtp_open_server,
         .update = service_smtp_update,
+        .renew = service_smtp_renew,
         .listener = service_smtp_listener,
         .close = service_smtp_close_server,
         .print_served = service_smtp_print_served,
@@ -372,11 +404,17 @@ static int service_pop3_open_server(const struct service_options *options, void 
 	return mail_server_open(options, service_pop3_create, ret_server);
 }
 
-static void service_pop3_update(void *context, void *state, struct weir_tls *tls)
+static void service_pop3_renew(void *context)
 {
 	const struct mail_server *server = context;
-	const struct config *config = state;
-	weir_pop3_set_users(server->pop3, config->mail.users);
+	weir_pop3_set_users(server->pop3, server->config->mail.users);
+}
+
+static void service_pop3_update(void *context, void *state, struct weir_tls *tls)
+{
+	struct mail_server *server = context;
+	mail_server_set_config(server, state);
+	service_pop3_renew(server);
 	if (tls)
 		weir_server_set_tls(weir_pop3_listener(server->pop3), tls);
 }
@@ -412,6 +450,7 @@ const struct service_type service_pop3 = {
         .unload = mail_shared_unload,
         .open = service_pop3_open_server,
         .update = service_pop3_update,
+        .renew = service_pop3_renew,
         .listener = service_pop3_listener,
         .close = service_pop3_close_server,
         .print_served = service_pop3_print_served,

@@ -54,6 +54,21 @@ int config_mail_load(struct config *config,
         void (*report)(void *context, const char *path, unsigned line, const char *text),
         void *context);
 
+/* Whether the database has the users and aliases of mail: no file is named. */
+bool config_mail_is_stored(const struct config *config);
+
+/* Whether the mailboxes are in the database of `store`. */
+bool config_mail_has_stored_mailboxes(const struct config *config);
+
+/*
+ * Makes users and, if there are domains, routes of the texts of a users file and an aliases file;
+ * without domains *ret_routes is NULL. Mistakes are reported as by config_mail_load, of the paths
+ * "users" and "aliases". Any thread. Returns 0 or a negative errno.
+ */
+int config_mail_parse(const struct config_mail *mail, const struct weir_span texts[2],
+        void (*report)(void *context, const char *path, unsigned line, const char *text),
+        void *context, struct weir_users **ret_users, struct weir_mail_routes **ret_routes);
+
 /* Returns why this listener cannot be served, and what to do; NULL if it can, or is not of mail. */
 const char *config_mail_lack(const struct config *config, const struct config_listener *listener);
 

@@ -131,7 +131,7 @@ static void mail_check(struct reader *reader, struct node *node, void *target)
 static bool mail_is_present(const void *target)
 {
 	const struct config_mail *mail = target;
-	return mail->directory && mail->users_path;
+	return mail->directory || mail->users_path || mail->domains.count;
 }
 
 const struct section table_mail = {
@@ -142,3 +142,18 @@ const struct section table_mail = {
         .is_present = mail_is_present,
         .doc = "Mail, for SMTP, submission, LMTP and POP3.",
 };
+
+/* Called at the end: the section may come before `store`. */
+void table_mail_check(struct reader *reader, const struct node *top)
+{
+	const struct config *config = reader->config;
+	const struct node *mail = node_find(top, "mail");
+	bool stored = config_mail_is_stored(config);
+	if (mail && !config->mail.directory && !config_mail_has_stored_mailboxes(config))
+		reader_problem_at(reader, mail, "mail lacks 'directory'");
+	if (mail && !config->mail.users_path && !stored)
+		reader_problem_at(reader, mail, "mail lacks 'users'");
+	if (stored && config->mail.aliases_path)
+		reader_problem_at(reader, node_find(mail, "aliases"),
+		        "'aliases' is not used: the database has them, as it has the users");
+}

@@ -52,6 +52,8 @@ static int change_make_directories(const struct config *config)
 		error = change_make_directory(config, config->mail.relay.queue, "open the queue");
 	if (error == 0 && listeners_include(config, SERVICE_DNS))
 		error = change_make_directory(config, config->dns.directory, "keep zones in");
+	if (error == 0)
+		error = change_make_directory(config, config->store.directory, "keep copies in");
 	return error ? error : config_acme_make_directories(config);
 }
 

@@ -26,6 +26,7 @@
 #include "say.h"
 #include "service_dns.h"
 #include "service_mail.h"
+#include "store_report.h"
 
 /* -- the process ------------------------------------------------------------------------------- */
 
@@ -39,6 +40,8 @@ enum process_metric {
 	PROCESS_GUARD_DELAYED,
 	PROCESS_QUEUE,
 	PROCESS_QUEUE_AGE,
+	PROCESS_QUEUE_CLAIMED,
+	PROCESS_QUEUE_TAKEN_OVER,
 	PROCESS_MAILBOX_DELIVERIES,
 	PROCESS_MAILBOX_SYNCS,
 	PROCESS_MAILBOX_OVER_QUOTA,
@@ -67,6 +70,11 @@ static const struct weir_metric process_rows[PROCESS_METRICS + 1] = {
                 WEIR_METRIC_GAUGE},
         [PROCESS_QUEUE_AGE] = {"weir_queue_oldest_age_seconds",
                 "Age of the oldest of these messages; 0 if there is none", WEIR_METRIC_GAUGE},
+        [PROCESS_QUEUE_CLAIMED] = {"weir_queue_claimed_messages",
+                "Messages that are being sent", WEIR_METRIC_GAUGE},
+        [PROCESS_QUEUE_TAKEN_OVER] = {"weir_queue_taken_over_total",
+                "Messages that were claimed after another server had lost them",
+                WEIR_METRIC_COUNTER},
         [PROCESS_MAILBOX_DELIVERIES] = {"weir_mailbox_deliveries_total",
                 "Messages put into mailboxes", WEIR_METRIC_COUNTER},
         [PROCESS_MAILBOX_SYNCS] = {"weir_mailbox_syncs_total",
@@ -105,6 +113,13 @@ static bool process_sample_queue(
 		return false;
 	if (metric == PROCESS_QUEUE) {
 		*ret_value = (double)weir_mail_queue_count(queue);
+		return true;
+	}
+	if (metric == PROCESS_QUEUE_CLAIMED || metric == PROCESS_QUEUE_TAKEN_OVER) {
+		struct weir_mail_queue_claims claims;
+		weir_mail_queue_claims(queue, &claims);
+		*ret_value = metric == PROCESS_QUEUE_CLAIMED ? (double)claims.claimed
+		                                             : (double)claims.taken_over;
 		return true;
 	}
 	int64_t oldest_s = weir_mail_queue_oldest_s(queue), now_s = weir_loop_wall_s(metrics->loop);
@@ -169,6 +184,8 @@ static int process_sample(
 		break;
 	case PROCESS_QUEUE:
 	case PROCESS_QUEUE_AGE:
+	case PROCESS_QUEUE_CLAIMED:
+	case PROCESS_QUEUE_TAKEN_OVER:
 		there = process_sample_queue(metrics, metric, &ret->value);
 		break;
 	case PROCESS_MAILBOX_DELIVERIES:
@@ -434,6 +451,7 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 	acme_report_source(metrics->config, &metrics->acme);
 	metrics->acme.next = &metrics->zones;
 	metrics->zones = (struct weir_metric_source){
+	        .next = &metrics->store->source,
 	        .metrics = zone_rows,
 	        .labels = {"zone"},
 	        .context = metrics,

@@ -13,6 +13,7 @@
 struct config;
 struct dns_shared;
 struct mail_relay;
+struct store_report;
 struct weir_guard;
 struct weir_permits;
 
@@ -24,6 +25,7 @@ struct daemon_metrics {
 	struct config *const *config;
 	struct mail_relay *const *relay;
 	struct dns_shared *const *dns;
+	struct store_report *store;
 	const unsigned *workers;
 	int64_t started_s; /* since 1970 */
 

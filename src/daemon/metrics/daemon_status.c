@@ -17,6 +17,7 @@
 #include "metrics_read.h"
 #include "service.h"
 #include "service_dns.h"
+#include "store_report.h"
 
 /* The sources of a status, and its writer. */
 struct status_walk {
@@ -228,8 +229,12 @@ static void status_write_queue(const struct status_walk *walk)
 		return;
 	int64_t now_s = weir_loop_wall_s(walk->metrics->loop);
 	int64_t oldest_s = weir_mail_queue_oldest_s(queue);
+	struct weir_mail_queue_claims claims;
+	weir_mail_queue_claims(queue, &claims);
 	status_group(writer, "mail_queue");
 	status_number(writer, "messages", weir_mail_queue_count(queue));
+	status_number(writer, "claimed", claims.claimed);
+	status_number(writer, "taken_over", claims.taken_over);
 	status_signed(writer, "oldest_age_seconds", oldest_s < now_s ? now_s - oldest_s : 0);
 	status_group_end(writer);
 }
@@ -364,6 +369,7 @@ void status_write_details(struct status_writer *writer, const struct daemon_metr
 	if (status_shows(&walk, SERVICE_DNS))
 		status_write_dns(&walk);
 	status_write_guard(&walk);
+	store_report_status(walk.metrics->store, walk.writer);
 	status_write_certificates(&walk);
 	status_write_lanes(&walk);
 }

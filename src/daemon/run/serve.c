@@ -14,6 +14,7 @@
 
 #include <weir/bans.h>
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/permits.h>
@@ -33,6 +34,8 @@
 #include "serve_state.h"
 #include "service_dns.h"
 #include "store.h"
+#include "store_schema.h"
+#include "store_users.h"
 #include "worker.h"
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -98,11 +101,22 @@ static int serve_start_workers(struct daemon *daemon)
 }
 
 /* Workers that end take no change. */
-static void serve_renew_zones(void *context)
+static void serve_renew(void *context)
 {
 	struct daemon *daemon = context;
 	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
 		worker_renew(daemon->workers[i]);
+}
+
+/* A database that does not reply is not waited for a second time. */
+static int serve_load_store(struct daemon *daemon, struct config *config)
+{
+	bool replied;
+	int error = store_schema_check(config, &replied);
+	if (error == 0)
+		error = store_users_load(
+		        daemon->loop, config, replied ? store_start_ms(config) : 1, &daemon->users);
+	return error;
 }
 
 /* Everything that needs root comes before resources_become, and all threads start after it. */
@@ -141,9 +155,11 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
-		error = dns_shared_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
+		error = dns_shared_create(daemon->loop, serve_renew, daemon, &daemon->dns);
 	if (error == 0)
 		error = dns_shared_update(daemon->dns, config, true);
+	if (error == 0)
+		error = serve_load_store(daemon, config);
 	if (error < 0)
 		config_release(config);
 	else
@@ -154,6 +170,12 @@ static int serve_start(struct daemon *daemon)
 		error = link_active() ? serve_process_start(daemon)
 		                      : resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
+	if (error == 0)
+		error = store_users_start(daemon->users, serve_renew, daemon);
+	if (error == 0)
+		error = store_schema_follow(daemon->loop, daemon->config, &daemon->schema);
+	if (error == 0)
+		error = store_share_guard(daemon->loop, daemon->config, &daemon->shared_guard);
 	if (error == 0)
 		error = serve_start_workers(daemon);
 	if (error == 0)
@@ -236,6 +258,9 @@ int serve(const struct options *options)
 	weir_bans_release(daemon.bans);
 	weir_permits_release(daemon.permits);
 	say_log_close();
+	weir_database_guard_destroy(daemon.shared_guard);
+	store_schema_destroy(daemon.schema);
+	store_users_destroy(daemon.users);
 	store_leave(daemon.database, daemon.loop);
 	weir_database_release(daemon.database);
 	weir_loop_destroy(daemon.loop);

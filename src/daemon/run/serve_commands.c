@@ -93,8 +93,12 @@ static int serve_create_admin_http(struct daemon *daemon)
 	        .config = &daemon->config,
 	        .relay = &daemon->relay,
 	        .dns = &daemon->dns,
+	        .store = &daemon->store,
 	        .workers = &daemon->worker_count,
 	};
+	daemon->store = (struct store_report){
+	        .loop = daemon->loop, .config = &daemon->config, .users = &daemon->users};
+	store_report_init(&daemon->store);
 	daemon_metrics_init(&daemon->metrics);
 	return admin_http_create(
 	        &(struct admin_http_options){
@@ -135,7 +139,8 @@ int serve_create_admin(struct daemon *daemon)
 	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
 	admin_connections_init(
 	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
-	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_guard_init(
+	        &daemon->guard_commands, daemon->guard, daemon->loop, &daemon->shared_guard);
 	admin_show_init(&daemon->show_commands, &daemon->metrics, daemon->workers);
 	admin_register(daemon->admin, &daemon->show_commands.table);
 	admin_register(daemon->admin, &daemon->connection_commands.table);
@@ -148,6 +153,7 @@ int serve_create_admin(struct daemon *daemon)
 	admin_register(daemon->admin, &daemon->mail_commands.table);
 	admin_dns_init(&daemon->dns_commands, &daemon->dns, daemon->loop);
 	admin_register(daemon->admin, &daemon->dns_commands.table);
+	admin_register(daemon->admin, &daemon->store.table);
 	admin_register(daemon->admin, &daemon->commands);
 	return 0;
 }

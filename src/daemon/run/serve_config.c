@@ -23,6 +23,7 @@
 #include "service_dns.h"
 #include "service_mail.h"
 #include "store.h"
+#include "store_users.h"
 #include "worker.h"
 
 /* idle_ms and replies_max are 0 if they are not configured: see service_set_listener. */
@@ -114,6 +115,8 @@ int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 	config->https_port = endpoints_port(&endpoints, listener_type_find("https"));
 	config->guarded = daemon->guard;
 	if (error == 0)
+		error = store_users_apply(daemon->users, config);
+	if (error == 0)
 		error = serve_apply(daemon, config, &endpoints, replace);
 	if (error < 0) {
 		endpoints_free(&endpoints);
@@ -126,6 +129,7 @@ int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 	config_release(daemon->config);
 	daemon->endpoints = endpoints;
 	daemon->config = config;
+	store_users_follow(daemon->users, config);
 	return 0;
 }
 

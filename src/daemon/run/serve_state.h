@@ -22,6 +22,7 @@
 #include "handover.h"
 #include "notify.h"
 #include "options.h"
+#include "store_report.h"
 
 struct daemon {
 	const struct options *options;
@@ -37,9 +38,12 @@ struct daemon {
 	struct weir_guard *guard;
 	struct weir_rates *rates;
 	struct weir_bans *bans;
-	struct weir_permits *permits;   /* for the connections of all workers */
-	struct weir_database *database; /* or NULL */
-	struct mail_relay *relay;       /* or NULL */
+	struct weir_permits *permits;             /* for the connections of all workers */
+	struct store_schema *schema;              /* or NULL */
+	struct weir_database_guard *shared_guard; /* or NULL */
+	struct store_users *users;                /* of the database; or NULL */
+	struct weir_database *database;           /* or NULL */
+	struct mail_relay *relay;                 /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;
 	struct admin_table commands; /* of serve_commands.c */
@@ -47,6 +51,7 @@ struct daemon {
 	struct admin_bans ban_commands;
 	struct admin_connections connection_commands;
 	struct daemon_metrics metrics;
+	struct store_report store;
 	struct admin_http *admin_http;
 	struct admin_show show_commands;
 	struct admin_top top_commands;

@@ -123,8 +123,9 @@ struct service_type {
 	 */
 	void (*update)(void *server, void *state, struct weir_tls *tls);
 	/*
-	 * Called when the zones of DNS have changed, or when all workers have a configuration,
-	 * which may have other upstreams. NULL: the service has nothing to do with DNS.
+	 * Called when the zones of DNS or the users of the database have changed. Called also when
+	 * all workers have a configuration, which may have other upstreams. The main thread waits
+	 * for it. NULL: the service has neither.
 	 */
 	void (*renew)(void *server);
 	/* Returns the listening server, to drain it. */

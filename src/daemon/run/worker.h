@@ -67,7 +67,7 @@ void worker_commit(struct worker *worker);
 /* Drops what was prepared. */
 void worker_forget(struct worker *worker);
 
-/* Has its servers serve the new zones of DNS. */
+/* Has its servers serve the new zones of DNS, and the new users. */
 void worker_renew(struct worker *worker);
 
 /* Stops listening: another process has the listeners. Connections go on. */

@@ -30,6 +30,36 @@ int weir_postgres_list_needs(const struct weir_postgres_options *options,
 		abort();                                                                           \
 	}
 
+/* Functions that allow NULL. */
+#define CALLED_WITH_NULL(name)                                                                     \
+	void name(void);                                                                           \
+	void name(void)                                                                            \
+	{                                                                                          \
+	}
+
+CALLED_WITH_NULL(weir_database_guard_destroy)
+CALLED_WITH_NULL(weir_database_release)
+CALLED_WITH_NULL(weir_database_snapshot_destroy)
+CALLED_WITH_NULL(weir_database_watch_destroy)
+NEVER_CALLED(weir_database_check)
 NEVER_CALLED(weir_database_create)
+NEVER_CALLED(weir_database_guard_clear)
+NEVER_CALLED(weir_database_guard_create)
 NEVER_CALLED(weir_database_leave)
-NEVER_CALLED(weir_database_release)
+NEVER_CALLED(weir_database_look)
+NEVER_CALLED(weir_database_mail_create)
+NEVER_CALLED(weir_database_migrate)
+NEVER_CALLED(weir_database_queue_open)
+NEVER_CALLED(weir_database_queue_options_init)
+NEVER_CALLED(weir_database_snapshot_create)
+NEVER_CALLED(weir_database_snapshot_info)
+NEVER_CALLED(weir_database_snapshot_load)
+NEVER_CALLED(weir_database_snapshot_options_init)
+NEVER_CALLED(weir_database_snapshot_poll)
+NEVER_CALLED(weir_database_user_change)
+NEVER_CALLED(weir_database_user_find)
+NEVER_CALLED(weir_database_users_format)
+NEVER_CALLED(weir_database_users_select)
+NEVER_CALLED(weir_database_users_split)
+NEVER_CALLED(weir_database_watch_create)
+NEVER_CALLED(weir_database_watch_looks)

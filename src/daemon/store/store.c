@@ -5,15 +5,30 @@
 #include <unistd.h>
 
 #include <weir/database.h>
+#include <weir/database_guard.h>
 #include <weir/error.h>
 
 #include "helper.h"
 #include "say.h"
 #include "store.h"
+#include "table.h"
+
+const char *const store_part_names[STORE_PARTS] = {
+        [STORE_USERS] = "users",
+        [STORE_MAILBOXES] = "mailboxes",
+        [STORE_QUEUE] = "queue",
+        [STORE_ZONES] = "zones",
+        [STORE_KEYS] = "keys",
+};
 
 bool store_has(const struct config *config, enum config_store_part part)
 {
 	return config->store.url && (config->store.parts >> part & 1);
+}
+
+uint32_t store_start_ms(const struct config *config)
+{
+	return (uint32_t)min_of(config->store.wait_ms, (uint64_t)STORE_START_MS);
 }
 
 struct weir_database *store_database(const struct config *config, enum config_store_part part)
@@ -33,6 +48,8 @@ void store_options(const struct config *config, const char *user, struct weir_po
 	ret->password = store->password;
 	ret->batches_max = max_of(connections / 3, 1u);
 	ret->streams_max = connections - ret->batches_max;
+	ret->wait_ms = (uint32_t)store->wait_ms;
+	ret->answer_ms = (uint32_t)store->answer_ms;
 	if (!store->prepares)
 		ret->statements_max = 0;
 }
@@ -52,6 +69,38 @@ int store_open(const struct config *config, struct weir_database **ret)
 	return error;
 }
 
+/* Parts of the schema are called as those of the configuration. */
+bool store_uses(const struct config *config, const struct weir_database_part *part)
+{
+	for (unsigned i = 0; i < STORE_PARTS; i++)
+		if (strcmp(store_part_names[i], part->name) == 0)
+			return store_has(config, i);
+	return false;
+}
+
+const char *store_part_lack(const struct weir_database_part *part)
+{
+	if (part->have == 0 && part->wanted)
+		return "not there: run `weir store init`, or `weir store migrate`";
+	if (part->have < part->wanted)
+		return "too old: run `weir store migrate`";
+	if (part->oldest > part->wanted)
+		return "too new for this program: upgrade it";
+	return NULL;
+}
+
+int store_share_guard(
+        struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret)
+{
+	struct weir_database *database = store_database(config, STORE_USERS);
+	*ret = NULL;
+	/* Wrong passwords are less urgent than users who were locked. */
+	uint64_t every_ms = min_of(config->store.refresh_ms * 5 / 2, DAY_MS);
+	return database ? weir_database_guard_create(
+	                          database, loop, config->guarded, (uint32_t)every_ms, ret)
+	                : 0;
+}
+
 void store_leave(struct weir_database *database, struct weir_loop *loop)
 {
 	if (database)
@@ -62,7 +111,11 @@ bool store_same(const struct config *a, const struct config *b)
 {
 	const struct config_store *one = &a->store, *other = &b->store;
 	return text_equal(one->url, other->url) && text_equal(one->password, other->password) &&
+	       text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&
+	                       one->refresh_ms == other->refresh_ms &&
+	                       one->wait_ms == other->wait_ms &&
+	                       one->answer_ms == other->answer_ms &&
 	                       one->prepares == other->prepares));
 }

@@ -17,6 +17,18 @@
 #include "config.h"
 
 struct weir_database;
+struct weir_database_guard;
+struct weir_database_part;
+
+enum {
+	STORE_START_MS = 5000 /* that a start waits for the database, at most */
+};
+
+/* How long a start waits for the database: STORE_START_MS, or less if `wait` is less. */
+uint32_t store_start_ms(const struct config *config);
+
+/* Their names, in the configuration and in the schema. */
+extern const char *const store_part_names[STORE_PARTS];
 
 /* Whether the configuration has this part in the database. */
 bool store_has(const struct config *config, enum config_store_part part);
@@ -42,6 +54,22 @@ void store_options(
  * process is confined. Returns 0 or a negative errno, which was reported.
  */
 int store_open(const struct config *config, struct weir_database **ret);
+
+/*
+ * Returns why this program cannot use a part of the schema as it is in the database, and what to
+ * do; NULL if it can.
+ */
+const char *store_part_lack(const struct weir_database_part *part);
+
+/* Whether the configuration has this part of the schema in the database. */
+bool store_uses(const struct config *config, const struct weir_database_part *part);
+
+/*
+ * Shares the counts of the guard with the other front ends, if the users are in the database; NULL
+ * otherwise. Returns 0 or -ENOMEM.
+ */
+int store_share_guard(
+        struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret);
 
 /* Has the loop leave it. NULL is allowed. */
 void store_leave(struct weir_database *database, struct weir_loop *loop);

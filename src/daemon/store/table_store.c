@@ -14,19 +14,11 @@
 
 /* -- parts ------------------------------------------------------------------------------------- */
 
-static const char *const store_words[STORE_PARTS] = {
-        [STORE_USERS] = "users",
-        [STORE_MAILBOXES] = "mailboxes",
-        [STORE_QUEUE] = "queue",
-        [STORE_ZONES] = "zones",
-        [STORE_KEYS] = "keys",
-};
-
 static bool store_parts_parse(
         struct reader *reader, const struct key *key, const char *text, void *target)
 {
 	for (unsigned i = 0; i < STORE_PARTS; i++)
-		if (strcmp(store_words[i], text) == 0) {
+		if (strcmp(store_part_names[i], text) == 0) {
 			*(unsigned *)target |= 1u << i;
 			return true;
 		}
@@ -54,7 +46,7 @@ static void store_parts_print(FILE *to, const struct key *key, const void *value
 	(void)key;
 	for (unsigned i = 0; i < STORE_PARTS; i++)
 		if (*(const unsigned *)value & 1u << i) {
-			fprintf(to, "%s%s", before, store_words[i]);
+			fprintf(to, "%s%s", before, store_part_names[i]);
 			before = ", ";
 		}
 	if (*before == ',')

@@ -321,6 +321,11 @@ static void smtp_client_send_push_message(struct weir_smtp_client *client)
 	weir_timer_stop(&client->timer);
 }
 
+bool weir_smtp_client_awaits_outcome(const struct weir_smtp_client *client)
+{
+	return client->state == CLIENT_MESSAGE && weir_timer_running(&client->timer);
+}
+
 static void smtp_client_send_data_reply(struct weir_smtp_client *client)
 {
 	struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);

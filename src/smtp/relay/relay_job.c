@@ -59,10 +59,11 @@ static int64_t smtp_relay_job_pause_s(const struct relay_settings *settings, uns
 	return min_of(pause, settings->options.retry_most_s);
 }
 
-static void smtp_relay_job_requeue(struct relay_job *job)
+void smtp_relay_job_requeue(struct relay_job *job)
 {
 	struct weir_smtp_relay *relay = job->relay;
 	struct weir_queued *queued = job->queued;
+	queued->lost = NULL;
 	smtp_relay_release(job->settings);
 	free(job->recipients);
 	free(job->indices);
@@ -224,7 +225,10 @@ static void smtp_relay_job_report_or_requeue(struct relay_job *job)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
 	int64_t until_s = job->queued->arrived_s + options->life_s;
-	if (smtp_relay_job_is_due(job, DSN_FINAL))
+	/* Another front end has the message now, or soon, and reports. */
+	if (!weir_mail_queue_may_send(job->relay->queue, job->queued))
+		smtp_relay_job_requeue(job);
+	else if (smtp_relay_job_is_due(job, DSN_FINAL))
 		smtp_relay_report(job, DSN_FINAL, until_s, smtp_relay_job_on_reported);
 	else if (job->queued->envelope.sender.size && !job->queued->warned &&
 	         smtp_relay_job_age_of(job) >= options->warn_s &&
@@ -272,7 +276,8 @@ void smtp_relay_job_end(struct relay_job *job)
 	job->queued->tries++;
 	job->queued->next_s = smtp_relay_job_now_of(job) +
 	                      smtp_relay_job_pause_s(job->settings, job->queued->tries);
-	if (smtp_relay_job_age_of(job) >= job->settings->options.life_s)
+	if (smtp_relay_job_age_of(job) >= job->settings->options.life_s &&
+	        weir_mail_queue_may_send(job->relay->queue, job->queued))
 		smtp_relay_job_expire(job);
 	smtp_relay_job_report_or_requeue(job);
 }
@@ -288,6 +293,12 @@ void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *w
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */
+
+static void smtp_relay_job_on_lost(void *context)
+{
+	struct relay_job *job = context;
+	smtp_relay_sessions_drop(job->relay, job);
+}
 
 static struct relay_job *smtp_relay_job_make(
         struct weir_smtp_relay *relay, struct weir_queued *queued)
@@ -311,6 +322,9 @@ static struct relay_job *smtp_relay_job_make(
 	job->envelope.recipients = job->recipients;
 	job->envelope.count = 0;
 	job->mail = (struct weir_smtp_mail){&job->envelope, queued->fd, queued->size};
+	weir_list_init(&job->link);
+	queued->lost = smtp_relay_job_on_lost;
+	queued->context = job;
 	return job;
 }
 

@@ -203,14 +203,25 @@ static void smtp_relay_session_on_idle(struct weir_timer *timer)
 	smtp_relay_session_quit(WEIR_CONTAINER(timer, struct relay_session, idle));
 }
 
-/* Gives an idle session the job that waits longest; false: no job waits. */
+/* Takes the job that waits longest; NULL: none. Those whose claim has ended are requeued. */
+static struct relay_job *smtp_relay_session_next_job(struct weir_smtp_relay *relay)
+{
+	while (!weir_list_empty(&relay->waiting)) {
+		struct relay_job *job = WEIR_CONTAINER(relay->waiting.next, struct relay_job, link);
+		weir_list_remove(&job->link);
+		if (weir_mail_queue_may_send(relay->queue, job->queued))
+			return job;
+		smtp_relay_job_requeue(job);
+	}
+	return NULL;
+}
+
+/* Gives an idle session a job; false: no job waits. */
 static bool smtp_relay_session_send_next(struct relay_session *session)
 {
-	struct weir_smtp_relay *relay = session->relay;
-	if (weir_list_empty(&relay->waiting))
+	struct relay_job *job = smtp_relay_session_next_job(session->relay);
+	if (!job)
 		return false;
-	struct relay_job *job = WEIR_CONTAINER(relay->waiting.next, struct relay_job, link);
-	weir_list_remove(&job->link);
 	weir_timer_stop(&session->idle);
 	session->job = job;
 	session->messages++;
@@ -331,6 +342,25 @@ static const struct weir_smtp_client_events events = {.ready = smtp_relay_sessio
 /*
  * -- all sessions -------------------------------------------------------------------------------
  */
+
+void smtp_relay_sessions_drop(struct weir_smtp_relay *relay, struct relay_job *job)
+{
+	struct relay_session *sends = NULL;
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link)
+		if (session->job == job)
+			sends = session;
+	bool waits = !weir_list_empty(&job->link);
+	if (!waits && (!sends || weir_smtp_client_awaits_outcome(sends->client)))
+		return;
+	if (waits) {
+		weir_list_remove(&job->link);
+	} else {
+		weir_smtp_client_abort(sends->client);
+		smtp_relay_session_free(sends);
+	}
+	smtp_relay_job_requeue(job);
+	smtp_relay_sessions_feed(relay);
+}
 
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {

@@ -96,7 +96,7 @@ struct weir_smtp_relay {
 
 /* A claimed message. */
 struct relay_job {
-	struct weir_list link;
+	struct weir_list link; /* in the relay's `waiting`, or empty */
 	struct weir_smtp_relay *relay;
 	struct relay_settings *settings;
 	struct weir_queued *queued;
@@ -129,6 +129,9 @@ void smtp_relay_job_result(
 /* The attempt has ended: notifies the sender and requeues. */
 void smtp_relay_job_end(struct relay_job *job);
 
+/* Requeues the message as it is now, and frees the job. */
+void smtp_relay_job_requeue(struct relay_job *job);
+
 /* The attempt could not be made: all recipients have this result. */
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why);
 
@@ -136,6 +139,12 @@ void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *w
 
 /* Finds a session for the jobs that wait, or opens one. */
 void smtp_relay_sessions_feed(struct weir_smtp_relay *relay);
+
+/*
+ * The claim of a job is about to end: requeues it, unless it is not being sent any more. A session
+ * that sends it is aborted. If only the last reply is missing, that comes before the claim ends.
+ */
+void smtp_relay_sessions_drop(struct weir_smtp_relay *relay, struct relay_job *job);
 
 /* Ends the idle sessions. */
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay);

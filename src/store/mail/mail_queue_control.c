@@ -20,17 +20,12 @@
 
 #include "mail_queue_state.h"
 
-enum {
-	WISH_NAME = 32,
-	POLL_MS = 20
-};
-
 /*
  * -- running commands
  * --------------------------------------------------------------------------------
  */
 
-static void mail_queue_control_retry(struct weir_mail_queue *queue, struct queue_entry *entry)
+static void mail_queue_control_retry(struct queue_files *queue, struct queue_entry *entry)
 {
 	entry->retried = entry->claimed;
 	if (entry->claimed)
@@ -41,7 +36,7 @@ static void mail_queue_control_retry(struct weir_mail_queue *queue, struct queue
 }
 
 /* All become due in the order in which they have waited. */
-static void mail_queue_control_retry_all(struct weir_mail_queue *queue)
+static void mail_queue_control_retry_all(struct queue_files *queue)
 {
 	for (size_t i = 0; i < queue->heap_count; i++)
 		queue->heap[i]->next_s = 0;
@@ -50,7 +45,7 @@ static void mail_queue_control_retry_all(struct weir_mail_queue *queue)
 }
 
 /* Removes the entry from the heap with the lock held, and the files without. */
-static int mail_queue_control_delete_message(struct weir_mail_queue *queue, const char *id)
+static int mail_queue_control_delete_message(struct queue_files *queue, const char *id)
 {
 	pthread_mutex_lock(&queue->lock);
 	struct queue_entry *entry = mail_queue_find(queue, id);
@@ -68,7 +63,7 @@ static int mail_queue_control_delete_message(struct weir_mail_queue *queue, cons
 }
 
 static int mail_queue_control_run(
-        struct weir_mail_queue *queue, enum weir_queue_command command, const char *id)
+        struct queue_files *queue, enum weir_queue_command command, const char *id)
 {
 	if (command == WEIR_QUEUE_DELETE)
 		return mail_queue_control_delete_message(queue, id);
@@ -91,6 +86,11 @@ static const char *const prefixes[] = {[WEIR_QUEUE_RETRY] = "retry-",
         [WEIR_QUEUE_RETRY_ALL] = "retry-all",
         [WEIR_QUEUE_DELETE] = "delete-"};
 
+void mail_queue_command_name(char ret[QUEUE_NAME], enum weir_queue_command command, const char *id)
+{
+	snprintf(ret, QUEUE_NAME, "%s%.*s", prefixes[command], QUEUE_FILE_ID - 1, id ? id : "");
+}
+
 static bool read_command(
         const char *name, enum weir_queue_command *ret_command, const char **ret_id)
 {
@@ -106,7 +106,7 @@ static bool read_command(
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
-static void mail_queue_run_commands(struct weir_mail_queue *queue)
+static void mail_queue_run_commands(struct queue_files *queue)
 {
 	int fd = openat(queue->control, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
@@ -130,7 +130,7 @@ static void mail_queue_run_commands(struct weir_mail_queue *queue)
 
 struct control_job {
 	struct weir_work work;
-	struct weir_mail_queue *queue;
+	struct queue_files *queue;
 	bool running;
 	bool again;
 	bool stopped; /* not listened to any more: freed when the work is done */
@@ -138,7 +138,7 @@ struct control_job {
 
 static void mail_queue_control_run_process(struct weir_work *work)
 {
-	struct weir_mail_queue *queue = WEIR_CONTAINER(work, struct control_job, work)->queue;
+	struct queue_files *queue = WEIR_CONTAINER(work, struct control_job, work)->queue;
 	mail_queue_run_commands(queue);
 	pthread_mutex_lock(&queue->lock);
 	queue->controlling = false;
@@ -150,7 +150,7 @@ static void mail_queue_control_process_done(struct weir_work *work);
 
 static void mail_queue_control_process(struct control_job *job)
 {
-	struct weir_mail_queue *queue = job->queue;
+	struct queue_files *queue = job->queue;
 	job->again = job->running;
 	if (job->running)
 		return;
@@ -174,7 +174,7 @@ static void mail_queue_control_process_done(struct weir_work *work)
 
 static void mail_queue_control_on_inotify(struct weir_watch *watch, unsigned events)
 {
-	struct weir_mail_queue *queue = WEIR_CONTAINER(watch, struct weir_mail_queue, watch);
+	struct queue_files *queue = WEIR_CONTAINER(watch, struct queue_files, watch);
 	char buffer[4096] __attribute__((aligned(8)));
 	(void)events;
 	while (read(watch->fd, buffer, sizeof buffer) > 0)
@@ -182,7 +182,7 @@ static void mail_queue_control_on_inotify(struct weir_watch *watch, unsigned eve
 	mail_queue_control_process(queue->control_job);
 }
 
-int mail_queue_control_start(struct weir_mail_queue *queue)
+int mail_queue_control_start(struct queue_files *queue)
 {
 	char path[64];
 	struct control_job *job = calloc(1, sizeof *job);
@@ -209,7 +209,7 @@ int mail_queue_control_start(struct weir_mail_queue *queue)
 	return error;
 }
 
-void mail_queue_control_stop(struct weir_mail_queue *queue)
+void mail_queue_control_stop(struct queue_files *queue)
 {
 	struct control_job *job = queue->control_job;
 	if (!job)
@@ -220,167 +220,4 @@ void mail_queue_control_stop(struct weir_mail_queue *queue)
 		job->stopped = true;
 	else
 		free(job);
-}
-
-/* -- from another process ---------------------------------------------------------------------- */
-
-struct ids {
-	struct weir_buffer list; /* of ids, WEIR_QUEUE_ID_SIZE each */
-	int error;
-};
-
-static bool mail_queue_control_collect(void *context, const char *id)
-{
-	struct ids *ids = context;
-	ids->error = weir_buffer_append(&ids->list, id, WEIR_QUEUE_ID_SIZE, SIZE_MAX);
-	return ids->error == 0;
-}
-
-static int mail_queue_control_compare_ids(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int mail_queue_control_open(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static bool mail_queue_control_stop_at_first(void *context, const char *id)
-{
-	(void)id;
-	*(bool *)context = true;
-	return false;
-}
-
-/* The process that serves a queue creates its lock. A copy of a queue may lack it. */
-int weir_mail_queue_probe(const char *path)
-{
-	int directory = mail_queue_control_open(path);
-	if (directory < 0)
-		return directory;
-	bool found = faccessat(directory, "lock", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-	int error = found ? 0
-	                  : mail_queue_scan(
-	                            directory, ".env", mail_queue_control_stop_at_first, &found);
-	close(directory);
-	return error == 0 && !found ? WEIR_E_SYNTAX : error;
-}
-
-int weir_mail_queue_each(const char *path, weir_mail_queue_show_fn *show, void *context)
-{
-	struct ids ids = {0};
-	int directory = mail_queue_control_open(path);
-	if (directory < 0)
-		return directory;
-	int error = mail_queue_scan(directory, ".env", mail_queue_control_collect, &ids);
-	if (error == 0)
-		error = ids.error;
-	size_t count = error ? 0 : ids.list.size / WEIR_QUEUE_ID_SIZE;
-	if (count)
-		qsort(ids.list.data, count, WEIR_QUEUE_ID_SIZE, mail_queue_control_compare_ids);
-	for (size_t i = 0; i < count && error == 0; i++) {
-		const char *id = ids.list.data + i * WEIR_QUEUE_ID_SIZE;
-		struct weir_queued *queued = NULL;
-		int loaded = mail_queued_load(directory, id, false, &queued);
-		if (loaded == -ENOMEM)
-			error = loaded;
-		else if (loaded != -ENOENT)
-			show(context, id, queued);
-		mail_queued_free(queued);
-	}
-	weir_buffer_finish(&ids.list);
-	close(directory);
-	return error;
-}
-
-static bool mail_queue_control_make_due(void *context, const char *id)
-{
-	struct weir_queued *queued;
-	int directory = *(int *)context;
-	if (mail_queued_load(directory, id, false, &queued) < 0)
-		return true;
-	queued->next_s = 0;
-	mail_queued_store(directory, queued);
-	mail_queued_free(queued);
-	return true;
-}
-
-/* Holds the lock, so that no process serves the queue meanwhile. */
-static int mail_queue_control_run_alone(
-        int directory, enum weir_queue_command command, const char *id)
-{
-	struct weir_queued *queued;
-	if (command == WEIR_QUEUE_DELETE)
-		return mail_queued_remove(directory, id);
-	if (command == WEIR_QUEUE_RETRY_ALL)
-		return mail_queue_scan(directory, ".env", mail_queue_control_make_due, &directory);
-	int error = mail_queued_load(directory, id, false, &queued);
-	if (error < 0)
-		return error;
-	queued->next_s = 0;
-	error = mail_queued_store(directory, queued);
-	mail_queued_free(queued);
-	return error;
-}
-
-static int put_command(int directory, const char *name, unsigned wait_ms)
-{
-	struct timespec pause = {0, POLL_MS * 1000000L};
-	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int fd = control < 0 ? -1
-	                     : openat(control, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	/* Another process may have queued the same command already. */
-	int error = fd < 0 && errno != EEXIST ? -errno : 0;
-	if (fd >= 0)
-		close(fd);
-	for (unsigned waited = 0; error == 0; waited += POLL_MS) {
-		if (faccessat(control, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			break;
-		if (waited >= wait_ms)
-			error = -ETIMEDOUT;
-		nanosleep(&pause, NULL);
-	}
-	if (control >= 0)
-		close(control);
-	return error;
-}
-
-static int mail_queue_control_ask(
-        int directory, enum weir_queue_command command, const char *id, unsigned wait_ms)
-{
-	char name[QUEUE_NAME], file[WISH_NAME];
-	if (id) {
-		mail_queue_name(name, id, ".env");
-		if (faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-	}
-	int turn = -1;
-	int lock = mail_queue_lock(directory, &turn);
-	mail_queue_give_up_turn(&turn);
-	if (lock >= 0) {
-		int error = mail_queue_control_run_alone(directory, command, id);
-		close(lock);
-		return error;
-	}
-	if (lock != -EBUSY)
-		return lock;
-	snprintf(file, sizeof file, "%s%s", prefixes[command], id ? id : "");
-	return put_command(directory, file, wait_ms);
-}
-
-int weir_mail_queue_command(
-        const char *path, enum weir_queue_command command, const char *id, unsigned wait_ms)
-{
-	if (command == WEIR_QUEUE_RETRY_ALL)
-		id = NULL;
-	else if (!id || !mail_queue_is_id(id, strlen(id)))
-		return -EINVAL;
-	int directory = mail_queue_control_open(path);
-	if (directory < 0)
-		return directory;
-	int error = mail_queue_control_ask(directory, command, id, wait_ms);
-	close(directory);
-	return error;
 }

@@ -22,7 +22,7 @@ enum {
 
 struct queue_delivery {
 	struct mail_intake intake;
-	struct weir_mail_queue *queue;
+	struct queue_files *queue;
 	struct weir_queued *queued; /* becomes the envelope */
 	struct queue_entry *entry;  /* becomes the entry */
 	bool hold;                  /* the message must not be claimed when it is on the disk */
@@ -108,7 +108,7 @@ static void mail_queue_delivery_run_commit(struct weir_work *work)
 	struct queue_delivery *delivery = mail_queue_delivery_work(work);
 	delivery->intake.result = mail_queue_delivery_publish(delivery);
 	if (delivery->intake.result == 0) {
-		memcpy(delivery->entry->id, delivery->queued->id, WEIR_QUEUE_ID_SIZE);
+		memcpy(delivery->entry->id, delivery->queued->id, QUEUE_FILE_ID);
 		delivery->entry->next_s = delivery->queued->next_s;
 	}
 	mail_queue_delivery_remove_file(&delivery->intake);
@@ -267,8 +267,9 @@ static int mail_queue_delivery_begin(struct weir_mail_sink *sink, struct weir_lo
         const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
         struct weir_mail_delivery **ret)
 {
-	struct weir_mail_queue *queue = WEIR_CONTAINER(sink, struct weir_mail_queue, sink);
-	int error = mail_queue_check(queue, envelope);
+	struct queue_files *queue =
+	        queue_files_of(WEIR_CONTAINER(sink, struct weir_mail_queue, sink));
+	int error = mail_queue_check(queue->message_max, envelope);
 	if (error == 0)
 		error = mail_queue_reserve(queue);
 	if (error < 0)

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -53,8 +54,7 @@ static int mail_queue_text_put_recipient(
 int mail_queued_format(const struct weir_queued *queued, struct weir_buffer *text)
 {
 	const struct weir_mail_envelope *envelope = &queued->envelope;
-	unsigned flags = envelope->eight_bit | envelope->binary << 1 | envelope->utf8 << 2 |
-	                 envelope->headers_only << 3 | queued->warned << 4;
+	unsigned flags = mail_queued_flags(envelope) | queued->warned << 4;
 	int error = weir_buffer_format(text, WEIR_QUEUE_ENVELOPE_MAX,
 	        "weir-queue 1\narrived %lld\nnext %lld\ntries %u\nsize %llu\nflags %u\nfrom",
 	        (long long)queued->arrived_s, (long long)queued->next_s, queued->tries,
@@ -130,10 +130,7 @@ static void mail_queue_text_parse_flags(struct envelope_reader *reader, struct w
 {
 	struct weir_queued *queued = reader->queued;
 	uint64_t flags = mail_queue_text_parse_number(reader, line);
-	queued->envelope.eight_bit = flags & 1;
-	queued->envelope.binary = flags & 2;
-	queued->envelope.utf8 = flags & 4;
-	queued->envelope.headers_only = flags & 8;
+	mail_queued_set_flags(&queued->envelope, (unsigned)flags);
 	queued->warned = flags & 16;
 }
 
@@ -231,6 +228,20 @@ int mail_queued_parse(struct weir_span text, struct weir_queued **ret)
 	return 0;
 }
 
+unsigned mail_queued_flags(const struct weir_mail_envelope *envelope)
+{
+	return envelope->eight_bit | envelope->binary << 1 | envelope->utf8 << 2 |
+	       envelope->headers_only << 3;
+}
+
+void mail_queued_set_flags(struct weir_mail_envelope *envelope, unsigned flags)
+{
+	envelope->eight_bit = flags & 1;
+	envelope->binary = flags & 2;
+	envelope->utf8 = flags & 4;
+	envelope->headers_only = flags & 8;
+}
+
 /* -- envelopes in memory ----------------------------------------------------------------------- */
 
 /* The envelope of a new message: checked, and copied for its file. */
@@ -243,9 +254,9 @@ static bool mail_queue_envelope_clean(struct weir_span text)
 	return true;
 }
 
-int mail_queue_check(const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope)
+int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *envelope)
 {
-	if (envelope->size > queue->message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
+	if (envelope->size > message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
 	bool good = envelope->count && mail_queue_envelope_clean(envelope->sender) &&
 	            mail_queue_envelope_clean(envelope->envid) &&
@@ -295,4 +306,23 @@ struct weir_queued *mail_queued_make(const struct weir_mail_envelope *envelope, 
 		queued->recipients[i].notify = from->notify;
 	}
 	return queued;
+}
+
+bool mail_queued_is_done(const struct weir_queued *queued)
+{
+	for (size_t i = 0; i < queued->count; i++)
+		if (queued->recipients[i].state != WEIR_QUEUED_DONE)
+			return false;
+	return true;
+}
+
+void mail_queued_free(struct weir_queued *queued)
+{
+	if (!queued)
+		return;
+	if (queued->fd >= 0)
+		close(queued->fd);
+	free(queued->recipients);
+	free(queued->text);
+	free(queued);
 }

@@ -26,12 +26,13 @@
 
 void mail_queue_name(char ret[QUEUE_NAME], const char *id, const char *suffix)
 {
-	snprintf(ret, QUEUE_NAME, "%s%s", id, suffix);
+	memcpy(ret, id, QUEUE_FILE_ID - 1);
+	text_copy(ret + QUEUE_FILE_ID - 1, QUEUE_NAME - QUEUE_FILE_ID + 1, suffix);
 }
 
 bool mail_queue_is_id(const char *id, size_t size)
 {
-	if (size != WEIR_QUEUE_ID_SIZE - 1)
+	if (size != QUEUE_FILE_ID - 1)
 		return false;
 	for (size_t i = 0; i < size; i++)
 		if (!strchr("0123456789abcdef", id[i]) || !id[i])
@@ -40,7 +41,7 @@ bool mail_queue_is_id(const char *id, size_t size)
 }
 
 /* The microsecond, so that names sort by arrival, and 12 random bits. */
-int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
+int mail_queue_make_id(char ret[QUEUE_FILE_ID])
 {
 	struct timespec now;
 	unsigned short chance;
@@ -48,7 +49,7 @@ int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
 		return -EIO;
 	clock_gettime(CLOCK_REALTIME, &now);
 	uint64_t us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-	snprintf(ret, WEIR_QUEUE_ID_SIZE, "%013llx%03x", (unsigned long long)us & 0xfffffffffffff,
+	snprintf(ret, QUEUE_FILE_ID, "%013llx%03x", (unsigned long long)us & 0xfffffffffffff,
 	        chance & 0xfffu);
 	return 0;
 }
@@ -100,7 +101,7 @@ int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *conte
 	struct dirent *entry;
 	bool more = true;
 	while (errno = 0, more && (entry = readdir(stream))) {
-		char id[WEIR_QUEUE_ID_SIZE];
+		char id[QUEUE_FILE_ID];
 		size_t size = sizeof id - 1;
 		if (strlen(entry->d_name) != size + strlen(suffix) ||
 		        strcmp(entry->d_name + size, suffix) != 0 ||
@@ -140,24 +141,13 @@ int mail_queued_load(int directory, const char *id, bool with_message, struct we
 	weir_buffer_finish(&text);
 	if (error)
 		return error;
-	memcpy(queued->id, id, WEIR_QUEUE_ID_SIZE);
+	memcpy(queued->id, id, QUEUE_FILE_ID);
 	error = with_message ? mail_queued_open(directory, queued) : 0;
 	if (error < 0)
 		mail_queued_free(queued);
 	else
 		*ret = queued;
 	return error;
-}
-
-void mail_queued_free(struct weir_queued *queued)
-{
-	if (!queued)
-		return;
-	if (queued->fd >= 0)
-		close(queued->fd);
-	free(queued->recipients);
-	free(queued->text);
-	free(queued);
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
@@ -232,13 +222,13 @@ int mail_queued_remove(int directory, const char *id)
  */
 
 struct mail_queue_opening {
-	struct weir_mail_queue *queue;
+	struct queue_files *queue;
 	weir_mail_queue_report_fn *report;
 	void *context;
 	int error;
 };
 
-static bool mail_queue_knows(struct weir_mail_queue *queue, const char *id)
+static bool mail_queue_knows(struct queue_files *queue, const char *id)
 {
 	if (!queue->merges)
 		return false;
@@ -251,7 +241,7 @@ static bool mail_queue_knows(struct weir_mail_queue *queue, const char *id)
 static bool mail_queue_open_read_entry(void *context, const char *id)
 {
 	struct mail_queue_opening *opening = context;
-	struct weir_mail_queue *queue = opening->queue;
+	struct queue_files *queue = opening->queue;
 	struct weir_queued *queued;
 	char name[QUEUE_NAME];
 	int error = mail_queued_load(queue->directory, id, false, &queued);
@@ -317,7 +307,7 @@ static int mail_queue_open_make_directory(int parent, const char *path, int flag
 
 static int mail_queue_open_fill(struct mail_queue_opening *opening)
 {
-	struct weir_mail_queue *queue = opening->queue;
+	struct queue_files *queue = opening->queue;
 	int error = mail_queue_scan(
 	        queue->directory, ".tmp", mail_queue_open_remove_temporary, opening);
 	if (error == 0)
@@ -332,69 +322,14 @@ static int mail_queue_open_fill(struct mail_queue_opening *opening)
 	return error ? error : opening->error;
 }
 
-void weir_mail_queue_options_init(struct weir_mail_queue_options *options)
-{
-	*options = (struct weir_mail_queue_options){
-	        .message_max = WEIR_MAIL_MESSAGE_MAX, .messages_max = WEIR_QUEUE_MESSAGES_MAX};
-}
+/* -- life -------------------------------------------------------------------------------------- */
 
-int weir_mail_queue_open(const struct weir_mail_queue_options *options,
-        weir_mail_queue_report_fn *report, void *context, struct weir_mail_queue **ret)
-{
-	if (!options->path || !options->message_max || !options->messages_max)
-		return -EINVAL;
-	struct weir_mail_queue *queue = calloc(1, sizeof *queue);
-	if (!queue)
-		return -ENOMEM;
-	struct mail_queue_opening opening = {queue, report, context, 0};
-	refcount_init(&queue->references);
-	queue->sink.type = &mail_queue_sink_type;
-	queue->message_max = options->message_max;
-	queue->messages_max = options->messages_max;
-	queue->control = queue->lock_fd = queue->turn = -1;
-	pthread_mutex_init(&queue->lock, NULL);
-	pthread_cond_init(&queue->processed, NULL);
-	int error = queue->directory = mail_queue_open_make_directory(AT_FDCWD, options->path, 0);
-	if (error >= 0)
-		error = queue->control =
-		        mail_queue_open_make_directory(queue->directory, "control", O_NOFOLLOW);
-	if (error >= 0)
-		error = queue->lock_fd = mail_queue_lock(queue->directory, &queue->turn);
-	if (error == -EBUSY && options->successor)
-		error = 0;
-	else if (error >= 0)
-		error = mail_queue_open_fill(&opening);
-	if (error < 0)
-		weir_mail_queue_close(queue);
-	else
-		*ret = queue;
-	return error < 0 ? error : 0;
-}
-
-int weir_mail_queue_take_over(
-        struct weir_mail_queue *queue, weir_mail_queue_report_fn *report, void *context)
-{
-	struct mail_queue_opening opening = {queue, report, context, 0};
-	if (queue->lock_fd >= 0)
-		return 0;
-	int lock = mail_queue_lock(queue->directory, &queue->turn);
-	if (lock < 0)
-		return lock;
-	queue->lock_fd = lock;
-	pthread_mutex_lock(&queue->lock);
-	queue->merges = true;
-	pthread_mutex_unlock(&queue->lock);
-	/* Temporary files may be of deliveries to this process: they stay until the next start. */
-	int error = mail_queue_scan(queue->directory, ".env", mail_queue_open_read_entry, &opening);
-	return error ? error : opening.error;
-}
-
-void mail_queue_hold(struct weir_mail_queue *queue)
+void mail_queue_hold(struct queue_files *queue)
 {
 	refcount_hold(&queue->references);
 }
 
-void mail_queue_release(struct weir_mail_queue *queue)
+void mail_queue_release(struct queue_files *queue)
 {
 	if (!refcount_release(&queue->references))
 		return;
@@ -411,10 +346,9 @@ void mail_queue_release(struct weir_mail_queue *queue)
 	free(queue);
 }
 
-void weir_mail_queue_close(struct weir_mail_queue *queue)
+static void queue_files_close(struct weir_mail_queue *base)
 {
-	if (!queue)
-		return;
+	struct queue_files *queue = queue_files_of(base);
 	pthread_mutex_lock(&queue->lock);
 	while (queue->controlling)
 		pthread_cond_wait(&queue->processed, &queue->lock);
@@ -428,4 +362,80 @@ void weir_mail_queue_close(struct weir_mail_queue *queue)
 		close(queue->lock_fd);
 	mail_queue_give_up_turn(&queue->turn);
 	mail_queue_release(queue);
+}
+
+static const struct weir_mail_queue_type queue_files_type = {
+        .name = "files",
+        .count = queue_files_count,
+        .oldest_s = queue_files_oldest_s,
+        .claims = queue_files_claims,
+        .listen = queue_files_listen,
+        .ignore = queue_files_ignore,
+        .next = queue_files_next,
+        .claim = queue_files_claim,
+        .requeue = queue_files_requeue,
+        .list = queue_files_list,
+        .command = queue_files_command,
+        .close = queue_files_close,
+};
+
+void weir_mail_queue_options_init(struct weir_mail_queue_options *options)
+{
+	*options = (struct weir_mail_queue_options){
+	        .message_max = WEIR_MAIL_MESSAGE_MAX, .messages_max = WEIR_QUEUE_MESSAGES_MAX};
+}
+
+int weir_mail_queue_open(const struct weir_mail_queue_options *options,
+        weir_mail_queue_report_fn *report, void *context, struct weir_mail_queue **ret)
+{
+	if (!options->path || !options->message_max || !options->messages_max)
+		return -EINVAL;
+	struct queue_files *queue = calloc(1, sizeof *queue);
+	if (!queue)
+		return -ENOMEM;
+	struct mail_queue_opening opening = {queue, report, context, 0};
+	refcount_init(&queue->references);
+	queue->base.type = &queue_files_type;
+	queue->base.sink.type = &mail_queue_sink_type;
+	queue->message_max = options->message_max;
+	queue->messages_max = options->messages_max;
+	queue->control = queue->lock_fd = queue->turn = -1;
+	pthread_mutex_init(&queue->lock, NULL);
+	pthread_cond_init(&queue->processed, NULL);
+	int error = queue->directory = mail_queue_open_make_directory(AT_FDCWD, options->path, 0);
+	if (error >= 0)
+		error = queue->control =
+		        mail_queue_open_make_directory(queue->directory, "control", O_NOFOLLOW);
+	if (error >= 0)
+		error = queue->lock_fd = mail_queue_lock(queue->directory, &queue->turn);
+	if (error == -EBUSY && options->successor)
+		error = 0;
+	else if (error >= 0)
+		error = mail_queue_open_fill(&opening);
+	if (error < 0)
+		queue_files_close(&queue->base);
+	else
+		*ret = &queue->base;
+	return error < 0 ? error : 0;
+}
+
+int weir_mail_queue_take_over(
+        struct weir_mail_queue *base, weir_mail_queue_report_fn *report, void *context)
+{
+	if (base->type != &queue_files_type)
+		return 0;
+	struct queue_files *queue = queue_files_of(base);
+	struct mail_queue_opening opening = {queue, report, context, 0};
+	if (queue->lock_fd >= 0)
+		return 0;
+	int lock = mail_queue_lock(queue->directory, &queue->turn);
+	if (lock < 0)
+		return lock;
+	queue->lock_fd = lock;
+	pthread_mutex_lock(&queue->lock);
+	queue->merges = true;
+	pthread_mutex_unlock(&queue->lock);
+	/* Temporary files may be of deliveries to this process: they stay until the next start. */
+	int error = mail_queue_scan(queue->directory, ".env", mail_queue_open_read_entry, &opening);
+	return error ? error : opening.error;
 }

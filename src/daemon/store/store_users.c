@@ -1,0 +1,341 @@
+/*
+ * Invariant: `text` is that of the users in effect, so that a reload needs no database. Users and
+ * routes that are replaced are released when all workers have the new ones.
+ */
+#include "store_users.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/database_users.h>
+#include <weir/error.h>
+#include <weir/mail_routes.h>
+#include <weir/users.h>
+
+#include "helper.h"
+#include "resources.h"
+#include "say.h"
+#include "service.h"
+#include "service_mail.h"
+#include "store.h"
+
+struct store_users {
+	struct weir_loop *loop;
+	struct weir_database *database;
+	struct weir_database_snapshot *snapshot; /* NULL before the start */
+	struct config *config;                   /* held; NULL before it is in effect */
+	struct config *first;                    /* that the first load is for */
+	char *copy;                              /* the path of the copy, or NULL */
+	struct weir_buffer text;
+	uint64_t refresh_ms;
+	int64_t version; /* of the first load; -1: there was none */
+	bool loaded;
+	void (*renew)(void *context);
+	void *context;
+};
+
+/* -- users for a configuration ----------------------------------------------------------------- */
+
+struct stored_users {
+	struct config *config; /* held */
+	struct weir_users *users;
+	struct weir_mail_routes *routes; /* NULL: it has no domains */
+};
+
+static void *stored_users_create(struct config *config)
+{
+	struct stored_users *made = calloc(1, sizeof *made);
+	if (made)
+		made->config = config_hold(config);
+	return made;
+}
+
+static void stored_users_free(void *object)
+{
+	struct stored_users *made = object;
+	weir_mail_routes_release(made->routes);
+	weir_users_release(made->users);
+	config_release(made->config);
+	free(made);
+}
+
+struct stored_mistake {
+	struct weir_span texts[2];
+	char *why; /* WEIR_POSTGRES_WHY_MAX bytes; empty before the first mistake */
+};
+
+/* A line is named by what it begins with: nobody sees its number. */
+static void stored_users_on_mistake(
+        void *context, const char *path, unsigned line, const char *text)
+{
+	struct stored_mistake *mistake = context;
+	struct weir_span left = mistake->texts[strcmp(path, "aliases") == 0], name = {0};
+	if (*mistake->why)
+		return;
+	for (unsigned i = 0; i < line; i++)
+		weir_span_cut(&left, '\n', &name);
+	struct weir_span rest = name;
+	weir_span_cut(&rest, ':', &name);
+	snprintf(mistake->why, WEIR_POSTGRES_WHY_MAX, "%s%s%.*s: %.120s", path, line ? ": " : "",
+	        (int)min_of(name.size, (size_t)100), name.size ? name.data : "", text);
+}
+
+static int stored_users_parse(
+        void *object, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	static const struct config_mail nothing;
+	struct stored_users *made = object;
+	struct stored_mistake mistake = {.why = ret_why};
+	bool mail = config_mail_is_stored(made->config);
+	*ret_why = '\0';
+	weir_database_users_split(text, &mistake.texts[0], &mistake.texts[1]);
+	return config_mail_parse(mail ? &made->config->mail : &nothing, mistake.texts,
+	        stored_users_on_mistake, &mistake, &made->users, &made->routes);
+}
+
+static bool store_users_is_ftp(const struct config *config)
+{
+	return store_has(config, STORE_USERS) && !config->ftp.users_path;
+}
+
+/* Exchanges the members of the configuration with those that were made. */
+static void stored_users_exchange(struct stored_users *made, struct weir_users **ret_ftp)
+{
+	struct config *config = made->config;
+	*ret_ftp = NULL;
+	if (store_users_is_ftp(config)) {
+		*ret_ftp = config->ftp.users;
+		config->ftp.users = weir_users_hold(made->users);
+	}
+	if (config_mail_is_stored(config)) {
+		struct weir_users *users = config->mail.users;
+		struct weir_mail_routes *routes = config->mail.routes;
+		config->mail.users = made->users;
+		config->mail.routes = made->routes;
+		made->users = users;
+		made->routes = routes;
+	}
+}
+
+/* -- the snapshot ------------------------------------------------------------------------------ */
+
+static void *store_users_begin(void *context)
+{
+	struct store_users *users = context;
+	return stored_users_create(users->config ? users->config : users->first);
+}
+
+static void store_users_take_text(struct store_users *users, struct weir_buffer *text)
+{
+	if (users->text.data)
+		explicit_bzero(users->text.data, users->text.capacity);
+	weir_buffer_finish(&users->text);
+	users->text = *text;
+	*text = (struct weir_buffer){0};
+	users->loaded = true;
+}
+
+/* A reload while they were made has taken the text before this one. */
+static void store_users_use(void *context, void *object, struct weir_buffer *text)
+{
+	struct store_users *users = context;
+	struct stored_users *made = object;
+	struct weir_users *ftp;
+	char why[WEIR_POSTGRES_WHY_MAX];
+	store_users_take_text(users, text);
+	if (users->config && made->config != users->config) {
+		stored_users_free(made);
+		made = stored_users_create(users->config);
+		if (!made || stored_users_parse(made, weir_buffer_span(&users->text), why) < 0) {
+			say("the users of the database are not renewed: %s",
+			        made ? why : weir_error_text(-ENOMEM));
+			if (made)
+				stored_users_free(made);
+			return;
+		}
+	}
+	if (users->config) {
+		stored_users_exchange(made, &ftp);
+		users->renew(users->context);
+		weir_users_release(ftp);
+	}
+	stored_users_free(made);
+}
+
+static void store_users_report(void *context, const char *why)
+{
+	(void)context;
+	if (why)
+		say("the users of the database are not renewed: %s; the last ones stay", why);
+	else
+		say_at(WEIR_LOG_INFO, "the users of the database are renewed again");
+}
+
+static const struct weir_database_snapshot_type store_users_type = {
+        .name = WEIR_DATABASE_USERS,
+        .select = weir_database_users_select,
+        .bytes_max = WEIR_DATABASE_USERS_BYTES,
+        .format = weir_database_users_format,
+        .begin = store_users_begin,
+        .parse = stored_users_parse,
+        .use = store_users_use,
+        .drop = stored_users_free,
+        .report = store_users_report,
+};
+
+static void store_users_set_options(
+        struct store_users *users, struct weir_database_snapshot_options *ret)
+{
+	weir_database_snapshot_options_init(ret);
+	ret->type = &store_users_type;
+	ret->context = users;
+	ret->copy = users->copy;
+	ret->have = users->version;
+	ret->poll_ms = (uint32_t)users->refresh_ms;
+}
+
+/* -- the start --------------------------------------------------------------------------------- */
+
+/* Whether a listener serves these users. */
+static bool store_users_are_needed(const struct config *config)
+{
+	bool mail =
+	        listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3);
+	return (mail && config_mail_is_stored(config)) ||
+	       (listeners_include(config, SERVICE_FTP) && store_users_is_ftp(config));
+}
+
+/* Without it there are no copies. */
+static int store_users_make_directory(const struct config *config)
+{
+	const char *directory = config->store.directory;
+	int error = directory ? resources_make_directory(config, directory) : 0;
+	if (error < 0)
+		say("cannot keep copies in %s: %s", directory, weir_error_text(error));
+	return error;
+}
+
+static int store_users_load_first(
+        struct store_users *users, const struct config *config, uint32_t wait_ms)
+{
+	struct weir_database_snapshot_options options;
+	char why[WEIR_POSTGRES_WHY_MAX];
+	bool is_copy;
+	int error = store_users_make_directory(config);
+	if (error < 0) {
+		free(users->copy);
+		users->copy = NULL;
+	}
+	store_users_set_options(users, &options);
+	error = resources_lend(config->user);
+	if (error < 0)
+		return error;
+	error = weir_database_snapshot_load(
+	        users->database, &options, wait_ms, &users->version, &is_copy, why);
+	resources_return();
+	bool needed = store_users_are_needed(config);
+	if (error == 0 && is_copy)
+		say_at(WEIR_LOG_WARNING, "the users of the database are those of the copy %s: %s",
+		        users->copy, why);
+	else if (error < 0 && needed)
+		say("cannot load the users of the database: %s%s", why,
+		        users->copy ? "" : "; with 'directory' in 'store' a copy would be used");
+	return error < 0 && needed ? error : 0;
+}
+
+int store_users_load(
+        struct weir_loop *loop, struct config *config, uint32_t wait_ms, struct store_users **ret)
+{
+	struct weir_database *database = store_database(config, STORE_USERS);
+	*ret = NULL;
+	if (!database)
+		return 0;
+	struct store_users *users = calloc(1, sizeof *users);
+	const char *directory = config->store.directory;
+	if (users && directory && asprintf(&users->copy, "%s/users", directory) < 0) {
+		free(users);
+		users = NULL;
+	}
+	if (!users) {
+		say("out of memory");
+		return -ENOMEM;
+	}
+	users->loop = loop;
+	users->database = database;
+	users->refresh_ms = config->store.refresh_ms;
+	users->version = -1;
+	users->first = config;
+	*ret = users;
+	return store_users_load_first(users, config, wait_ms);
+}
+
+int store_users_apply(struct store_users *users, struct config *config)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct weir_users *ftp;
+	if (!users || (!users->loaded && !store_users_are_needed(config)))
+		return 0;
+	struct stored_users *made = users->loaded ? stored_users_create(config) : NULL;
+	text_copy(why, sizeof why,
+	        users->loaded ? weir_error_text(-ENOMEM) : "they were not loaded yet");
+	int error = made ? stored_users_parse(made, weir_buffer_span(&users->text), why) : -ENOMEM;
+	if (error == 0) {
+		stored_users_exchange(made, &ftp);
+		weir_users_release(ftp);
+	} else {
+		say("cannot use the users of the database: %s", why);
+	}
+	if (made)
+		stored_users_free(made);
+	return error;
+}
+
+void store_users_follow(struct store_users *users, struct config *config)
+{
+	if (!users)
+		return;
+	config_hold(config);
+	config_release(users->config);
+	users->config = config;
+}
+
+int store_users_start(struct store_users *users, void (*renew)(void *context), void *context)
+{
+	struct weir_database_snapshot_options options;
+	if (!users)
+		return 0;
+	users->renew = renew;
+	users->context = context;
+	store_users_set_options(users, &options);
+	return weir_database_snapshot_create(
+	        users->database, users->loop, &options, &users->snapshot);
+}
+
+bool store_users_info(const struct store_users *users, struct weir_database_snapshot_info *ret)
+{
+	if (!users || !users->snapshot)
+		return false;
+	weir_database_snapshot_info(users->snapshot, ret);
+	return true;
+}
+
+void store_users_poll(struct store_users *users)
+{
+	if (users && users->snapshot)
+		weir_database_snapshot_poll(users->snapshot);
+}
+
+void store_users_destroy(struct store_users *users)
+{
+	if (!users)
+		return;
+	weir_database_snapshot_destroy(users->snapshot);
+	config_release(users->config);
+	if (users->text.data)
+		explicit_bzero(users->text.data, users->text.capacity);
+	weir_buffer_finish(&users->text);
+	free(users->copy);
+	free(users);
+}

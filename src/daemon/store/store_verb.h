@@ -1,0 +1,47 @@
+/* For verbs that work on a database: a configuration, a loop, and waiting for an end. */
+#ifndef DAEMON_STORE_VERB_H
+#define DAEMON_STORE_VERB_H
+
+#include <stdbool.h>
+
+struct config;
+struct weir_database;
+struct weir_loop;
+
+/* The configuration of a verb without -c. */
+#define STORE_VERB_CONFIG "/etc/weir/weir.yaml"
+
+/*
+ * Reads the configuration, and leaves the files that it names unread, except the password of the
+ * database. Returns NULL after messages.
+ */
+struct config *store_verb_read(const char *path);
+
+/* A database in a loop of its own. */
+struct store_verb {
+	struct weir_loop *loop;
+	struct weir_database *database;
+	bool ended;
+	bool failed;
+};
+
+/*
+ * Opens the database of the configuration; root becomes the user of the server for that. Returns 0
+ * or a negative errno, which was reported. store_verb_finish frees what it has in any case.
+ */
+int store_verb_begin(struct store_verb *verb, struct config *config);
+void store_verb_finish(struct store_verb *verb);
+
+/* A weir_database_done_fn for the struct: reports an error. */
+void store_verb_done(void *context, int error, const char *text);
+
+/* For `weir check`: reports parts that the database lacks, or why it does not reply. */
+void store_verb_warn(struct config *config);
+
+/*
+ * Turns the loop until store_verb_done was called; `error` is what has started it. Returns whether
+ * it succeeded; if not, that was reported.
+ */
+bool store_verb_wait(struct store_verb *verb, int error);
+
+#endif

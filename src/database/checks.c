@@ -1,0 +1,172 @@
+/*
+ * Running the checks: first which parts are there, then a statement at a time. The rows of one
+ * statement are findings, which are reported as they come; a check that is repeated reports again.
+ */
+#include "checks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/database_check.h>
+#include <weir/error.h>
+
+#include "helper.h"
+#include "schema.h"
+
+/* Of the server as a whole. The catalogues differ between engines, so all of them may fail. */
+static const struct database_check checks_server[] = {
+        {NULL,
+                "SELECT 'server', 'version ' || current_setting('server_version') ||"
+                " CASE WHEN pg_is_in_recovery() THEN ', a standby' ELSE ', the primary' END,"
+                " pg_is_in_recovery()",
+                true},
+        {NULL,
+                "SELECT 'clock', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC',"
+                " false",
+                true},
+        {NULL,
+                "SELECT 'standby ' || coalesce(nullif(application_name, ''), host(client_addr), '?'),"
+                " sync_state || ', ' || coalesce(extract(epoch FROM replay_lag)::numeric(12, 3), 0) ||"
+                " ' s behind', coalesce(extract(epoch FROM replay_lag), 0) > 60"
+                " FROM pg_stat_replication ORDER BY 1",
+                true},
+        {NULL,
+                "SELECT 'oldest transaction', coalesce(max(extract(epoch FROM now() -"
+                " xact_start))::bigint, 0) || ' s', coalesce(max(extract(epoch FROM now() -"
+                " xact_start)), 0) > 3600 FROM pg_stat_activity"
+                " WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()",
+                true},
+        {NULL,
+                "SELECT 'table ' || relname, n_live_tup || ' rows, ' || n_dead_tup || ' dead, ' ||"
+                " pg_size_pretty(pg_total_relation_size(relid)),"
+                " n_dead_tup > 10000 AND n_dead_tup > 2 * n_live_tup"
+                " FROM pg_stat_user_tables WHERE relname LIKE 'weir\\_%' ORDER BY relname",
+                true},
+        {0},
+};
+
+static const struct database_check *const checks_all[] = {
+        checks_server,
+        database_checks_users,
+        database_checks_mailboxes,
+};
+
+struct checking {
+	struct weir_postgres *pool;
+	weir_database_finding_fn *found;
+	weir_database_done_fn *done;
+	void *context;
+	bool there[SCHEMA_PARTS];
+	size_t list;
+	const struct database_check *check; /* that runs; NULL before the first */
+};
+
+static void checking_end(struct checking *checking, int error, const char *text)
+{
+	checking->done(checking->context, error, text);
+	free(checking);
+}
+
+static bool checking_is_there(const struct checking *checking, const char *part)
+{
+	for (unsigned i = 0; i < SCHEMA_PARTS && part; i++)
+		if (strcmp(schema_parts[i]->name, part) == 0)
+			return checking->there[i];
+	return true;
+}
+
+/* Returns false if there is no further one. */
+static bool checking_advance(struct checking *checking)
+{
+	const struct database_check *next = checking->check ? checking->check + 1 : checks_all[0];
+	for (;;) {
+		for (; next->statement; next++)
+			if (checking_is_there(checking, next->part)) {
+				checking->check = next;
+				return true;
+			}
+		if (++checking->list == sizeof checks_all / sizeof *checks_all)
+			return false;
+		next = checks_all[checking->list];
+	}
+}
+
+static void checking_on_row(void *context, const struct weir_postgres_row *row)
+{
+	const struct checking *checking = context;
+	struct weir_span problem = weir_postgres_row_value(row, 2);
+	struct weir_database_finding finding = {checking->check->part,
+	        weir_postgres_row_value(row, 0), weir_postgres_row_value(row, 1),
+	        problem.size && problem.data[0] == 't'};
+	checking->found(checking->context, &finding);
+}
+
+static void checking_next(struct checking *checking);
+
+static void checking_on_end(void *context, const struct weir_postgres_end *end)
+{
+	struct checking *checking = context;
+	if (end->error && !(checking->check->optional && *end->state))
+		checking_end(checking, end->error, end->text);
+	else
+		checking_next(checking);
+}
+
+static const struct weir_postgres_events checking_events = {
+        .row = checking_on_row,
+        .end = checking_on_end,
+};
+
+static void checking_next(struct checking *checking)
+{
+	struct weir_postgres_call *call;
+	if (!checking_advance(checking)) {
+		checking_end(checking, 0, "");
+		return;
+	}
+	struct weir_postgres_statement statement = {checking->check->statement, NULL, 0};
+	struct weir_postgres_call_options options;
+	weir_postgres_call_options_init(&options);
+	options.statements = &statement;
+	options.idempotent = true;
+	int error = weir_postgres_call_start(
+	        checking->pool, &options, &checking_events, checking, &call);
+	if (error < 0)
+		checking_end(checking, error, weir_error_text(error));
+}
+
+static void checking_on_part(void *context, const struct weir_database_part *part)
+{
+	struct checking *checking = context;
+	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
+		if (strcmp(schema_parts[i]->name, part->name) == 0)
+			checking->there[i] = part->have;
+}
+
+static void checking_on_looked(void *context, int error, const char *text)
+{
+	struct checking *checking = context;
+	if (error)
+		checking_end(checking, error, text);
+	else
+		checking_next(checking);
+}
+
+int weir_database_check(struct weir_database *database, struct weir_loop *loop,
+        weir_database_finding_fn *found, weir_database_done_fn *done, void *context)
+{
+	struct weir_postgres *pool;
+	int error = weir_database_pool(database, loop, &pool);
+	if (error < 0)
+		return error;
+	struct checking *checking = calloc(1, sizeof *checking);
+	if (!checking)
+		return -ENOMEM;
+	*checking =
+	        (struct checking){.pool = pool, .found = found, .done = done, .context = context};
+	error = weir_database_look(database, loop, checking_on_part, checking_on_looked, checking);
+	if (error < 0)
+		free(checking);
+	return error;
+}
