@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue store console status top upgrade fetch --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue certificate zone store console status top upgrade fetch --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -140,6 +140,18 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
 		return
 		;;
+	certificate:--config | certificate:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	zone:--config | zone:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	zone:--algorithm)
+		mapfile -t COMPREPLY < <(compgen -W 'hmac-sha256 hmac-sha512 hmac-sha1' -- "$word")
+		return
+		;;
 	queue:--config | queue:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -224,6 +236,10 @@ _weir() {
 	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
+	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -- "$word") ;;
+	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
+	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;

@@ -118,7 +118,8 @@ WEIR_C_BEGIN
 #define WEIR_TLS_OCSP_MAX (64 * 1024)    /* bytes of an OCSP response */
 #define WEIR_TLS_NAME_MAX 253            /* bytes of a name that a client is to be shown proof of */
 #define WEIR_TLS_PLACEHOLDER_NAMES_MAX 64 /* of a certificate that is made in memory */
-#define WEIR_TLS_TICKET_KEYS 3 /* ticket keys: the newest encrypts, the others only decrypt */
+#define WEIR_TLS_TICKET_KEYS 3       /* ticket keys: the newest encrypts, the others only decrypt */
+#define WEIR_TLS_TICKET_LABEL_MAX 64 /* bytes of a label of ticket keys */
 #define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* time for which a key encrypts tickets */
 
 /* -- HTTP -- */
@@ -533,10 +534,17 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
 
 /* -- stores in a database -- */
+#define WEIR_DATABASE_LOOPS_MAX 256          /* loops with a pool of their own */
+#define WEIR_DATABASE_SECRET_MAX (64 * 1024) /* bytes of a secret, or of a private key */
+#define WEIR_DATABASE_SHARED_SECRET 32       /* bytes of a secret that changes with time */
+#define WEIR_DATABASE_SECRETS_MAX 4          /* such secrets: the next, the current, two before */
+#define WEIR_DATABASE_SECRETS_RETRY_MS 10000 /* time until they are asked for again */
+#define WEIR_DATABASE_ZONE_VERSIONS 16 /* versions of a zone that are there, with the current */
+#define WEIR_DATABASE_ZONE_BYTES 1000000000 /* bytes of the text of a zone that is read */
+#define WEIR_DATABASE_ZONE_VERSION_S (7 * 24 * 60 * 60) /* time for which old ones are there */
+#define WEIR_DATABASE_CHUNK (64 * 1024)                 /* bytes of a chunk of a message */
 #define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
 #define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
-#define WEIR_DATABASE_LOOPS_MAX 256 /* loops with a pool of their own */
-#define WEIR_DATABASE_CHUNK (64 * 1024) /* bytes of a chunk of a message */
 #define WEIR_DATABASE_BUFFER                                                                       \
 	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */
 #define WEIR_DATABASE_BODY_STALE "1 day" /* a message that is still being written is removed */

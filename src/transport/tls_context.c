@@ -88,6 +88,7 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 		return NULL;
 	}
 	refcount_init(&tls->references);
+	pthread_mutex_init(&tls->lock, NULL);
 	tls->server = server;
 	tls->verify = true;
 	tls->count = count;
@@ -112,6 +113,8 @@ void weir_tls_release(struct weir_tls *tls)
 	for (size_t i = 0; i < tls->name_count; i++)
 		free(tls->names[i].name);
 	tls_tickets_release(tls->tickets);
+	weir_tls_release(tls->more);
+	pthread_mutex_destroy(&tls->lock);
 	if (tls->sign_release)
 		tls->sign_release(tls->sign_context);
 	free(tls->certificates);
@@ -148,9 +151,33 @@ static int tls_context_select_alpn(SSL *ssl, const unsigned char **ret, unsigned
 	return SSL_TLSEXT_ERR_OK;
 }
 
+void weir_tls_set_more(struct weir_tls *tls, struct weir_tls *more)
+{
+	struct weir_tls *next = more ? weir_tls_hold(more) : NULL;
+	pthread_mutex_lock(&tls->lock);
+	struct weir_tls *before = tls->more;
+	tls->more = next;
+	pthread_mutex_unlock(&tls->lock);
+	weir_tls_release(before);
+}
+
+/* Uses a certificate that was added. Returns false if none has the name. */
+static bool tls_context_select_more(SSL *ssl, struct weir_tls *tls, const char *name)
+{
+	pthread_mutex_lock(&tls->lock);
+	struct weir_tls *more = tls->more ? weir_tls_hold(tls->more) : NULL;
+	pthread_mutex_unlock(&tls->lock);
+	const struct certificate *found = more ? tls_find_certificate(more, name) : NULL;
+	/* The connection holds the context from now on. */
+	if (found)
+		SSL_set_SSL_CTX(ssl, found->context);
+	weir_tls_release(more);
+	return found;
+}
+
 static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 {
-	const struct weir_tls *tls = tls_of(ssl)->rules;
+	struct weir_tls *tls = tls_of(ssl)->rules;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	(void)unused;
 	if (tls_of(ssl)->proving && !tls_challenge_use(ssl, name)) {
@@ -161,7 +188,10 @@ static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 		return SSL_TLSEXT_ERR_NOACK;
 	if (tls_of(ssl)->proving)
 		return SSL_TLSEXT_ERR_OK;
-	SSL_set_SSL_CTX(ssl, tls_find_certificate(tls, name)->context);
+	if (tls_context_select_more(ssl, tls, name))
+		return SSL_TLSEXT_ERR_OK;
+	const struct certificate *found = tls_find_certificate(tls, name);
+	SSL_set_SSL_CTX(ssl, (found ? found : &tls->certificates[0])->context);
 	return SSL_TLSEXT_ERR_OK;
 }
 

@@ -2,6 +2,7 @@
 #ifndef WEIR_TLS_STATE_H
 #define WEIR_TLS_STATE_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <openssl/bio.h>
@@ -47,6 +48,8 @@ struct weir_tls {
 	weir_tls_challenge_fn *challenge; /* or NULL */
 	void *challenge_context;
 	int64_t expires_s;
+	pthread_mutex_t lock;  /* of `more` */
+	struct weir_tls *more; /* see weir_tls_set_more; held; or NULL */
 };
 
 /* Reports a mistake of the file, with OpenSSL's reason. Returns WEIR_E_SYNTAX. */
@@ -62,13 +65,16 @@ int tls_load_certificate(const struct weir_tls *tls, size_t number,
         const struct weir_tls_certificate *files, const struct tls_fault_report *report);
 int tls_load_names(struct weir_tls *tls);
 void tls_note_expiry(struct weir_tls *tls);
-/* The certificate for a name in any case, or the first one if no certificate has the name. */
+/* The certificate for a name in any case; or NULL. */
 const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name);
 
 /* -- tls_file.c -- */
-/* Read PEM files. Each returns false, and leaves the reason among OpenSSL's errors. */
-bool tls_file_use_chain(SSL_CTX *context, const char *path);
-bool tls_file_use_key(SSL_CTX *context, const char *path);
+/*
+ * Read PEM files; `pem` is what to read instead, unless its data is NULL. Each returns false, and
+ * leaves the reason among OpenSSL's errors.
+ */
+bool tls_file_use_chain(SSL_CTX *context, const char *path, struct weir_span pem);
+bool tls_file_use_key(SSL_CTX *context, const char *path, struct weir_span pem);
 /* Trusts the signers in the file, and adds their names to `names` if it is not NULL. */
 bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * names);
 

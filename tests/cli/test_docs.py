@@ -42,6 +42,7 @@ def make_files(path, text):
     (path / "aliases").write_text("sales: alice\n")
     for name in "relay-password", "store-password":
         (path / name).write_text("secret\n")
+    (path / "store-key").write_text("c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI=\n")
     (path / "tokens.pem").write_text(TOKEN_KEY)
     (path / "transfer.key").write_text("c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n")
     (path / "cookies").write_text("00112233445566778899aabbccddeeff\n")
@@ -91,7 +92,7 @@ def test_manual_builds(page):
 @pytest.mark.parametrize(
     "words, expected",
     [
-        (["weir", "s"], ["serve", "status", "store"]),
+        (["weir", "s"], ["serve", "store", "status"]),
         (["weir", "serve", "--w"], ["--workers"]),
         (["weir", "check", "--c"], ["--config"]),
         (["weir", "serve", "--access-log", "of"], ["off"]),

@@ -135,6 +135,19 @@ static const struct key fetch_options[] = {
         {0},
 };
 
+static const char *const zone_algorithms[] = {"hmac-sha256", "hmac-sha512", "hmac-sha1", NULL};
+
+static const struct key zone_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
+        {"algorithm", &type_word, .option = "algorithm", .words = zone_algorithms,
+                .option_argument = "NAME", .option_values = "hmac-sha256 hmac-sha512 hmac-sha1",
+                .doc = "The algorithm of a key: hmac-sha256, hmac-sha512 or hmac-sha1. Default: "
+                       "hmac-sha256."},
+        HELP,
+        {0},
+};
+
 static const struct key store_options[] = {
         {"config", &type_file, .option = "config", .option_letter = 'c',
                 .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
@@ -225,6 +238,37 @@ const struct verb cli_verbs[] = {
                 .examples = "weir queue --queue /var/spool/weir\n"
                             "weir queue --queue /var/spool/weir retry --all\n"
                             "weir queue -c /etc/weir/weir.yaml list\n",
+        },
+        {
+                .name = "certificate",
+                .synopsis = "[-c FILE] [list | import NAME CHAIN KEY | remove NAME]",
+                .summary = "store and list the certificates in the database",
+                .text = "import checks that CHAIN and KEY are PEM files and belong together, and "
+                        "stores them under NAME in the database of `store`, in place of what has "
+                        "this name. Every front end shows the certificate within seconds, to "
+                        "clients that ask for one of the names in it.",
+                .options = store_options,
+                .words = "list import remove",
+                .examples = "weir certificate import example.org fullchain.pem privkey.pem\n",
+        },
+        {
+                .name = "zone",
+                .synopsis = "[-c FILE] list | import ZONE FILE | export ZONE [SERIAL] | history "
+                            "ZONE | remove ZONE | keys | set-key NAME | remove-key NAME",
+                .summary = "store and list the zones and keys of DNS in the database",
+                .text = "import checks a zone file as a server does, and makes it the current "
+                        "version of the zone in the database of `store`: at once, or not at all. "
+                        "A version whose records have changed needs a later serial; if that of the "
+                        "file is not later, it gets the next one. Every front end serves it within "
+                        "seconds. export prints the current version, or the one with this serial. "
+                        "history lists the versions that are there: 16 at most, of the last 7 days. "
+                        "set-key stores a key of TSIG, whose secret is read in base64 from the "
+                        "standard input.",
+                .options = zone_options,
+                .words = "list import export history remove keys set-key remove-key",
+                .examples = "weir zone import example.org example.org.zone\n"
+                            "weir zone export example.org 2026113001 >before.zone\n"
+                            "openssl rand -base64 32 | weir zone set-key transfer.example.org\n",
         },
         {
                 .name = "store",

@@ -97,6 +97,7 @@ void config_release(struct config *config)
 	config_release_upstreams(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
+	explicit_bzero(config->store.seal, sizeof config->store.seal);
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
 	weir_users_release(config->ftp.users);

@@ -274,6 +274,8 @@ struct config_mail_limits {
 struct config_relay {
 #include "relay_keys.def"
 	const char *password; /* read from its file */
+	bool sealed;
+	unsigned char seal[32]; /* the key of `seal_path` */
 };
 
 struct mail_shared;
@@ -345,6 +347,10 @@ struct config_cache {
 #include "cache_keys.def"
 };
 
+struct config_stored_zones {
+#include "stored_zones_keys.def"
+};
+
 struct config_dns {
 #include "dns_keys.def"
 	/* Loaded from these, see config_dns.h. */
@@ -358,6 +364,8 @@ struct config_dns {
 struct config_store {
 #include "store_keys.def"
 	const char *password; /* read from its file */
+	bool sealed;
+	unsigned char seal[32]; /* the key of `seal_path` */
 	struct weir_database
 	        *database; /* of the process, not held; set before anything is served */
 };

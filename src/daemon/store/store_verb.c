@@ -28,16 +28,22 @@
 
 /* -- for all verbs ----------------------------------------------------------------------------- */
 
-static bool store_verb_read_password(struct config *config)
+/* The files that were left unread are those of secrets. */
+static bool store_verb_read_secrets(struct config *config)
 {
 	struct problems problems = {.file = config->store.password_path};
 	struct reader reader = {.memory = &config->memory, .problems = &problems};
-	if (!config->store.password_path)
-		return true;
-	config->store.password = reader_password(&reader, NULL, config->store.password_path);
+	if (config->store.password_path)
+		config->store.password =
+		        reader_password(&reader, NULL, config->store.password_path);
+	if (config->store.seal_path) {
+		problems.file = config->store.seal_path;
+		store_read_seal(&reader, NULL, &config->store);
+	}
+	bool good = problems.count == 0;
 	problems_print(&problems, stderr);
 	problems_free(&problems);
-	return config->store.password;
+	return good;
 }
 
 struct config *store_verb_read(const char *path)
@@ -48,7 +54,7 @@ struct config *store_verb_read(const char *path)
 	sources_end();
 	problems_print(&problems, stderr);
 	problems_free(&problems);
-	if (config && store_verb_read_password(config))
+	if (config && store_verb_read_secrets(config))
 		return config;
 	config_release(config);
 	return NULL;

@@ -81,6 +81,19 @@ static bool config_tls_succeeds(void)
 	return link_active() && link_value(GRANT_SUCCESSOR, "");
 }
 
+void config_tls_options(
+        const struct config *config, enum service service, struct weir_tls_options *ret)
+{
+	const struct config_tls *tls = &config->tls;
+	weir_tls_options_init(ret);
+	ret->alpn = service_infos[service].alpn;
+	if (service == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
+		ret->alpn++; /* the first is "h2" */
+	ret->clients = tls->clients;
+	ret->clients_ca = tls->clients_ca;
+	ret->tls13_only = tls->minimum == CONFIG_TLS_1_3;
+}
+
 /* `keys` are NULL, or those of the key process. */
 static int config_tls_load_all(struct config *config, const struct config *previous,
         struct key_client *keys, void (*report)(void *context, const char *path, const char *text),
@@ -98,15 +111,9 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 		};
 		struct weir_tls *loaded;
 		struct weir_tls_options options;
-		weir_tls_options_init(&options);
+		config_tls_options(config, i, &options);
 		options.certificates = tls->all.items;
 		options.count = tls->all.count;
-		options.alpn = service_infos[i].alpn;
-		if (i == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
-			options.alpn++; /* the first is "h2" */
-		options.clients = tls->clients;
-		options.clients_ca = tls->clients_ca;
-		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;
 		options.tickets = previous ? previous->tls.of[i] : NULL;
 		if (i == SERVICE_HTTP && config->acme.managed.count && config->acme.tls_alpn_01) {
 			options.challenge = acme_proof_challenge;
