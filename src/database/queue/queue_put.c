@@ -65,10 +65,10 @@ struct queue_put {
 #define PUT_SQL_REST                                                                               \
 	" e AS (INSERT INTO weir_queue_message (id, size, flags, sender, envid, trace)"            \
 	" SELECT id, $4::bigint, $5::int, $6::bytea, $7::bytea, $8::bytea FROM m),"                \
-	" r AS (INSERT INTO weir_queue_recipient (id, number, address, orcpt, reports)"             \
+	" r AS (INSERT INTO weir_queue_recipient (id, number, address, orcpt, reports)"            \
 	" SELECT m.id, (c.number - 1)::int, decode(c.address, 'hex'), decode(c.orcpt, 'hex'),"     \
-	" c.reports FROM m, unnest($10::text[], $11::text[], $12::int[])"                           \
-	" WITH ORDINALITY AS c (address, orcpt, reports, number)), " BODY_SQL_CHUNK                 \
+	" c.reports FROM m, unnest($10::text[], $11::text[], $12::int[])"                          \
+	" WITH ORDINALITY AS c (address, orcpt, reports, number)), " BODY_SQL_CHUNK                \
 	" SELECT count(*) FROM m"
 
 static const char put_insert[] = "WITH m AS (" PUT_SQL_COLUMNS " VALUES ($1::uuid," PUT_SQL_TIMES
