@@ -31,7 +31,7 @@ WEIR_C_BEGIN
 struct weir_loop;
 
 struct weir_database_transfer_counts {
-	uint64_t total; /* mailboxes, messages of a queue, or rows, as far as known */
+	uint64_t total; /* messages or rows, as far as known */
 	uint64_t done;  /* of these */
 	uint64_t moved; /* messages or rows */
 	uint64_t there; /* messages or rows that were there before */

@@ -54,7 +54,6 @@ void export_mailbox_end(struct export_lane *lane)
 	export_lane_close(lane);
 	lane->user[0] = 0;
 	lane->export->active--;
-	transfer->counts.done++;
 	transfer_report(transfer);
 	export_lane_next(lane);
 }
@@ -210,7 +209,7 @@ int weir_database_export_mail(const struct weir_database_transfer *options, cons
 	static const struct weir_postgres_events events = {
 	        .row = export_on_count, .end = export_on_counted};
 	static const struct weir_postgres_statement statement = {
-	        "SELECT count(*) FROM weir_mailbox", NULL, 0};
+	        "SELECT coalesce(sum(messages), 0)::bigint FROM weir_mailbox", NULL, 0};
 	struct database_transfer *transfer = NULL;
 	int error = transfer_create(options, sizeof(struct mail_export), export_free, &transfer);
 	if (error < 0)

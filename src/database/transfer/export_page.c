@@ -191,6 +191,7 @@ static int export_compare(struct export_lane *lane)
 	for (unsigned i = 0; i < lane->listed && bytes < EXPORT_PAGE_BYTES; i++) {
 		const struct export_message *message = &lane->messages[i];
 		lane->after = message->uid;
+		transfer->counts.done++;
 		if (message->name[0] == '.' || strchr(message->name, '/')) {
 			transfer_problem(transfer, lane->user, "a UIDL that can be no file's name");
 		} else if (faccessat(lane->parts[EXPORT_NEW], message->name, F_OK,

@@ -2,12 +2,14 @@
 #include "import_file.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static unsigned import_file_count_digits(const char *text)
 {
@@ -55,4 +57,22 @@ int import_file_open(int directory, const struct maildir_message *message)
 	}
 	maildir_list_free(&now);
 	return error;
+}
+
+uint64_t import_file_count(int root, const char *user, const char *part)
+{
+	char path[WEIR_USER_NAME_MAX + 8];
+	uint64_t count = 0;
+	snprintf(path, sizeof path, "%s/%s", user, part);
+	int fd = maildir_open_beneath(root, path, O_RDONLY | O_DIRECTORY, false);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	for (const struct dirent *entry; (entry = readdir(directory));)
+		count += maildir_is_message(fd, entry);
+	closedir(directory);
+	return count;
 }

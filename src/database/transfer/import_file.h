@@ -1,4 +1,4 @@
-/* The file of a message in a Maildir that is imported. */
+/* The files of messages in a Maildir that is imported. */
 #ifndef DATABASE_IMPORT_FILE_H
 #define DATABASE_IMPORT_FILE_H
 
@@ -15,5 +15,8 @@ bool import_file_parse_time(struct weir_span unique, int64_t *ret_us);
  * gone, or an errno. Blocks.
  */
 int import_file_open(int directory, const struct maildir_message *message);
+
+/* Counts the messages in USER/part; 0 if that cannot be read. Blocks. */
+uint64_t import_file_count(int root, const char *user, const char *part);
 
 #endif

@@ -99,7 +99,6 @@ static void import_lane_end(struct import_lane *lane)
 	struct mail_import *import = lane->import;
 	import_lane_free(lane);
 	import->active--;
-	import->base.counts.done++;
 	transfer_report(&import->base);
 	import_lane_next(lane);
 }
@@ -298,6 +297,7 @@ static void import_fill(struct import_lane *lane)
 		struct maildir_message message;
 		unsigned char item[TRANSFER_ITEM];
 		maildir_list_get(&lane->list, lane->next++, &message);
+		transfer->counts.done++;
 		transfer_item(message.unique, item);
 		if (transfer_known_has(&lane->known, item))
 			transfer->counts.there++;
@@ -403,16 +403,18 @@ static void import_lane_next(struct import_lane *lane)
 			return;
 		}
 		transfer_problem(&import->base, user, weir_error_text(lane->directory));
-		import->base.counts.done++;
 	}
 	if (!import->base.over && import->active == 0)
 		transfer_end(&import->base);
 }
 
-static void import_count_mailboxes(struct mail_import *import)
+/* For the progress alone, so that mistakes do not matter. */
+static void import_count_messages(struct mail_import *import)
 {
-	while (import_next_user(import))
-		import->base.counts.total++;
+	const char *user;
+	while ((user = import_next_user(import)))
+		import->base.counts.total += import_file_count(dirfd(import->root), user, "new") +
+		                             import_file_count(dirfd(import->root), user, "cur");
 	rewinddir(import->root);
 }
 
@@ -436,7 +438,7 @@ int weir_database_import_mail(const struct weir_database_transfer *options, cons
 	import->root = opendir(directory);
 	if (!import->root)
 		return transfer_refuse(transfer, -errno);
-	import_count_mailboxes(import);
+	import_count_messages(import);
 	/* A lane that finds no mailbox must not end the import before the others have begun. */
 	import->active++;
 	for (unsigned i = 0; i < IMPORT_LANES; i++)
