@@ -175,12 +175,13 @@ static const struct weir_postgres_events queue_put_find_events = {
         .end = queue_put_on_found,
 };
 
+/* The beginning of the names of the queue's tables. */
+#define QUEUE_TABLES "weir_queue"
+
 static bool queue_put_is_repeated(const struct weir_postgres_end *end)
 {
-	return database_outcome_is_repeated(end, BODY_TABLE_CHUNK) ||
-	       database_outcome_is_repeated(end, "weir_queue") ||
-	       database_outcome_is_repeated(end, "weir_queue_message") ||
-	       database_outcome_is_repeated(end, "weir_queue_recipient");
+	return database_outcome_is_repeated(end, BODY_TABLES) ||
+	       database_outcome_is_repeated(end, QUEUE_TABLES);
 }
 
 static void queue_put_on_inserted(void *context, const struct weir_postgres_end *end)
