@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue store console status top upgrade fetch --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue certificate zone store console status top upgrade fetch --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -144,6 +144,18 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	certificate:--config | certificate:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	zone:--config | zone:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	zone:--algorithm)
+		mapfile -t COMPREPLY < <(compgen -W 'hmac-sha256 hmac-sha512 hmac-sha1' -- "$word")
+		return
+		;;
 	store:--config | store:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -224,8 +236,12 @@ _weir() {
 	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
+	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -- "$word") ;;
+	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
+	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
-	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;
+	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;

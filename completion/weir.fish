@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue store console status top upgrade fetch
+set -l verbs serve check config passwd queue certificate zone store console status top upgrade fetch
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -8,7 +8,9 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'report
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a config -d 'print an annotated default configuration, or a completion'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user, or change a password, in a users file or the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
-complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade or check the tables of the shared database'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a certificate -d 'store and list the certificates in the database'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a zone -d 'store and list the zones and keys of DNS in the database'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade, check, fill or copy the shared database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
@@ -75,7 +77,16 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check'
+complete -c weir -n '__fish_seen_subcommand_from certificate' -a 'list import remove'
+complete -c weir -n '__fish_seen_subcommand_from certificate' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from certificate' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from zone' -a 'list import export history remove keys set-key remove-key'
+complete -c weir -n '__fish_seen_subcommand_from zone' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from zone' -l algorithm -x -a 'hmac-sha256 hmac-sha512 hmac-sha1' -d 'The algorithm of a key: hmac-sha256, hmac-sha512 or hmac-sha1. Default: hmac-sha256'
+complete -c weir -n '__fish_seen_subcommand_from zone' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check import export users mailboxes queue zones keys'
 complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
 

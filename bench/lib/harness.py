@@ -177,15 +177,15 @@ def requests(running, case, seconds, kind="requests"):
                   {"busy": spent / done["seconds"], "size": done["body_size"]})
 
 
-def held(kind, running, case):
+def held(kind, running, case, kernel_bytes=measure.tcp_bytes):
     """Returns user and kernel memory, in bytes, of each of the case's connections while they are open."""
     measure.wait_until_quiet(running.pids())
-    user, kernel = measure.pss_bytes(running.pids()), measure.tcp_bytes()
+    user, kernel = measure.pss_bytes(running.pids()), kernel_bytes()
     with load(kind, running, case, connections=case.connections, header=case.header) as holding:
         holding.wait_until_ready()
         measure.wait_until_quiet(running.pids())
         user = measure.pss_bytes(running.pids()) - user
-        kernel = measure.tcp_bytes() - kernel
+        kernel = kernel_bytes() - kernel
     return user / case.connections, kernel / case.connections
 
 

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import re
 import select
 import subprocess
 import time
@@ -75,6 +76,21 @@ def tcp_bytes():
         if line.startswith("TCP:"):
             return int(line.split("mem ")[1].split()[0]) * PAGE_SIZE
     raise Failed("/proc/net/sockstat has no line for TCP")
+
+
+def socket_bytes(own, peer):
+    """Returns the memory of the TCP sockets whose own port is `own`, or whose peer's port is `peer`."""
+    total, counted = 0, False
+    listed = subprocess.run(["ss", "-tmnH", "state", "established"], check=True, capture_output=True, text=True)
+    for line in listed.stdout.splitlines():
+        if not line[0].isspace():
+            fields = line.split()
+            counted = fields[2].endswith(f":{own}") or fields[3].endswith(f":{peer}")
+        if counted and (found := re.search(r"skmem:\((.*?)\)", line)):
+            sizes = dict(re.findall(r"([a-z_]+)(\d+)", found.group(1)))
+            # Received, queued for sending, reserved for either, and options.
+            total += sum(int(sizes[name]) for name in "rwfo")
+    return total
 
 
 def wait_until_quiet(pids, most_s=60.0):

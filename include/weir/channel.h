@@ -202,6 +202,12 @@ WEIR_API uint64_t weir_channel_sent(const struct weir_channel *channel);
 /* Bytes that the kernel holds because the peer has not taken them; 0 if it does not say. */
 WEIR_API unsigned weir_channel_unsent(const struct weir_channel *channel);
 
+/*
+ * Returns whether the kernel holds bytes that it may not send yet: the peer, or the network, takes
+ * less than it is given. False if the kernel does not say.
+ */
+WEIR_API bool weir_channel_lags(const struct weir_channel *channel);
+
 /* -- input ------------------------------------------------------------------------------------ */
 
 /*
@@ -214,11 +220,18 @@ WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_term
 /* Changes bounds.request_max for this channel, from the next byte on. */
 WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size);
 
+enum weir_reads {
+	WEIR_READS_LARGE, /* WEIR_RECEIVE_SIZE, and of streamed input WEIR_RECEIVE_STREAMED_SIZE */
+	WEIR_READS_SMALL, /* WEIR_RECEIVE_SMALL_SIZE */
+	WEIR_READS_LEAST, /* WEIR_RECEIVE_LEAST_SIZE; over TLS WEIR_RECEIVE_SMALL_SIZE */
+	WEIR_READS_LAST = WEIR_READS_LEAST,
+};
+
 /*
- * Reads at most WEIR_RECEIVE_SMALL_SIZE bytes at a time from now on: for a protocol that has to
- * copy what it gets. False at first.
+ * Sets how many bytes are read at a time from now on: fewer for a protocol that has to copy what it
+ * gets. WEIR_READS_LARGE at first.
  */
-WEIR_API void weir_channel_read_small(struct weir_channel *channel, bool small);
+WEIR_API void weir_channel_set_reads(struct weir_channel *channel, enum weir_reads reads);
 
 /*
  * Stops and resumes reading, for example while a disk is slower than the client. Pauses do not
@@ -357,7 +370,7 @@ WEIR_API void weir_channel_notify_drain(struct weir_channel *channel, bool alway
 /*
  * If the peer has closed and takes no more bytes, the replies in the queue are abandoned. The
  * channel ends then; with true it reads on, up to the end of the input. This is for clients: a
- * server may reply and close while a request is being sent. No effect over TLS. False at first.
+ * server may reply and close while a request is being sent. False at first.
  */
 WEIR_API void weir_channel_read_after_failure(struct weir_channel *channel, bool reads);
 

@@ -30,6 +30,9 @@ struct weir_database;
 /* Characters of an id with its NUL: a UUID of version 7 (RFC 9562 5.7). */
 #define WEIR_DATABASE_ID_SIZE 37
 
+/* Bytes of the key that encrypts secrets in the database. */
+#define WEIR_DATABASE_SEAL_SIZE 32
+
 /*
  * Makes a database; nothing is connected yet. The options are those of each loop's pool; texts are
  * copied, `resolver` must be NULL. Returns as weir_postgres_create does.
@@ -59,10 +62,33 @@ WEIR_API void weir_database_leave(struct weir_database *database, struct weir_lo
 WEIR_API const char *weir_database_owner(const struct weir_database *database);
 
 /*
+ * Has secrets be encrypted with this key before they are stored (AES-256-GCM): of TSIG, of session
+ * tickets, of cookies. All front ends need the same key. Without one, a reader of the database can
+ * read the secrets; those that are stored already are still read with a key. Call it before any
+ * other thread holds the database.
+ */
+WEIR_API void weir_database_set_seal(
+        struct weir_database *database, const unsigned char key[WEIR_DATABASE_SEAL_SIZE]);
+
+/*
  * Makes an id that nobody else makes. Later ones are mostly greater, so that an index grows at its
  * end. Returns 0, or -EAGAIN if the kernel has no random bytes yet.
  */
 WEIR_API int weir_database_make_id(char ret[WEIR_DATABASE_ID_SIZE]);
+
+/* -- calls ------------------------------------------------------------------------------------- */
+
+/* The end of a call. `text` is the reason in one line, "" for 0. The errors are those of a call. */
+typedef void weir_database_done_fn(void *context, int error, const char *text);
+
+/* A call of one of the stores, valid up to its end. */
+struct weir_database_call;
+
+/*
+ * Ends a call without another callback; what was sent may still take effect. Also from its
+ * callbacks, but not from done().
+ */
+WEIR_API void weir_database_call_cancel(struct weir_database_call *call);
 
 /* -- the schema -------------------------------------------------------------------------------- */
 
@@ -84,9 +110,6 @@ WEIR_API bool weir_database_part(unsigned index, struct weir_database_part *ret)
 
 /* Gets a part as it is in the database now; valid during the call. */
 typedef void weir_database_progress_fn(void *context, const struct weir_database_part *part);
-
-/* The end. `text` is the reason in one line, "" for 0. The errors are those of a call. */
-typedef void weir_database_done_fn(void *context, int error, const char *text);
 
 /*
  * Brings the parts up to the version of this program, one step after another. Each step may be

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <weir/address.h>
 #include <weir/api.h>
@@ -50,6 +51,21 @@ typedef void weir_dns_report_fn(void *context, const char *path, unsigned line, 
  */
 WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
         weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret);
+
+/*
+ * Reads a zone file that is in memory, as weir_dns_zone_load does; $INCLUDE is a mistake. `label`
+ * is the `path` of reports.
+ */
+WEIR_API int weir_dns_zone_parse(struct weir_span text, const char *label,
+        const struct weir_dns_name *apex, weir_dns_report_fn *report, void *context,
+        struct weir_dns_zone **ret);
+
+/*
+ * Writes a zone as a zone file, which weir_dns_zone_load and other servers can read: a line for
+ * each record, of an absolute owner, the TTL, "IN", the type and the data, with tabs between them.
+ * Blocks. Returns 0, -ENOMEM, or -EIO: see errno of the stream.
+ */
+WEIR_API int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream);
 
 /*
  * Gives `zone` a history for IXFR (RFC 1995): that of `before`, a zone of the same name that it

@@ -267,6 +267,15 @@ WEIR_API int weir_http_log_note_number(
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
+struct weir_http_compression {
+	bool zstd;      /* if the client does not prefer gzip, and weir_zstd_has_room */
+	unsigned level; /* as weir_produce_gzip_level */
+};
+
+/* Does so by gzip or zstd. */
+WEIR_API bool weir_http_compress_with(
+        struct weir_http_exchange *exchange, const struct weir_http_compression *how);
+
 /* Sets the fields that follow the body of the reply. They are left out if it is not chunked. */
 WEIR_API void weir_http_set_trailers(
         struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context);

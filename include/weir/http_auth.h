@@ -34,7 +34,8 @@ WEIR_API struct weir_http_handler *weir_http_basic_auth_create(
 /*
  * Bearer authentication (RFC 6750): JWTs (RFC 7519) that are signed by one of the keys. A request
  * with a valid token goes to the next handler, with its user set; any other request gets a 401. A
- * token must have `exp`. Its algorithm is that of the key: RS256, ES256, ES384 or EdDSA.
+ * token must have `exp`. Its algorithm is one for its key: RS256, RS384, RS512, PS256, PS384 or
+ * PS512; ES256, ES384 or ES512, by the curve; or EdDSA.
  */
 struct weir_http_token_keys;
 

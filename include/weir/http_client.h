@@ -72,7 +72,11 @@ struct weir_http_client_options {
 	unsigned waiting_max;     /* calls without a connection; WEIR_HTTP_CLIENT_WAITING_MAX */
 	size_t head_max;          /* bytes of a reply's head; WEIR_HTTP_HEAD_MAX */
 	uint32_t idle_ms;         /* a kept connection is closed after; WEIR_HTTP_CLIENT_IDLE_MS */
-	/* May take, for each address: connection and TLS; WEIR_HTTP_CLIENT_CONNECT_MS. */
+	/*
+	 * May take, for each address: its connection, and then TLS; WEIR_HTTP_CLIENT_CONNECT_MS. A
+	 * host's addresses are tried beside each other, from family to family (RFC 8305): the next
+	 * one begins after WEIR_HTTP_CLIENT_NEXT_MS, or when one has failed.
+	 */
 	uint32_t connect_ms;
 	/*
 	 * Without a byte of the request taken, or the head sent; WEIR_HTTP_CLIENT_HEAD_MS. The time
@@ -98,8 +102,8 @@ struct weir_http_client_options {
 	bool fastcgi_keep;
 	/*
 	 * For a user that pauses replies: they are read by WEIR_RECEIVE_SMALL_SIZE bytes at a time,
-	 * and the kernel holds WEIR_HTTP_CLIENT_WINDOW bytes of a reply whose beginning nobody
-	 * takes. False by default.
+	 * and of a reply whose beginning nobody takes the kernel holds at most
+	 * WEIR_HTTP_CLIENT_WINDOW_TAKEN bytes. False by default.
 	 */
 	bool small_pieces;
 	weir_http_extra_fn *extra; /* may be NULL */

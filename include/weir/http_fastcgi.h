@@ -63,6 +63,11 @@ struct weir_http_fastcgi_options {
 	size_t trusted_count;
 	bool request_id;   /* HTTP_X_REQUEST_ID, the id that the log has; true by default */
 	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+	/* As of weir/http_proxy.h. */
+	bool abort_on_close, compress, zstd;
+	const char *const *compress_types;
+	size_t compress_type_count;
+	unsigned compress_level;
 };
 
 /* Sets every member to its default. The upstreams have none. */

@@ -58,7 +58,7 @@ struct weir_http_files_options {
 	const char *index;
 	bool listing;  /* directories without an index are listed, else 403; default true */
 	bool hidden;   /* names that begin with '.' are served, else 404; default false */
-	bool compress; /* gzip on the fly, for types of text; default true */
+	bool compress; /* on the fly, for types of text, and listings; default true */
 	bool zstd;     /* zstd, too, for clients that do not prefer gzip; default true */
 	/* The level of both, as weir_produce_gzip_level; default WEIR_COMPRESS_LEVEL_MIN. */
 	unsigned compress_level;

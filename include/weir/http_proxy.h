@@ -25,9 +25,9 @@
  *
  * A reply of the proxy's own is 502 if no upstream has replied with a valid head, 504 if none did
  * in time, and 503 if all connections are in use or no server is known. An upstream that fails
- * within its body ends the client's connection, so that the client notices. A client that leaves
- * ends the upstream's request. With HTTP/1 a client has left if its input ends before the reply has
- * begun.
+ * within its body ends the client's connection, so that the client notices. A client that has
+ * gone ends the upstream's request. With HTTP/1 a client whose input has ended may still read, and
+ * gets its reply (RFC 9112 9.6), unless `abort_on_close`.
  *
  * Lines of the log have these fields more (weir_http_log_note): `upstream`, the one that was asked
  * last; `upstream_ms`, the time up to its head; `upstream_retries`, if any; `upstream_error`, the
@@ -100,7 +100,20 @@ struct weir_http_check {
 	unsigned fall;   /* bad ones until it is unhealthy; WEIR_HTTP_PROXY_CHECK_FALL */
 };
 
-/* An upstream has become healthy or unhealthy; `why` is the reason of the last check, or "". */
+/*
+ * The health of servers, for groups of the same servers on several loops: each server is checked by
+ * one of them at a time, once in an interval, and all see the result. Any thread may make, hold and
+ * release it; create returns NULL without memory.
+ */
+struct weir_http_health;
+WEIR_API struct weir_http_health *weir_http_health_create(void);
+WEIR_API struct weir_http_health *weir_http_health_hold(struct weir_http_health *health);
+WEIR_API void weir_http_health_release(struct weir_http_health *health);
+
+/*
+ * An upstream has become healthy or unhealthy; `why` is the reason of the last check, or "". Called
+ * on the loop that has made this check, and on no other one.
+ */
 typedef void weir_http_health_fn(
         void *context, const char *name, const char *url, bool healthy, const char *why);
 
@@ -145,6 +158,8 @@ struct weir_http_upstreams_options {
 	/* The weight of an upstream that comes back rises for so long; 0, the default: at once. */
 	uint32_t slow_start_ms;
 	struct weir_http_check check;
+	/* Shared by groups with the same `check`. Held. NULL: the group's own. */
+	struct weir_http_health *health;
 	weir_http_health_fn *health_changed; /* may be NULL */
 	weir_http_error_text_fn *error_text; /* may be NULL */
 	void *context;                       /* of both */
@@ -225,6 +240,21 @@ struct weir_http_proxy_options {
 	bool via;          /* Via: 1.1 weir (RFC 9110 7.6.3); true by default */
 	bool request_id;   /* X-Request-ID, the id that the log has; true by default */
 	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
+	/*
+	 * With HTTP/1, a client whose input ends before its reply has begun has gone, for work that
+	 * is not worth doing for those that do not wait; false by default.
+	 */
+	bool abort_on_close;
+	/*
+	 * Replies of these media types are compressed on the fly for clients that accept it, unless
+	 * they are coded already, or must not be transformed; false by default. Families are as
+	 * "text/""*"; none are text, and formats that are not compressed themselves. Borrowed.
+	 */
+	bool compress;
+	const char *const *compress_types;
+	size_t compress_type_count;
+	bool zstd;               /* as of weir_http_compression; true by default */
+	unsigned compress_level; /* WEIR_COMPRESS_LEVEL_MIN by default */
 };
 
 /* Sets every member to its default. The upstreams have none. */

@@ -102,6 +102,11 @@ struct weir_http_rule {
 	const struct weir_network *deny;
 	size_t deny_count;
 	bool certificate; /* only clients with a verified certificate: 403 */
+	/*
+	 * Of this authority, a path of weir_tls_options; NULL: any. A client that has connected for
+	 * a name with another one gets a 421.
+	 */
+	const char *clients_ca;
 
 	/* 429 with Retry-After. */
 	struct weir_rate rate;

@@ -20,6 +20,8 @@ WEIR_C_BEGIN
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* bytes of one read, one of which is made in a turn */
 #define WEIR_RECEIVE_SMALL_SIZE                                                                    \
 	(20 * 1024) /* the same for a body that is passed on; more than one record of TLS */
+#define WEIR_RECEIVE_LEAST_SIZE                                                                    \
+	(4 * 1024) /* the same while the receiver of the body takes less than comes */
 #define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
 	(256 * 1024) /* bytes of one read of streamed input; the receive buffer of a loop */
 #define WEIR_DIVERT_GATHER                                                                         \
@@ -118,7 +120,8 @@ WEIR_C_BEGIN
 #define WEIR_TLS_OCSP_MAX (64 * 1024)    /* bytes of an OCSP response */
 #define WEIR_TLS_NAME_MAX 253            /* bytes of a name that a client is to be shown proof of */
 #define WEIR_TLS_PLACEHOLDER_NAMES_MAX 64 /* of a certificate that is made in memory */
-#define WEIR_TLS_TICKET_KEYS 3 /* ticket keys: the newest encrypts, the others only decrypt */
+#define WEIR_TLS_TICKET_KEYS 3       /* ticket keys: the newest encrypts, the others only decrypt */
+#define WEIR_TLS_TICKET_LABEL_MAX 64 /* bytes of a label of ticket keys */
 #define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* time for which a key encrypts tickets */
 
 /* -- HTTP -- */
@@ -189,6 +192,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_FORWARD_AUTH_FIELDS_MAX 16        /* fields that a server gives a request */
 #define WEIR_HTTP_FORWARD_AUTH_NAME_MAX 32          /* bytes of the name of one */
 #define WEIR_HTTP_FORWARD_AUTH_BODY_MAX (64 * 1024) /* bytes of its reply, if it refuses: 502 */
+#define WEIR_HTTP_PROXY_COMPRESS_MIN 256 /* bytes of a reply that is compressed, if known */
+#define WEIR_HTTP_PROXY_ETAG_MAX 256     /* bytes of its entity-tag; a longer one is left out */
 #define WEIR_HTTP_PROXY_SPLICE_AFTER                                                               \
 	(256 * 1024) /* bytes of a body that are copied before the rest is spliced */
 #define WEIR_HTTP_PROXY_HOP_FIELDS_MAX 32 /* names in Connection: 400 or 502 */
@@ -204,6 +209,8 @@ WEIR_C_BEGIN
 #define WEIR_HTTP2_CONNECTION_WINDOW                                                               \
 	(512 * 1024)                   /* the same for all bodies of a connection together */
 #define WEIR_HTTP2_CONTINUATIONS_MAX 8 /* CONTINUATION frames of a field block */
+#define WEIR_HTTP2_DECODED_MAX                                                                     \
+	(2 * 1024 * 1024) /* bytes of the fields of a block: over that, the connection ends */
 #define WEIR_HTTP2_RESETS_BURST                                                                    \
 	500 /* streams of a connection that may end before their reply at once, whoever ends them */
 #define WEIR_HTTP2_RESETS_PER_S 30 /* further ones in each second; over that, the connection ends */
@@ -234,6 +241,7 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_ORIGIN_MAX 16           /* connections to one origin (set) */
 #define WEIR_HTTP_CLIENT_WAITING_MAX 1024        /* calls that wait for a connection (set) */
 #define WEIR_HTTP_CLIENT_ADDRESSES_MAX 8         /* addresses of a host that are tried */
+#define WEIR_HTTP_CLIENT_NEXT_MS 250             /* until another address is tried, too */
 #define WEIR_HTTP_CLIENT_REQUEST_MAX (64 * 1024) /* bytes of a request's head */
 #define WEIR_HTTP_CLIENT_URL_MAX (8 * 1024)      /* bytes of a URL */
 #define WEIR_HTTP_CLIENT_INTERIM_MAX 16          /* interim replies before the final one */
@@ -244,7 +252,9 @@ WEIR_C_BEGIN
 #define WEIR_HTTP_CLIENT_WAIT_MS (60 * 1000)     /* for a connection of the pool (set) */
 #define WEIR_HTTP_CLIENT_BODY_MS (60 * 1000)     /* without a byte of a reply's body (set) */
 #define WEIR_HTTP_CLIENT_WINDOW                                                                    \
-	(16 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+	(8 * 1024) /* bytes that a server may send ahead at first, with `small_pieces` */
+#define WEIR_HTTP_CLIENT_WINDOW_TAKEN                                                              \
+	(16 * 1024) /* the same, while the beginning of a body is taken as fast as it comes */
 #define WEIR_HTTP_CLIENT_WINDOW_OPEN                                                               \
 	(64 * 1024) /* bytes of a body that are taken before the kernel chooses */
 #define WEIR_HTTP_CLIENT_CONTINUE_MS 1000 /* a body is sent without 100 after (set) */
@@ -533,10 +543,17 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_PRODUCE_SIZE (32 * 1024) /* bytes that a producer of rows formats ahead */
 
 /* -- stores in a database -- */
+#define WEIR_DATABASE_LOOPS_MAX 256          /* loops with a pool of their own */
+#define WEIR_DATABASE_SECRET_MAX (64 * 1024) /* bytes of a secret, or of a private key */
+#define WEIR_DATABASE_SHARED_SECRET 32       /* bytes of a secret that changes with time */
+#define WEIR_DATABASE_SECRETS_MAX 4          /* such secrets: the next, the current, two before */
+#define WEIR_DATABASE_SECRETS_RETRY_MS 10000 /* time until they are asked for again */
+#define WEIR_DATABASE_ZONE_VERSIONS 16 /* versions of a zone that are there, with the current */
+#define WEIR_DATABASE_ZONE_BYTES 1000000000 /* bytes of the text of a zone that is read */
+#define WEIR_DATABASE_ZONE_VERSION_S (7 * 24 * 60 * 60) /* time for which old ones are there */
+#define WEIR_DATABASE_CHUNK (64 * 1024)                 /* bytes of a chunk of a message */
 #define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
 #define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
-#define WEIR_DATABASE_LOOPS_MAX 256 /* loops with a pool of their own */
-#define WEIR_DATABASE_CHUNK (64 * 1024) /* bytes of a chunk of a message */
 #define WEIR_DATABASE_BUFFER                                                                       \
 	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */
 #define WEIR_DATABASE_BODY_STALE "1 day" /* a message that is still being written is removed */

@@ -37,6 +37,12 @@ struct weir_tls_certificate {
 	const char *key;   /* path of a PEM file, without a password */
 	const char *ocsp;  /* path of a DER file: the OCSP response to staple (RFC 6961), or NULL */
 	/*
+	 * The chain and the key in memory, instead of the files, whose paths are names for reports
+	 * then. `data` is NULL for files.
+	 */
+	struct weir_span chain_pem;
+	struct weir_span key_pem;
+	/*
 	 * Without a chain: the names, up to NULL, of a self-signed certificate that is made in
 	 * memory. It holds the place of one that is still to be obtained. At most
 	 * WEIR_TLS_PLACEHOLDER_NAMES_MAX.
@@ -81,6 +87,16 @@ enum weir_tls_clients {
 	WEIR_TLS_CLIENTS_REQUIRED, /* they must send a valid one */
 };
 
+/*
+ * Clients that ask for one of these names (SNI) may send a certificate, which this authority must
+ * have signed. A name may be "*.example.org", for all that end in ".example.org".
+ */
+struct weir_tls_clients_of {
+	const char *const *names;
+	size_t name_count;
+	const char *ca; /* path of a PEM file */
+};
+
 /* Begin with weir_tls_options_init. */
 struct weir_tls_options {
 	/* The first is also for clients that send no name, or one that no certificate contains. */
@@ -90,7 +106,10 @@ struct weir_tls_options {
 	enum weir_tls_clients clients;
 	const char
 	        *clients_ca; /* path of a PEM file: the authorities of the clients' certificates */
-	bool tls13_only;     /* refuse TLS 1.2; false by default */
+	/* In place of `clients` and `clients_ca`, for names of single sites. */
+	const struct weir_tls_clients_of *clients_of;
+	size_t clients_of_count;
+	bool tls13_only; /* refuse TLS 1.2; false by default */
 	struct weir_tls
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
 	/*
@@ -124,6 +143,32 @@ typedef void weir_tls_report_fn(void *context, const char *path, const char *tex
  */
 WEIR_API int weir_tls_server_create(const struct weir_tls_options *options,
         weir_tls_report_fn *report, void *context, struct weir_tls **ret);
+
+/*
+ * Has a server show the certificates of `more`, another one with the same rules, to clients that
+ * ask for one of their names. It replaces those of the last call; NULL: there are none. `more` is
+ * held. Any thread; handshakes under way may show the ones before.
+ */
+WEIR_API void weir_tls_set_more(struct weir_tls *tls, struct weir_tls *more);
+
+/* A secret that a key of session tickets is derived from. */
+struct weir_tls_ticket_secret {
+	unsigned char bytes[32];
+	/* The time since its key came into use; negative: the time until then. */
+	int64_t age_s;
+};
+
+/*
+ * Encrypts the tickets of a server with keys that are derived from these secrets, the newest
+ * first. Servers with the same secrets and the same label resume each other's sessions. Of
+ * WEIR_TLS_TICKET_KEYS + 1 secrets the newest that is in use encrypts; all of them decrypt. It is
+ * replaced after WEIR_TLS_TICKET_ROTATE_S: by the next one, or by a key that the server makes.
+ *
+ * It holds for all that share their ticket keys with `tls`, before and later. Any thread may call
+ * it. Returns 0; -EINVAL if `tls` is a client's; or -ENOMEM.
+ */
+WEIR_API int weir_tls_set_ticket_secrets(struct weir_tls *tls, const char *label,
+        const struct weir_tls_ticket_secret *secrets, size_t count);
 
 /* -- clients ----------------------------------------------------------------------------------- */
 
@@ -174,7 +219,12 @@ struct weir_tls_info {
 	struct weir_span name; /* the server name that the client sent (SNI), or empty */
 	struct weir_span alpn; /* the negotiated protocol, or empty */
 	const char *subject;   /* of the peer's verified certificate (RFC 4514), or NULL */
-	bool resumed;          /* from a ticket */
+	/*
+	 * Of a server: the authority of the certificates of this client, if it has one, by the path
+	 * of the options; NULL: it was not asked for one.
+	 */
+	const char *clients_ca;
+	bool resumed; /* from a ticket */
 	/* 16 bytes that are equal in all connections resumed from one handshake. */
 	struct weir_span session;
 };

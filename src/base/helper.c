@@ -26,6 +26,21 @@ void memory_prefer_huge_pages(void *data, size_t size)
 	madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
+size_t text_utf8_size(struct weir_span text)
+{
+	uint8_t first = (uint8_t)*text.data;
+	size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (first > 0xf4 || size > text.size)
+		return 0;
+	for (size_t i = 1; i < size; i++)
+		if (((uint8_t)text.data[i] & 0xc0) != 0x80)
+			return 0;
+	uint8_t second = size > 1 ? (uint8_t)text.data[1] : 0;
+	bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+	bool beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+	return overlong || beyond ? 0 : size;
+}
+
 /* While its first byte is rarer than this, a place is looked for by that byte alone. */
 enum {
 	FIND_RARE = 16, /* bytes for each that begins it in vain */

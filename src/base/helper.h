@@ -60,6 +60,9 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* Returns the size of the UTF-8 sequence at the front (RFC 3629 4); 0 if there is none. */
+size_t text_utf8_size(struct weir_span text);
+
 /* The decimal digits of a number, as %llu writes them; no NUL. Returns where they end. */
 #define TEXT_DECIMAL_SIZE 20
 static inline char *text_put_decimal(char to[TEXT_DECIMAL_SIZE], uint64_t number)
@@ -120,6 +123,13 @@ enum {
 	HUGE_PAGES_MIN = 4 << 20
 };
 void memory_prefer_huge_pages(void *data, size_t size);
+
+/* memset of a size that the compiler does not see: for others gcc makes a slow `rep stos`. */
+static inline void memory_clear(void *memory, size_t size)
+{
+	__asm__("" : "+r"(size));
+	memset(memory, 0, size);
+}
 
 /*
  * AddressSanitizer reports each use of bytes that are poisoned: of those that will be used again,

@@ -116,12 +116,20 @@ static uint32_t rates_take(
 	return wait_us <= 0 ? 0 : (uint32_t)min_of((wait_us + 999) / 1000, (int64_t)UINT32_MAX);
 }
 
+static __attribute__((noinline)) uint32_t rates_take_of(struct weir_rates *rates,
+        enum weir_rate_kind kind, const struct weir_rate *rate, const struct weir_address *peer,
+        int64_t now_ms)
+{
+	return rates_take(rates, rate, rates_key(rates, kind, peer), now_ms);
+}
+
+/* Most servers have no rates: then nothing is prepared on the stack. */
 uint32_t weir_rates_take(struct weir_rates *rates, enum weir_rate_kind kind,
         const struct weir_rate *rate, const struct weir_address *peer, int64_t now_ms)
 {
 	if (!rates || !rate->a_second)
 		return 0;
-	return rates_take(rates, rate, rates_key(rates, kind, peer), now_ms);
+	return rates_take_of(rates, kind, rate, peer, now_ms);
 }
 
 uint32_t weir_rates_take_key(struct weir_rates *rates, const struct weir_rate *rate,

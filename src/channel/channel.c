@@ -189,7 +189,7 @@ static void channel_flush_transport(struct weir_channel *channel)
 		return;
 	int error = transport->type->flush(transport, channel->watch.fd);
 	if (error < 0 && error != -EAGAIN)
-		channel_kill(channel, error, false);
+		channel_flush_fail(channel, error);
 }
 
 /* The server is draining: let the protocol say goodbye on an idle channel, then close it. */

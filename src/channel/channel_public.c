@@ -108,6 +108,12 @@ unsigned weir_channel_unsent(const struct weir_channel *channel)
 	return ioctl(channel->watch.fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (unsigned)bytes : 0;
 }
 
+bool weir_channel_lags(const struct weir_channel *channel)
+{
+	int bytes = 0;
+	return ioctl(channel->watch.fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0;
+}
+
 uint32_t weir_channel_quiet_ms(const struct weir_channel *channel)
 {
 	return channel_clock(channel) - channel->progress_at_ms;

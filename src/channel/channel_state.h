@@ -148,10 +148,12 @@ enum timing {
 #define PHASE_BITS 4
 #define INPUT_END_BITS 2
 #define DIVERSION_BITS 2
+#define READS_BITS 2
 _Static_assert(UNSENT_LAST < 1 << UNSENT_BITS, "enum unsent does not fit into its bits");
 _Static_assert(TIMING_LAST < 1 << TIMING_BITS, "enum timing does not fit into its bits");
 _Static_assert(CHANNEL_PHASE_LAST < 1 << PHASE_BITS, "enum channel_phase does not fit its bits");
 _Static_assert(INPUT_END_LAST < 1 << INPUT_END_BITS, "enum input_end does not fit into its bits");
+_Static_assert(WEIR_READS_LAST < 1 << READS_BITS, "enum weir_reads does not fit into its bits");
 _Static_assert(DIVERSION_LAST < 1 << DIVERSION_BITS, "enum diversion does not fit into its bits");
 _Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN | WEIR_HANGUP) <= UINT8_MAX,
         "enum weir_event does not fit into a byte");
@@ -185,13 +187,13 @@ struct weir_channel {
 	uint8_t phase : PHASE_BITS;         /* enum channel_phase */
 	uint8_t input_end : INPUT_END_BITS; /* enum input_end */
 	uint8_t diversion : DIVERSION_BITS; /* enum diversion */
+	uint8_t reads : READS_BITS;         /* enum weir_reads */
 	bool opened : 1;                    /* open() was called: close() is due */
 	bool busy : 1;                      /* in process() or a callback */
 	bool paused : 1;                    /* by the protocol */
 	bool expects_body : 1;              /* weir_channel_expect_body */
 	bool blocked : 1;                   /* the transport takes nothing now */
 	bool drained_reported : 1;          /* drained() was called since the last reply */
-	bool small_reads : 1;               /* weir_channel_read_small */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
 	bool notify_drain : 1;              /* weir_channel_notify_drain */
 	bool read_after_failure : 1;        /* weir_channel_read_after_failure */
@@ -280,6 +282,9 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
  * the next turn, after the other channels.
  */
 bool channel_flush(struct weir_channel *channel, uint64_t until);
+
+/* The transport takes no more: ends the channel, or has it read on if the protocol wants that. */
+void channel_flush_fail(struct weir_channel *channel, int error);
 
 /* -- proxy.c -- */
 /* Whether the channel, which was just accepted, has to begin with a PROXY header. */

@@ -18,6 +18,7 @@
 #include "loop_internal.h"
 #include "probe.h"
 #include "producer_internal.h"
+#include "transport_internal.h"
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
@@ -111,14 +112,16 @@ static void channel_flush_choose_unsent(struct weir_channel *channel, const stru
 }
 
 /* Where the protocol wants that, input from before the peer closed is read first. */
-static void channel_flush_fail(struct weir_channel *channel, int error)
+void channel_flush_fail(struct weir_channel *channel, int error)
 {
 	bool closed = error == -EPIPE || error == -ECONNRESET;
-	if (!closed || !channel->read_after_failure || channel->transport != weir_tcp() ||
+	if (!closed || !channel->read_after_failure || channel->phase != CHANNEL_OPEN ||
 	        channel->input_end != INPUT_OPEN) {
 		channel_kill(channel, error, channel->reset_on_failure);
 		return;
 	}
+	if (transport_is_tls(channel->transport))
+		tls_drop_pending(channel->transport);
 	free(channel->remainder);
 	channel->remainder = NULL;
 	channel->blocked = false;

@@ -101,13 +101,24 @@ void channel_input_note(struct weir_channel *channel, size_t size)
 		channel_input_pay(channel, size);
 }
 
+static size_t channel_input_room(const struct weir_channel *channel)
+{
+	switch ((enum weir_reads)channel->reads) {
+	case WEIR_READS_LARGE:
+		break;
+	case WEIR_READS_SMALL:
+		return WEIR_RECEIVE_SMALL_SIZE;
+	case WEIR_READS_LEAST:
+		return channel->transport == weir_tcp() ? WEIR_RECEIVE_LEAST_SIZE
+		                                        : WEIR_RECEIVE_SMALL_SIZE;
+	}
+	return channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
+}
+
 size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 {
-	size_t room = channel->small_reads       ? WEIR_RECEIVE_SMALL_SIZE
-	              : channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE
-	                                         : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
-	        channel->transport, channel->watch.fd, buffer, room);
+	        channel->transport, channel->watch.fd, buffer, channel_input_room(channel));
 	weir_metric_add(&channel->group->counters->receives, 1);
 	if (got > 0) {
 		channel_input_note(channel, (size_t)got);
@@ -172,9 +183,9 @@ void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
 	channel->cutter.request_max = size;
 }
 
-void weir_channel_read_small(struct weir_channel *channel, bool small)
+void weir_channel_set_reads(struct weir_channel *channel, enum weir_reads reads)
 {
-	channel->small_reads = small;
+	channel->reads = reads & ((1 << READS_BITS) - 1);
 }
 
 void weir_channel_pause(struct weir_channel *channel)

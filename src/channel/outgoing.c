@@ -38,8 +38,11 @@ static int outgoing_connect_socket(const struct weir_address *address, int recei
 		close(fd);
 		return error;
 	}
-	if (held)
+	if (held) {
 		setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locked, sizeof locked);
+		setsockopt(
+		        fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &receive_buffer, sizeof receive_buffer);
+	}
 	return fd;
 }
 

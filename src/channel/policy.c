@@ -87,7 +87,7 @@ bool weir_policy_admits(
 static uint32_t policy_count(const struct weir_policy *policy, enum weir_rate_kind own,
         enum weir_rate_kind network, const struct weir_address *peer, int64_t now_ms)
 {
-	if (!policy)
+	if (!policy || !policy->options.rates)
 		return 0;
 	const struct weir_policy_options *options = &policy->options;
 	uint32_t wait_ms = weir_rates_take(options->rates, own, &options->rate[own], peer, now_ms);

@@ -19,11 +19,14 @@
 #include "helper.h"
 #include "postgres_state.h"
 #include "refcount.h"
+#include "seal.h"
 
 struct weir_database {
 	struct refcount references;
 	struct weir_postgres_options options; /* its texts are owned */
 	char owner[WEIR_DATABASE_ID_SIZE];
+	bool sealed;
+	unsigned char seal[WEIR_DATABASE_SEAL_SIZE];
 	pthread_mutex_t lock;
 	/* Protected. */
 	unsigned count;
@@ -120,6 +123,7 @@ void weir_database_release(struct weir_database *database)
 	pthread_mutex_destroy(&database->lock);
 	free((char *)database->options.url);
 	free((char *)database->options.name);
+	explicit_bzero(database->seal, sizeof database->seal);
 	free((char *)database->options.user);
 	if (database->options.password)
 		explicit_bzero(
@@ -131,6 +135,18 @@ void weir_database_release(struct weir_database *database)
 const char *weir_database_owner(const struct weir_database *database)
 {
 	return database->owner;
+}
+
+void weir_database_set_seal(
+        struct weir_database *database, const unsigned char key[WEIR_DATABASE_SEAL_SIZE])
+{
+	memcpy(database->seal, key, sizeof database->seal);
+	database->sealed = true;
+}
+
+const unsigned char *database_seal_key(const struct weir_database *database)
+{
+	return database->sealed ? database->seal : NULL;
 }
 
 /* -- pools ------------------------------------------------------------------------------------- */

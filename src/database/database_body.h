@@ -62,7 +62,6 @@
 
 /* Of the tables, whose rows all have the id of a body: for database_outcome_is_repeated. */
 #define BODY_TABLES "weir_body_"
-#define BODY_TABLE_CHUNK BODY_TABLES "chunk"
 
 enum {
 	BODY_NUMBER_SIZE = 24 /* of the text of a number */

@@ -2,7 +2,8 @@
  * Exchanging the counts of guards. A row has the count of one front end for one network, and the
  * time of that count, so that a repeated write does no harm.
  *
- * Invariant: counts that were collected and not confirmed are in `pending`, and are sent again.
+ * Invariants: counts that were collected and not confirmed are in `pending`, and are sent again; no
+ * counts are learnt that were read before a clearing has ended.
  */
 #include <weir/database_guard.h>
 
@@ -52,6 +53,7 @@ struct weir_database_guard {
 	struct weir_timer timer;
 	struct weir_postgres_call *call;  /* the exchange; or NULL */
 	struct weir_postgres_call *clear; /* or NULL */
+	bool outdated;                    /* `call` may read rows that are being cleared */
 	unsigned calls;
 	struct weir_guard_share pending[GUARD_BATCH];
 	size_t pending_count;
@@ -102,8 +104,10 @@ static void share_on_again(void *context)
 static void share_on_end(void *context, const struct weir_postgres_end *end)
 {
 	struct weir_database_guard *shared = context;
+	bool outdated = shared->outdated;
 	shared->call = NULL;
-	if (end->error == 0) {
+	shared->outdated = false;
+	if (end->error == 0 && !outdated) {
 		int64_t now_ms = weir_loop_now_ms(shared->loop);
 		shared->pending_count = 0;
 		for (size_t i = 0; i < shared->learnt_count; i++)
@@ -184,6 +188,10 @@ static int share_start(struct weir_database_guard *shared, const struct weir_buf
 static void share_exchange(struct weir_database_guard *shared)
 {
 	struct weir_buffer arrays[ARRAYS] = {{0}};
+	if (shared->clear) {
+		share_wait(shared);
+		return;
+	}
 	if (shared->pending_count == 0) {
 		shared->pending_ms = weir_loop_now_ms(shared->loop);
 		shared->pending_count = weir_guard_collect(
@@ -251,6 +259,7 @@ size_t weir_database_guard_clear(
 		listing.error = weir_buffer_append(&listing.array, "}", 2, SIZE_MAX);
 	size_t cleared = weir_guard_clear(shared->guard, network);
 	shared->pending_count = 0;
+	shared->outdated = shared->call;
 	if (listing.error == 0 && (!network || listing.array.size))
 		share_start_clear(shared, network ? listing.array.data : NULL);
 	weir_buffer_finish(&listing.array);

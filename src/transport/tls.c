@@ -374,6 +374,15 @@ bool tls_begun(const struct weir_transport *transport)
 	return tls_const_from(transport)->ssl;
 }
 
+void tls_drop_pending(struct weir_transport *transport)
+{
+	struct tls *tls = tls_from(transport);
+	free(tls->pending);
+	tls->pending = NULL;
+	tls->base.pending = false;
+	tls->encrypted = 0;
+}
+
 bool tls_complete(const struct weir_transport *transport)
 {
 	return tls_const_from(transport)->complete;

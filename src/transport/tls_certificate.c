@@ -72,16 +72,17 @@ static int tls_certificate_staple(SSL *ssl, void *context)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static int tls_certificate_use_key(const struct weir_tls *tls, size_t number, const char *path,
-        const struct tls_fault_report *report)
+static int tls_certificate_use_key(const struct weir_tls *tls, size_t number,
+        const struct weir_tls_certificate *files, const struct tls_fault_report *report)
 {
+	const char *path = files->key;
 	SSL_CTX *context = tls->certificates[number].context;
 	const char *why = tls->sign ? tls_sign_use_key(context, tls, number) : NULL;
 	if (why)
 		return tls_complain(report, path, why);
 	if (tls->sign)
 		return 0;
-	if (!tls_file_use_key(context, path))
+	if (!tls_file_use_key(context, path, files->key_pem))
 		return tls_complain(report, path,
 		        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
 		                ? "this key does not belong to the certificate"
@@ -101,9 +102,9 @@ int tls_load_certificate(const struct weir_tls *tls, size_t number,
 		return tls_placeholder_use(context, files->names);
 	}
 	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);
-	if (!tls_file_use_chain(context, files->chain))
+	if (!tls_file_use_chain(context, files->chain, files->chain_pem))
 		return tls_complain(report, files->chain, "no certificate in PEM");
-	int error = tls_certificate_use_key(tls, number, files->key, report);
+	int error = tls_certificate_use_key(tls, number, files, report);
 	if (error == 0 && files->ocsp)
 		error = tls_certificate_load_ocsp(certificate, files->ocsp, report);
 	if (error < 0 || !files->ocsp)
@@ -215,7 +216,7 @@ const struct certificate *tls_find_certificate(const struct weir_tls *tls, const
 	const char *rest = strchr(name, '.');
 	if (!found && rest && snprintf(wild, sizeof wild, "*%s", rest) < (int)sizeof wild)
 		found = tls_certificate_find_name(tls, wild);
-	return &tls->certificates[found ? found->certificate : 0];
+	return found ? &tls->certificates[found->certificate] : NULL;
 }
 
 /* -- of a connection --------------------------------------------------------------------------- */
@@ -254,6 +255,7 @@ void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info 
 	        .name = weir_span(name, name ? strlen(name) : 0),
 	        .alpn = weir_span((const char *)alpn, alpn_size),
 	        .subject = tls_subject_of(tls),
+	        .clients_ca = tls_clients_ca(tls),
 	        .resumed = tls->resumed,
 	        .session = weir_span((const char *)tls->session, sizeof tls->session),
 	};

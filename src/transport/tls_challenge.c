@@ -15,16 +15,14 @@
 /* RFC 7301 3.1: the size of the list, and its only name behind the size of that. */
 static const unsigned char challenge_offer[] = "\x00\x0b\x0a" WEIR_TLS_ALPN_CHALLENGE;
 
-int tls_challenge_on_hello(SSL *ssl, int *alert, void *unused)
+void tls_challenge_on_hello(SSL *ssl)
 {
 	const unsigned char *offer;
 	size_t size;
-	(void)alert, (void)unused;
 	tls_of(ssl)->proving =
 	        SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
 	                &offer, &size) == 1 &&
 	        size == sizeof challenge_offer - 1 && memcmp(offer, challenge_offer, size) == 0;
-	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 /* Copies a name that is made of letters, digits, '-' and '.' alone. */

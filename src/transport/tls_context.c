@@ -88,6 +88,7 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 		return NULL;
 	}
 	refcount_init(&tls->references);
+	pthread_mutex_init(&tls->lock, NULL);
 	tls->server = server;
 	tls->verify = true;
 	tls->count = count;
@@ -111,7 +112,10 @@ void weir_tls_release(struct weir_tls *tls)
 	}
 	for (size_t i = 0; i < tls->name_count; i++)
 		free(tls->names[i].name);
+	tls_clients_finish(tls);
 	tls_tickets_release(tls->tickets);
+	weir_tls_release(tls->more);
+	pthread_mutex_destroy(&tls->lock);
 	if (tls->sign_release)
 		tls->sign_release(tls->sign_context);
 	free(tls->certificates);
@@ -148,9 +152,33 @@ static int tls_context_select_alpn(SSL *ssl, const unsigned char **ret, unsigned
 	return SSL_TLSEXT_ERR_OK;
 }
 
+void weir_tls_set_more(struct weir_tls *tls, struct weir_tls *more)
+{
+	struct weir_tls *next = more ? weir_tls_hold(more) : NULL;
+	pthread_mutex_lock(&tls->lock);
+	struct weir_tls *before = tls->more;
+	tls->more = next;
+	pthread_mutex_unlock(&tls->lock);
+	weir_tls_release(before);
+}
+
+/* Uses a certificate that was added. Returns false if none has the name. */
+static bool tls_context_select_more(SSL *ssl, struct weir_tls *tls, const char *name)
+{
+	pthread_mutex_lock(&tls->lock);
+	struct weir_tls *more = tls->more ? weir_tls_hold(tls->more) : NULL;
+	pthread_mutex_unlock(&tls->lock);
+	const struct certificate *found = more ? tls_find_certificate(more, name) : NULL;
+	/* The connection holds the context from now on. */
+	if (found)
+		SSL_set_SSL_CTX(ssl, found->context);
+	weir_tls_release(more);
+	return found;
+}
+
 static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 {
-	const struct weir_tls *tls = tls_of(ssl)->rules;
+	struct weir_tls *tls = tls_of(ssl)->rules;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	(void)unused;
 	if (tls_of(ssl)->proving && !tls_challenge_use(ssl, name)) {
@@ -161,53 +189,25 @@ static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 		return SSL_TLSEXT_ERR_NOACK;
 	if (tls_of(ssl)->proving)
 		return SSL_TLSEXT_ERR_OK;
-	SSL_set_SSL_CTX(ssl, tls_find_certificate(tls, name)->context);
-	return SSL_TLSEXT_ERR_OK;
+	if (!tls_context_select_more(ssl, tls, name)) {
+		const struct certificate *found = tls_find_certificate(tls, name);
+		SSL_set_SSL_CTX(ssl, (found ? found : &tls->certificates[0])->context);
+	}
+	if (tls_clients_use(ssl))
+		return SSL_TLSEXT_ERR_OK;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/*
- * A session is resumed only under the rules of its first handshake. Otherwise a client without a
- * certificate, or with one that is no longer trusted, could resume its session after a reload.
- */
-static int tls_context_set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
+static int tls_context_on_hello(SSL *ssl, int *alert, void *unused)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned size = 0;
-	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-	bool good = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
-	            EVP_DigestUpdate(hash, &clients, sizeof clients) == 1;
-	const STACK_OF(X509_OBJECT) *trusted =
-	        X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
-	for (int i = 0; good && i < sk_X509_OBJECT_num(trusted); i++) {
-		const X509 *signer = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
-		good = !signer || (X509_digest(signer, EVP_sha256(), digest, &size) == 1 &&
-		                          EVP_DigestUpdate(hash, digest, size) == 1);
-	}
-	good = good && EVP_DigestFinal_ex(hash, digest, &size) == 1 &&
-	       SSL_CTX_set_session_id_context(context, digest, size) == 1;
-	EVP_MD_CTX_free(hash);
-	return good ? 0 : -ENOMEM;
-}
-
-static int tls_context_set_clients(SSL_CTX *context, const struct weir_tls_options *options,
-        const struct tls_fault_report *report)
-{
-	int mode = SSL_VERIFY_PEER;
-	if (options->clients == WEIR_TLS_CLIENTS_ANY)
-		return tls_context_set_session_rules(context, options->clients);
-	if (options->clients == WEIR_TLS_CLIENTS_REQUIRED)
-		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	if (!options->clients_ca)
-		return tls_complain(report, "",
-		        "client certificates are verified, but there is no authority to verify them with");
-	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
-	if (!names || !tls_file_trust(context, options->clients_ca, names)) {
-		sk_X509_NAME_pop_free(names, X509_NAME_free);
-		return tls_complain(report, options->clients_ca, "no certificates of signers");
-	}
-	SSL_CTX_set_client_CA_list(context, names);
-	SSL_CTX_set_verify(context, mode, NULL);
-	return tls_context_set_session_rules(context, options->clients);
+	(void)unused;
+	if (tls_of(ssl)->rules->challenge)
+		tls_challenge_on_hello(ssl);
+	if (tls_clients_on_hello(ssl))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
 }
 
 static int tls_context_set_server(struct weir_tls *tls, size_t number,
@@ -219,13 +219,13 @@ static int tls_context_set_server(struct weir_tls *tls, size_t number,
 	tls_context_set_rules(context, options->tls13_only);
 	SSL_CTX_set_num_tickets(context, 1);
 	SSL_CTX_set_tlsext_servername_callback(context, tls_context_select_certificate);
-	if (tls->challenge)
-		SSL_CTX_set_client_hello_cb(context, tls_challenge_on_hello, NULL);
+	if (tls->challenge || options->clients_of_count)
+		SSL_CTX_set_client_hello_cb(context, tls_context_on_hello, NULL);
 	if (tls->alpn || tls->challenge)
 		SSL_CTX_set_alpn_select_cb(context, tls_context_select_alpn, NULL);
 	if (!tls_tickets_use(context))
 		return -ENOMEM;
-	int error = tls_context_set_clients(context, options, report);
+	int error = tls_clients_set(context, options, report);
 	int loaded = tls_load_certificate(tls, number, &options->certificates[number], report);
 	return error < 0 ? error : loaded;
 }
@@ -250,8 +250,9 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 		if (error == 0)
 			error = failed;
 	}
-	if (error < 0)
-		return error;
+	int failed = tls_clients_load(tls, options, report);
+	if (error < 0 || failed < 0)
+		return error < 0 ? error : failed;
 	tls_note_expiry(tls);
 	return tls_load_names(tls);
 }

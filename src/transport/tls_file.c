@@ -48,9 +48,14 @@ static bool tls_file_add_issuers(SSL_CTX *context, BIO *bio)
 	return tls_file_at_end();
 }
 
-bool tls_file_use_chain(SSL_CTX *context, const char *path)
+static BIO *tls_file_open_either(const char *path, struct weir_span pem)
 {
-	BIO *bio = tls_file_open(path);
+	return pem.data ? BIO_new_mem_buf(pem.data, (int)pem.size) : tls_file_open(path);
+}
+
+bool tls_file_use_chain(SSL_CTX *context, const char *path, struct weir_span pem)
+{
+	BIO *bio = tls_file_open_either(path, pem);
 	pem_password_cb *password = SSL_CTX_get_default_passwd_cb(context);
 	X509 *first = bio ? PEM_read_bio_X509_AUX(bio, NULL, password, NULL) : NULL;
 	bool good = first && SSL_CTX_use_certificate(context, first) == 1 &&
@@ -60,9 +65,9 @@ bool tls_file_use_chain(SSL_CTX *context, const char *path)
 	return good;
 }
 
-bool tls_file_use_key(SSL_CTX *context, const char *path)
+bool tls_file_use_key(SSL_CTX *context, const char *path, struct weir_span pem)
 {
-	BIO *bio = tls_file_open(path);
+	BIO *bio = tls_file_open_either(path, pem);
 	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(
 	                              bio, NULL, SSL_CTX_get_default_passwd_cb(context), NULL)
 	                    : NULL;

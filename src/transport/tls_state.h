@@ -2,6 +2,7 @@
 #ifndef WEIR_TLS_STATE_H
 #define WEIR_TLS_STATE_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <openssl/bio.h>
@@ -28,6 +29,24 @@ struct certificate_name {
 	size_t certificate;
 };
 
+/* The session id context of OpenSSL: equal for handshakes under equal rules. */
+struct tls_session_rules {
+	unsigned char digest[32];
+};
+
+/* The clients of some names may have certificates of this authority. */
+struct tls_clients_rule {
+	char *ca;
+	SSL_CTX *context; /* has the authority's certificates, and is of no other use */
+	struct tls_session_rules sessions;
+};
+
+/* Sorted by name. */
+struct tls_clients_name {
+	char *name; /* "*.example.org", too */
+	size_t rule;
+};
+
 struct tickets;
 
 struct weir_tls {
@@ -38,6 +57,11 @@ struct weir_tls {
 	size_t count;
 	struct certificate_name *names;
 	size_t name_count;
+	char *clients_ca; /* for names without a rule; or NULL */
+	struct tls_clients_rule *clients_rules;
+	size_t clients_rule_count;
+	struct tls_clients_name *clients_names;
+	size_t clients_name_count;
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
 	struct tickets *tickets; /* of a server; held */
@@ -47,6 +71,8 @@ struct weir_tls {
 	weir_tls_challenge_fn *challenge; /* or NULL */
 	void *challenge_context;
 	int64_t expires_s;
+	pthread_mutex_t lock;  /* of `more` */
+	struct weir_tls *more; /* see weir_tls_set_more; held; or NULL */
 };
 
 /* Reports a mistake of the file, with OpenSSL's reason. Returns WEIR_E_SYNTAX. */
@@ -62,13 +88,16 @@ int tls_load_certificate(const struct weir_tls *tls, size_t number,
         const struct weir_tls_certificate *files, const struct tls_fault_report *report);
 int tls_load_names(struct weir_tls *tls);
 void tls_note_expiry(struct weir_tls *tls);
-/* The certificate for a name in any case, or the first one if no certificate has the name. */
+/* The certificate for a name in any case; or NULL. */
 const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name);
 
 /* -- tls_file.c -- */
-/* Read PEM files. Each returns false, and leaves the reason among OpenSSL's errors. */
-bool tls_file_use_chain(SSL_CTX *context, const char *path);
-bool tls_file_use_key(SSL_CTX *context, const char *path);
+/*
+ * Read PEM files; `pem` is what to read instead, unless its data is NULL. Each returns false, and
+ * leaves the reason among OpenSSL's errors.
+ */
+bool tls_file_use_chain(SSL_CTX *context, const char *path, struct weir_span pem);
+bool tls_file_use_key(SSL_CTX *context, const char *path, struct weir_span pem);
 /* Trusts the signers in the file, and adds their names to `names` if it is not NULL. */
 bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * names);
 
@@ -77,10 +106,26 @@ bool tls_file_trust(SSL_CTX *context, const char *path, STACK_OF(X509_NAME) * na
 int tls_placeholder_use(SSL_CTX *context, const char *const *names);
 
 /* -- tls_challenge.c -- */
-/* For SSL_CTX_set_client_hello_cb: notes that the client asks for a proof. */
-int tls_challenge_on_hello(SSL *ssl, int *alert, void *unused);
+/* Notes whether the client asks for a proof. */
+void tls_challenge_on_hello(SSL *ssl);
 /* Uses the certificate of the proof for this name, or NULL. Returns false if there is none. */
 bool tls_challenge_use(SSL *ssl, const char *name);
+
+/* -- tls_clients.c -- */
+struct tls;
+/* Sets which certificates all clients have to have. */
+int tls_clients_set(SSL_CTX *context, const struct weir_tls_options *options,
+        const struct tls_fault_report *report);
+/* Loads the rules of single names. */
+int tls_clients_load(struct weir_tls *tls, const struct weir_tls_options *options,
+        const struct tls_fault_report *report);
+void tls_clients_finish(struct weir_tls *tls);
+/* The client has sent its ClientHello. Returns false without memory. */
+bool tls_clients_on_hello(SSL *ssl);
+/* The server's certificate is chosen. Returns false without memory. */
+bool tls_clients_use(SSL *ssl);
+/* The authority of certificates of this client, as a path of the options; or NULL. */
+const char *tls_clients_ca(const struct tls *tls);
 
 /* -- tls_sign.c -- */
 /*
@@ -121,9 +166,10 @@ struct tls {
 	struct tls_pending *pending;
 	void *owner; /* of the transport's user */
 	void (*wake)(void *owner);
-	struct tls_remote *remote; /* or NULL */
-	char *name;                /* of the server, if we are its client */
-	char *subject;             /* of the peer; NULL until it is asked for */
+	struct tls_remote *remote;              /* or NULL */
+	const struct tls_clients_rule *clients; /* of the name that the client has sent; or NULL */
+	char *name;                             /* of the server, if we are its client */
+	char *subject;                          /* of the peer; NULL until it is asked for */
 	size_t encrypted; /* bytes that will be offered again: their ciphertext is pending */
 	const char *why;
 	char *refused; /* the refused certificate and the reason; or NULL */

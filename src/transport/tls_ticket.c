@@ -4,10 +4,15 @@
  * ones before it still take theirs, so that a ticket lives for one to two rotations more. With
  * stolen keys one can decrypt the sessions of that time: so they are only in memory, and erased.
  *
+ * Servers of several machines derive their keys from secrets that they share. Each has the next key
+ * before it comes into use. When no secret comes any more, a server makes keys of its own.
+ *
  * A ticket carries a number of 16 bytes, drawn at the full handshake: connections resumed from one
  * handshake can be known by it (FTP binds its data channels to their control channel so).
  */
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,18 +23,22 @@
 
 #include "tls_state.h"
 
+enum {
+	TICKET_KEYS = WEIR_TLS_TICKET_KEYS + 1 /* the next one, too */
+};
+
 struct ticket_key {
 	unsigned char name[16];
 	unsigned char cipher[32];
 	unsigned char mac[32];
-	int64_t made_s; /* 0: there is no such key */
+	int64_t made_s; /* of its first use, which may be to come; 0: there is no such key */
 };
 
 struct tickets {
 	struct refcount references;
 	EVP_CIPHER *cipher;
-	pthread_mutex_t lock;                         /* guards the keys */
-	struct ticket_key keys[WEIR_TLS_TICKET_KEYS]; /* the newest first */
+	pthread_mutex_t lock;                /* guards the keys */
+	struct ticket_key keys[TICKET_KEYS]; /* the newest first */
 };
 
 static int64_t tls_ticket_now_s(void)
@@ -72,28 +81,43 @@ void tls_tickets_release(struct tickets *tickets)
 	free(tickets);
 }
 
-/* Makes a new key when the newest is old, and forgets those that are too old to be of use. */
+/* The index of the key that encrypts: the newest that is in use. TICKET_KEYS if there is none. */
+static size_t tls_ticket_current(const struct tickets *tickets, int64_t now)
+{
+	size_t i = 0;
+	while (i < TICKET_KEYS && (!tickets->keys[i].made_s || tickets->keys[i].made_s > now))
+		i++;
+	return i;
+}
+
+/* Makes a new key when the current one is old, and forgets those that are too old to be of use. */
 static bool tls_ticket_rotate(struct tickets *tickets)
 {
-	struct ticket_key *newest = &tickets->keys[0], fresh;
+	struct ticket_key fresh;
 	int64_t now = tls_ticket_now_s();
 	int64_t useful_s = (int64_t)WEIR_TLS_TICKET_ROTATE_S * WEIR_TLS_TICKET_KEYS;
-	if (newest->made_s && now - newest->made_s < WEIR_TLS_TICKET_ROTATE_S)
+	size_t current = tls_ticket_current(tickets, now);
+	if (current < TICKET_KEYS && now - tickets->keys[current].made_s < WEIR_TLS_TICKET_ROTATE_S)
 		return true;
 	if (RAND_bytes((unsigned char *)&fresh, offsetof(struct ticket_key, made_s)) != 1)
-		return newest->made_s;
+		return current < TICKET_KEYS;
 	fresh.made_s = now;
-	memmove(newest + 1, newest, (WEIR_TLS_TICKET_KEYS - 1) * sizeof *newest);
-	*newest = fresh;
+	/* Before the current one; behind keys that are for later. */
+	size_t at = 0;
+	while (at < TICKET_KEYS - 1 && tickets->keys[at].made_s > now)
+		at++;
+	memmove(&tickets->keys[at + 1], &tickets->keys[at],
+	        (TICKET_KEYS - 1 - at) * sizeof *tickets->keys);
+	tickets->keys[at] = fresh;
 	OPENSSL_cleanse(&fresh, sizeof fresh);
-	for (size_t i = 1; i < WEIR_TLS_TICKET_KEYS; i++)
+	for (size_t i = 0; i < TICKET_KEYS; i++)
 		if (now - tickets->keys[i].made_s >= useful_s)
 			OPENSSL_cleanse(&tickets->keys[i], sizeof tickets->keys[i]);
 	return true;
 }
 
 /*
- * A copy of the newest key, or of the one with this name: 0 (there is none), 1, or 2: an old one.
+ * A copy of the current key, or of the one with this name: 0 (there is none), 1, or 2: an old one.
  */
 static int tls_ticket_find_key(
         struct tickets *tickets, const unsigned char *name, struct ticket_key *ret)
@@ -101,15 +125,60 @@ static int tls_ticket_find_key(
 	int found = 0;
 	pthread_mutex_lock(&tickets->lock);
 	bool usable = tls_ticket_rotate(tickets);
-	for (size_t i = 0; usable && i < WEIR_TLS_TICKET_KEYS && !found; i++) {
+	size_t current = tls_ticket_current(tickets, tls_ticket_now_s());
+	for (size_t i = name ? 0 : current; usable && i < TICKET_KEYS && !found; i++) {
 		const struct ticket_key *key = &tickets->keys[i];
 		if (!key->made_s || (name && memcmp(key->name, name, sizeof key->name) != 0))
 			continue;
 		*ret = *key;
-		found = i == 0 ? 1 : 2;
+		found = i <= current ? 1 : 2;
 	}
 	pthread_mutex_unlock(&tickets->lock);
 	return found;
+}
+
+/* -- shared secrets ---------------------------------------------------------------------------- */
+
+/* HMAC-SHA-256 of the secret over the label and the part, with a NUL behind each. */
+static bool tls_ticket_derive(const struct weir_tls_ticket_secret *secret, const char *label,
+        const char *part, unsigned char ret[32])
+{
+	char text[WEIR_TLS_TICKET_LABEL_MAX + 16];
+	size_t size;
+	int used = snprintf(text, sizeof text, "%s%c%s", label, 0, part);
+	return used > 0 && (size_t)used < sizeof text &&
+	       EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret->bytes, sizeof secret->bytes,
+	               (const unsigned char *)text, (size_t)used + 1, ret, 32, &size) != NULL;
+}
+
+static bool tls_ticket_derive_key(
+        const struct weir_tls_ticket_secret *secret, const char *label, struct ticket_key *ret)
+{
+	unsigned char name[32];
+	bool good = tls_ticket_derive(secret, label, "name", name) &&
+	            tls_ticket_derive(secret, label, "cipher", ret->cipher) &&
+	            tls_ticket_derive(secret, label, "mac", ret->mac);
+	memcpy(ret->name, name, sizeof ret->name);
+	/* Never 0, however long ago. */
+	ret->made_s = tls_ticket_now_s() - secret->age_s;
+	ret->made_s = ret->made_s == 0 ? -1 : ret->made_s;
+	return good;
+}
+
+int weir_tls_set_ticket_secrets(struct weir_tls *tls, const char *label,
+        const struct weir_tls_ticket_secret *secrets, size_t count)
+{
+	struct ticket_key keys[TICKET_KEYS] = {0};
+	bool good = tls->tickets != NULL;
+	for (size_t i = 0; i < count && i < TICKET_KEYS && good; i++)
+		good = tls_ticket_derive_key(&secrets[i], label, &keys[i]);
+	if (good) {
+		pthread_mutex_lock(&tls->tickets->lock);
+		memcpy(tls->tickets->keys, keys, sizeof keys);
+		pthread_mutex_unlock(&tls->tickets->lock);
+	}
+	OPENSSL_cleanse(keys, sizeof keys);
+	return good ? 0 : tls->tickets ? -ENOMEM : -EINVAL;
 }
 
 /* -- callbacks of OpenSSL ---------------------------------------------------------------------- */

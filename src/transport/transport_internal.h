@@ -8,6 +8,7 @@
  *   tls_remote.c       the steps of a handshake that wait for them
  *   tls_context.c      struct weir_tls: rules, for servers and clients
  *   tls_certificate.c  a server's certificates, and which of them for which name
+ *   tls_clients.c      the certificates of clients
  *   tls_ticket.c       the keys of session tickets
  */
 #ifndef WEIR_TRANSPORT_INTERNAL_H
@@ -71,6 +72,9 @@ bool tls_speaks_first(const struct weir_transport *transport);
 
 /* start() was called: there is an SSL object with all its memory. */
 bool tls_begun(const struct weir_transport *transport);
+
+/* The peer takes no more: drops ciphertext that waits for it. Input may still be read. */
+void tls_drop_pending(struct weir_transport *transport);
 
 /* The handshake is complete. */
 bool tls_complete(const struct weir_transport *transport);

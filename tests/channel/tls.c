@@ -311,6 +311,9 @@ static void resume(bool expected, int version)
 	assert_true(secret_got(&secret, "hello\r\n"));
 	assert_int_equal(told.resumed, expected);
 	assert_int_equal(SSL_session_reused(secret.ssl), expected);
+	/* Up to TLS 1.2 a ticket that was renewed is not reported. */
+	if (expected && version < TLS1_3_VERSION)
+		keep_session(secret.ssl, SSL_get1_session(secret.ssl));
 	secret_finish(&secret);
 	hang_up(&secret);
 }
@@ -346,6 +349,60 @@ static void sessions_are_resumed(void **state)
 		rules = next;
 		resume(false, versions[i]);
 		assert_memory_not_equal(told.session, first, 16);
+		SSL_SESSION_free(last_session);
+		last_session = NULL;
+		stop();
+	}
+}
+
+/* -- servers that share secrets ---------------------------------------------------------------- */
+
+/* The next server makes its ticket keys of these secrets alone. */
+static void replace_rules(
+        const char *label, const struct weir_tls_ticket_secret *secrets, size_t count)
+{
+	struct weir_tls *next = make_rules(NULL);
+	assert_int_equal(weir_tls_set_ticket_secrets(next, label, secrets, count), 0);
+	weir_server_set_tls(server, next);
+	weir_tls_release(rules);
+	rules = next;
+}
+
+static void sessions_are_resumed_where_the_secrets_are_shared(void **state)
+{
+	static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+	const int64_t period_s = WEIR_TLS_TICKET_ROTATE_S;
+	struct weir_tls_ticket_secret secrets[] = {
+	        {{3}, -10}, {{2}, period_s - 10}, {{1}, 2 * period_s - 10}};
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(true, NULL);
+		SSL_CTX_sess_set_new_cb(client, keep_session);
+		replace_rules("http", secrets, 3);
+		resume(false, versions[i]);
+		replace_rules("http", secrets, 3);
+		resume(true, versions[i]);
+		/* Of a server whose clock has come to the next key already. */
+		replace_rules("http", secrets, 1);
+		resume(false, versions[i]);
+		replace_rules("http", secrets + 1, 2);
+		resume(false, versions[i]);
+		replace_rules("http", secrets, 3);
+		resume(true, versions[i]);
+		/* The next key is in use by itself, then a key of the server's own. */
+		clock_advance(20 * 1000l);
+		resume(true, versions[i]);
+		struct weir_tls_ticket_secret later[] = {{{3}, 10}, {{2}, period_s + 10}};
+		replace_rules("http", later, 2);
+		resume(true, versions[i]);
+		clock_advance(period_s * 1000l);
+		resume(true, versions[i]);
+		resume(true, versions[i]);
+		struct weir_tls_ticket_secret none[] = {{{4}, 10}};
+		replace_rules("http", none, 1);
+		resume(false, versions[i]);
+		replace_rules("smtp", none, 1);
+		resume(false, versions[i]);
 		SSL_SESSION_free(last_session);
 		last_session = NULL;
 		stop();
@@ -751,6 +808,7 @@ int main(void)
 	        cmocka_unit_test(protocols_are_agreed_on),
 	        cmocka_unit_test(much_in_both_directions),
 	        cmocka_unit_test(sessions_are_resumed),
+	        cmocka_unit_test(sessions_are_resumed_where_the_secrets_are_shared),
 	        cmocka_unit_test(clients_may_have_to_show_who_they_are),
 	        cmocka_unit_test(an_upgrade_forgets_what_came_in_clear),
 	        cmocka_unit_test(an_upgrade_is_not_talked_over),

@@ -181,7 +181,12 @@ def test_every_protocol_has_its_tables(weir, tmp_path, site):
     assert [row["protocol"] for row in tables.rows("protocols")] == ["smtp", "pop3", "ftp", "dns"]
     assert [row["listener"] for row in tables.rows("connections")] == ["smtp", "pop3", "ftp", "dns"]
     assert tables.group("dns")["zones"] == "1"
-    assert tables.group("mail_queue") == {"messages": "0", "oldest age seconds": "0"}
+    assert tables.group("mail_queue") == {
+        "messages": "0",
+        "claimed": "0",
+        "taken over": "0",
+        "oldest age seconds": "0",
+    }
     assert {"mail", "ftp"} <= set(tables.sections) and "http" not in tables.sections
 
 

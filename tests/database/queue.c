@@ -361,6 +361,24 @@ static void a_message_is_taken_over(void **state)
 	close_two();
 }
 
+/* Most looks begin late; those from the beginning find a message that was due long ago. */
+static void a_message_that_was_due_long_ago_is_found(void **state)
+{
+	struct weir_queued *queued = NULL;
+	int error;
+	(void)state;
+	open_two(1000);
+	assert_null(front_claim(&two, &error));
+	assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
+	migrated_run(&migrated, "UPDATE weir_queue SET due = now() - interval '1 hour'");
+	assert_null(front_claim(&two, &error));
+	assert_int_equal(error, -ENOENT);
+	clock_advance(WEIR_QUEUE_LOOK_MS);
+	queued = front_must_claim(&two);
+	assert_int_equal(front_requeue(&two, queued, WEIR_QUEUED_DONE, 0), 0);
+	close_two();
+}
+
 static void a_claim_is_renewed(void **state)
 {
 	(void)state;
@@ -561,6 +579,7 @@ int main(void)
 	        cmocka_unit_test(bounds_and_bad_input),
 	        cmocka_unit_test(commands_are_run),
 	        cmocka_unit_test(a_message_is_taken_over),
+	        cmocka_unit_test(a_message_that_was_due_long_ago_is_found),
 	        cmocka_unit_test(a_claim_is_renewed),
 	        cmocka_unit_test(a_held_message_comes_free_by_time),
 	        cmocka_unit_test(a_damaged_message_waits),

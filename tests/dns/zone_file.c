@@ -593,6 +593,49 @@ static void generated_records(void **state)
 	weir_dns_zone_release(zone);
 }
 
+/* As a zone of a database is read. */
+static void a_text_in_memory(void **state)
+{
+	struct weir_dns_zone *zone = NULL;
+	struct weir_dns_name apex;
+	char *text = NULL;
+	size_t size = 0;
+	(void)state;
+	assert_int_equal(weir_dns_name_parse(WEIR_SPAN("Example.org"), &apex), 0);
+	struct weir_dns_zone *whole = load_text(START "www A 192.0.2.1\n");
+	FILE *stream = open_memstream(&text, &size);
+	assert_non_null(stream);
+	assert_int_equal(weir_dns_zone_write(whole, stream), 0);
+	assert_int_equal(fclose(stream), 0);
+	assert_int_equal(
+	        weir_dns_zone_parse(weir_span(text, size), "it", &apex, report, NULL, &zone), 0);
+	assert_true(weir_dns_zone_equal(zone, whole));
+	weir_dns_zone_release(zone);
+	weir_dns_zone_release(whole);
+	free(text);
+
+	static const char includes[] = START "$INCLUDE zone\n";
+	told[0] = 0;
+	assert_int_equal(
+	        weir_dns_zone_parse(weir_span_of(includes), "it", &apex, report, NULL, &zone),
+	        WEIR_E_SYNTAX);
+	assert_non_null(strstr(told, "it:6: $INCLUDE is for files only"));
+	told[0] = 0;
+	assert_int_equal(weir_dns_zone_parse(WEIR_SPAN(""), "it", &apex, report, NULL, &zone),
+	        WEIR_E_SYNTAX);
+	assert_non_null(strstr(told, "it:0: "));
+	for (unsigned good = 0;; good++) {
+		fail_allocation_after(good, false);
+		int error = weir_dns_zone_parse(WEIR_SPAN(START), "it", &apex, report, NULL, &zone);
+		if (!stop_failing_allocations()) {
+			assert_int_equal(error, 0);
+			break;
+		}
+		assert_true(error < 0);
+	}
+	weir_dns_zone_release(zone);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -604,6 +647,7 @@ int main(void)
 	        cmocka_unit_test(generated_records),
 	        cmocka_unit_test(files_that_are_none),
 	        cmocka_unit_test(without_memory_there_is_no_zone),
+	        cmocka_unit_test(a_text_in_memory),
 	        cmocka_unit_test(names_stand_in_order_with_all_above_them),
 	};
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -26,7 +26,7 @@ static void there_and_back(const struct weir_dns_zone *zone)
 	struct weir_dns_zone *again = NULL;
 	FILE *stream = fdopen(mkstemp(path), "w");
 	assert_non_null(stream);
-	assert_int_equal(dns_zone_write(zone, stream), 0);
+	assert_int_equal(weir_dns_zone_write(zone, stream), 0);
 	assert_int_equal(fclose(stream), 0);
 	int error = dns_zone_load_saved(path, &zone->apex, report, NULL, &again);
 	unlink(path);
@@ -107,10 +107,10 @@ static void a_full_disk_is_told(void **state)
 	FILE *stream = fopen("/dev/full", "w");
 	assert_non_null(stream);
 	setvbuf(stream, NULL, _IONBF, 0);
-	assert_true(dns_zone_write(zone, stream) < 0);
+	assert_true(weir_dns_zone_write(zone, stream) < 0);
 	fclose(stream);
 	fail_allocation_after(0, true);
-	int error = dns_zone_write(zone, stdout);
+	int error = weir_dns_zone_write(zone, stdout);
 	assert_true(stop_failing_allocations());
 	assert_true(error < 0);
 	weir_dns_zone_release(zone);

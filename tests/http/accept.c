@@ -96,7 +96,32 @@ static void choices(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
 		http_accept_add(&accept, weir_span_of(cases[i].value));
-		if (http_accept_choose(&accept) != cases[i].coding)
+		if (http_accept_choose(&accept, false) != cases[i].coding)
+			fail_msg("%s", cases[i].value);
+	}
+}
+
+static void zstd_where_it_is_not_worth_less(void **state)
+{
+	static const struct {
+		const char *value;
+		enum http_coding coding;
+	} cases[] = {
+	        {"gzip, zstd", WEIR_HTTP_ZSTD},
+	        {"zstd", WEIR_HTTP_ZSTD},
+	        {"gzip;q=0.5, zstd;q=0.5", WEIR_HTTP_ZSTD},
+	        {"gzip;q=0.8, zstd;q=0.5", WEIR_HTTP_GZIP},
+	        {"gzip, zstd;q=0", WEIR_HTTP_GZIP},
+	        {"*", WEIR_HTTP_GZIP},
+	        {"zstd;q=0.4, identity;q=0.5", WEIR_HTTP_IDENTITY},
+	        {"zstd;q=0", WEIR_HTTP_IDENTITY},
+	        {"br, identity;q=0", WEIR_HTTP_NO_CODING},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
+		http_accept_add(&accept, weir_span_of(cases[i].value));
+		if (http_accept_choose(&accept, true) != cases[i].coding)
 			fail_msg("%s", cases[i].value);
 	}
 }
@@ -107,13 +132,13 @@ static void of_a_request(void **state)
 	(void)state;
 	assert_int_equal(
 	        http_head_parse(WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &request), 0);
-	assert_int_equal(http_accept_coding(&request), WEIR_HTTP_IDENTITY);
+	assert_int_equal(http_accept_coding(&request, true), WEIR_HTTP_IDENTITY);
 	assert_int_equal(
 	        http_head_parse(WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n"
 	                                  "Accept-Encoding: gzip\r\n\r\n"),
 	                &request),
 	        0);
-	assert_int_equal(http_accept_coding(&request), WEIR_HTTP_GZIP);
+	assert_int_equal(http_accept_coding(&request, true), WEIR_HTTP_GZIP);
 }
 
 int main(void)
@@ -121,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(weights),
 	        cmocka_unit_test(choices),
+	        cmocka_unit_test(zstd_where_it_is_not_worth_less),
 	        cmocka_unit_test(of_a_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

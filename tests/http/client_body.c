@@ -381,6 +381,14 @@ static int teardown(void **state)
 
 #define CLIENT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static int window_of(const struct weir_http_call *call)
+{
+	int fd = weir_channel_ref(call->connection->channel).fd, size = 0;
+	socklen_t length = sizeof size;
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
+	return size / 2; /* the kernel doubles what it is asked for */
+}
+
 /* The kernel holds little of a reply that is paused at its beginning. */
 static void the_window(void **state)
 {
@@ -388,26 +396,45 @@ static void the_window(void **state)
 		PART = 60000
 	};
 	static const char part[PART];
-	int size;
-	socklen_t length = sizeof size;
 	(void)state;
 	CLIENT(o.small_pieces = true);
 	CALL(&heard, client, &origin, "/");
 	struct peer peer = origin_accept(&origin);
 	origin_skip_request(&peer);
-	int fd = weir_channel_ref(heard.call->connection->channel).fd;
-	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
-	assert_int_equal(size, 2 * WEIR_HTTP_CLIENT_WINDOW);
+	assert_int_equal(window_of(heard.call), WEIR_HTTP_CLIENT_WINDOW);
 	peer_send(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 180000\r\n\r\n");
 	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
 	assert_true(TURN_UNTIL(loop, heard.text.size >= PART));
-	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
-	assert_int_equal(size, 2 * WEIR_HTTP_CLIENT_WINDOW);
-	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
+	assert_int_equal(window_of(heard.call), WEIR_HTTP_CLIENT_WINDOW);
+	http_call_set_pace(heard.call, true);
+	assert_int_equal(window_of(heard.call), WEIR_HTTP_CLIENT_WINDOW);
 	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
 	assert_true(TURN_UNTIL(loop, heard.text.size >= 2 * PART));
-	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
-	assert_true(size >= 2 * WEIR_HTTP_CLIENT_WINDOW_OPEN);
+	assert_int_equal(window_of(heard.call), WEIR_HTTP_CLIENT_WINDOW);
+	assert_true(http_call_wants_pace(heard.call));
+	http_call_set_pace(heard.call, false);
+	assert_true(window_of(heard.call) >= WEIR_HTTP_CLIENT_WINDOW_OPEN);
+	assert_false(http_call_wants_pace(heard.call));
+	assert_int_equal(peer_send_bytes(&peer, part, PART), PART);
+	heard_await_end(&heard, loop);
+	heard_clear(&heard);
+	client_stop(client, loop);
+	peer_close(&peer);
+}
+
+/* A receiver that keeps up gets a wider window for what follows. */
+static void the_window_of_a_receiver_that_keeps_up(void **state)
+{
+	(void)state;
+	CLIENT(o.small_pieces = true);
+	CALL(&heard, client, &origin, "/");
+	struct peer peer = origin_accept(&origin);
+	origin_skip_request(&peer);
+	peer_send(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabcde");
+	assert_true(TURN_UNTIL(loop, heard.text.size >= 5));
+	http_call_set_pace(heard.call, false);
+	assert_int_equal(window_of(heard.call), WEIR_HTTP_CLIENT_WINDOW_TAKEN);
+	peer_send(&peer, "abcde");
 	heard_await_end(&heard, loop);
 	heard_clear(&heard);
 	client_stop(client, loop);
@@ -422,6 +449,7 @@ int main(void)
 	        CLIENT_TEST(back_pressure_on_the_request),
 	        CLIENT_TEST(back_pressure_on_the_reply),
 	        CLIENT_TEST(the_window),
+	        CLIENT_TEST(the_window_of_a_receiver_that_keeps_up),
 	        CLIENT_TEST(a_pause_at_the_end),
 	        CLIENT_TEST(expect_continue),
 	        CLIENT_TEST(a_continue_that_never_comes),

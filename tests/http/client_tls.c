@@ -13,6 +13,37 @@ static struct heard heard;
 static struct weir_tls *verifying, *of_the_system, *trusting;
 static char last_name[64]; /* SNI of the last request */
 static unsigned opened;
+static bool resetting;
+
+/* -- a body that waits after its first bytes --------------------------------------------------- */
+
+static struct {
+	struct weir_producer producer;
+	bool begun, go_on;
+	unsigned closes;
+} body;
+
+static enum weir_more body_more(struct weir_producer *producer, struct weir_output *out)
+{
+	(void)producer;
+	if (!body.begun) {
+		body.begun = true;
+		weir_output_copy(out, "hello", 5);
+	} else if (body.go_on) {
+		weir_output_copy(out, "more!", 5);
+		return WEIR_MORE;
+	}
+	return WEIR_WAIT;
+}
+
+static void body_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	(void)producer, (void)why;
+	body.closes++;
+}
+
+static const struct weir_producer_type body_type = {
+        .name = "body", .more = body_more, .close = body_close};
 
 /* -- a server of a few lines ------------------------------------------------------------------- */
 
@@ -29,6 +60,12 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	last_name[0] = 0;
 	if (weir_channel_tls(channel, &info) && info.name.size)
 		snprintf(last_name, sizeof last_name, "%.*s", (int)info.name.size, info.name.data);
+	if (weir_span_starts(request, WEIR_SPAN("POST /reset "))) {
+		weir_channel_push_static(
+		        channel, "HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno");
+		resetting = true;
+		return;
+	}
 	if (weir_span_starts(request, WEIR_SPAN("GET /abort "))) {
 		weir_channel_push_static(channel, "HTTP/1.1 200 OK\r\n\r\nabc");
 		return;
@@ -36,8 +73,19 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	weir_channel_push_static(channel, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 }
 
+/* The reply has left: resets the connection, and has the client send more before it looks. */
+static void on_drained(struct weir_channel *channel)
+{
+	if (!resetting)
+		return;
+	resetting = false;
+	weir_channel_abort(channel, WEIR_E_CLOSED);
+	body.go_on = true;
+	weir_wake(&body.producer);
+}
+
 static const struct weir_protocol protocol = {
-        .name = "test", .open = on_open, .request = on_request};
+        .name = "test", .open = on_open, .request = on_request, .drained = on_drained};
 
 static void serve(const char *names, int days)
 {
@@ -181,6 +229,22 @@ static void the_end_of_the_connection(void **state)
 	client_stop(client, loop);
 }
 
+/* The reset of a server that does not read the body must not hide its reply. */
+static void a_reply_before_a_reset(void **state)
+{
+	(void)state;
+	serve("DNS:localhost", 10);
+	make_client(verifying);
+	body.begun = body.go_on = false;
+	body.closes = 0;
+	weir_producer_init(&body.producer, &body_type);
+	start("localhost", "/reset",
+	        OPTIONS(weir_http_call_options, o.method = "POST", o.body = &body.producer));
+	heard_expect(&heard, loop, "413 Large|no.");
+	assert_true(TURN_UNTIL(loop, body.closes == 1));
+	client_stop(client, loop);
+}
+
 /* The time limit of a connection contains the handshake, and a server may speak no TLS. */
 static void no_handshake(void **state)
 {
@@ -270,6 +334,7 @@ int main(void)
 	        CLIENT_TEST(an_expired_certificate),
 	        CLIENT_TEST(an_unknown_authority),
 	        CLIENT_TEST(the_end_of_the_connection),
+	        CLIENT_TEST(a_reply_before_a_reset),
 	        CLIENT_TEST(no_handshake),
 	};
 	return cmocka_run_group_tests(tests, setup_tls, teardown_tls);

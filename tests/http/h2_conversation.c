@@ -23,6 +23,8 @@
 #include "clock.h"
 #include "h2.h"
 #include "h2_frame.h"
+#include <nghttp2/nghttp2.h>
+
 #include "h2_head.h"
 #include "peer.h"
 

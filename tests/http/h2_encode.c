@@ -3,12 +3,16 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include <weir/buffer.h>
 
+#include <nghttp2/nghttp2.h>
+
+#include "exchange.h"
 #include "h2_head.h"
 
 /* The decoded fields as lines, with names in lower case. */
@@ -76,25 +80,49 @@ static void lines_of_any_form(void **state)
 	        "a: b\n");
 }
 
-/* A piece of memory may have other lines later, and two pieces may have equal ones. */
-static void cached_lines_are_those_that_are_given(void **state)
+/* Another decoder finds the same fields, and there is nothing behind them. */
+static void encoded_lines_are_the_same_fields(void **state)
 {
-	static struct h2_lines_cache cache;
-	static char memory[H2_LINES_CACHED * 16 * 2 + 1024];
+	static const char *const lines[] = {"A: b\r\n", "ETag: \"abc-123\"\r\nX-Empty:\r\n",
+	        "Content-Type: text/html; charset=utf-8\r\nX: \x01\x7f\xff\r\n",
+	        "X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "\r\n"};
+	static struct h2_huffman huffman;
 	(void)state;
-	for (unsigned round = 0; round < 600; round++) {
-		char plain[2048], cached[2048];
-		char *lines = memory + round * 48 % (sizeof memory - 1024);
-		unsigned long_value = round % 7 == 0 ? H2_LINES_CACHED_MAX : round % 5;
-		int size = snprintf(lines, 1000, "A: %u\r\nX-Long: %0*u\r\n", round / 9,
-		        (int)long_value + 1, 7u);
-		struct weir_span span = weir_span(lines, (size_t)size);
-		char *plain_end = h2_head_put_lines(plain, span);
-		for (unsigned again = 0; again < 2; again++) {
-			char *end = h2_head_put_cached_lines(&cache, cached, span);
-			assert_int_equal(end - cached, plain_end - plain);
-			assert_memory_equal(cached, plain, (size_t)(end - cached));
-		}
+	h2_huffman_init(&huffman);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		char plain[2048];
+		struct weir_span span = weir_span_of(lines[i]);
+		char *end = h2_head_put_lines(plain, span);
+		struct http_encoded_lines *encoded = h2_head_encode_lines(span, &huffman);
+		assert_non_null(encoded);
+		assert_true(encoded->size <= (size_t)(end - plain));
+		struct weir_buffer expected = decode(plain, end);
+		struct weir_buffer text = decode(encoded->bytes, encoded->bytes + encoded->size);
+		assert_string_equal(text.data, expected.data);
+		weir_buffer_finish(&expected);
+		weir_buffer_finish(&text);
+		free(encoded);
+	}
+}
+
+/* All texts of two symbols, and what becomes of them. */
+static void every_symbol_is_encoded(void **state)
+{
+	static struct h2_huffman huffman;
+	(void)state;
+	h2_huffman_init(&huffman);
+	for (unsigned i = 0; i < 65536; i++) {
+		char text[2] = {(char)(i >> 8), (char)i}, coded[8], decoded[16];
+		struct weir_span span = weir_span(text, 2);
+		char *end = h2_huffman_encode(&huffman, span, coded);
+		assert_int_equal(end - coded, h2_huffman_size(&huffman, span));
+		char *decoded_end = h2_huffman_decode(
+		        &huffman, (const uint8_t *)coded, (const uint8_t *)end, decoded);
+		assert_true(decoded_end == decoded + 2);
+		assert_memory_equal(decoded, text, 2);
 	}
 }
 
@@ -126,7 +154,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_name_stays_itself),
 	        cmocka_unit_test(lines_of_any_form),
-	        cmocka_unit_test(cached_lines_are_those_that_are_given),
+	        cmocka_unit_test(encoded_lines_are_the_same_fields),
+	        cmocka_unit_test(every_symbol_is_encoded),
 	        cmocka_unit_test(statuses_and_lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

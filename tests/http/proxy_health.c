@@ -69,6 +69,55 @@ static void so_many_in_a_row(void **state)
 	end_group(upstreams);
 }
 
+/* Two groups, as of two loops, make the checks of one, and both know the results. */
+static void groups_that_share_their_health(void **state)
+{
+	(void)state;
+	struct weir_http_health *health = weir_http_health_create();
+	char url[128];
+	struct weir_http_upstream two[] = {
+	        {.url = url, .weight = 1}, {.url = "http://127.0.0.1:1", .weight = 1}};
+	struct weir_http_upstreams *groups[2];
+	*changes = 0;
+	snprintf(url, sizeof url, "http://%s", origin.authority);
+	for (int i = 0; i < 2; i++) {
+		groups[i] = GROUP(o.upstreams = two, o.count = 2, o.check.interval_ms = INTERVAL_MS,
+		        o.check.path = "/health", o.check.rise = 1, o.check.fall = 2,
+		        o.health = health, o.health_changed = on_health);
+		assert_int_equal(weir_http_upstreams_start(groups[i], loop), 0);
+	}
+	weir_http_health_release(health);
+	struct proxy_cells *cells = groups[0]->cells; /* of both groups, by the name */
+	for (unsigned round = 1; round <= 3; round++) {
+		reply_to_check("HTTP/1.1 200 OK\r\n\r\n");
+		assert_true(TURN_UNTIL(loop, cells->checks[1] == round));
+		assert_int_equal(cells->checks[0], round);
+	}
+	/* The second server refuses connections: one line, and one server. */
+	assert_non_null(strstr(changes, "down: "));
+	assert_null(strstr(strstr(changes, "down: ") + 1, "down: "));
+	assert_int_equal(cells->unhealthy, 1);
+	for (int i = 0; i < 2; i++) {
+		http_upstreams_follow_health(groups[i]);
+		assert_false(groups[i]->upstreams[0].unhealthy);
+		assert_true(groups[i]->upstreams[1].unhealthy);
+	}
+	/* The group that has made a check may end before the other, and within a check. */
+	struct peer peer = origin_accept(&origin);
+	bool first = groups[0]->upstreams[0].claimed;
+	assert_int_equal(groups[1]->upstreams[0].claimed, !first);
+	end_group(groups[first ? 0 : 1]);
+	peer_close(&peer);
+	assert_int_equal(cells->unhealthy, 1);
+	clock_advance(INTERVAL_MS);
+	reply_to_check("HTTP/1.1 500 No\r\n\r\n");
+	reply_to_check("HTTP/1.1 500 No\r\n\r\n");
+	assert_true(TURN_UNTIL(loop, groups[first ? 1 : 0]->upstreams[0].unhealthy));
+	assert_int_equal(cells->unhealthy, 2);
+	end_group(groups[first ? 1 : 0]);
+	assert_int_equal(cells->unhealthy, 0);
+}
+
 static void connections_that_send_nothing(void **state)
 {
 	(void)state;
@@ -181,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        TEST(so_many_in_a_row),
+	        TEST(groups_that_share_their_health),
 	        TEST(connections_that_send_nothing),
 	        TEST(a_new_group_knows_what_the_earlier_one_did),
 	        TEST(the_weight_rises_slowly),

@@ -246,7 +246,7 @@ static void a_request_waits_for_the_first_answer(void **state)
 	        peer_connect(loop, weir_server_address(weir_http_listener(web.server)), 0);
 	peer_send(&second, "GET / HTTP/1.1\r\n" HOST "\r\n");
 	peer_turn(&second, 5);
-	peer_close(&second); /* leaves while it waits */
+	peer_reset(&second); /* leaves while it waits */
 	web_turn(&web, 1);
 	ANSWER({1, 1, ports[0], "localhost"});
 	upstream = origin_accept(&origin);

@@ -479,6 +479,114 @@ static void drained_while_busy(void **state)
 	assert_true(mailbox.count >= 15);
 }
 
+/* -- claims that end --------------------------------------------------------------------------- */
+
+/* The queue's own type, with claims that can be lost. */
+static struct weir_mail_queue_type losing_type;
+static const struct weir_mail_queue_type *kept_type;
+static struct weir_queued *claimed_last;
+static weir_mail_queue_claimed_fn *losing_claimed;
+static bool claims_last;
+
+static void losing_on_claimed(void *context, int error, struct weir_queued *queued)
+{
+	claimed_last = queued;
+	losing_claimed(context, error, queued);
+}
+
+static int losing_claim(struct weir_mail_queue *of, struct weir_loop *on, int64_t now_s,
+        weir_mail_queue_claimed_fn *claimed, void *context)
+{
+	losing_claimed = claimed;
+	return kept_type->claim(of, on, now_s, losing_on_claimed, context);
+}
+
+static bool losing_may_send(struct weir_mail_queue *of, const struct weir_queued *queued)
+{
+	(void)of, (void)queued;
+	return claims_last;
+}
+
+static void claims_can_be_lost(void)
+{
+	kept_type = queue->type;
+	losing_type = *kept_type;
+	losing_type.claim = losing_claim;
+	losing_type.may_send = losing_may_send;
+	queue->type = &losing_type;
+	claims_last = true;
+	claimed_last = NULL;
+}
+
+static void lose(void)
+{
+	claims_last = false;
+	claimed_last->lost(claimed_last->context);
+}
+
+/* Its claim has ended before its turn comes: nothing is sent, and nobody is notified. */
+static void a_message_whose_claim_has_ended_is_not_sent(void **state)
+{
+	(void)state;
+	claims_can_be_lost();
+	claims_last = false;
+	enqueue_to("al@here.example", "bad@there.example");
+	turns(50);
+	assert_null(strstr(host.said, "MAIL"));
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	claims_last = true;
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
+	empty_queue();
+	assert_int_equal(mailbox.count, 1);
+}
+
+/* In the middle of a transaction the connection is cut; the results so far are kept. */
+static void a_claim_that_is_lost_ends_the_transaction(void **state)
+{
+	struct weir_mail_recipient to[] = {{.address = WEIR_SPAN("bad@there.example")},
+	        {.address = WEIR_SPAN("bob@there.example")}};
+	(void)state;
+	claims_can_be_lost();
+	host.data = ""; /* it does not reply, and the connection stays */
+	host.drip = false;
+	enqueue("al@here.example", to, 2, "Subject: hello\r\n\r\nbody\r\n");
+	assert_true(TURN_UNTIL(loop, strstr(host.said, "DATA")));
+	turns(20);
+	host.data = NULL;
+	unsigned messages = host.messages;
+	lose();
+	assert_true(TURN_UNTIL(loop, host.open == 0 || host.connections > 1));
+	assert_int_equal(host.messages, messages);
+	assert_null(strstr(logged, "sent bob@"));
+	assert_int_equal(mailbox.count, 0);
+	claims_last = true;
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
+	empty_queue();
+	assert_int_equal(host.messages, messages + 1);
+	assert_int_equal(mailbox.count, 1);
+	assert_int_equal(count_of(host.said, "RCPT TO:<bob@"), 2);
+}
+
+/* When only the last reply is missing, the relay waits for it. */
+static void a_claim_that_is_lost_at_the_end_counts(void **state)
+{
+	(void)state;
+	claims_can_be_lost();
+	host.message = "250-2.0.0 Not\r\n"; /* the last line of it is missing */
+	enqueue_to("al@here.example", "bob@there.example");
+	assert_true(TURN_UNTIL(loop, host.content_size > 10));
+	turns(20);
+	lose();
+	turns(20);
+	assert_int_equal(host.open, 1);
+	clock_advance(WEIR_SMTP_CLIENT_MESSAGE_MS + 1000);
+	assert_true(TURN_UNTIL(loop, strstr(logged, "deferred bob@")));
+	host.message = NULL;
+	claims_last = true;
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
+	empty_queue();
+}
+
 static void bad_options(void **state)
 {
 	(void)state;
@@ -561,6 +669,9 @@ int main(void)
 	        RELAY_TEST(what_is_cut_off_stays),
 	        RELAY_TEST(a_mailbox_that_is_full),
 	        RELAY_TEST(drained_while_busy),
+	        RELAY_TEST(a_message_whose_claim_has_ended_is_not_sent),
+	        RELAY_TEST(a_claim_that_is_lost_ends_the_transaction),
+	        RELAY_TEST(a_claim_that_is_lost_at_the_end_counts),
 	        RELAY_TEST(bad_options),
 	        RELAY_TEST(a_host_by_name),
 	};

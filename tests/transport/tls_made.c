@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include <weir/buffer.h>
+#include <weir/error.h>
 
 #include "allocation.h"
 #include "certificate.h"
@@ -192,6 +193,49 @@ static void test_proofs_that_are_not_there(void **state)
 	weir_tls_release(tls);
 }
 
+static struct weir_span content_of(const char *path, char *room, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	size_t got = fread(room, 1, size, file);
+	fclose(file);
+	return weir_span(room, got);
+}
+
+/* Certificates that are added, and are in memory. */
+static void test_more_certificates(void **state)
+{
+	static char chain[4096], key[4096];
+	struct certificate_files files =
+	        certificate_make("more", "DNS:a.example,DNS:*.c.example", 1);
+	struct weir_tls_certificate certificate = {.chain = "it",
+	        .key = "it",
+	        .chain_pem = content_of(files.chain, chain, sizeof chain),
+	        .key_pem = content_of(files.key, key, sizeof key)};
+	struct weir_tls *tls = server_of(&placeholder, false);
+	struct weir_tls *more = server_of(&certificate, false);
+	(void)state;
+	weir_tls_set_more(tls, more);
+	weir_tls_release(more);
+	assert_string_equal(shake(tls, "a.example", HTTP_OFFER).subject, "more");
+	assert_string_equal(shake(tls, "x.c.example", HTTP_OFFER).subject, "more");
+	assert_string_not_equal(shake(tls, "x.b.example", HTTP_OFFER).subject, "more");
+	assert_string_not_equal(shake(tls, "y.example", HTTP_OFFER).subject, "more");
+	assert_string_not_equal(shake(tls, NULL, HTTP_OFFER).subject, "more");
+	weir_tls_set_more(tls, NULL);
+	assert_string_not_equal(shake(tls, "a.example", HTTP_OFFER).subject, "more");
+	weir_tls_release(tls);
+	/* A key of another certificate, and none at all. */
+	struct weir_tls_options options;
+	struct certificate_files other = certificate_make("other", "DNS:d.example", 1);
+	weir_tls_options_init(&options);
+	options.certificates = &certificate;
+	options.count = 1;
+	certificate.key_pem = content_of(other.key, key, sizeof key);
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), WEIR_E_SYNTAX);
+	certificate.key_pem = WEIR_SPAN("no PEM");
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), WEIR_E_SYNTAX);
+}
+
 static void test_without_memory(void **state)
 {
 	bool failed = true;
@@ -222,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_placeholders),
 	        cmocka_unit_test(test_placeholders_need_names),
+	        cmocka_unit_test(test_more_certificates),
 	        cmocka_unit_test(test_proofs),
 	        cmocka_unit_test(test_proofs_that_are_not_there),
 	        cmocka_unit_test(test_without_memory),

@@ -36,8 +36,13 @@ upstreams:
     body: 1s
     failures: unlimited
     retries: 0
+  - {{name: patient, servers: [{{url: '{upstream.url}'}}], failures: unlimited, retries: 0}}
 sites:
-  - proxy: [{{path: /, to: app}}]
+  - proxy:
+      - {{path: /waits, to: patient, abort-on-close: yes}}
+      - {{path: /half, to: patient}}
+      - {{path: /reset, to: patient}}
+      - {{path: /, to: app}}
   - names: [files.example]
     root: files
     proxy:

@@ -174,6 +174,32 @@ def test_listing(server):
 def test_off(configured, root):
     server = configured(f"sites: [{{root: {root}, compress: no}}]\n")
     assert get(server, "/a.txt", "Accept-Encoding: gzip").body == TEXT
+    assert b"<html" in get(server, "/d/", "Accept-Encoding: gzip").body
+
+
+def test_listings_have_the_settings_of_the_site(configured, site):
+    """zstd, levels and types, of pages and of JSON."""
+    (site / "d").mkdir()
+    for i in range(2000):
+        (site / "d" / f"{i * 7919 % 10007}-of-many-files").write_text("")
+    server = configured(
+        "sites: [{root: site, rules: [{path: /json/**, alias: site, compress-types: [application/json]},"
+        " {path: /high/**, alias: site, compress-level: 9}, {path: /gzip/**, alias: site, zstd: no}]}]\n"
+    )
+
+    def size(path, accept, coding, kind="text/html"):
+        fields = get(server, path, f"Accept-Encoding: {accept}", f"Accept: {kind}")
+        assert fields["Content-Encoding"] == (coding or None), path
+        plain = unpacked(server, path, accept, "-H", f"Accept: {kind}")
+        assert plain[0] == coding and plain[1].count(b"of-many-files") >= 2000
+        return len(fields.body)
+
+    for accept in "gzip", "gzip, zstd":
+        coding = accept.split(", ")[-1]
+        assert size("/d/", accept, coding) > size("/high/d/", accept, coding)
+    size("/gzip/d/", "gzip, zstd", "gzip")
+    size("/json/d/", "gzip", "")
+    size("/json/d/", "gzip, zstd", "zstd", "application/json")
 
 
 def test_pipelined(server):
@@ -295,9 +321,9 @@ def test_fields_of_the_site(configured, siblings):
 # -- zstd
 
 
-def unpacked(server, path, accept):
+def unpacked(server, path, accept, *more):
     """(coding, bytes) as curl decodes them."""
-    command = ["curl", "-s", "--compressed", "-H", f"Accept-Encoding: {accept}", "-w", "%{stderr}%header{content-encoding}"]
+    command = ["curl", "-s", *more, "--compressed", "-H", f"Accept-Encoding: {accept}", "-w", "%{stderr}%header{content-encoding}"]
     result = subprocess.run([*command, server.url.rstrip("/") + path], capture_output=True, check=True)
     return result.stderr.decode(), result.stdout
 

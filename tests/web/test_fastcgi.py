@@ -2,6 +2,7 @@
 
 import re
 import struct
+import threading
 
 import pytest
 
@@ -218,6 +219,44 @@ EXPECTED = [
     (23, "'fastcgi' needs 'root' of the site"),
     (25, "the group 'php' must have 'protocol: http'"),
 ]
+
+
+@pytest.mark.parametrize("keep", ["no", "yes"])
+def test_a_client_that_leaves_ends_the_connection(configured, tmp_path, keep):
+    """Also one that would be kept: it is closed, without a record."""
+
+    class Patient(Application):
+        def serve(self, connection):
+            if self.begun.is_set():
+                super().serve(connection)
+                return
+            with connection, connection.makefile("rb") as stream:
+                assert self.read(stream)["keep"] == (keep == "yes")
+                self.begun.set()
+                try:
+                    self.rest.append(stream.read())
+                except ConnectionResetError:
+                    self.rest.append(b"")
+
+    Patient.begun, Patient.rest = threading.Event(), []
+    application = Patient(tmp_path / "app.sock")
+    server = configured(
+        f"""
+workers: 1
+upstreams:
+  - {{name: app, protocol: fastcgi, keep: {keep}, servers: [{{url: 'unix:{tmp_path}/app.sock'}}]}}
+sites: [{{fastcgi: [{{to: app, extension: off}}]}}]
+"""
+    )
+    with Wire(server) as wire:
+        wire.send(request("/"))
+        assert application.begun.wait(30)
+        wire.reset()
+        wait_for(lambda: application.rest, what="the end of the connection")
+    assert application.rest == [b""]
+    application.reply = HELLO
+    assert get(server, "/").text == "hello"
+    application.close()
 
 
 def test_check(run, tmp_path):

@@ -32,6 +32,9 @@ SCRIPTS = {
     "fatal.php": "<?php undefined_function();",
     "exit.php": "<?php echo 'partly'; exit(3);",
     "session.php": "<?php setcookie('a', '1'); setcookie('b', '2'); echo $_COOKIE['c'] ?? 'none';",
+    "gone.php": """<?php register_shutdown_function(function() {
+        file_put_contents(__DIR__ . '/gone.txt', connection_aborted() ? 'aborted' : 'complete'); });
+        while (true) { echo 'and on'; flush(); usleep(1000); }""",
     "front.php": "<?php echo 'front ', $_SERVER['REQUEST_URI'], ' ', $_SERVER['PATH_INFO'] ?? '-';",
     "sub/index.php": "<?php echo 'sub';",
 }
@@ -240,3 +243,12 @@ def test_the_part_of_the_example_site(weir, tmp_path):
         assert "An application" in server.get("/app/any/route").text
     finally:
         php.close()
+
+
+def test_a_client_that_leaves_ends_the_script(site):
+    """php-fpm notices the end of its connection when the script writes."""
+    with Wire(site) as wire:
+        wire.send(request("/gone.php"))
+        assert wire.head()[0] == 200
+    note = site.root / "gone.txt"
+    wait_for(lambda: note.exists() and note.read_text() == "aborted", what="the end of the script")

@@ -195,11 +195,9 @@ def test_a_client_that_leaves_ends_the_upstreams_request(proxied, upstream):
     assert metrics(proxied)['weir_proxy_requests_in_flight{upstream="app"}'] == 0
 
 
-@pytest.mark.parametrize(
-    "how", ["GET", "a GET behind another", "POST", "Connection: close", "HTTP/1.0", "a half"]
-)
-def test_a_client_that_does_not_wait_for_its_reply(proxied, upstream, how):
-    ended, path = threading.Event(), f"/waits/{how.replace(' ', '-').replace(':', '')}"
+def ends_with_the_proxy(upstream, path):
+    """The upstream never replies for the path; the event is set when its connection ends."""
+    ended = threading.Event()
 
     def wait(exchange):
         exchange.body()
@@ -213,6 +211,57 @@ def test_a_client_that_does_not_wait_for_its_reply(proxied, upstream, how):
         return True
 
     upstream.replies[path] = wait
+    return ended
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_client_that_resets_its_connection_has_gone(proxied, upstream, method):
+    path = f"/reset/{method}"
+    ended = ends_with_the_proxy(upstream, path)
+    with Wire(proxied) as wire:
+        wire.send(request(path, method=method, body=b"hello" if method == "POST" else b""))
+        wait_for(lambda: any(seen.path == path for seen in upstream.requests), what="the request")
+        wire.reset()
+        assert ended.wait(30)
+    assert " 499 " in logged(proxied, path)
+
+
+@pytest.mark.parametrize("how", ["GET", "POST", "HTTP/1.0", "two", "at once", "large"])
+def test_a_client_that_closes_its_side_gets_its_reply(proxied, upstream, how):
+    """The reply begins after the end of its input."""
+    go_on, path = threading.Event(), f"/half/{how.replace(' ', '-').replace('/', '')}"
+    body = b"late" * (500_000 if how == "large" else 1)
+
+    def late(exchange):
+        exchange.body()
+        go_on.wait(30)
+        exchange.send(ok(body))
+
+    upstream.replies[path] = late
+    with Wire(proxied) as wire:
+        posted = {"method": "POST", "body": b"hello"} if how == "POST" else {}
+        version = "HTTP/1.0" if how == "HTTP/1.0" else "HTTP/1.1"
+        count = 2 if how == "two" else 1
+        wire.send(request(path, version=version, **posted) * count)
+        if how != "at once":
+            wait_for(lambda: any(seen.path == path for seen in upstream.requests), what="the request")
+        wire.end()
+        # The proxy sees the end of the input before this request, which comes later.
+        get(proxied, "/")
+        go_on.set()
+        for _ in range(count):
+            assert wire.reply().body == body
+        assert wire.at_end()
+    assert " 200 " in logged(proxied, path)
+
+
+@pytest.mark.parametrize(
+    "how", ["GET", "a GET behind another", "POST", "Connection: close", "HTTP/1.0", "a half"]
+)
+def test_a_client_that_does_not_wait_for_its_reply(proxied, upstream, how):
+    """With `abort-on-close` the end of its input ends the request."""
+    path = f"/waits/{how.replace(' ', '-').replace(':', '')}"
+    ended = ends_with_the_proxy(upstream, path)
     before = len(upstream.requests)
     with Wire(proxied) as wire:
         if how == "a GET behind another":

@@ -13,11 +13,11 @@ UNHEALTHY = 'weir_proxy_unhealthy_servers{upstream="app"}'
 BAD = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
 
 
-def grouped(configured, tmp_path, servers, check, more=""):
+def grouped(configured, tmp_path, servers, check, more="", workers=1):
     urls = ", ".join(f"{{url: '{url}'}}" for url in servers)
     server = configured(
         f"""
-workers: 1
+workers: {workers}
 admin: admin.sock
 log: weir.log
 upstreams:
@@ -138,3 +138,19 @@ sites: [{proxy: [{to: app}]}]
         "'buffers' ",
     ):
         assert text in result.stderr, result.stderr
+
+
+def test_one_worker_checks_for_all(configured, tmp_path):
+    """The number of checks does not depend on the number of workers, and all of them know the results."""
+    servers = [Upstream({"/": ok(b"0")}), Upstream({"/": ok(b"1"), "/health": BAD})]
+    check = "{path: /health, interval: 1h, time: 10s, fall: 1}"
+    server = grouped(configured, tmp_path, [each.url for each in servers], check, workers=4)
+    wait_until_unhealthy(server, 1)
+    total = 'weir_proxy_health_checks_total{upstream="app",result="%s"}'
+    wait_for(lambda: metrics(server)[total % "good"] == 1, what="the check of the other server")
+    # Connections are spread over the workers.
+    assert {get(server, "/").text for _ in range(40)} == {"0"}
+    assert metrics(server)[total % "bad"] == 1
+    assert [sum(seen.path == "/health" for seen in each.requests) for each in servers] == [1, 1]
+    wait_until_logged(server, "is unhealthy")
+    assert server.own_log.read_text().count("is unhealthy") == 1

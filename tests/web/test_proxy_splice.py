@@ -270,3 +270,27 @@ sites:
     for name in "slow", "bounded":
         assert values[f'weir_proxy_buffered_bytes{{upstream="{name}"}}'] == 0
         assert values[f'weir_proxy_spliced_bytes_total{{upstream="{name}"}}'] == 0
+
+
+def test_a_stalled_client_stops_its_upstream_soon(configured, upstream):
+    """The upstream could send as much as the client, the proxy and all their sockets hold."""
+    stalled, sent = threading.Event(), [0]
+
+    def endless(exchange):
+        exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        exchange.connection.settimeout(1)
+        exchange.send(CHUNKED)
+        try:
+            while True:
+                exchange.send(b"3e8\r\n" + bytes(1000) + b"\r\n")
+                sent[0] += 1000
+        except TimeoutError:
+            stalled.set()
+        return True
+
+    upstream.replies["/endless"] = endless
+    server = configured(f"workers: 1\nsites: [{{proxy: [{{to: '{upstream.url}'}}]}}]\n")
+    with Wire(server, window=4096) as wire:
+        wire.send(request("/endless"))
+        assert stalled.wait(60)
+        assert sent[0] < 56 << 10

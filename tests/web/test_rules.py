@@ -433,7 +433,7 @@ def test_metrics_and_log(served, site, tmp_path):
         ("types: {.a: text/plain}", "an extension without its dot"),
         ("types: {a: text}", "a media type such as"),
         ("index: [a/b]", "the name of a file"),
-        ("client-certificate: true", "needs 'clients' in 'tls'"),
+        ("client-certificate: true", "needs 'clients-ca', or 'clients' in 'tls'"),
         ("rules: [{pth: /a}]", "did you mean 'path'"),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 
 from test_auth import basic, hashed
 
-CURVES = {"ES256": ("P-256", 32), "ES384": ("P-384", 48)}
+CURVES = {"ES256": ("P-256", 32), "ES384": ("P-384", 48), "ES512": ("P-521", 66)}
+RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
 
 
 def encode(data):
@@ -24,7 +25,7 @@ def encode(data):
 def numbers(der, half):
     """The two numbers of a signature of ECDSA, as JWS has them."""
     assert der[0] == 0x30
-    at, found = 2, b""
+    at, found = 3 if der[1] == 0x81 else 2, b""
     for _ in range(2):
         size = der[at + 1]
         found += der[at + 2 : at + 2 + size].lstrip(b"\0").rjust(half, b"\0")
@@ -35,14 +36,20 @@ def numbers(der, half):
 class Issuer:
     """A private key, and tokens that it signs."""
 
+    salt = "digest"  # of PSS
+
     def __init__(self, directory, algorithm):
         self.algorithm, self.key = algorithm, directory / f"{algorithm}.key"
-        options = {
-            "RS256": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-            "EdDSA": ["-algorithm", "ED25519"],
-        }
-        kind = options.get(algorithm) or ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{CURVES[algorithm][0]}"]
-        subprocess.run(["openssl", "genpkey", *kind, "-out", self.key], check=True, capture_output=True)
+        if algorithm in CURVES:
+            kind = ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{CURVES[algorithm][0]}"]
+        elif algorithm == "EdDSA":
+            kind = ["-algorithm", "ED25519"]
+        else:
+            kind = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+        if algorithm in RSA:  # whose keys take long to make: two have three algorithms each
+            self.key = directory / f"{algorithm[:2]}.key"
+        if not self.key.exists():
+            subprocess.run(["openssl", "genpkey", *kind, "-out", self.key], check=True, capture_output=True)
         self.public = subprocess.run(
             ["openssl", "pkey", "-in", self.key, "-pubout"], check=True, capture_output=True, text=True
         ).stdout
@@ -53,7 +60,9 @@ class Issuer:
         if self.algorithm == "EdDSA":
             command = ["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.key, "-in", path]
         else:
-            command = ["openssl", "dgst", f"-sha{'384' if '384' in self.algorithm else '256'}", "-sign", self.key, path]
+            pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", f"rsa_pss_saltlen:{self.salt}"]
+            options = pss if self.algorithm.startswith("PS") else []
+            command = ["openssl", "dgst", f"-sha{self.algorithm[2:]}", "-sign", self.key, *options, path]
         signature = subprocess.run(command, check=True, capture_output=True).stdout
         return numbers(signature, CURVES[self.algorithm][1]) if self.algorithm in CURVES else signature
 
@@ -67,7 +76,7 @@ class Issuer:
 @pytest.fixture(scope="module")
 def issuers(tmp_path_factory):
     directory = tmp_path_factory.mktemp("issuers")
-    return {name: Issuer(directory, name) for name in ("RS256", "ES256", "ES384", "EdDSA")}
+    return {name: Issuer(directory, name) for name in (*RSA, *CURVES, "EdDSA")}
 
 
 @pytest.fixture
@@ -123,6 +132,36 @@ def test_the_key_chooses_the_algorithm(checked, issuers):
     assert status(server, issuers["EdDSA"].token()) == 401
     assert status(server, issuers["ES256"].token({"crit": ["exp"]})) == 401
     assert status(server, issuers["ES256"].token({"kid": "any", "x": 1})) == 200
+
+
+def test_a_key_of_rsa_has_six_algorithms(checked, issuers, monkeypatch):
+    server = checked(["RS256"])
+    one = issuers["RS256"]
+    for algorithm in RSA:
+        monkeypatch.setattr(one, "algorithm", algorithm)
+        assert status(server, one.token()) == 200, algorithm
+        # A signature by another algorithm, or of another key.
+        for other in RSA:
+            good = one.token({"alg": other})
+            assert (status(server, good) == 200) == (other == algorithm), (algorithm, other)
+        assert status(server, issuers[algorithm].token()) == (200 if algorithm[:2] == "RS" else 401)
+    monkeypatch.setattr(one, "algorithm", "PS256")
+    for salt in "0", "20", "max":
+        monkeypatch.setattr(one, "salt", salt)
+        assert status(server, one.token()) == 401, salt
+
+
+def test_other_curves_are_refused(run, site, tmp_path):
+    """secp256k1 has as many bits as P-256, and is another curve (RFC 8812)."""
+    key = tmp_path / "key"
+    kind = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"]
+    subprocess.run(["openssl", "genpkey", *kind, "-out", key], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", tmp_path / "keys.pem"], check=True)
+    (tmp_path / "weir.yaml").write_text(
+        "listen: [{http: 127.0.0.1:0}]\nsites: [{root: site, rules: [{path: /in/**, bearer: {keys: keys.pem}}]}]\n"
+    )
+    result = run("check", "-c", "weir.yaml")
+    assert result.returncode == 1 and "keys.pem" in result.stderr, result.stderr
 
 
 def test_every_change_of_a_token_is_seen(checked, issuers):

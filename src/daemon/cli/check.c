@@ -125,6 +125,7 @@ static void config_warn_secrets(const struct config *config)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
 	config_warn_secret(config->store.password_path, "password file");
+	config_warn_secret(config->store.seal_path, "key file");
 	config_warn_secret(config->admin_token_path, "token file");
 	config_warn_secret(config->admin_users_path, "users file");
 	if (config_warn_has_own_users(config))
@@ -163,6 +164,7 @@ static void config_warn_reload(const struct config *config)
 		config_warn_unreadable(config, config->mail.users_path);
 	config_warn_unreadable(config, config->mail.relay.password_path);
 	config_warn_unreadable(config, config->store.password_path);
+	config_warn_unreadable(config, config->store.seal_path);
 	config_warn_unreadable(config, config->admin_token_path);
 	config_warn_unreadable(config, config->admin_users_path);
 	if (config->ftp.users && config->ftp.users != config->mail.users)

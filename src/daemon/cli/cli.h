@@ -123,6 +123,12 @@ int fetch(int count, char **arguments);
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 
+/* `weir certificate`: the certificates in the database. */
+int certificate_verb(int count, char **arguments);
+
+/* `weir zone`: the zones and keys of TSIG in the database. */
+int zone_verb(int count, char **arguments);
+
 /* `weir store`: makes, upgrades and checks the tables of the database. */
 int store_verb(int count, char **arguments);
 

@@ -135,6 +135,19 @@ static const struct key fetch_options[] = {
         {0},
 };
 
+static const char *const zone_algorithms[] = {"hmac-sha256", "hmac-sha512", "hmac-sha1", NULL};
+
+static const struct key zone_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
+        {"algorithm", &type_word, .option = "algorithm", .words = zone_algorithms,
+                .option_argument = "NAME", .option_values = "hmac-sha256 hmac-sha512 hmac-sha1",
+                .doc = "The algorithm of a key: hmac-sha256, hmac-sha512 or hmac-sha1. Default: "
+                       "hmac-sha256."},
+        HELP,
+        {0},
+};
+
 static const struct key store_options[] = {
         {"config", &type_file, .option = "config", .option_letter = 'c',
                 .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
@@ -227,19 +240,59 @@ const struct verb cli_verbs[] = {
                             "weir queue -c /etc/weir/weir.yaml list\n",
         },
         {
+                .name = "certificate",
+                .synopsis = "[-c FILE] [list | import NAME CHAIN KEY | remove NAME]",
+                .summary = "store and list the certificates in the database",
+                .text = "import checks that CHAIN and KEY are PEM files and belong together, and "
+                        "stores them under NAME in the database of `store`, in place of what has "
+                        "this name. Every front end shows the certificate within seconds, to "
+                        "clients that ask for one of the names in it.",
+                .options = store_options,
+                .words = "list import remove",
+                .examples = "weir certificate import example.org fullchain.pem privkey.pem\n",
+        },
+        {
+                .name = "zone",
+                .synopsis = "[-c FILE] list | import ZONE FILE | export ZONE [SERIAL] | history "
+                            "ZONE | remove ZONE | keys | set-key NAME | remove-key NAME",
+                .summary = "store and list the zones and keys of DNS in the database",
+                .text = "import checks a zone file as a server does, and makes it the current "
+                        "version of the zone in the database of `store`: at once, or not at all. "
+                        "A version whose records have changed needs a later serial; if that of the "
+                        "file is not later, it gets the next one. Every front end serves it within "
+                        "seconds. export prints the current version, or the one with this serial. "
+                        "history lists the versions that are there: 16 at most, of the last 7 days. "
+                        "set-key stores a key of TSIG, whose secret is read in base64 from the "
+                        "standard input.",
+                .options = zone_options,
+                .words = "list import export history remove keys set-key remove-key",
+                .examples = "weir zone import example.org example.org.zone\n"
+                            "weir zone export example.org 2026113001 >before.zone\n"
+                            "openssl rand -base64 32 | weir zone set-key transfer.example.org\n",
+        },
+        {
                 .name = "store",
-                .synopsis = "[-c FILE] init | migrate | check",
-                .summary = "make, upgrade or check the tables of the shared database",
+                .synopsis =
+                        "[-c FILE] init | migrate | check | import [PART...] | export [PART...] DIR",
+                .summary = "make, upgrade, check, fill or copy the shared database",
                 .text = "init makes the tables in the database of `store`. migrate brings them up "
                         "to the version of this program; servers of the version before may run "
                         "meanwhile, and an interrupted migration goes on when it is repeated. check "
                         "prints the versions, the state of the server and its standbys, and what "
-                        "each part has, and exits with 1 if there is a problem. Run as root, it "
-                        "connects as the user of the server.",
+                        "each part has, and exits with 1 if there is a problem. import brings what "
+                        "is in the files of the configuration: users and aliases, mailboxes with "
+                        "the dates and UIDLs of their messages, the queue, which no server may be "
+                        "using, zones, and keys of TSIG. export writes the same files into DIR. "
+                        "PART is users, mailboxes, queue, zones or keys; without it all of them. "
+                        "Both go on after an interruption when they are repeated, and bring "
+                        "nothing twice. A URL as a further word names another database. Run as "
+                        "root, it connects, reads and writes as the user of the server.",
                 .options = store_options,
-                .words = "init migrate check",
+                .words = "init migrate check import export users mailboxes queue zones keys",
                 .examples = "weir store -c /etc/weir/weir.yaml init\n"
-                            "weir store check\n",
+                            "weir store check\n"
+                            "weir store import\n"
+                            "weir store export mailboxes /srv/mailboxes\n",
         },
         {
                 .name = "console",

@@ -53,6 +53,8 @@ static const struct {
         {"upgrade", console_upgrade},
         {"fetch", fetch},
         {"store", store_verb},
+        {"zone", zone_verb},
+        {"certificate", certificate_verb},
         {"@server", serve_process}, /* see master.h */
         {"@acme", acme_process},
         {"@keys", key_process},

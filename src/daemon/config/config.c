@@ -15,6 +15,7 @@
 #include <weir/error.h>
 #include <weir/ftp.h>
 #include <weir/http_files.h>
+#include <weir/http_proxy.h>
 #include <weir/peers.h>
 
 #include "config.h"
@@ -81,7 +82,9 @@ void config_release_upstreams(struct config *config)
 {
 	for (size_t i = 0; i < config->upstreams.count; i++) {
 		weir_tls_release(config->upstreams.items[i].tls);
+		weir_http_health_release(config->upstreams.items[i].health);
 		config->upstreams.items[i].tls = NULL;
+		config->upstreams.items[i].health = NULL;
 	}
 	for (; config->singles; config->singles = config->singles->next)
 		weir_tls_release(config->singles->tls);
@@ -97,6 +100,7 @@ void config_release(struct config *config)
 	config_release_upstreams(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
+	explicit_bzero(config->store.seal, sizeof config->store.seal);
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
 	weir_users_release(config->ftp.users);

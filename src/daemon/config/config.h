@@ -170,7 +170,6 @@ struct config_uploads {
 
 struct config_upstream {
 #include "upstream_keys.def"
-	atomic_bool unhealthy; /* a worker has reported that */
 };
 
 struct config_check {
@@ -186,12 +185,14 @@ enum config_protocol {
 
 struct config_upstreams {
 #include "upstreams_keys.def"
-	struct weir_tls *tls;          /* loaded, if a server speaks https */
-	struct config_upstreams *next; /* of those that `to` of a proxy is the URL of */
+	struct weir_tls *tls;            /* loaded, if a server speaks https */
+	struct weir_http_health *health; /* of the servers, for all workers; NULL: no checks */
+	struct config_upstreams *next;   /* of those that `to` of a proxy is the URL of */
 };
 
 struct config_proxy {
 #include "proxy_keys.def"
+#include "coding_keys.def"
 	const struct config_upstreams *upstreams; /* of `to`; one of a single server for a URL */
 };
 
@@ -202,6 +203,7 @@ struct config_forward_auth {
 
 struct config_fastcgi {
 #include "fastcgi_keys.def"
+#include "coding_keys.def"
 	const struct config_upstreams *upstreams; /* as of a proxy */
 };
 
@@ -242,12 +244,17 @@ struct config_bearer {
 	struct weir_http_token_keys *keys; /* loaded */
 };
 
-/* A setting that it does not have itself is that of its site. */
+/* The settings of a site, and of each of its rules. */
+struct config_settings {
+#include "setting_keys.def"
+	const char *template; /* read from its file, or NULL */
+};
+
 struct config_rule {
 	const char *name; /* for the log */
 #include "rule_keys.def"
-#include "setting_keys.def"
-	const char *template;  /* read from its file, or NULL */
+	struct config_settings
+	        settings;      /* its own or, for those that it does not have, its site's */
 	bool own_files;        /* a setting for files differs from that of the site */
 	bool is_whole;         /* the site's own settings, as a rule for all paths */
 	atomic_bool root_lost; /* as of a site, for `alias` */
@@ -255,9 +262,8 @@ struct config_rule {
 
 struct config_site {
 #include "site_keys.def"
-#include "setting_keys.def"
+	struct config_settings settings;
 #include "rules_key.def"
-	const char *template; /* read from its file, or NULL */
 	struct config_rule
 	        *whole;        /* its settings, as the last of its rules; NULL: none is needed */
 	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */
@@ -274,6 +280,8 @@ struct config_mail_limits {
 struct config_relay {
 #include "relay_keys.def"
 	const char *password; /* read from its file */
+	bool sealed;
+	unsigned char seal[32]; /* the key of `seal_path` */
 };
 
 struct mail_shared;
@@ -345,6 +353,10 @@ struct config_cache {
 #include "cache_keys.def"
 };
 
+struct config_stored_zones {
+#include "stored_zones_keys.def"
+};
+
 struct config_dns {
 #include "dns_keys.def"
 	/* Loaded from these, see config_dns.h. */
@@ -358,6 +370,8 @@ struct config_dns {
 struct config_store {
 #include "store_keys.def"
 	const char *password; /* read from its file */
+	bool sealed;
+	unsigned char seal[32]; /* the key of `seal_path` */
 	struct weir_database
 	        *database; /* of the process, not held; set before anything is served */
 };

@@ -85,17 +85,20 @@ void type_print_number(FILE *to, const struct key *key, uint64_t number);
  *   #undef KEYS_STRUCT
  */
 
+/* The member of KEYS_STRUCT that has the fields, with its dot; nothing: KEYS_STRUCT itself. */
+#define KEYS_MEMBER
+
 /* A value: its type is type_<type>, its field is declared by key_fields.h. */
 #define KEY(type, field, name, ...)                                                                \
-	{name, &type_##type, offsetof(struct KEYS_STRUCT, field), __VA_ARGS__},
+	{name, &type_##type, offsetof(struct KEYS_STRUCT, KEYS_MEMBER field), __VA_ARGS__},
 
 /* The section table_<section>, whose struct is config_<section>; and a list of these. */
 #define SECTION(section, field, name, ...)                                                         \
-	{name, &type_section, offsetof(struct KEYS_STRUCT, field), .of = &table_##section,         \
-	        __VA_ARGS__},
+	{name, &type_section, offsetof(struct KEYS_STRUCT, KEYS_MEMBER field),                     \
+	        .of = &table_##section, __VA_ARGS__},
 #define SECTIONS(section, field, name, ...)                                                        \
-	{name, &type_sections, offsetof(struct KEYS_STRUCT, field), .of = &table_##section,        \
-	        __VA_ARGS__},
+	{name, &type_sections, offsetof(struct KEYS_STRUCT, KEYS_MEMBER field),                    \
+	        .of = &table_##section, __VA_ARGS__},
 
 /* A value whose field is declared elsewhere. */
 #define ROW(type, name, offset, ...) {name, &type_##type, offset, __VA_ARGS__},

@@ -9,6 +9,7 @@
 #include <weir/loop.h>
 
 #include "admin_dns.h"
+#include "dns_stored.h"
 #include "service_dns.h"
 
 enum {
@@ -63,6 +64,11 @@ static void admin_dns_print_zones(
 	admin_print(request, "%zu zone%s", count, count == 1 ? "" : "s");
 }
 
+static void admin_dns_print_problem(void *context, const char *zone, const char *why)
+{
+	admin_print(context, "%s in the database: %s", zone, why);
+}
+
 static void admin_dns_zones(void *context, struct admin_request *request)
 {
 	const struct admin_dns *commands = context;
@@ -79,6 +85,8 @@ static void admin_dns_zones(void *context, struct admin_request *request)
 	        request->count ? weir_dns_zones_find(zones, &name) : NULL;
 	if (!request->count) {
 		admin_dns_print_zones(request, zones, now_s);
+		dns_stored_problems(
+		        dns_shared_stored(*commands->shared), admin_dns_print_problem, request);
 		admin_ok(request);
 	} else if (!entry) {
 		admin_error(request, "there is no zone '%.64s'", request->arguments[0]);

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "config_dns.h"
 #include "helper.h"
+#include "store.h"
 
 enum {
 	SECRET_TEXT_MAX = 256, /* of a line with a secret */
@@ -148,10 +149,10 @@ int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *pre
 
 const char *config_dns_lack(const struct config *config)
 {
-	if (config->dns.zones.count || config->dns.forward.count)
+	if (config->dns.zones.count || config->dns.forward.count || store_has(config, STORE_ZONES))
 		return NULL;
 	return "there is nothing to answer from: --zone NAME=FILE or --forward ADDRESS, or 'zones' "
-	       "or 'forward' in 'dns'";
+	       "or 'forward' in 'dns', or 'store'";
 }
 
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns)

@@ -25,6 +25,9 @@ int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void
 int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context);
 
+/* Whether a listener or a site answers DNS. */
+bool config_dns_is_served(const struct config *config);
+
 /* Returns why DNS cannot be served, and what to do; NULL if it can. */
 const char *config_dns_lack(const struct config *config);
 
@@ -61,13 +64,22 @@ void config_zones_release(struct config_dns *dns);
 /* Releases everything, and erases the secrets. For config_on_release. */
 void config_dns_release(struct config *config);
 
+/* The versions of zones that are served. A function may return NULL: not that zone. */
+struct config_zones_versions {
+	/* Of a zone of the configuration. */
+	struct weir_dns_zone *(*configured)(void *context, const struct config_zone *zone);
+	/* Of a zone of the database; those that the configuration has, too, do not count. */
+	struct weir_dns_zone *(*stored)(void *context, size_t index);
+	size_t stored_count;
+	void *context;
+};
+
 /*
- * Creates a set of all zones, each with its policy. `version` returns the version of a zone to
- * serve. Returns 0 or a negative errno.
+ * Creates a set of all zones, each with its policy: its own, or that of `database-zones`. Returns 0
+ * or a negative errno.
  */
-int config_zones_set(const struct config_dns *dns,
-        struct weir_dns_zone *(*version)(void *context, const struct config_zone *zone),
-        void *context, struct weir_dns_zones **ret);
+int config_zones_set(const struct config_dns *dns, const struct config_zones_versions *versions,
+        struct weir_dns_zones **ret);
 
 /* Returns the loaded zone of this name, or NULL. */
 struct config_zone *config_zones_find(

@@ -19,6 +19,7 @@
 #include "config_dns.h"
 #include "say.h"
 #include "sources.h"
+#include "store.h"
 
 /* The clocks of all file systems are finer. */
 #define RECENT_NS 2000000000
@@ -173,32 +174,58 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 
 /* -- a set ------------------------------------------------------------------------------------ */
 
-static struct weir_dns_policy config_zones_policy_of(const struct config_zone *zone)
+static struct weir_dns_policy config_zones_policy_of(const struct config_transfer *transfer,
+        const struct weir_address *notify, size_t notify_count)
 {
 	return (struct weir_dns_policy){
-	        .networks = zone->transfer.networks.items,
-	        .network_count = zone->transfer.networks.count,
-	        .keys = zone->transfer.keys.items,
-	        .key_count = zone->transfer.keys.count,
-	        .both = zone->transfer.both,
-	        .notify = zone->notify.items,
-	        .notify_count = zone->notify.count,
+	        .networks = transfer->networks.items,
+	        .network_count = transfer->networks.count,
+	        .keys = transfer->keys.items,
+	        .key_count = transfer->keys.count,
+	        .both = transfer->both,
+	        .notify = notify,
+	        .notify_count = notify_count,
 	};
 }
 
-int config_zones_set(const struct config_dns *dns,
-        struct weir_dns_zone *(*version)(void *context, const struct config_zone *zone),
-        void *context, struct weir_dns_zones **ret)
+/* Returns the number of entries. */
+static size_t config_zones_add_stored(const struct config_dns *dns,
+        const struct config_zones_versions *versions, struct weir_dns_zone_entry *entries)
 {
-	struct weir_dns_zone_entry *entries = calloc(dns->zones.count + 1, sizeof *entries);
+	const struct config_stored_zones *policy = &dns->stored;
+	size_t used = 0;
+	for (size_t i = 0; i < versions->stored_count; i++) {
+		struct weir_dns_zone *zone = versions->stored(versions->context, i);
+		struct weir_dns_zone_info info;
+		if (!zone)
+			continue;
+		weir_dns_zone_info(zone, &info);
+		if (config_zones_find(dns, &info.name))
+			continue;
+		entries[used++] = (struct weir_dns_zone_entry){
+		        zone, config_zones_policy_of(&policy->transfer, policy->notify.items,
+		                      policy->notify.count)};
+	}
+	return used;
+}
+
+int config_zones_set(const struct config_dns *dns, const struct config_zones_versions *versions,
+        struct weir_dns_zones **ret)
+{
+	size_t count = dns->zones.count;
+	struct weir_dns_zone_entry *entries =
+	        calloc(count + versions->stored_count + 1, sizeof *entries);
 	if (!entries)
 		return -ENOMEM;
-	for (size_t i = 0; i < dns->zones.count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct config_zone *zone = &dns->zones.items[i];
-		entries[i] = (struct weir_dns_zone_entry){
-		        version(context, zone), config_zones_policy_of(zone)};
+		entries[i] =
+		        (struct weir_dns_zone_entry){versions->configured(versions->context, zone),
+		                config_zones_policy_of(
+		                        &zone->transfer, zone->notify.items, zone->notify.count)};
 	}
-	int error = weir_dns_zones_create(entries, dns->zones.count, ret);
+	count += config_zones_add_stored(dns, versions, entries + count);
+	int error = weir_dns_zones_create(entries, count, ret);
 	free(entries);
 	return error;
 }
@@ -217,12 +244,13 @@ static int config_zones_check_key(const struct config_dns *dns, const struct con
 	return WEIR_E_SYNTAX;
 }
 
+/* Keys of the database, which transfers to other servers may use, are not known here. */
 static int config_zones_check_keys(const struct config_dns *dns, const struct config_zone *zone,
-        config_dns_report *report, void *context)
+        bool has_stored, config_dns_report *report, void *context)
 {
 	int error =
 	        zone->key.size ? config_zones_check_key(dns, zone, &zone->key, report, context) : 0;
-	for (size_t i = 0; i < zone->transfer.keys.count; i++) {
+	for (size_t i = 0; i < zone->transfer.keys.count && !has_stored; i++) {
 		int other = config_zones_check_key(
 		        dns, zone, &zone->transfer.keys.items[i], report, context);
 		error = error ? error : other;
@@ -230,7 +258,7 @@ static int config_zones_check_keys(const struct config_dns *dns, const struct co
 	return error;
 }
 
-static int load_all(struct config_dns *dns, const struct config_dns *previous,
+static int load_all(struct config_dns *dns, const struct config_dns *previous, bool has_stored,
         config_dns_report *report, void *context)
 {
 	int first_error = config_zones_sort(dns, report, context);
@@ -243,7 +271,7 @@ static int load_all(struct config_dns *dns, const struct config_dns *previous,
 		struct config_zone *zone = &dns->zones.items[i];
 		const struct config_zone *before =
 		        previous ? config_zones_find(previous, &zone->name) : NULL;
-		int error = config_zones_check_keys(dns, zone, report, context);
+		int error = config_zones_check_keys(dns, zone, has_stored, report, context);
 		int unread = 0;
 		if (!zone->zone && !zone->primaries.count)
 			unread = config_zones_load_file(
@@ -274,7 +302,7 @@ int config_dns_load(struct config *config, const struct config *previous, config
 		return config_zones_sort(dns, report, context);
 	int keys = config_dns_load_keys(dns, report, context);
 	int secrets = config_dns_load_secrets(dns, old, report, context);
-	int zones = load_all(dns, old, report, context);
+	int zones = load_all(dns, old, store_has(config, STORE_KEYS), report, context);
 	return keys ? keys : secrets ? secrets : zones;
 }
 

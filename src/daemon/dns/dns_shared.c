@@ -18,6 +18,7 @@
 
 #include "acme_overlay.h"
 #include "config_dns.h"
+#include "dns_stored.h"
 #include "log_file.h"
 #include "resources.h"
 #include "say.h"
@@ -29,6 +30,7 @@ struct dns_shared {
 	void *context;
 	struct weir_dns_notifier *notifier;
 	struct weir_dns_secondaries *secondaries;
+	struct dns_stored *stored; /* or NULL */
 	struct config *config;     /* a reference; NULL at first */
 	const struct config *next; /* that zones are made for */
 	struct weir_log *log;      /* or NULL */
@@ -153,11 +155,24 @@ static struct weir_dns_zone *dns_shared_zone_of(void *context, const struct conf
 	               : acme_overlay_zone(&shared->overlay, shared->next, zone->zone);
 }
 
+static struct weir_dns_zone *dns_shared_stored_zone(void *context, size_t index)
+{
+	struct dns_shared *shared = context;
+	return acme_overlay_zone(
+	        &shared->overlay, shared->next, dns_stored_zone(shared->stored, index));
+}
+
 static int dns_shared_make_zones(struct dns_shared *shared, const struct config *config)
 {
 	struct weir_dns_zones *zones;
+	struct config_zones_versions versions = {
+	        .configured = dns_shared_zone_of,
+	        .stored = dns_shared_stored_zone,
+	        .stored_count = dns_stored_count(shared->stored),
+	        .context = shared,
+	};
 	shared->next = config;
-	int error = config_zones_set(&config->dns, dns_shared_zone_of, shared, &zones);
+	int error = config_zones_set(&config->dns, &versions, &zones);
 	if (error < 0)
 		say("cannot serve the zones: %s", weir_error_text(error));
 	else
@@ -179,6 +194,18 @@ static void dns_shared_on_changed(void *context)
 		return;
 	shared->renew(shared->context);
 	dns_shared_notify(shared);
+}
+
+/* -- the database ------------------------------------------------------------------------------ */
+
+void dns_shared_await(struct dns_shared *shared)
+{
+	dns_stored_await(shared->stored);
+}
+
+struct dns_stored *dns_shared_stored(struct dns_shared *shared)
+{
+	return shared->stored;
 }
 
 /* -- proofs ------------------------------------------------------------------------------------ */
@@ -285,7 +312,11 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
 		return error;
 	if (shared->log)
 		log_use_format(shared->log, (enum weir_log_format)config->log_format);
-	error = dns_shared_set_secondaries(shared, config, starting);
+	if (error == 0 && !shared->stored && config_dns_is_served(config))
+		error = dns_stored_create(
+		        shared->loop, config, dns_shared_on_changed, shared, &shared->stored);
+	if (error == 0)
+		error = dns_shared_set_secondaries(shared, config, starting);
 	acme_overlay_look(&shared->overlay, config);
 	if (error == 0)
 		error = dns_shared_make_zones(shared, config);
@@ -349,6 +380,7 @@ void dns_shared_destroy(struct dns_shared *shared)
 {
 	if (!shared)
 		return;
+	dns_stored_destroy(shared->stored);
 	weir_dns_secondaries_destroy(shared->secondaries);
 	weir_dns_notifier_destroy(shared->notifier);
 	weir_dns_zones_release(shared->notified);

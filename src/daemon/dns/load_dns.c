@@ -62,8 +62,7 @@ static int load_dns_choose_forward(struct config *config, const struct options *
 	return 0;
 }
 
-/* Whether a listener or a site answers DNS. */
-static bool load_dns_is_served(const struct config *config)
+bool config_dns_is_served(const struct config *config)
 {
 	for (size_t i = 0; i < config->sites.count; i++)
 		if (config->sites.items[i].doh)
@@ -89,7 +88,7 @@ int load_dns(struct config *config, const struct options *options, const struct 
 	}
 	if (options->doh)
 		config->sites.items[0].doh = CONFIG_DOH_ON;
-	if (!load_dns_is_served(config))
+	if (!config_dns_is_served(config))
 		return load_dns_refuse_useless(options);
 	if (options->zone_count)
 		error = load_dns_choose_zones(config, options);

@@ -14,10 +14,12 @@
 #include <weir/peers.h>
 
 #include "config_dns.h"
+#include "dns_stored.h"
 #include "log_file.h"
 #include "say.h"
 #include "service.h"
 #include "service_dns.h"
+#include "store.h"
 
 static void dns_log_add(struct log_line *line, const char *key, uint64_t number)
 {
@@ -92,6 +94,25 @@ static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 	return (unsigned)((replies + workers - 1) / workers);
 }
 
+/* The keys of TSIG and the secrets of cookies: of the configuration, and of the database. */
+static void service_dns_set_secrets(struct dns_service *server, const struct config_dns *dns)
+{
+	struct weir_dns_responder *responder = weir_dns_responder(server->dns);
+	struct dns_stored *stored = dns_shared_stored(server->options.dns);
+	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
+	struct weir_dns_keys *keys;
+	int error = dns_stored_keys(stored, dns, &keys);
+	if (error < 0) {
+		say("the keys of TSIG stay as they were: %s", weir_error_text(error));
+	} else {
+		weir_dns_responder_set_keys(responder, keys);
+		weir_dns_keys_release(keys);
+	}
+	unsigned count = dns_stored_secrets(stored, dns, secrets);
+	weir_dns_responder_set_secrets(responder, secrets, count);
+	explicit_bzero(secrets, sizeof secrets);
+}
+
 static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 {
 	struct dns_service *server = context;
@@ -99,8 +120,7 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	const struct config_dns *dns = &config->dns;
 	struct weir_dns_responder *responder = weir_dns_responder(server->dns);
 	struct weir_dns_recursion recursion;
-	weir_dns_responder_set_keys(responder, dns->keyring);
-	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
+	service_dns_set_secrets(server, dns);
 	int error =
 	        forwarding_use(server->options.forwarding, server->options.dns, dns, &recursion);
 	/* Those who begin or cease to look up are other servers. */
@@ -121,6 +141,7 @@ static void service_dns_renew(void *context)
 	struct weir_dns_zones *zones = dns_shared_zones(server->options.dns);
 	weir_dns_set_zones(server->dns, zones);
 	weir_dns_zones_release(zones);
+	service_dns_set_secrets(server, &server->config->dns);
 	forwarding_change(server->options.forwarding, &server->config->dns);
 }
 
@@ -156,8 +177,7 @@ static int service_dns_open_server(const struct service_options *options, void *
 		free(server);
 		return error;
 	}
-	weir_dns_responder_set_secrets(
-	        weir_dns_responder(server->dns), dns->secrets, dns->secret_count);
+	service_dns_set_secrets(server, dns);
 	server->config = config_hold(options->state);
 	server->looks_up = made.responder.recursion.lookups;
 	*ret_server = server;
@@ -210,6 +230,8 @@ static void service_dns_print_served(const struct config *config)
 	const struct config_dns *dns = &config->dns;
 	for (size_t i = 0; i < dns->zones.count && i < ZONES_PRINTED; i++)
 		service_dns_print_zone(&dns->zones.items[i]);
+	if (store_has(config, STORE_ZONES))
+		printf("  the zones of the database\n");
 	if (dns->forward.count) {
 		char from[WEIR_ADDRESS_TEXT_MAX];
 		weir_address_format(&dns->forward.items[0], from);

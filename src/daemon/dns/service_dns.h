@@ -12,6 +12,7 @@
 #include "service.h"
 
 struct dns_shared;
+struct dns_stored;
 struct service_options;
 struct weir_dns_cache;
 struct weir_dns_cache_counters;
@@ -55,6 +56,12 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
  * they may have changed while the server did not run.
  */
 void dns_shared_notify(struct dns_shared *shared);
+
+/* At the start: waits for the zones of the database, a while at most. */
+void dns_shared_await(struct dns_shared *shared);
+
+/* The zones and keys of the database (dns_stored.h); NULL: there are none. */
+struct dns_stored *dns_shared_stored(struct dns_shared *shared);
 
 void dns_shared_reopen_log(struct dns_shared *shared);
 

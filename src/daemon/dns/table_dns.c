@@ -104,6 +104,27 @@ static const struct section table_zone = {
         .doc = "The zones that the server is authoritative for.",
 };
 
+#define KEYS_STRUCT config_stored_zones
+static const struct key stored_zones_keys[] = {
+#include "stored_zones_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+static bool stored_zones_are_present(const void *target)
+{
+	const struct config_stored_zones *zones = target;
+	return zones->notify.count || transfer_is_present(&zones->transfer);
+}
+
+static const struct section table_stored_zones = {
+        .what = "database-zones",
+        .keys = stored_zones_keys,
+        .size = sizeof(struct config_stored_zones),
+        .is_present = stored_zones_are_present,
+        .doc = "The policy of the zones that are in the database of `store`, and that `zones` does "
+               "not name.",
+};
+
 /* -- cache, rate limit, limits ----------------------------------------------------------------- */
 
 #define KEYS_STRUCT config_cache

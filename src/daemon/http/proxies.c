@@ -19,18 +19,11 @@ struct proxies_group {
 	struct complaints complaints; /* what applications write to their error streams */
 };
 
-/* Each worker checks the servers for itself; the first to notice prints it for all. */
+/* One worker checks a server at a time, and prints what it finds for all. */
 static void proxies_on_health(
         void *context, const char *name, const char *url, bool healthy, const char *why)
 {
-	const struct config_upstreams *config = ((struct proxies_group *)context)->config;
-	for (size_t i = 0; i < config->servers.count; i++) {
-		struct config_upstream *server = &config->servers.items[i];
-		if (strcmp(server->url, url) == 0 &&
-		        atomic_exchange(&server->unhealthy, !healthy) == !healthy)
-			return;
-	}
-	/* The target of an SRV name is printed by each worker. */
+	(void)context;
 	if (healthy)
 		say_at(WEIR_LOG_INFO, "upstreams %s: %s is healthy", name, url);
 	else
@@ -115,6 +108,7 @@ static int proxies_make_upstreams(struct proxies_group *group)
 	options.buffer_max = config->buffer;
 	options.buffers_max = config->buffers;
 	options.check = proxies_check_of(&config->check);
+	options.health = config->health;
 	options.health_changed = proxies_on_health;
 	options.error_text = proxies_on_error_text;
 	options.context = group;
@@ -164,6 +158,12 @@ int proxies_create(
 	options.via = config->via;
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
+	options.abort_on_close = config->abort_on_close;
+	options.compress = config->compress;
+	options.compress_types = config->compress_types.items;
+	options.compress_type_count = config->compress_types.count;
+	options.zstd = config->zstd;
+	options.compress_level = (unsigned)config->compress_level;
 	*ret = weir_http_proxy_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -204,25 +204,25 @@ int proxies_create_fastcgi(struct proxies *proxies, const struct config_fastcgi 
 	options.script = config->script;
 	options.never = config->never.items;
 	options.never_count = config->never.count;
-	options.hidden = site->hidden;
+	options.hidden = site->settings.hidden;
 	options.trusted = config->trusted.items;
 	options.trusted_count = config->trusted.count;
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
+	options.abort_on_close = config->abort_on_close;
+	options.compress = config->compress;
+	options.compress_types = config->compress_types.items;
+	options.compress_type_count = config->compress_types.count;
+	options.zstd = config->zstd;
+	options.compress_level = (unsigned)config->compress_level;
 	*ret = weir_http_fastcgi_create(&options);
 	return *ret ? 0 : -ENOMEM;
 }
 
 static void proxies_inherit_group(struct proxies_group *group, const struct proxies_group *from)
 {
-	const struct config_upstreams *new = group->config, *old = from->config;
-	if (strcmp(new->name, old->name) != 0)
-		return;
-	weir_http_upstreams_inherit(group->upstreams, from->upstreams);
-	for (size_t i = 0; i < new->servers.count; i++)
-		for (size_t j = 0; j < old->servers.count; j++)
-			if (strcmp(new->servers.items[i].url, old->servers.items[j].url) == 0)
-				new->servers.items[i].unhealthy = old->servers.items[j].unhealthy;
+	if (strcmp(group->config->name, from->config->name) == 0)
+		weir_http_upstreams_inherit(group->upstreams, from->upstreams);
 }
 
 void proxies_inherit(struct proxies *proxies, const struct proxies *from)

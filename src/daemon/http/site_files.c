@@ -41,21 +41,22 @@ static int site_files_open_alias(
 	return site_files_open_tree(rule->alias, site_files_on_alias, rule, entries_max, ret);
 }
 
-#define SITE_FILES_SET(options, from)                                                              \
-	do {                                                                                       \
-		(options)->index = (from)->index;                                                  \
-		(options)->listing = (from)->listing;                                              \
-		(options)->hidden = (from)->hidden;                                                \
-		(options)->compress = (from)->compress;                                            \
-		(options)->zstd = (from)->zstd;                                                    \
-		(options)->compress_level = (from)->compress_level;                                \
-		(options)->siblings = (from)->siblings;                                            \
-		(options)->compress_types = (from)->compress_types.items;                          \
-		(options)->compress_type_count = (from)->compress_types.count;                     \
-		(options)->types = (from)->types.items;                                            \
-		(options)->listing_template = (from)->template;                                    \
-		(options)->type_count = (from)->types.count;                                       \
-	} while (0)
+static void site_files_set(
+        struct weir_http_files_options *options, const struct config_settings *from)
+{
+	options->index = from->index;
+	options->listing = from->listing;
+	options->hidden = from->hidden;
+	options->compress = from->compress;
+	options->zstd = from->zstd;
+	options->compress_level = (unsigned)from->compress_level;
+	options->siblings = from->siblings;
+	options->compress_types = from->compress_types.items;
+	options->compress_type_count = from->compress_types.count;
+	options->types = from->types.items;
+	options->type_count = from->types.count;
+	options->listing_template = from->template;
+}
 
 int site_files_create(const struct site_rules_options *options, struct config_rule *rule,
         struct weir_http_handler **ret)
@@ -68,10 +69,7 @@ int site_files_create(const struct site_rules_options *options, struct config_ru
 	if (error < 0)
 		return error;
 	weir_http_files_options_init(&files);
-	if (rule)
-		SITE_FILES_SET(&files, rule);
-	else
-		SITE_FILES_SET(&files, options->site);
+	site_files_set(&files, rule ? &rule->settings : &options->site->settings);
 	files.compressed_cache = options->config->compressed_cache;
 	*ret = weir_http_files_create(tree, &files);
 	return *ret ? 0 : -ENOMEM;

@@ -18,6 +18,7 @@ static const struct type type_prefixes = {
 #define KEYS_STRUCT config_fastcgi
 static const struct key fastcgi_keys[] = {
 #include "fastcgi_keys.def"
+#include "coding_keys.def"
         {0},
 };
 #undef KEYS_STRUCT

@@ -170,7 +170,11 @@ static const char *const doh_words[] = {
 #define KEYS_STRUCT config_site
 static const struct key site_keys[] = {
 #include "site_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER settings.
 #include "setting_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER
 #include "rules_key.def"
         {0},
 };
@@ -214,7 +218,7 @@ static void site_check(struct reader *reader, struct node *node, void *target)
 	else
 		site_check_uploads(reader, node, site);
 	table_fastcgi_check_site(reader, node, site);
-	if (site->index)
+	if (site->settings.index)
 		table_complete_rules(reader, node, &table_site, site);
 }
 
@@ -257,16 +261,23 @@ static void site_check_names(struct reader *reader, const struct node *item, siz
 static void site_check_certificates(
         struct reader *reader, const struct node *item, const struct config_site *site)
 {
-	const struct node *rules = node_find(item, "rules");
-	if (reader->config->tls.clients != WEIR_TLS_CLIENTS_ANY)
+	const struct node *rules = node_find(item, "rules"), *ca = node_find(item, "clients-ca");
+	if (ca && !listeners_include_https(reader->config))
+		reader_problem_at(reader, ca, "'clients-ca' is not used: 'listen' has no https");
+	else if (ca && site->names.count == 0)
+		reader_problem_at(reader, ca,
+		        "'clients-ca' needs 'names', by which clients choose the site; for all "
+		        "names it belongs to 'tls'");
+	if (ca || reader->config->tls.clients != WEIR_TLS_CLIENTS_ANY)
 		return;
 	for (size_t i = 0; i < site->rules.count + 1; i++) {
 		const struct node *at = i < site->rules.count ? node_item(rules, i) : item;
 		if (node_find(at, "client-certificate") &&
-		        (i < site->rules.count ? site->rules.items[i].certificate
-		                               : site->certificate))
+		        (i < site->rules.count ? site->rules.items[i].settings.certificate
+		                               : site->settings.certificate))
 			reader_problem_at(reader, node_find(at, "client-certificate"),
-			        "'client-certificate' needs 'clients' in 'tls': optional or required");
+			        "'client-certificate' needs 'clients-ca', or 'clients' in 'tls': optional "
+			        "or required");
 	}
 }
 

@@ -236,6 +236,10 @@ static void upstreams_check(struct reader *reader, struct node *node, void *targ
 	const struct node *servers = node_find(node, "servers");
 	if (servers && servers->type == NODE_LIST && upstreams->servers.count == 0)
 		reader_problem_at(reader, servers, "'servers' is empty");
+	if (upstreams->check.present)
+		upstreams->health = weir_http_health_create();
+	if (upstreams->check.present && !upstreams->health)
+		reader_problem(reader, "out of memory");
 	upstreams_check_key(reader, node, upstreams);
 	upstreams_check_protocol(reader, node, upstreams);
 	if (upstreams_speak_https(upstreams))
@@ -268,6 +272,7 @@ static const char *const forwarded_words[] = {
 #define KEYS_STRUCT config_proxy
 static const struct key proxy_keys[] = {
 #include "proxy_keys.def"
+#include "coding_keys.def"
         {0},
 };
 #undef KEYS_STRUCT

@@ -143,7 +143,7 @@ const struct section table_mail = {
         .doc = "Mail, for SMTP, submission, LMTP and POP3.",
 };
 
-/* Called at the end: the section may come before `store`. */
+/* Called when all sections were read, also `store`. */
 void table_mail_check(struct reader *reader, const struct node *top)
 {
 	const struct config *config = reader->config;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "helper.h"
 #include "status_writer.h"
 
 /* -- text -------------------------------------------------------------------------------------- */
@@ -43,25 +44,13 @@ __attribute__((format(printf, 2, 3))) static void status_put(
 		        (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
 }
 
-/* Returns the bytes of the UTF-8 character that the text begins with (RFC 3629 4); 0 if none. */
-static size_t status_utf8_size(const unsigned char *text, size_t size)
+/* Returns the size of the character that the text begins with; 0 for none, and for C1 controls. */
+static size_t status_utf8_size(struct weir_span text)
 {
-	unsigned char first = text[0];
-	size_t length = first < 0xc2   ? 0
-	                : first < 0xe0 ? 2
-	                : first < 0xf0 ? 3
-	                : first < 0xf5 ? 4
-	                               : 0;
-	if (length == 0 || length > size)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-	bool beyond = (first == 0xed && text[1] > 0x9f) || (first == 0xf4 && text[1] > 0x8f);
-	/* C1 controls are no text, either. */
-	bool control = first == 0xc2 && text[1] < 0xa0;
-	return overlong || beyond || control ? 0 : length;
+	size_t size = text_utf8_size(text);
+	bool control = size == 2 && (unsigned char)text.data[0] == 0xc2 &&
+	               (unsigned char)text.data[1] < 0xa0;
+	return control ? 0 : size;
 }
 
 /* Returns what stands for an ASCII character, or NULL for the character itself. */
@@ -94,8 +83,7 @@ static void status_put_escaped(struct status_writer *writer, const char *text)
 	size_t size = strnlen(text, STATUS_TEXT_MAX), done = 0, at = 0;
 	while (at < size) {
 		bool ascii = (unsigned char)text[at] < 0x80;
-		size_t length =
-		        ascii ? 1 : status_utf8_size((const unsigned char *)text + at, size - at);
+		size_t length = ascii ? 1 : status_utf8_size(weir_span(text + at, size - at));
 		const char *escape = ascii         ? status_escape(writer->format, text[at])
 		                     : length == 0 ? "?"
 		                                   : NULL;

@@ -60,7 +60,8 @@ static void site_rules_set_end(const struct config_rule *from, struct weir_http_
 	to->alias = from->alias;
 }
 
-static void site_rules_set(const struct config_rule *from, struct weir_http_rule *to)
+static void site_rules_set(const struct site_rules_options *options, const struct config_rule *from,
+        struct weir_http_rule *to)
 {
 	static const char *const all[] = {"/**"};
 	*to = (struct weir_http_rule){
@@ -68,22 +69,26 @@ static void site_rules_set(const struct config_rule *from, struct weir_http_rule
 	        .paths = from->paths.count ? from->paths.items : all,
 	        .path_count = from->paths.count ? from->paths.count : 1,
 	        .methods = from->methods,
-	        .allow = from->allow.items,
-	        .allow_count = from->allow.count,
-	        .deny = from->deny.items,
-	        .deny_count = from->deny.count,
-	        .certificate = from->certificate,
-	        .rate = {(uint32_t)from->rate.a_second, (uint32_t)from->rate.burst,
-	                (uint32_t)(from->rate.period_ms / 1000)},
-	        .rate_by = from->rate.by,
-	        .rate_field = from->rate.field,
-	        .body_max = from->body_max,
-	        .head_max = from->head_max < WEIR_HTTP_HEAD_MAX ? from->head_max : 0,
-	        .errors = from->errors.items,
-	        .error_count = from->errors.count,
-	        .cors = site_rules_cors(&from->cors),
-	        .hints = from->hints.items,
-	        .hint_count = from->hints.count,
+	        .allow = from->settings.allow.items,
+	        .allow_count = from->settings.allow.count,
+	        .deny = from->settings.deny.items,
+	        .deny_count = from->settings.deny.count,
+	        .certificate = from->settings.certificate,
+	        .clients_ca = options->site->clients_ca ? options->site->clients_ca
+	                                                : options->config->tls.clients_ca,
+	        .rate = {(uint32_t)from->settings.rate.a_second,
+	                (uint32_t)from->settings.rate.burst,
+	                (uint32_t)(from->settings.rate.period_ms / 1000)},
+	        .rate_by = from->settings.rate.by,
+	        .rate_field = from->settings.rate.field,
+	        .body_max = from->settings.body_max,
+	        .head_max =
+	                from->settings.head_max < WEIR_HTTP_HEAD_MAX ? from->settings.head_max : 0,
+	        .errors = from->settings.errors.items,
+	        .error_count = from->settings.errors.count,
+	        .cors = site_rules_cors(&from->settings.cors),
+	        .hints = from->settings.hints.items,
+	        .hint_count = from->settings.hints.count,
 	};
 	site_rules_set_end(from, to);
 }
@@ -148,10 +153,12 @@ static int site_rules_fill(const struct site_rules_options *options, struct site
 		                                   ? &site->rules.items[made->count]
 		                                   : site->whole;
 		struct weir_http_rule *to = &made->rules[made->count];
-		site_rules_set(from, to);
+		site_rules_set(options, from, to);
 		to->changes = changes;
-		changes = site_rules_put_changes(site->changes.items, site->changes.count, changes);
-		changes = site_rules_put_changes(from->changes.items, from->changes.count, changes);
+		changes = site_rules_put_changes(
+		        site->settings.changes.items, site->settings.changes.count, changes);
+		changes = site_rules_put_changes(
+		        from->settings.changes.items, from->settings.changes.count, changes);
 		to->change_count = (size_t)(changes - to->changes);
 		error = site_rules_add_handlers(options, from, to);
 	}
@@ -160,9 +167,9 @@ static int site_rules_fill(const struct site_rules_options *options, struct site
 
 static size_t site_rules_count_changes(const struct config_site *site)
 {
-	size_t count = site->changes.count * (site->rules.count + 1);
+	size_t count = site->settings.changes.count * (site->rules.count + 1);
 	for (size_t i = 0; i < site->rules.count; i++)
-		count += site->rules.items[i].changes.count;
+		count += site->rules.items[i].settings.changes.count;
 	return count;
 }
 

@@ -241,7 +241,11 @@ static const struct section table_bearer = {
 #define KEYS_STRUCT config_rule
 static const struct key rule_keys[] = {
 #include "rule_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER settings.
 #include "setting_keys.def"
+#undef KEYS_MEMBER
+#define KEYS_MEMBER
         {0},
 };
 #undef KEYS_STRUCT
@@ -401,20 +405,23 @@ static const char *rule_load_template(
 
 static bool rule_has_types(const struct config_rule *rule, const struct config_site *site)
 {
-	return rule->types.items != site->types.items ||
-	       rule->compress_types.items != site->compress_types.items;
+	return rule->settings.types.items != site->settings.types.items ||
+	       rule->settings.compress_types.items != site->settings.compress_types.items;
 }
 
 static void rule_complete(struct config_rule *rule, const struct node *node,
         const struct section *of, const struct config_site *site)
 {
 	rule_inherit(rule, node, of, site);
-	rule->own_files = rule->alias || strcmp(rule->index, site->index) != 0 ||
-	                  rule->listing != site->listing || rule->hidden != site->hidden ||
-	                  rule->compress != site->compress || rule->siblings != site->siblings ||
-	                  rule->zstd != site->zstd ||
-	                  rule->compress_level != site->compress_level ||
-	                  rule_has_types(rule, site) || rule->template_path != site->template_path;
+	rule->own_files = rule->alias || strcmp(rule->settings.index, site->settings.index) != 0 ||
+	                  rule->settings.listing != site->settings.listing ||
+	                  rule->settings.hidden != site->settings.hidden ||
+	                  rule->settings.compress != site->settings.compress ||
+	                  rule->settings.siblings != site->settings.siblings ||
+	                  rule->settings.zstd != site->settings.zstd ||
+	                  rule->settings.compress_level != site->settings.compress_level ||
+	                  rule_has_types(rule, site) ||
+	                  rule->settings.template_path != site->settings.template_path;
 }
 
 static void rule_name(
@@ -430,10 +437,11 @@ static void rule_name(
 /* Whether the site needs a rule for the paths that no rule is for. */
 static bool rule_is_needed(const struct config_site *site)
 {
-	return site->rules.count || site->changes.count || site->errors.count ||
-	       site->allow.count || site->deny.count || site->certificate || site->rate.present ||
-	       site->cors.present || site->hints.count || site->body_max < 1ull << 50 ||
-	       site->head_max < WEIR_HTTP_HEAD_MAX;
+	return site->rules.count || site->settings.changes.count || site->settings.errors.count ||
+	       site->settings.allow.count || site->settings.deny.count ||
+	       site->settings.certificate || site->settings.rate.present ||
+	       site->settings.cors.present || site->settings.hints.count ||
+	       site->settings.body_max < 1ull << 50 || site->settings.head_max < WEIR_HTTP_HEAD_MAX;
 }
 
 void table_complete_rules(struct reader *reader, const struct node *node, const struct section *of,
@@ -441,15 +449,16 @@ void table_complete_rules(struct reader *reader, const struct node *node, const 
 {
 	const struct node *list = node_find(node, "rules");
 	const char *name = site->names.count ? site->names.items[0] : "-";
-	site->template = rule_load_template(reader, node, site->template_path);
+	site->settings.template = rule_load_template(reader, node, site->settings.template_path);
 	for (size_t i = 0; i < site->rules.count; i++) {
 		struct config_rule *rule = &site->rules.items[i];
 		rule_complete(rule, node_item(list, i), of, site);
 		rule_name(reader, rule, name, i + 1);
-		rule->template = rule->template_path == site->template_path
-		                         ? site->template
-		                         : rule_load_template(
-		                                   reader, node_item(list, i), rule->template_path);
+		rule->settings.template =
+		        rule->settings.template_path == site->settings.template_path
+		                ? site->settings.template
+		                : rule_load_template(
+		                          reader, node_item(list, i), rule->settings.template_path);
 		if (!rule->name)
 			return;
 		if (rule->candidates.count && !site->root)
@@ -463,7 +472,7 @@ void table_complete_rules(struct reader *reader, const struct node *node, const 
 		return;
 	rule_complete(site->whole, NULL, of, site);
 	rule_name(reader, site->whole, name, 0);
-	if (site->errors.count && !site->root)
+	if (site->settings.errors.count && !site->root)
 		reader_problem_at(reader, node_find(node, "errors"),
 		        "'errors' needs 'root': the directory with the pages");
 }

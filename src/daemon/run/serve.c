@@ -155,6 +155,10 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
+		error = shared_tickets_create(daemon->loop, config, &daemon->tickets);
+	if (error == 0)
+		error = stored_certificates_create(daemon->loop, config, &daemon->certificates);
+	if (error == 0)
 		error = dns_shared_create(daemon->loop, serve_renew, daemon, &daemon->dns);
 	if (error == 0)
 		error = dns_shared_update(daemon->dns, config, true);
@@ -170,6 +174,10 @@ static int serve_start(struct daemon *daemon)
 		error = link_active() ? serve_process_start(daemon)
 		                      : resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
+	if (error == 0) {
+		stored_certificates_await(daemon->certificates);
+		dns_shared_await(daemon->dns);
+	}
 	if (error == 0)
 		error = store_users_start(daemon->users, serve_renew, daemon);
 	if (error == 0)
@@ -249,6 +257,8 @@ int serve(const struct options *options)
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_shared_destroy(daemon.dns);
+	shared_tickets_destroy(daemon.tickets);
+	stored_certificates_destroy(daemon.certificates);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

@@ -22,7 +22,9 @@
 #include "handover.h"
 #include "notify.h"
 #include "options.h"
+#include "shared_tickets.h"
 #include "store_report.h"
+#include "stored_certificates.h"
 
 struct daemon {
 	const struct options *options;
@@ -43,6 +45,8 @@ struct daemon {
 	struct weir_database_guard *shared_guard; /* or NULL */
 	struct store_users *users;                /* of the database; or NULL */
 	struct weir_database *database;           /* or NULL */
+	struct shared_tickets *tickets;           /* or NULL */
+	struct stored_certificates *certificates; /* or NULL */
 	struct mail_relay *relay;                 /* or NULL */
 	struct dns_shared *dns;
 	struct admin *admin;

@@ -66,6 +66,8 @@ int store_open(const struct config *config, struct weir_database **ret)
 	int error = weir_database_create(&options, why, ret);
 	if (error < 0)
 		say("cannot use the database: %s", why);
+	else if (config->store.sealed)
+		weir_database_set_seal(*ret, config->store.seal);
 	return error;
 }
 
@@ -111,6 +113,8 @@ bool store_same(const struct config *a, const struct config *b)
 {
 	const struct config_store *one = &a->store, *other = &b->store;
 	return text_equal(one->url, other->url) && text_equal(one->password, other->password) &&
+	       one->sealed == other->sealed &&
+	       memcmp(one->seal, other->seal, sizeof one->seal) == 0 &&
 	       text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&

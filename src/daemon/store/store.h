@@ -16,6 +16,8 @@
 
 #include "config.h"
 
+struct node;
+struct reader;
 struct weir_database;
 struct weir_database_guard;
 struct weir_database_part;
@@ -63,6 +65,12 @@ const char *store_part_lack(const struct weir_database_part *part);
 
 /* Whether the configuration has this part of the schema in the database. */
 bool store_uses(const struct config *config, const struct weir_database_part *part);
+
+/*
+ * Reads the key that encrypts secrets (`secret-key-file`), and sets `sealed`. A mistake was made a
+ * problem at the node that names the file, which may be NULL.
+ */
+void store_read_seal(struct reader *reader, const struct node *node, struct config_store *store);
 
 /*
  * Shares the counts of the guard with the other front ends, if the users are in the database; NULL

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/base64.h>
 #include <weir/error.h>
 #include <weir/limits.h>
 
@@ -71,6 +72,25 @@ static const struct key store_keys[] = {
 };
 #undef KEYS_STRUCT
 
+void store_read_seal(struct reader *reader, const struct node *node, struct config_store *store)
+{
+	char text[WEIR_BASE64_ENCODED(sizeof store->seal) + 2] = "";
+	size_t size = 0;
+	int error = file_read_line(store->seal_path, text, sizeof text);
+	if (error < 0)
+		reader_problem_at(reader, node, "%s: %s", store->seal_path, weir_error_text(error));
+	else if (weir_base64_decode(
+	                 weir_span_of(text), (char *)store->seal, sizeof store->seal, &size) < 0 ||
+	         size != sizeof store->seal)
+		reader_problem_at(reader, node,
+		        "%s: the first line must be 32 bytes in base64, as `openssl rand -base64 "
+		        "32` makes them",
+		        store->seal_path);
+	else
+		store->sealed = true;
+	explicit_bzero(text, sizeof text);
+}
+
 static void store_check_need(void *context, enum weir_postgres_need need, const char *text)
 {
 	(void)context, (void)need, (void)text;
@@ -87,6 +107,8 @@ static void store_check(struct reader *reader, struct node *node, void *target)
 	if (store->password_path && !sources_leave(store->password_path))
 		store->password = reader_password(
 		        reader, node_find(node, "password-file"), store->password_path);
+	if (store->seal_path && !sources_leave(store->seal_path))
+		store_read_seal(reader, node_find(node, "secret-key-file"), store);
 	store_options(reader->config, STORE_ANY_USER, &options);
 	if (store->url && weir_postgres_list_needs(&options, store_check_need, NULL, why) < 0)
 		reader_problem_at(reader, url, "%s", why);

@@ -6,6 +6,8 @@
  * Each service has a weir_tls of its own from the same files, so that ALPN refuses a client that
  * was sent to the wrong port (the ALPACA attack).
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <weir/error.h>
@@ -64,15 +66,34 @@ static void config_tls_pass_on(void *context, const char *path, const char *text
 }
 
 /* See sources_leave. The server gets no key that the key process has. */
-static bool config_tls_leave(const struct config_tls *tls)
+static bool config_tls_leave(const struct config *config)
 {
+	const struct config_tls *tls = &config->tls;
 	for (size_t i = 0; i < tls->all.count; i++) {
 		sources_leave(tls->all.items[i].chain);
 		if (!tls->key_process)
 			sources_leave(tls->all.items[i].key);
 		sources_leave(tls->all.items[i].ocsp);
 	}
+	for (size_t i = 0; i < config->sites.count; i++)
+		sources_leave(config->sites.items[i].clients_ca);
 	return sources_leave(tls->clients_ca);
+}
+
+/* The sites whose clients have an authority of their own. NULL: there are none, or no memory. */
+static struct weir_tls_clients_of *config_tls_find_clients(
+        const struct config *config, size_t *ret_count)
+{
+	struct weir_tls_clients_of *found = calloc(config->sites.count + 1, sizeof *found);
+	size_t count = 0;
+	for (size_t i = 0; found && i < config->sites.count; i++) {
+		const struct config_site *site = &config->sites.items[i];
+		if (site->clients_ca && site->names.count)
+			found[count++] = (struct weir_tls_clients_of){
+			        site->names.items, site->names.count, site->clients_ca};
+	}
+	*ret_count = count;
+	return found;
 }
 
 /* Whether another server process serves until this one does. */
@@ -81,10 +102,23 @@ static bool config_tls_succeeds(void)
 	return link_active() && link_value(GRANT_SUCCESSOR, "");
 }
 
+void config_tls_options(
+        const struct config *config, enum service service, struct weir_tls_options *ret)
+{
+	const struct config_tls *tls = &config->tls;
+	weir_tls_options_init(ret);
+	ret->alpn = service_infos[service].alpn;
+	if (service == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
+		ret->alpn++; /* the first is "h2" */
+	ret->clients = tls->clients;
+	ret->clients_ca = tls->clients_ca;
+	ret->tls13_only = tls->minimum == CONFIG_TLS_1_3;
+}
+
 /* `keys` are NULL, or those of the key process. */
 static int config_tls_load_all(struct config *config, const struct config *previous,
-        struct key_client *keys, void (*report)(void *context, const char *path, const char *text),
-        void *context)
+        const struct weir_tls_clients_of *clients, size_t clients_count, struct key_client *keys,
+        void (*report)(void *context, const char *path, const char *text), void *context)
 {
 	struct config_tls *tls = &config->tls;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
@@ -98,15 +132,13 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 		};
 		struct weir_tls *loaded;
 		struct weir_tls_options options;
-		weir_tls_options_init(&options);
+		config_tls_options(config, i, &options);
 		options.certificates = tls->all.items;
 		options.count = tls->all.count;
-		options.alpn = service_infos[i].alpn;
-		if (i == SERVICE_HTTP && config->http2 == CONFIG_HTTP2_OFF)
-			options.alpn++; /* the first is "h2" */
-		options.clients = tls->clients;
-		options.clients_ca = tls->clients_ca;
-		options.tls13_only = tls->minimum == CONFIG_TLS_1_3;
+		if (i == SERVICE_HTTP) {
+			options.clients_of = clients;
+			options.clients_of_count = clients_count;
+		}
 		options.tickets = previous ? previous->tls.of[i] : NULL;
 		if (i == SERVICE_HTTP && config->acme.managed.count && config->acme.tls_alpn_01) {
 			options.challenge = acme_proof_challenge;
@@ -135,16 +167,23 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context)
 {
+	struct weir_tls_clients_of *clients;
+	size_t clients_count;
 	struct key_client *keys = NULL;
 	int error = 0;
-	if (config_tls_leave(&config->tls))
+	if (config_tls_leave(config))
 		return 0;
 	if (config->tls.key_process && sources_replaying())
 		error = key_client_create(&keys);
 	if (error < 0)
 		report(context, "", "the key process cannot be reached");
-	else
-		error = config_tls_load_all(config, previous, keys, report, context);
+	clients = config_tls_find_clients(config, &clients_count);
+	if (!clients && error == 0)
+		report(context, "", weir_error_text(error = -ENOMEM));
+	if (error == 0)
+		error = config_tls_load_all(
+		        config, previous, clients, clients_count, keys, report, context);
+	free(clients);
 	key_client_release(keys);
 	return error;
 }
@@ -261,7 +300,8 @@ const struct section table_tls = {
 
 struct tls_report {
 	struct reader *reader;
-	const struct node *node; /* of `tls` */
+	const struct node *node;  /* of `tls` */
+	const struct node *sites; /* the list */
 };
 
 /* The value that names the path, or the section if none does. Two may name the same file. */
@@ -281,6 +321,9 @@ static const struct node *tls_find_path(const struct tls_report *report, const c
 	}
 	if (path == tls->clients_ca)
 		return node_find(report->node, "clients-ca");
+	for (size_t i = 0; i < report->reader->config->sites.count; i++)
+		if (path == report->reader->config->sites.items[i].clients_ca)
+			return node_find(node_item(report->sites, i), "clients-ca");
 	return report->node;
 }
 
@@ -294,7 +337,7 @@ static void tls_add_problem(void *context, const char *path, const char *text)
 /* The listeners must be known: a certificate is loaded once for each protocol. */
 void table_tls_check(struct reader *reader, const struct node *top)
 {
-	struct tls_report report = {reader, node_find(top, "tls")};
+	struct tls_report report = {reader, node_find(top, "tls"), node_find(top, "sites")};
 	table_acme_check(reader, top);
 	if (reader->config->tls.key_process && reader->config->separation != CONFIG_SEPARATION_YES)
 		reader_problem_at(reader, node_find(report.node, "key-process"),

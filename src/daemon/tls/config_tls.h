@@ -2,6 +2,8 @@
 #ifndef DAEMON_CONFIG_TLS_H
 #define DAEMON_CONFIG_TLS_H
 
+#include <weir/tls.h>
+
 #include "config.h"
 
 /*
@@ -12,6 +14,10 @@
  */
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context);
+
+/* Sets the rules of a service: everything but the certificates, tickets and functions. */
+void config_tls_options(
+        const struct config *config, enum service service, struct weir_tls_options *ret);
 
 /* The context of some service that has one: all of them have the same certificates. Or NULL. */
 const struct weir_tls *config_tls_any(const struct config *config);

@@ -215,7 +215,7 @@ struct queue_reader {
 
 /* The columns of a message, and of a recipient, in a row: numbers as text, others as bytes. */
 #define QUEUE_SQL_MESSAGE "m.size::text, m.flags::text, m.sender, m.envid, m.trace"
-#define QUEUE_SQL_RECIPIENT "r.notify::text, r.state::text, r.address, r.orcpt, r.status"
+#define QUEUE_SQL_RECIPIENT "r.reports::text, r.state::text, r.address, r.orcpt, r.status"
 
 enum {
 	QUEUE_MESSAGE_COLUMNS = 5

@@ -65,10 +65,10 @@ struct queue_put {
 #define PUT_SQL_REST                                                                               \
 	" e AS (INSERT INTO weir_queue_message (id, size, flags, sender, envid, trace)"            \
 	" SELECT id, $4::bigint, $5::int, $6::bytea, $7::bytea, $8::bytea FROM m),"                \
-	" r AS (INSERT INTO weir_queue_recipient (id, number, address, orcpt, notify)"             \
+	" r AS (INSERT INTO weir_queue_recipient (id, number, address, orcpt, reports)"            \
 	" SELECT m.id, (c.number - 1)::int, decode(c.address, 'hex'), decode(c.orcpt, 'hex'),"     \
-	" c.notify FROM m, unnest($10::text[], $11::text[], $12::int[])"                           \
-	" WITH ORDINALITY AS c (address, orcpt, notify, number)), " BODY_SQL_CHUNK                 \
+	" c.reports FROM m, unnest($10::text[], $11::text[], $12::int[])"                          \
+	" WITH ORDINALITY AS c (address, orcpt, reports, number)), " BODY_SQL_CHUNK                \
 	" SELECT count(*) FROM m"
 
 static const char put_insert[] = "WITH m AS (" PUT_SQL_COLUMNS " VALUES ($1::uuid," PUT_SQL_TIMES
@@ -175,12 +175,13 @@ static const struct weir_postgres_events queue_put_find_events = {
         .end = queue_put_on_found,
 };
 
+/* The beginning of the names of the queue's tables. */
+#define QUEUE_TABLES "weir_queue"
+
 static bool queue_put_is_repeated(const struct weir_postgres_end *end)
 {
-	return database_outcome_is_repeated(end, BODY_TABLE_CHUNK) ||
-	       database_outcome_is_repeated(end, "weir_queue") ||
-	       database_outcome_is_repeated(end, "weir_queue_message") ||
-	       database_outcome_is_repeated(end, "weir_queue_recipient");
+	return database_outcome_is_repeated(end, BODY_TABLES) ||
+	       database_outcome_is_repeated(end, QUEUE_TABLES);
 }
 
 static void queue_put_on_inserted(void *context, const struct weir_postgres_end *end)

@@ -74,7 +74,7 @@ static int secondary_file_fill(struct dns_zone_file_job *job, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
-	int error = dns_zone_write(job->zone, stream);
+	int error = weir_dns_zone_write(job->zone, stream);
 	errno = 0;
 	if (error == 0 && (fflush(stream) != 0 || futimens(fd, times) < 0 || fsync(fd) < 0))
 		error = errno ? -errno : -EIO;

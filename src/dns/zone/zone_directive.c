@@ -223,6 +223,10 @@ static char *directive_beside(const char *path, const char *name)
 
 static void directive_include(struct zone_file *file, const char *name, const char *origin)
 {
+	if (file->reading->text) {
+		dns_file_complain(file, "$INCLUDE is for files only");
+		return;
+	}
 	if (!*name || file->depth + 1 == WEIR_DNS_INCLUDES_MAX) {
 		dns_file_complain(file, *name ? "too many files that include each other"
 		                              : "$INCLUDE must be followed by the name of a file");

@@ -353,7 +353,10 @@ int dns_file_read(struct zone_file *file)
 	file->text = malloc(WEIR_DNS_LINE_MAX);
 	if (!file->text)
 		return -ENOMEM;
-	error = file_open_stream(file->path, &file->stream);
+	if (file->reading->text)
+		file->stream = file->reading->text;
+	else
+		error = file_open_stream(file->path, &file->stream);
 	if (error < 0) {
 		free(file->text);
 		return error;
@@ -366,7 +369,8 @@ int dns_file_read(struct zone_file *file)
 	}
 	if (ferror(file->stream))
 		error = -EIO;
-	fclose(file->stream);
+	if (!file->reading->text)
+		fclose(file->stream);
 	free(file->text);
 	return error;
 }
@@ -395,8 +399,9 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 	return error;
 }
 
-static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
-        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
+/* `text` is NULL, or what is read instead of the file. */
+static int zone_file_load(const char *path, FILE *text, const struct weir_dns_name *apex,
+        bool saved, weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
 	if (!reading)
@@ -404,6 +409,7 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	reading->report = report;
 	reading->context = context;
 	reading->path = path;
+	reading->text = text;
 	reading->saved = saved;
 	reading->ttl = reading->last_ttl = NO_TTL;
 	int error = dns_builder_init(&reading->builder, apex);
@@ -417,11 +423,24 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
         weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
-	return zone_file_load(path, apex, false, report, context, ret);
+	return zone_file_load(path, NULL, apex, false, report, context, ret);
 }
 
 int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
         weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
-	return zone_file_load(path, apex, true, report, context, ret);
+	return zone_file_load(path, NULL, apex, true, report, context, ret);
+}
+
+int weir_dns_zone_parse(struct weir_span text, const char *label, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
+{
+	/* A stream of no bytes cannot be opened. */
+	struct weir_span bytes = text.size ? text : WEIR_SPAN("\n");
+	FILE *stream = fmemopen((void *)(uintptr_t)bytes.data, bytes.size, "r");
+	if (!stream)
+		return -errno;
+	int error = zone_file_load(label, stream, apex, false, report, context, ret);
+	fclose(stream);
+	return error;
 }

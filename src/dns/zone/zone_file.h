@@ -1,4 +1,4 @@
-/* Zone files: the state of reading one, which records and directives share; and writing. */
+/* Zone files: the state of reading one, which records and directives share. */
 #ifndef WEIR_DNS_ZONE_FILE_H
 #define WEIR_DNS_ZONE_FILE_H
 
@@ -6,8 +6,6 @@
 
 #include "zone_builder.h"
 #include "zone_fields.h"
-
-/* -- reading ----------------------------------------------------------------------------------- */
 
 #define NO_TTL UINT32_MAX
 
@@ -17,6 +15,7 @@ struct reading {
 	weir_dns_report_fn *report;
 	void *context;
 	const char *path; /* of the file that was asked for */
+	FILE *text;       /* instead of the file: such a zone has no $INCLUDE; or NULL */
 	unsigned mistakes;
 	bool includes; /* other files are named in it */
 	bool saved;    /* written by us from a transfer: values are served as they came */
@@ -41,7 +40,7 @@ struct zone_file {
 };
 
 /*
- * Like weir_dns_zone_load, for a file that dns_zone_write has written: values are not checked
+ * Like weir_dns_zone_load, for a file that weir_dns_zone_write has written: values are not checked
  * again.
  */
 int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
@@ -56,18 +55,13 @@ bool dns_file_may_go_on(const struct reading *reading);
 /* Adds the record in the file's text. */
 void dns_file_record(struct zone_file *file);
 
-/* Reads a whole file. Returns 0, or an errno of opening and reading. Mistakes are reported. */
+/*
+ * Reads a whole file, or the text of the zone. Returns 0, or an errno of opening and reading.
+ * Mistakes are reported.
+ */
 int dns_file_read(struct zone_file *file);
 
 /* zone_directive.c: follows the directive in the file's text. */
 void dns_file_follow(struct zone_file *file);
-
-/* -- zone_write.c: writing --------------------------------------------------------------------- */
-
-/*
- * Writes a zone as a zone file, which weir_dns_zone_load and other servers can read: one line for
- * each record, with absolute names. Blocks. Returns 0, -ENOMEM, or -EIO: see errno of the stream.
- */
-int dns_zone_write(const struct weir_dns_zone *zone, FILE *stream);
 
 #endif

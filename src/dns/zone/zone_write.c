@@ -116,7 +116,7 @@ static int zone_write_entry(const struct zone_entry *entry, uint8_t *wire, FILE 
 	return no_memory ? -ENOMEM : 0;
 }
 
-int dns_zone_write(const struct weir_dns_zone *zone, FILE *stream)
+int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream)
 {
 	struct dns_walk walk;
 	struct zone_entry entry;

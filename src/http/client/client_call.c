@@ -386,7 +386,7 @@ ssize_t http_call_splice(
 	call->readable = readable;
 	if (got > 0) {
 		connection->reader.body_bytes += (uint64_t)got;
-		http_client_window_open(connection);
+		http_client_window_taken(connection);
 	}
 	if (got == -EAGAIN)
 		weir_http_call_resume(call);

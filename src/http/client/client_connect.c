@@ -1,13 +1,10 @@
 /*
- * The opening of a connection: a Unix socket, or the addresses of a host one after the other, each
- * with a time limit of its own. The channel's open() continues (client_connection.c).
- *
- * The window of a connection, too. A body that nobody takes is paused, and all that the server
- * sends meanwhile waits in the kernel, as much as the window allows. So it is small at first, as
- * large as the first flight of the server (RFC 6928), until a part of a body was taken.
+ * The opening of a connection: a Unix socket, or the addresses of a host, whose families take turns
+ * (RFC 8305). The next address is tried when the one before has failed, or has not replied for
+ * WEIR_HTTP_CLIENT_NEXT_MS; the first that connects is used. The channel's open() continues
+ * (client_connection.c).
  */
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <weir/error.h>
 #include <weir/server.h>
 
 #include "client_state.h"
 #include "helper.h"
-
-/* -- the window -------------------------------------------------------------------------------- */
-
-enum {
-	WINDOW_CLAMP = 8 << 20, /* more than the kernel ever gives */
-};
-
-void http_client_window_open(struct http_client_connection *connection)
-{
-	int fd, size = WEIR_HTTP_CLIENT_WINDOW_OPEN, unlocked = 0, clamp = WINDOW_CLAMP;
-	if (!connection->holds_window || !connection->channel ||
-	        connection->reader.body_bytes < WEIR_HTTP_CLIENT_WINDOW_OPEN)
-		return;
-	fd = weir_channel_ref(connection->channel).fd;
-	connection->holds_window = false;
-	/* A kernel without this has not held it. */
-	if (setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked) < 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof unlocked);
-	setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &clamp, sizeof clamp);
-}
 
 /* -- addresses --------------------------------------------------------------------------------- */
 
@@ -59,28 +35,41 @@ static int client_connect_unix_socket(const char *path)
 	return error;
 }
 
-static int client_connect_dial(struct http_client_connection *connection)
+static int client_connect_open(struct http_client_connection *connection,
+        struct http_client_attempt *attempt, const struct weir_address *address)
 {
 	const struct weir_http_client_options *options = &connection->client->options;
-	const struct weir_address *address = &connection->addresses[connection->address_next++];
 	const char *unix_path = connection->origin->unix_path;
 	struct weir_bounds bounds;
 	weir_bounds_init(&bounds);
 	bounds.idle_ms = bounds.request_ms = UINT32_MAX; /* the timer here has the limits */
 	bounds.progress_ms = max_of(options->head_ms, options->body_ms);
-	connection->holds_window = options->small_pieces && !unix_path;
-	if (connection->holds_window)
-		bounds.receive_buffer = WEIR_HTTP_CLIENT_WINDOW;
+	bounds.receive_buffer = http_client_window_first(connection);
 	if (!unix_path)
-		return weir_connect(connection->loop, address, &http_client_protocol, connection,
-		        &bounds, &connection->channel);
+		return weir_connect(connection->loop, address, &http_client_protocol, attempt,
+		        &bounds, &attempt->channel);
 	int fd = client_connect_unix_socket(unix_path);
 	if (fd < 0)
 		return fd;
-	int error = weir_adopt(connection->loop, fd, address, &http_client_protocol, connection,
-	        &bounds, &connection->channel);
+	int error = weir_adopt(connection->loop, fd, address, &http_client_protocol, attempt,
+	        &bounds, &attempt->channel);
 	if (error < 0)
 		close(fd);
+	return error;
+}
+
+static int client_connect_dial(struct http_client_connection *connection)
+{
+	const struct weir_address *address = &connection->addresses[connection->address_next++];
+	struct http_client_attempt *attempt = calloc(1, sizeof *attempt);
+	if (!attempt)
+		return -ENOMEM;
+	attempt->connection = connection;
+	int error = client_connect_open(connection, attempt, address);
+	if (error < 0)
+		free(attempt);
+	else
+		weir_list_append(&connection->attempts, &attempt->link);
 	return error;
 }
 
@@ -97,16 +86,79 @@ int http_client_connect_next(struct http_client_connection *connection, int erro
 	return error;
 }
 
+/* -- attempts ---------------------------------------------------------------------------------- */
+
+static void client_attempt_leave(struct http_client_attempt *attempt)
+{
+	weir_list_remove(&attempt->link);
+	attempt->connection = NULL;
+}
+
+void http_client_attempts_end(struct http_client_connection *connection)
+{
+	while (!weir_list_empty(&connection->attempts)) {
+		struct http_client_attempt *attempt =
+		        WEIR_CONTAINER(connection->attempts.next, struct http_client_attempt, link);
+		client_attempt_leave(attempt);
+		weir_channel_abort(attempt->channel, WEIR_E_CLOSED);
+	}
+}
+
+void http_client_attempt_opened(struct http_client_attempt *attempt)
+{
+	struct http_client_connection *connection = attempt->connection;
+	connection->channel = attempt->channel;
+	weir_list_remove(&attempt->link);
+	http_client_attempts_end(connection);
+	/* The handshake of TLS has the time of an address of its own. */
+	http_client_start_timer(connection);
+}
+
+void http_client_attempt_failed(struct http_client_attempt *attempt, int error)
+{
+	struct http_client_connection *connection = attempt->connection;
+	client_attempt_leave(attempt);
+	error = http_client_connect_next(connection, error);
+	if (error < 0 && weir_list_empty(&connection->attempts))
+		http_client_connection_fail(connection, error);
+}
+
+void http_client_attempts_expire(struct http_client_connection *connection)
+{
+	if (http_client_connect_next(connection, -ETIMEDOUT) < 0)
+		http_client_connection_fail(connection, -ETIMEDOUT);
+}
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+/* Copies the addresses so that their families take turns; the first stays the first. */
+static void client_connect_take(
+        struct http_client_connection *connection, const struct weir_resolved *resolved)
+{
+	const struct weir_address *from = resolved->addresses;
+	size_t next[2] = {0, 0}; /* of the first one's family, and of the other */
+	unsigned count = 0, turn = 0;
+	while (count < WEIR_HTTP_CLIENT_ADDRESSES_MAX) {
+		bool other = turn++ % 2;
+		size_t *at = &next[other];
+		while (*at < resolved->count &&
+		        (from[*at].any.sa_family != from[0].any.sa_family) != other)
+			(*at)++;
+		if (*at < resolved->count)
+			connection->addresses[count++] = from[(*at)++];
+		else if (next[0] >= resolved->count && next[1] >= resolved->count)
+			break;
+	}
+	connection->address_count = count;
+}
+
 static void client_connect_on_resolved(void *context, const struct weir_resolved *resolved)
 {
 	struct http_client_connection *connection = context;
 	int error = resolved->error;
 	connection->resolving = NULL;
 	if (error == 0) {
-		connection->address_count =
-		        (unsigned)min_of(resolved->count, (size_t)WEIR_HTTP_CLIENT_ADDRESSES_MAX);
-		memcpy(connection->addresses, resolved->addresses,
-		        connection->address_count * sizeof *resolved->addresses);
+		client_connect_take(connection, resolved);
 		error = http_client_connect_next(connection, -ENOENT);
 	} else {
 		text_copy(connection->why, sizeof connection->why, weir_resolved_text(error));
@@ -166,6 +218,7 @@ int http_client_connection_open(struct weir_http_call *call)
 	connection->call = call;
 	weir_list_init(&connection->idle_link);
 	weir_list_init(&connection->timer.link);
+	weir_list_init(&connection->attempts);
 	weir_list_append(&client->connections, &connection->link);
 	client->connection_count++;
 	call->origin->references++;

@@ -14,6 +14,12 @@
 #include "client_state.h"
 #include "helper.h"
 
+/* That of an open channel. */
+static struct http_client_connection *client_connection_from(const struct weir_channel *channel)
+{
+	return ((struct http_client_attempt *)weir_channel_context(channel))->connection;
+}
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 static void client_connection_leave_idle(struct http_client_connection *connection)
@@ -62,6 +68,7 @@ void http_client_connection_abandon(struct http_client_connection *connection)
 	weir_timer_stop(&connection->timer);
 	weir_resolving_cancel(connection->resolving);
 	connection->resolving = NULL;
+	http_client_attempts_end(connection);
 	if (connection->channel)
 		weir_channel_abort(connection->channel, WEIR_E_CLOSED);
 	else
@@ -181,7 +188,7 @@ static void client_connection_on_head(
 static void client_connection_on_piece(struct http_reader *reader, struct weir_span bytes)
 {
 	struct http_client_connection *connection = client_connection_of(reader);
-	http_client_window_open(connection);
+	http_client_window_taken(connection);
 	if (connection->call)
 		http_call_on_piece(connection->call, bytes);
 }
@@ -300,6 +307,9 @@ static void client_connection_begin(struct http_client_connection *connection)
 	connection->state = HTTP_CONNECTION_BUSY;
 	connection->sent = false;
 	connection->paused = false;
+	connection->lags = false;
+	if (connection->client->options.small_pieces)
+		weir_channel_set_reads(connection->channel, WEIR_READS_SMALL);
 	connection->sent_before = weir_channel_sent(connection->channel);
 	http_reader_begin(&connection->reader, http_call_is_head(call), call->body_max);
 	if (connection->fastcgi)
@@ -313,12 +323,13 @@ static void client_connection_begin(struct http_client_connection *connection)
 
 static int client_connection_on_open(struct weir_channel *channel)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_attempt *attempt = weir_channel_context(channel);
+	struct http_client_connection *connection = attempt->connection;
+	http_client_attempt_opened(attempt);
 	weir_channel_reset_on_failure(channel, true);
 	weir_channel_read_after_failure(channel, true);
 	if (connection->state == HTTP_CONNECTION_CLOSING)
 		return 0;
-	weir_channel_read_small(channel, connection->client->options.small_pieces);
 	if (connection->origin->tls)
 		return weir_channel_start_tls(
 		        channel, connection->client->options.tls, connection->origin->host);
@@ -328,7 +339,7 @@ static int client_connection_on_open(struct weir_channel *channel)
 
 static void client_connection_on_secured(struct weir_channel *channel, size_t dropped)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	(void)dropped;
 	if (connection->state == HTTP_CONNECTION_CONNECTING)
 		client_connection_begin(connection);
@@ -336,14 +347,14 @@ static void client_connection_on_secured(struct weir_channel *channel, size_t dr
 
 static void client_connection_on_insecure(struct weir_channel *channel, const char *why)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	connection->insecure = true;
 	text_copy(connection->why, sizeof connection->why, why);
 }
 
 static void client_connection_on_request(struct weir_channel *channel, struct weir_span request)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	if (connection->fastcgi)
 		fastcgi_reader_request(connection->fastcgi, request);
 	else
@@ -353,7 +364,7 @@ static void client_connection_on_request(struct weir_channel *channel, struct we
 
 static void client_connection_on_bytes(struct weir_channel *channel, struct weir_span bytes)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	if (connection->fastcgi)
 		fastcgi_reader_piece(connection->fastcgi, bytes);
 	else
@@ -363,7 +374,7 @@ static void client_connection_on_bytes(struct weir_channel *channel, struct weir
 /* The end of a call ends its splicing, so that there is one; the channel has paused. */
 static void client_connection_on_divert_ready(struct weir_channel *channel)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	struct weir_http_call *call = connection->call;
 	if (!call || !call->readable)
 		return;
@@ -373,7 +384,7 @@ static void client_connection_on_divert_ready(struct weir_channel *channel)
 
 static void client_connection_on_overflow(struct weir_channel *channel, int error)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	(void)error;
 	if (connection->state == HTTP_CONNECTION_IDLE) {
 		client_connection_report_extra(connection);
@@ -385,7 +396,7 @@ static void client_connection_on_overflow(struct weir_channel *channel, int erro
 
 static void client_connection_on_eof(struct weir_channel *channel)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
+	struct http_client_connection *connection = client_connection_from(channel);
 	if (connection->state == HTTP_CONNECTION_IDLE)
 		http_client_connection_retire(connection);
 	else if (connection->state == HTTP_CONNECTION_BUSY && connection->fastcgi)
@@ -394,9 +405,9 @@ static void client_connection_on_eof(struct weir_channel *channel)
 		http_reader_eof(&connection->reader, weir_channel_truncated(channel));
 }
 
-static void client_connection_on_close(struct weir_channel *channel, int error)
+static void client_connection_closed(
+        struct http_client_connection *connection, struct weir_channel *channel, int error)
 {
-	struct http_client_connection *connection = weir_channel_context(channel);
 	connection->sent_at_close = weir_channel_sent(channel);
 	connection->channel = NULL;
 	if (connection->insecure)
@@ -413,6 +424,16 @@ static void client_connection_on_close(struct weir_channel *channel, int error)
 		http_client_connection_free(connection);
 	else
 		http_client_connection_fail(connection, error);
+}
+
+static void client_connection_on_close(struct weir_channel *channel, int error)
+{
+	struct http_client_attempt *attempt = weir_channel_context(channel);
+	if (attempt->connection && attempt->connection->channel == channel)
+		client_connection_closed(attempt->connection, channel, error);
+	else if (attempt->connection)
+		http_client_attempt_failed(attempt, error ? error : WEIR_E_HTTP_SHORT);
+	free(attempt);
 }
 
 const struct weir_protocol http_client_protocol = {

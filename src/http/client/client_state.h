@@ -3,6 +3,7 @@
  *
  *   client.c             the pool: origins, connections, waiting calls; the memory of calls
  *   client_connect.c     the opening of a connection: the addresses of a host
+ *   client_window.c      how much a server may send ahead
  *   client_connection.c  one connection: TLS, the reader's callbacks
  *   client_time.c        its time limits
  *   client_call.c        a call: its start and end, retries, redirects
@@ -83,6 +84,23 @@ enum http_connection_state {
 	HTTP_CONNECTION_CLOSING,
 };
 
+/* How much of a reply that nobody takes the kernel may have waiting; see client_window.c. */
+enum http_window {
+	HTTP_WINDOW_FIRST,
+	HTTP_WINDOW_TAKEN,
+	HTTP_WINDOW_OPEN,
+};
+
+/*
+ * A connection to one address that is being opened. Once it is open, it is the connection's; all
+ * others end without it.
+ */
+struct http_client_attempt {
+	struct http_client_connection *connection; /* NULL: it is of no use any more */
+	struct weir_channel *channel;
+	struct weir_list link; /* in connection->attempts, until it is open */
+};
+
 struct http_client_connection {
 	struct weir_loop *loop;
 	struct weir_http_client *client; /* NULL: it was destroyed */
@@ -91,6 +109,7 @@ struct http_client_connection {
 	struct weir_list idle_link;      /* in origin->idle */
 	enum http_connection_state state;
 	struct weir_http_call *call;  /* NULL: idle, or the call has ended */
+	struct weir_list attempts;    /* to open the channel */
 	struct weir_channel *channel; /* NULL: not open yet, or closed */
 	struct http_reader reader;
 	struct fastcgi_reader *fastcgi; /* in front of `reader`; NULL: HTTP */
@@ -98,12 +117,13 @@ struct http_client_connection {
 	struct weir_resolving *resolving;
 	struct weir_address addresses[WEIR_HTTP_CLIENT_ADDRESSES_MAX];
 	unsigned address_count;
-	unsigned address_next;      /* the one to try next */
-	bool reused;                /* it has had a reply before */
-	bool sent;                  /* all of the request was taken */
-	bool paused;                /* the reply's body was, since the timer began */
-	bool insecure;              /* the TLS handshake failed, see `why` */
-	bool holds_window;          /* the kernel may have little of a reply waiting */
+	unsigned address_next; /* the one to try next */
+	bool reused;           /* it has had a reply before */
+	bool sent;             /* all of the request was taken */
+	bool paused;           /* the reply's body was, since the timer began */
+	bool insecure;         /* the TLS handshake failed, see `why` */
+	bool lags;             /* the receiver of the reply takes less than comes */
+	enum http_window window;
 	uint64_t sent_at_close;     /* bytes, once the channel is closed */
 	uint64_t sent_before;       /* bytes, when the request began */
 	uint64_t head_size;         /* bytes of the request's head */
@@ -192,11 +212,35 @@ int http_client_get_resolver(struct weir_http_client *client);
 /* Opens a connection for the call, or returns an error without one. */
 int http_client_connection_open(struct weir_http_call *call);
 
-/* Connects to the next address. Returns 0, or `error` or a later one if there is none. */
+/*
+ * Connects to the next address, beside attempts that are under way. Returns 0, or `error` or a
+ * later one if there is none.
+ */
 int http_client_connect_next(struct http_client_connection *connection, int error);
 
+/* The attempt has a connection: the others end. */
+void http_client_attempt_opened(struct http_client_attempt *attempt);
+/* The attempt has failed. Continues with the next address, or fails the connection. */
+void http_client_attempt_failed(struct http_client_attempt *attempt, int error);
+/* Ends all attempts; their channels close later. */
+void http_client_attempts_end(struct http_client_connection *connection);
+/* The time of the last attempt is over. */
+void http_client_attempts_expire(struct http_client_connection *connection);
+
+/* -- client_window.c --------------------------------------------------------------------------- */
+
+/* Returns the window that a new connection begins with, in bytes; 0: as the kernel decides. */
+unsigned http_client_window_first(struct http_client_connection *connection);
+
 /* Bytes of the reply's body have come: lets the kernel choose the window, if they are many. */
-void http_client_window_open(struct http_client_connection *connection);
+void http_client_window_taken(struct http_client_connection *connection);
+
+/*
+ * Before a paused body is resumed: whether its receiver lags. It need not find that out unless
+ * http_call_wants_pace.
+ */
+bool http_call_wants_pace(const struct weir_http_call *call);
+void http_call_set_pace(struct weir_http_call *call, bool lags);
 
 /* -- client_time.c ----------------------------------------------------------------------------- */
 

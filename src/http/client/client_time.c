@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "client_state.h"
+#include "helper.h"
 
 static uint64_t client_time_progress(const struct http_client_connection *connection)
 {
@@ -16,6 +17,9 @@ static bool client_time_in_body(const struct http_client_connection *connection)
 static uint32_t client_time_limit(const struct http_client_connection *connection)
 {
 	const struct weir_http_client_options *options = &connection->client->options;
+	bool others = connection->address_next < connection->address_count;
+	if (connection->state == HTTP_CONNECTION_CONNECTING && !connection->channel && others)
+		return min_of(options->connect_ms, (uint32_t)WEIR_HTTP_CLIENT_NEXT_MS);
 	if (connection->state == HTTP_CONNECTION_CONNECTING)
 		return options->connect_ms;
 	if (connection->state == HTTP_CONNECTION_IDLE)
@@ -75,7 +79,10 @@ static void client_time_on_time(struct weir_timer *timer)
 	uint32_t left;
 	switch (connection->state) {
 	case HTTP_CONNECTION_CONNECTING:
-		weir_channel_abort(connection->channel, -ETIMEDOUT);
+		if (connection->channel)
+			weir_channel_abort(connection->channel, -ETIMEDOUT);
+		else
+			http_client_attempts_expire(connection);
 		break;
 	case HTTP_CONNECTION_BUSY:
 		left = client_time_left(connection);

@@ -56,7 +56,8 @@ static void http_body_reader_await_line(
 
 void http_body_reader_start(struct weir_http_exchange *exchange)
 {
-	weir_channel_read_small(exchange->channel, exchange->small_pieces);
+	weir_channel_set_reads(
+	        exchange->channel, exchange->small_pieces ? WEIR_READS_SMALL : WEIR_READS_LARGE);
 	if (exchange->body_state == HTTP_BODY_LENGTH)
 		weir_channel_stream(
 		        exchange->channel, weir_length(exchange->handling->request->length));

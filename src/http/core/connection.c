@@ -424,7 +424,8 @@ static void http_connection_begin_tunnel(struct weir_http_exchange *exchange)
 {
 	struct weir_channel *channel = exchange->channel;
 	weir_channel_set_session(channel, exchange);
-	weir_channel_read_small(channel, exchange->small_pieces);
+	weir_channel_set_reads(
+	        channel, exchange->small_pieces ? WEIR_READS_SMALL : WEIR_READS_LARGE);
 	weir_channel_stream(channel, weir_everything());
 	weir_channel_resume(channel);
 }

@@ -5,12 +5,12 @@
  * An exchange and its handling are recycled together. They part only for a reply that goes on
  * behind its first output, as one to a client that does not read.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "exchange.h"
 #include "h2.h"
+#include "helper.h"
 #include "loop_internal.h"
 
 /* -- one state a loop -------------------------------------------------------------------------- */
@@ -53,17 +53,10 @@ struct http_loop *http_loop_state(struct weir_loop *loop)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* A size that the compiler does not see: for one that it knows, gcc makes a slow `rep stos`. */
-static void http_exchange_clear(void *memory, size_t size)
-{
-	__asm__("" : "+r"(size));
-	memset(memory, 0, size);
-}
-
 static void http_handling_clear(struct http_handling *handling)
 {
 	const size_t from = offsetof(struct http_handling, request);
-	http_exchange_clear((char *)handling + from, offsetof(struct http_handling, peer) - from);
+	memory_clear((char *)handling + from, offsetof(struct http_handling, peer) - from);
 	handling->fields.size = handling->user.size = handling->log.line.size = 0;
 }
 
@@ -78,16 +71,25 @@ static struct http_handling *http_handling_recycle(struct http_loop *loop_state)
 	return handling;
 }
 
-/* Frees what it has of its own, and retains its memory and that of its exchange for reuse. */
+/*
+ * Frees what it has of its own, and retains its memory and that of its exchange for reuse. Most
+ * have nothing: a check costs less than a call.
+ */
 static inline void http_handling_release(
         struct http_handling *handling, struct http_loop *loop_state)
 {
-	http_request_copy_free(handling->copy);
-	free(handling->head);
-	free(handling->rewritten);
-	weir_buffer_finish(&handling->log.notes);
-	weir_buffer_finish(&handling->granted);
-	weir_buffer_finish(&handling->interim);
+	if (handling->copy)
+		http_request_copy_free(handling->copy);
+	if (handling->head)
+		free(handling->head);
+	if (handling->rewritten)
+		free(handling->rewritten);
+	if (handling->log.notes.data)
+		weir_buffer_finish(&handling->log.notes);
+	if (handling->granted.data)
+		weir_buffer_finish(&handling->granted);
+	if (handling->interim.data)
+		weir_buffer_finish(&handling->interim);
 	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
 		http_handling_free(handling);
 		return;
@@ -105,7 +107,7 @@ static struct weir_http_exchange *http_exchange_recycle(struct http_loop *loop_s
 		return NULL;
 	struct weir_http_exchange *exchange = handling->exchange;
 	if (exchange)
-		http_exchange_clear(exchange, sizeof *exchange);
+		memory_clear(exchange, sizeof *exchange);
 	else
 		exchange = calloc(1, sizeof *exchange);
 	handling->exchange = exchange;
@@ -142,26 +144,6 @@ struct weir_http_exchange *http_exchange_create(struct weir_http_server *server,
 		return NULL;
 	}
 	return exchange;
-}
-
-void http_exchange_set_reply(struct weir_http_exchange *exchange, enum http_reply_state state)
-{
-	assert(state > exchange->reply_state);
-	assert(exchange->reply_state != HTTP_REPLY_UNWANTED || state == HTTP_REPLY_CLOSED);
-	exchange->reply_state = (uint8_t)state;
-}
-
-enum http_handler_state http_exchange_enter_handler(struct weir_http_exchange *exchange)
-{
-	enum http_handler_state before = exchange->handler_state;
-	exchange->handler_state = HTTP_HANDLER_RUNNING;
-	return before;
-}
-
-void http_exchange_leave_handler(
-        struct weir_http_exchange *exchange, enum http_handler_state before)
-{
-	exchange->handler_state = (uint8_t)before;
 }
 
 void http_exchange_free_if_unused(struct weir_http_exchange *exchange)

@@ -20,6 +20,8 @@
 #ifndef WEIR_HTTP_EXCHANGE_H
 #define WEIR_HTTP_EXCHANGE_H
 
+#include <assert.h>
+
 #include <weir/buffer.h>
 #include <weir/http.h>
 #include <weir/limits.h>
@@ -180,6 +182,15 @@ struct http_session_type {
 	void (*on_close)(void *session);
 };
 
+/*
+ * Lines of fields as HTTP/2 has them: made at the first use, by malloc. The owner of the lines
+ * frees them.
+ */
+struct http_encoded_lines {
+	size_t size;
+	char bytes[];
+};
+
 /* The line of the access log: prepared with the reply, and written at its end. */
 struct http_log_entry {
 	struct weir_log *log;     /* where it goes */
@@ -189,6 +200,12 @@ struct http_log_entry {
 	uint8_t format;           /* enum weir_log_format */
 	uint8_t level;            /* enum weir_log_level */
 };
+
+/* Bits of an exchange that hold a number. */
+#define HTTP_CODING_BITS 2
+#define HTTP_LEVEL_BITS 4
+_Static_assert(WEIR_HTTP_CODING_LAST < 1 << HTTP_CODING_BITS, "enum http_coding does not fit");
+_Static_assert(WEIR_COMPRESS_LEVEL_MAX < 1 << HTTP_LEVEL_BITS, "a level does not fit");
 
 /*
  * The part of an exchange that is needed only while its request is handled and its body received. A
@@ -210,7 +227,7 @@ struct http_handling {
 	struct weir_task task;
 	weir_http_gone_fn *gone; /* called if the client goes before a reply; or NULL */
 	void *gone_context;
-	struct weir_span request_head; /* in the receive buffer, while the handler is called */
+	struct weir_span request_head; /* its bytes, while the handler is called */
 
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
@@ -231,7 +248,8 @@ struct http_handling {
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
 	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
 	struct weir_span lent;      /* lines of fields: weir_http_lend_fields */
-	char *head;                 /* where it did not fit the output at once */
+	struct http_encoded_lines **lent_encoded; /* where they are stored; NULL: nowhere */
+	char *head;                               /* where it did not fit the output at once */
 	size_t head_size;
 	size_t head_put;
 	weir_trailers_fn *trailers;
@@ -277,15 +295,16 @@ struct weir_http_exchange {
 	uint8_t continue_state; /* enum http_continue_state */
 
 	/* Facts that are independent of each other. */
-	bool keep_alive : 1;         /* another request may follow on the connection */
-	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply has keep-alive */
-	bool input_held : 1;         /* nothing is read before the reply has left */
-	bool had_body : 1;           /* the terminator of heads must be set again */
-	bool received : 1;           /* weir_http_receive was called */
-	bool paused : 1;             /* by the receiver */
-	bool compress : 1;           /* weir_http_compress has decided so */
-	bool small_pieces : 1;       /* weir_http_receive_small */
-	bool extended_connect : 1;   /* HTTP/2: the stream may become a tunnel (RFC 8441) */
+	bool keep_alive : 1;                      /* another request may follow on the connection */
+	bool confirm_keep_alive : 1;              /* HTTP/1.0: the reply has keep-alive */
+	bool input_held : 1;                      /* nothing is read before the reply has left */
+	bool had_body : 1;                        /* the terminator of heads must be set again */
+	bool received : 1;                        /* weir_http_receive was called */
+	bool paused : 1;                          /* by the receiver */
+	uint8_t coding : HTTP_CODING_BITS;        /* enum http_coding; of weir_http_compress */
+	uint8_t compress_level : HTTP_LEVEL_BITS; /* of the coding */
+	bool small_pieces : 1;                    /* weir_http_receive_small */
+	bool extended_connect : 1; /* HTTP/2: the stream may become a tunnel (RFC 8441) */
 	bool body_is_lent : 1;
 	bool large_pieces : 1; /* the reply's body need not be gathered (weir_produce_glob) */
 	bool page_pending : 1; /* the handler has replied with an error, whose page follows */
@@ -319,15 +338,31 @@ void http_exchange_free_if_unused(struct weir_http_exchange *exchange);
 void http_exchange_end_handling(struct weir_http_exchange *exchange);
 
 /* Enters a state of the reply; see the enum. */
-void http_exchange_set_reply(struct weir_http_exchange *exchange, enum http_reply_state state);
+static inline void http_exchange_set_reply(
+        struct weir_http_exchange *exchange, enum http_reply_state state)
+{
+	assert(state > exchange->reply_state);
+	assert(exchange->reply_state != HTTP_REPLY_UNWANTED || state == HTTP_REPLY_CLOSED);
+	exchange->reply_state = (uint8_t)state;
+}
 
 /*
  * Around a call of the handler or the receiver, so that the exchange is not freed within it. Enter
  * returns the state before, which leave restores.
  */
-enum http_handler_state http_exchange_enter_handler(struct weir_http_exchange *exchange);
-void http_exchange_leave_handler(
-        struct weir_http_exchange *exchange, enum http_handler_state before);
+static inline enum http_handler_state http_exchange_enter_handler(
+        struct weir_http_exchange *exchange)
+{
+	enum http_handler_state before = exchange->handler_state;
+	exchange->handler_state = HTTP_HANDLER_RUNNING;
+	return before;
+}
+
+static inline void http_exchange_leave_handler(
+        struct weir_http_exchange *exchange, enum http_handler_state before)
+{
+	exchange->handler_state = (uint8_t)before;
+}
 
 static inline bool http_exchange_replied(const struct weir_http_exchange *exchange)
 {

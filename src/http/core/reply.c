@@ -10,6 +10,7 @@
 #include <weir/transformers.h>
 
 #include "exchange.h"
+#include "helper.h"
 #include "fields.h"
 #include "page_style.h"
 #include "rule.h"
@@ -149,18 +150,30 @@ void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span
 		return;
 	}
 	exchange->handling->lent = lines;
+	exchange->handling->lent_encoded = NULL;
 	exchange->release_lent = release;
 	exchange->lent_context = context;
 }
 
+bool weir_http_compress_with(
+        struct weir_http_exchange *exchange, const struct weir_http_compression *how)
+{
+	bool may_zstd = how->zstd && weir_zstd_has_room(exchange->server->loop);
+	enum http_coding coding = http_accept_coding(exchange->handling->request, may_zstd);
+	const char *name = http_coding_name(coding);
+	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
+	if (!name || weir_http_add_field(exchange, "Content-Encoding", weir_span_of(name)) < 0)
+		return false;
+	exchange->coding = coding & ((1 << HTTP_CODING_BITS) - 1);
+	exchange->compress_level = min_of(how->level, (unsigned)WEIR_COMPRESS_LEVEL_MAX) &
+	                           ((1 << HTTP_LEVEL_BITS) - 1);
+	return true;
+}
+
 bool weir_http_compress(struct weir_http_exchange *exchange)
 {
-	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	if (http_accept_coding(exchange->handling->request) != WEIR_HTTP_GZIP ||
-	        weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
-		return false;
-	exchange->compress = true;
-	return true;
+	const struct weir_http_compression how = {.level = WEIR_COMPRESS_LEVEL_MIN};
+	return weir_http_compress_with(exchange, &how);
 }
 
 void weir_http_set_trailers(
@@ -179,9 +192,11 @@ static struct weir_producer *http_reply_frame(
         struct weir_http_exchange *exchange, struct weir_producer *body)
 {
 	const struct http_handling *handling = exchange->handling;
-	exchange->reply_size = exchange->compress ? -1 : weir_producer_size(body);
-	if (exchange->compress)
-		body = weir_produce_gzip(body);
+	exchange->reply_size = exchange->coding ? -1 : weir_producer_size(body);
+	if (exchange->coding == WEIR_HTTP_ZSTD)
+		body = weir_produce_zstd_level(body, exchange->compress_level);
+	else if (exchange->coding == WEIR_HTTP_GZIP)
+		body = weir_produce_gzip_level(body, exchange->compress_level);
 	exchange->framing = HTTP_FRAMED_BY_LENGTH;
 	if (exchange->reply_size >= 0 &&
 	        (!handling->trailers || exchange->connection->frames_bodies))
@@ -290,7 +305,7 @@ int weir_http_reply(
 	if (body)
 		body = http_reply_frame(exchange, body);
 	if (!body) {
-		exchange->compress = false;
+		exchange->coding = WEIR_HTTP_IDENTITY;
 		exchange->handling->fields.size = 0;
 		exchange->handling->lent.size = 0;
 		return weir_http_reply_empty(exchange, 500);
@@ -306,7 +321,7 @@ int weir_http_reply(
 
 int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct weir_span body)
 {
-	if (http_exchange_replied(exchange) || exchange->compress || exchange->handling->trailers ||
+	if (http_exchange_replied(exchange) || exchange->coding || exchange->handling->trailers ||
 	        http_reply_has_no_body(status))
 		return weir_http_reply(
 		        exchange, status, weir_produce_borrowed(body.data, body.size));

@@ -85,7 +85,7 @@ int http_upgrade_take_over(struct weir_http_exchange *exchange, struct weir_span
 	if (error)
 		return error;
 	weir_channel_set_session(channel, session);
-	weir_channel_read_small(channel, true);
+	weir_channel_set_reads(channel, WEIR_READS_SMALL);
 	weir_channel_stream(channel, weir_everything());
 	weir_channel_notify_drain(channel, true);
 	weir_channel_resume(channel);

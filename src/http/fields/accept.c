@@ -75,9 +75,18 @@ int http_accept_weight(const struct http_accept *accept, int16_t listed)
 	return weight > 0 && weight >= http_accept_identity(accept) ? weight : 0;
 }
 
-enum http_coding http_accept_choose(const struct http_accept *accept)
+const char *http_coding_name(enum http_coding coding)
 {
-	if (http_accept_weight(accept, accept->gzip))
+	return coding == WEIR_HTTP_GZIP ? "gzip" : coding == WEIR_HTTP_ZSTD ? "zstd" : NULL;
+}
+
+enum http_coding http_accept_choose(const struct http_accept *accept, bool may_zstd)
+{
+	int gzip = http_accept_weight(accept, accept->gzip);
+	int zstd = may_zstd && accept->zstd > 0 ? http_accept_weight(accept, accept->zstd) : 0;
+	if (zstd && zstd >= gzip)
+		return WEIR_HTTP_ZSTD;
+	if (gzip)
 		return WEIR_HTTP_GZIP;
 	return http_accept_identity(accept) ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
 }
@@ -91,10 +100,10 @@ struct http_accept http_accept_of(const struct weir_http_request *request)
 	return accept;
 }
 
-enum http_coding http_accept_coding(const struct weir_http_request *request)
+enum http_coding http_accept_coding(const struct weir_http_request *request, bool may_zstd)
 {
 	struct http_accept accept = http_accept_of(request);
-	return http_accept_choose(&accept);
+	return http_accept_choose(&accept, may_zstd);
 }
 
 /* -- Accept ------------------------------------------------------------------------------------ */

@@ -62,16 +62,24 @@ struct http_accept {
 enum http_coding {
 	WEIR_HTTP_IDENTITY,
 	WEIR_HTTP_GZIP,
-	WEIR_HTTP_NO_CODING, /* the client accepts neither; the server may send identity or 406 */
+	WEIR_HTTP_ZSTD,
+	WEIR_HTTP_NO_CODING, /* the client accepts none; the server may send identity or 406 */
+	WEIR_HTTP_CODING_LAST = WEIR_HTTP_NO_CODING,
 };
+
+/* The name for Content-Encoding; NULL for the last one and identity. */
+const char *http_coding_name(enum http_coding coding);
 
 #define WEIR_HTTP_ACCEPT_NONE ((struct http_accept){-1, -1, -1, -1, -1})
 
 /* Adds the list of one field. Malformed elements and repeated codings are ignored. */
 void http_accept_add(struct http_accept *accept, struct weir_span value);
 
-/* Chooses gzip if it (or "*") is listed with a weight above 0 and not below that of identity. */
-enum http_coding http_accept_choose(const struct http_accept *accept);
+/*
+ * Chooses gzip if it (or "*") is listed with a weight above 0 and not below that of identity. With
+ * `may_zstd`, zstd if it is listed by its name so, and not below gzip.
+ */
+enum http_coding http_accept_choose(const struct http_accept *accept, bool may_zstd);
 
 /* Adds all Accept-Encoding fields of a request to an empty list. */
 struct http_accept http_accept_of(const struct weir_http_request *request);
@@ -83,7 +91,7 @@ struct http_accept http_accept_of(const struct weir_http_request *request);
 int http_accept_weight(const struct http_accept *accept, int16_t listed);
 
 /* Does both for all Accept-Encoding fields of a request. Without any, the result is identity. */
-enum http_coding http_accept_coding(const struct weir_http_request *request);
+enum http_coding http_accept_coding(const struct weir_http_request *request, bool may_zstd);
 
 /*
  * Parses a weight, as "0.5" (RFC 9110 12.4.2): at most three decimals, at most 1.000. Returns

@@ -1,7 +1,7 @@
 /*
  * Keys of tokens, and the verification of a token: the form, then the signature, then the claims.
  * Nothing of a token is believed before its signature was verified, but for the algorithm that it
- * names, which must be the key's.
+ * names, which must be one for the type of the key.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -15,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include <weir/base64.h>
 #include <weir/buffer.h>
@@ -25,45 +26,59 @@
 #include "jwt.h"
 #include "refcount.h"
 
-/* How the keys of a type sign (RFC 7518 3.1, RFC 8037). */
+/* How keys of a type sign (RFC 7518 3.1, RFC 8037). */
 struct jwt_algorithm {
 	const char *name;
+	int type;           /* of the key */
+	const char *curve;  /* of ECDSA */
 	const char *digest; /* NULL: none */
 	size_t half;        /* of ECDSA: bytes of each of the two numbers of a signature */
-};
-
-struct jwt_key {
-	EVP_PKEY *key;
-	const struct jwt_algorithm *algorithm;
+	bool pss;           /* of RSA: with that padding */
 };
 
 struct weir_http_token_keys {
 	struct refcount references;
 	size_t count;
-	struct jwt_key items[WEIR_HTTP_TOKEN_KEYS_MAX];
+	EVP_PKEY *items[WEIR_HTTP_TOKEN_KEYS_MAX];
 };
 
-static const struct jwt_algorithm jwt_rs256 = {"RS256", "SHA256", 0};
-static const struct jwt_algorithm jwt_es256 = {"ES256", "SHA256", 32};
-static const struct jwt_algorithm jwt_es384 = {"ES384", "SHA384", 48};
-static const struct jwt_algorithm jwt_eddsa = {"EdDSA", NULL, 0};
+static const struct jwt_algorithm jwt_algorithms[] = {
+        {"RS256", EVP_PKEY_RSA, NULL, "SHA256"},
+        {"RS384", EVP_PKEY_RSA, NULL, "SHA384"},
+        {"RS512", EVP_PKEY_RSA, NULL, "SHA512"},
+        {"PS256", EVP_PKEY_RSA, NULL, "SHA256", .pss = true},
+        {"PS384", EVP_PKEY_RSA, NULL, "SHA384", .pss = true},
+        {"PS512", EVP_PKEY_RSA, NULL, "SHA512", .pss = true},
+        {"ES256", EVP_PKEY_EC, "prime256v1", "SHA256", 32},
+        {"ES384", EVP_PKEY_EC, "secp384r1", "SHA384", 48},
+        {"ES512", EVP_PKEY_EC, "secp521r1", "SHA512", 66},
+        {"EdDSA", EVP_PKEY_ED25519, NULL, NULL},
+};
+
+enum {
+	JWT_ALGORITHMS = sizeof jwt_algorithms / sizeof *jwt_algorithms,
+	JWT_RSA_BITS_MIN = 2048,
+};
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* NULL: no token can be verified by such a key. */
-static const struct jwt_algorithm *jwt_algorithm_of(EVP_PKEY *key)
+static bool jwt_key_fits(EVP_PKEY *key, const struct jwt_algorithm *algorithm)
 {
-	switch (EVP_PKEY_get_base_id(key)) {
-	case EVP_PKEY_RSA:
-		return EVP_PKEY_get_bits(key) >= 2048 ? &jwt_rs256 : NULL;
-	case EVP_PKEY_EC:
-		return EVP_PKEY_get_bits(key) == 256   ? &jwt_es256
-		       : EVP_PKEY_get_bits(key) == 384 ? &jwt_es384
-		                                       : NULL;
-	case EVP_PKEY_ED25519:
-		return &jwt_eddsa;
-	}
-	return NULL;
+	char curve[32];
+	if (EVP_PKEY_get_base_id(key) != algorithm->type)
+		return false;
+	if (algorithm->type == EVP_PKEY_RSA)
+		return EVP_PKEY_get_bits(key) >= JWT_RSA_BITS_MIN;
+	return !algorithm->curve || (EVP_PKEY_get_group_name(key, curve, sizeof curve, NULL) == 1 &&
+	                                    strcmp(curve, algorithm->curve) == 0);
+}
+
+static bool jwt_key_is_of_use(EVP_PKEY *key)
+{
+	for (size_t i = 0; i < JWT_ALGORITHMS; i++)
+		if (jwt_key_fits(key, &jwt_algorithms[i]))
+			return true;
+	return false;
 }
 
 /* Reads the keys of a PEM file. Returns 0, WEIR_E_SYNTAX or WEIR_E_LIMIT. */
@@ -71,12 +86,12 @@ static int jwt_keys_read(struct weir_http_token_keys *keys, BIO *pem)
 {
 	EVP_PKEY *key;
 	while ((key = PEM_read_bio_PUBKEY(pem, NULL, NULL, NULL))) {
-		const struct jwt_algorithm *algorithm = jwt_algorithm_of(key);
-		if (!algorithm || keys->count == WEIR_HTTP_TOKEN_KEYS_MAX) {
+		bool of_use = jwt_key_is_of_use(key);
+		if (!of_use || keys->count == WEIR_HTTP_TOKEN_KEYS_MAX) {
 			EVP_PKEY_free(key);
-			return algorithm ? WEIR_E_LIMIT : WEIR_E_SYNTAX;
+			return of_use ? WEIR_E_LIMIT : WEIR_E_SYNTAX;
 		}
-		keys->items[keys->count++] = (struct jwt_key){key, algorithm};
+		keys->items[keys->count++] = key;
 	}
 	ERR_clear_error();
 	return keys->count ? 0 : WEIR_E_SYNTAX;
@@ -116,7 +131,7 @@ void weir_http_token_keys_release(struct weir_http_token_keys *keys)
 	if (!keys || !refcount_release(&keys->references))
 		return;
 	for (size_t i = 0; i < keys->count; i++)
-		EVP_PKEY_free(keys->items[i].key);
+		EVP_PKEY_free(keys->items[i]);
 	free(keys);
 }
 
@@ -163,18 +178,27 @@ static size_t jwt_to_der(const struct jwt_algorithm *algorithm, const unsigned c
 	return length > 0 ? (size_t)length : 0;
 }
 
-static bool jwt_key_verifies(const struct jwt_key *key, struct weir_span text,
-        const unsigned char *signature, size_t size)
+/* The salt is as long as the digest (RFC 7518 3.5). */
+static bool jwt_set_padding(EVP_PKEY_CTX *context)
+{
+	return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
+static bool jwt_key_verifies(EVP_PKEY *key, const struct jwt_algorithm *algorithm,
+        struct weir_span text, const unsigned char *signature, size_t size)
 {
 	unsigned char der[160];
-	if (key->algorithm->half) {
-		size = jwt_to_der(key->algorithm, signature, size, der, sizeof der);
+	EVP_PKEY_CTX *parameters;
+	if (algorithm->half) {
+		size = jwt_to_der(algorithm, signature, size, der, sizeof der);
 		signature = der;
 	}
 	EVP_MD_CTX *context = size ? EVP_MD_CTX_new() : NULL;
 	bool good = context &&
-	            EVP_DigestVerifyInit_ex(context, NULL, key->algorithm->digest, NULL, NULL,
-	                    key->key, NULL) == 1 &&
+	            EVP_DigestVerifyInit_ex(
+	                    context, &parameters, algorithm->digest, NULL, NULL, key, NULL) == 1 &&
+	            (!algorithm->pss || jwt_set_padding(parameters)) &&
 	            EVP_DigestVerify(context, signature, size, (const unsigned char *)text.data,
 	                    text.size) == 1;
 	EVP_MD_CTX_free(context);
@@ -182,17 +206,27 @@ static bool jwt_key_verifies(const struct jwt_key *key, struct weir_span text,
 	return good;
 }
 
+static const struct jwt_algorithm *jwt_algorithm_find(const char *name)
+{
+	for (size_t i = 0; i < JWT_ALGORITHMS; i++)
+		if (strcmp(jwt_algorithms[i].name, name) == 0)
+			return &jwt_algorithms[i];
+	return NULL;
+}
+
 /* `text` is what was signed: header and payload with the dot between them. */
-static bool jwt_is_signed(const struct weir_http_token_keys *keys, const char *algorithm,
+static bool jwt_is_signed(const struct weir_http_token_keys *keys, const char *name,
         struct weir_span text, struct weir_span encoded)
 {
+	const struct jwt_algorithm *algorithm = jwt_algorithm_find(name);
 	unsigned char signature[WEIR_HTTP_TOKEN_MAX];
 	size_t size;
-	if (weir_base64url_decode(encoded, (char *)signature, sizeof signature, &size) < 0)
+	if (!algorithm ||
+	        weir_base64url_decode(encoded, (char *)signature, sizeof signature, &size) < 0)
 		return false;
 	for (size_t i = 0; size && i < keys->count; i++)
-		if (strcmp(keys->items[i].algorithm->name, algorithm) == 0 &&
-		        jwt_key_verifies(&keys->items[i], text, signature, size))
+		if (jwt_key_fits(keys->items[i], algorithm) &&
+		        jwt_key_verifies(keys->items[i], algorithm, text, signature, size))
 			return true;
 	return false;
 }

@@ -7,147 +7,155 @@
 #include "h2_connection.h"
 #include "helper.h"
 
-/* More than a head needs beside its lines: status, date, length and the headers of frames. */
+/* More than a head needs beside its lines: status, date, length and the header of a frame. */
 enum {
 	H2_BLOCK_HEAD_EXTRA = 256,
 };
 
-/*
- * The block of `size` bytes lies behind room for the headers of all its frames; puts each header in
- * front of its part. Returns the end.
- */
-static char *h2_block_frame(char *bytes, size_t headers, size_t size, uint32_t id, bool end_stream)
+/* The room for a block of at most `most` bytes, with the headers of its frames. */
+static size_t h2_block_room(size_t most)
 {
-	char *to = bytes;
-	const char *from = bytes + headers;
+	return most + H2_FRAME_HEADER_SIZE * (most / H2_FRAME_PAYLOAD_MAX + 1);
+}
+
+/* Where the fields of a block of at most `most` bytes belong: behind the headers of its frames. */
+static char *h2_block_begin(
+        struct h2_connection *connection, const struct h2_writer *writer, size_t most)
+{
+	char *to = writer->at + h2_block_room(most) - most;
+	/* The first block of a connection sends the size of the dynamic table. */
+	if (!connection->no_table_sent)
+		to = h2_head_put_no_table(to);
+	connection->no_table_sent = true;
+	return to;
+}
+
+/* Cuts the block, whose fields end at `end`, into frames. */
+static void h2_block_end(
+        struct h2_writer *writer, size_t most, const char *end, uint32_t id, bool end_stream)
+{
+	char *to = writer->at;
+	const char *from = writer->at + h2_block_room(most) - most;
 	enum h2_frame_type type = H2_HEADERS;
 	unsigned flags = end_stream ? H2_FLAG_END_STREAM : 0;
+	if (to + H2_FRAME_HEADER_SIZE == from) {
+		h2_frame_put_header(
+		        to, (size_t)(end - from), type, flags | H2_FLAG_END_HEADERS, id);
+		writer->at += end - to;
+		return;
+	}
 	do {
-		size_t part = min_of(size, (size_t)H2_FRAME_PAYLOAD_MAX);
-		size -= part;
+		size_t part = min_of((size_t)(end - from), (size_t)H2_FRAME_PAYLOAD_MAX);
+		bool last = from + part == end;
 		/* The parts move towards the front, so that none overwrites a later one. */
 		memmove(to + H2_FRAME_HEADER_SIZE, from, part);
-		h2_frame_put_header(to, part, type, flags | (size ? 0 : H2_FLAG_END_HEADERS), id);
+		h2_frame_put_header(to, part, type, flags | (last ? H2_FLAG_END_HEADERS : 0), id);
 		to += H2_FRAME_HEADER_SIZE + part;
 		from += part;
 		type = H2_CONTINUATION;
 		flags = 0;
-	} while (size);
-	return to;
+	} while (from < end);
+	writer->at = to;
 }
 
-static char *h2_block_compose_head(struct weir_http_exchange *exchange, char *to)
+static size_t h2_block_fields_max(const struct http_handling *handling)
 {
-	const struct http_handling *handling = exchange->handling;
-	to = h2_head_put_status(to, exchange->status);
-	to = h2_head_put_date(to, http_response_date(exchange));
-	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
-		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
-	if (handling->lent.size)
-		to = h2_head_put_cached_lines(
-		        &exchange->server->loop_state->h2->lines, to, handling->lent);
-	if (handling->fields.size)
-		to = h2_head_put_lines(to, weir_buffer_span(&handling->fields));
-	return to;
+	return H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(handling->lent.size + handling->fields.size);
 }
 
-static size_t h2_block_headers_max(size_t block)
+size_t h2_block_head_max(const struct weir_http_exchange *exchange)
 {
-	return H2_FRAME_HEADER_SIZE * (block / H2_FRAME_PAYLOAD_MAX + 1);
+	return h2_block_room(h2_block_fields_max(exchange->handling));
 }
 
-/* A block of fields in the making: room for the headers of its frames, then the fields. */
-struct h2_block {
-	char *bytes;
-	size_t headers; /* bytes of that room */
-	char *end;      /* of the fields that were put */
-};
-
-/*
- * Reserves room for a block of at most `most` bytes. Returns false without room or memory. The
- * first block of a connection sends the size of the dynamic table.
- */
-static bool h2_block_begin(struct h2_connection *connection, struct weir_output *out, size_t most,
-        struct h2_block *ret)
+/* The field of the date is encoded once a second. All of its room is copied. */
+static char *h2_block_put_date(
+        char *to, struct h2_loop *loop_state, struct weir_http_exchange *exchange)
 {
-	size_t size, headers = h2_block_headers_max(most);
-	if (weir_output_room(out) < most + headers)
-		return false;
-	char *bytes = weir_output_reserve(out, most + headers, &size);
-	if (!bytes || size != most + headers)
-		return false;
-	*ret = (struct h2_block){.bytes = bytes, .headers = headers, .end = bytes + headers};
-	if (!connection->no_table_sent)
-		ret->end = h2_head_put_no_table(ret->end);
-	connection->no_table_sent = true;
-	return true;
+	const char *date = http_response_date(exchange);
+	int64_t date_s = exchange->server->loop_state->date_s;
+	if (loop_state->date_s != date_s) {
+		loop_state->date_s = date_s;
+		loop_state->date_size =
+		        (size_t)(h2_head_put_date(loop_state->date, date, &loop_state->huffman) -
+		                 loop_state->date);
+	}
+	memcpy(to, loop_state->date, sizeof loop_state->date);
+	return to + loop_state->date_size;
 }
 
-static void h2_block_end(
-        const struct h2_block *block, struct weir_output *out, uint32_t id, bool end_stream)
+static char *h2_block_put_lent(
+        char *to, const struct h2_loop *loop_state, const struct http_handling *handling)
 {
-	const char *fields = block->bytes + block->headers;
-	const char *end = h2_block_frame(
-	        block->bytes, block->headers, (size_t)(block->end - fields), id, end_stream);
-	weir_output_commit(out, (size_t)(end - block->bytes));
+	struct http_encoded_lines **encoded = handling->lent_encoded;
+	if (encoded && !*encoded)
+		*encoded = h2_head_encode_lines(handling->lent, &loop_state->huffman);
+	if (!encoded || !*encoded)
+		return h2_head_put_lines(to, handling->lent);
+	memcpy(to, (*encoded)->bytes, (*encoded)->size);
+	return to + (*encoded)->size;
 }
 
-bool h2_block_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream)
+void h2_block_put_head(struct h2_stream *stream, struct h2_writer *writer, bool end_stream)
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	const struct http_handling *handling = exchange->handling;
-	struct h2_block block;
-	if (!h2_block_begin(stream->connection, out,
-	            H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(handling->lent.size) +
-	                    h2_head_lines_max(handling->fields.size),
-	            &block))
-		return false;
-	block.end = h2_block_compose_head(exchange, block.end);
-	h2_block_end(&block, out, stream->id, end_stream);
+	size_t most = h2_block_fields_max(handling);
+	char *to = h2_block_begin(stream->connection, writer, most);
+	struct h2_loop *loop_state = stream->connection->loop_state;
+	to = h2_head_put_status(to, exchange->status);
+	to = h2_block_put_date(to, loop_state, exchange);
+	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
+		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
+	if (handling->lent.size)
+		to = h2_block_put_lent(to, loop_state, handling);
+	if (handling->fields.size)
+		to = h2_head_put_lines(to, weir_buffer_span(&handling->fields));
+	h2_block_end(writer, most, to, stream->id, end_stream);
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
-	return true;
 }
 
 /* An interim reply. `lines` are its fields. */
 static bool h2_block_put_interim(
-        struct h2_stream *stream, struct weir_output *out, unsigned status, struct weir_span lines)
+        struct h2_stream *stream, struct h2_writer *writer, unsigned status, struct weir_span lines)
 {
-	struct h2_block block;
-	if (!h2_block_begin(stream->connection, out,
-	            H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(lines.size), &block))
+	size_t most = H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(lines.size);
+	if (!h2_writer_reserve(writer, h2_block_room(most)))
 		return false;
-	block.end = h2_head_put_lines(h2_head_put_status(block.end, status), lines);
-	h2_block_end(&block, out, stream->id, false);
+	char *to = h2_block_begin(stream->connection, writer, most);
+	to = h2_head_put_lines(h2_head_put_status(to, status), lines);
+	h2_block_end(writer, most, to, stream->id, false);
 	return true;
 }
 
-bool h2_block_put_interims(struct h2_stream *stream, struct weir_output *out)
+bool h2_block_put_interims(struct h2_stream *stream, struct h2_writer *writer)
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	struct http_interim interim;
 	struct weir_span lines;
 	if (exchange->continue_state == HTTP_CONTINUE_DUE) {
-		if (!h2_block_put_interim(stream, out, 100, weir_span(NULL, 0)))
+		if (!h2_block_put_interim(stream, writer, 100, weir_span(NULL, 0)))
 			return false;
 		exchange->continue_state = HTTP_CONTINUE_NONE;
 	}
 	while (http_interim_first(exchange, &interim, &lines)) {
-		if (!h2_block_put_interim(stream, out, interim.status, lines))
+		if (!h2_block_put_interim(stream, writer, interim.status, lines))
 			return false;
 		http_interim_remove_first(exchange);
 	}
 	return true;
 }
 
-bool h2_block_put_trailers(struct h2_stream *stream, struct weir_output *out)
+bool h2_block_put_trailers(struct h2_stream *stream, struct h2_writer *writer)
 {
 	const struct http_handling *handling = stream->exchange->handling;
 	char text[WEIR_TRAILERS_MAX];
-	struct h2_block block;
+	size_t most = h2_head_lines_max(WEIR_TRAILERS_MAX);
 	size_t size = handling->trailers(handling->trailers_context, text, sizeof text);
-	if (!h2_block_begin(stream->connection, out, h2_head_lines_max(WEIR_TRAILERS_MAX), &block))
+	if (!h2_writer_reserve(writer, h2_block_room(most)))
 		return false;
-	block.end = h2_head_put_lines(block.end, weir_span(text, size));
-	h2_block_end(&block, out, stream->id, true);
+	char *to = h2_block_begin(stream->connection, writer, most);
+	to = h2_head_put_lines(to, weir_span(text, size));
+	h2_block_end(writer, most, to, stream->id, true);
 	return true;
 }

@@ -20,13 +20,20 @@
 
 void h2_loop_destroy(struct h2_loop *loop_state)
 {
+	if (loop_state)
+		h2_stream_free_all(loop_state);
 	free(loop_state);
 }
 
 static struct h2_loop *h2_connection_loop_state(struct http_loop *http)
 {
+	if (http->h2)
+		return http->h2;
+	http->h2 = calloc(1, sizeof *http->h2);
 	if (!http->h2)
-		http->h2 = calloc(1, sizeof *http->h2);
+		return NULL;
+	h2_huffman_init(&http->h2->huffman);
+	http->h2->head.huffman = &http->h2->huffman;
 	return http->h2;
 }
 
@@ -155,15 +162,35 @@ void h2_connection_count_reset(struct h2_connection *connection)
 
 /* -- streams ----------------------------------------------------------------------------------- */
 
-void h2_connection_note_closed(struct h2_connection *connection, uint32_t id, bool reset)
+/* Its place in the ring, or H2_CLOSED_REMEMBERED. */
+static unsigned h2_connection_closed_place(const struct h2_connection *connection, uint32_t id)
 {
-	struct h2_closed *closed = NULL;
-	for (unsigned i = 0; i < H2_CLOSED_REMEMBERED && !closed; i++)
-		if (connection->closed[i].id == id)
-			closed = &connection->closed[i];
-	if (!closed)
-		closed = &connection->closed[connection->closed_next++ % H2_CLOSED_REMEMBERED];
-	*closed = (struct h2_closed){id, reset || (closed->id == id && closed->reset)};
+	unsigned i = 0;
+	while (i < H2_CLOSED_REMEMBERED && connection->closed[i] != id)
+		i++;
+	return i;
+}
+
+void h2_connection_note_closed(struct h2_connection *connection, uint32_t id)
+{
+	unsigned i = connection->closed_next++ % H2_CLOSED_REMEMBERED;
+	connection->closed[i] = id;
+	connection->closed_reset &= (uint8_t) ~(1u << i);
+}
+
+void h2_connection_note_reset(struct h2_connection *connection, uint32_t id)
+{
+	if (h2_connection_closed_place(connection, id) == H2_CLOSED_REMEMBERED)
+		h2_connection_note_closed(connection, id);
+	connection->closed_reset |= (uint8_t)(1u << h2_connection_closed_place(connection, id));
+}
+
+enum h2_closed h2_connection_find_closed(const struct h2_connection *connection, uint32_t id)
+{
+	unsigned i = h2_connection_closed_place(connection, id);
+	if (i == H2_CLOSED_REMEMBERED)
+		return H2_CLOSED_UNKNOWN;
+	return connection->closed_reset & 1u << i ? H2_CLOSED_BY_RESET : H2_CLOSED;
 }
 
 struct h2_stream *h2_connection_find(struct h2_connection *connection, uint32_t id)
@@ -187,7 +214,7 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 {
 	struct h2_connection *connection = calloc(1, sizeof *connection);
 	struct h2_loop *loop_state = h2_connection_loop_state(server->loop_state);
-	if (!connection || !loop_state || nghttp2_hd_inflate_new(&connection->inflater) != 0) {
+	if (!connection || !loop_state) {
 		free(connection);
 		return -ENOMEM;
 	}
@@ -195,6 +222,7 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 	connection->server = server;
 	connection->channel = channel;
 	connection->loop_state = loop_state;
+	h2_hpack_init(&connection->hpack);
 	weir_list_init(&connection->streams);
 	weir_list_init(&connection->ready);
 	weir_list_init(&connection->sent);
@@ -343,7 +371,7 @@ static void h2_connection_on_close(void *session)
 	weir_timer_stop(&connection->stall_timer);
 	weir_buffer_finish(&connection->control);
 	weir_buffer_finish(&connection->block);
-	nghttp2_hd_inflate_del(connection->inflater);
+	h2_hpack_finish(&connection->hpack);
 	weir_channel_set_session(connection->channel, NULL);
 	free(connection);
 }

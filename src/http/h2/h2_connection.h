@@ -6,9 +6,12 @@
  *   h2_request.c     HEADERS, CONTINUATION and DATA: from frames to exchanges
  *   h2_stream.c      streams: their states, windows, and ends
  *   h2_output.c      the connection as the channel's one reply: frames of all ready streams
+ *   h2_data.c        the bodies of replies: DATA frames within the windows
  *   h2_block.c       the field blocks of replies: heads, interim replies, trailers
  *   h2_exchange.c    what an exchange asks of its stream
- *   h2_frame.c, h2_head.c, h2_encode.c   single frames, field sections
+ *   h2_frame.c       single frames
+ *   h2_head.c, h2_field.c, h2_hpack.c, h2_huffman.c   from field blocks to requests
+ *   h2_encode.c      fields of replies
  *
  *   channel ──frame──▶ h2_connection ──▶ h2_stream ──▶ exchange ──▶ handler
  *      ▲                                                  │ wake
@@ -16,12 +19,11 @@
  *
  * The connection is the channel's session, and a producer in its reply queue while there is a
  * stream or a frame to send. So the channel's own time limits apply: with streams, those of a
- * reply; without, the idle one. An idle connection owns its struct and the decoder of HPACK.
+ * reply; without, the idle one. An idle connection owns its struct and the table of HPACK.
  */
 #ifndef WEIR_HTTP_H2_CONNECTION_H
 #define WEIR_HTTP_H2_CONNECTION_H
 
-#include <nghttp2/nghttp2.h>
 #include <weir/buffer.h>
 #include <weir/channel.h>
 #include <weir/list.h>
@@ -33,18 +35,24 @@
 
 /* One a loop. */
 struct h2_loop {
+	struct h2_stream *free_streams; /* to be used again */
+	unsigned free_count;
+	struct h2_huffman huffman;
+	int64_t date_s; /* of `date`, the field that replies have in this second */
+	size_t date_size;
+	char date[WEIR_HTTP_DATE_SIZE + H2_FIELD_EXTRA];
 	struct h2_head head;
-	struct h2_lines_cache lines;
 };
 
 enum {
 	H2_CLOSED_REMEMBERED = 8,
 };
 
-/* A stream that has ended lately. */
-struct h2_closed {
-	uint32_t id;
-	bool reset; /* by this side: frames may have been under way */
+/* A stream that is not there, as far as the connection remembers it. */
+enum h2_closed {
+	H2_CLOSED_UNKNOWN, /* nothing */
+	H2_CLOSED,
+	H2_CLOSED_BY_RESET, /* of this side: frames may have been under way */
 };
 
 struct h2_connection {
@@ -52,7 +60,7 @@ struct h2_connection {
 	struct weir_http_server *server;
 	struct weir_channel *channel;
 	struct h2_loop *loop_state;
-	nghttp2_hd_inflater *inflater;
+	struct h2_hpack hpack;         /* decodes the client's field blocks */
 	struct weir_list streams;      /* all, the oldest first */
 	struct weir_list ready;        /* those that have something to send, by urgency */
 	struct weir_list sent;         /* those that have put all; some bytes may not be sent yet */
@@ -70,8 +78,9 @@ struct h2_connection {
 	uint32_t block_stream_id; /* whose CONTINUATION must come next; 0: none */
 	uint8_t block_frames;     /* CONTINUATION frames of the block */
 	uint8_t block_flags;      /* of its HEADERS */
-	uint8_t closed_next;
-	struct h2_closed closed[H2_CLOSED_REMEMBERED]; /* the last ones, a ring */
+	uint8_t closed_next;      /* where the next one belongs in the ring */
+	uint8_t closed_reset;     /* bit 1 << i: closed[i] was reset */
+	uint32_t closed[H2_CLOSED_REMEMBERED]; /* the last streams that have ended, a ring */
 
 	/* Against floods; see h2_control_count_frame and h2_connection_count_reset. */
 	uint64_t bytes;         /* of all frames received */
@@ -111,7 +120,10 @@ struct h2_inbound {
  *     └────END_STREAM put───────▶ local_closed ─┴▶ both: closed, freed when the bytes have left
  */
 struct h2_stream {
-	struct weir_list link;       /* in connection->streams */
+	union {
+		struct weir_list link;       /* in connection->streams */
+		struct h2_stream *next_free; /* it has ended */
+	};
 	struct weir_list ready_link; /* in connection->ready or connection->sent, or in none */
 	struct weir_waiter waiter;   /* of the exchange's producer */
 	struct h2_connection *connection;
@@ -153,8 +165,11 @@ void h2_connection_wake(struct h2_connection *connection);
 void h2_connection_give_back(struct h2_connection *connection, size_t size);
 /* Resets streams that are blocked, or linger, for too long. */
 void h2_connection_on_stall_time(struct weir_timer *timer);
-/* Remembers that a stream has ended. */
-void h2_connection_note_closed(struct h2_connection *connection, uint32_t id, bool reset);
+/* Remembers that a stream has ended, which is not remembered yet. */
+void h2_connection_note_closed(struct h2_connection *connection, uint32_t id);
+/* Remembers that it was reset. */
+void h2_connection_note_reset(struct h2_connection *connection, uint32_t id);
+enum h2_closed h2_connection_find_closed(const struct h2_connection *connection, uint32_t id);
 /* Counts a stream that ended before its reply (CVE-2023-44487, CVE-2025-8671). */
 void h2_connection_count_reset(struct h2_connection *connection);
 struct h2_stream *h2_connection_find(struct h2_connection *connection, uint32_t id);
@@ -175,6 +190,7 @@ void h2_request_on_data(struct h2_connection *connection, struct h2_frame *frame
 /* -- h2_stream.c -- */
 /* `ends`: the request is complete (END_STREAM). NULL without memory. */
 struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id, bool ends);
+void h2_stream_free_all(struct h2_loop *loop_state);
 /*
  * Ends the stream at once, without a frame. The exchange learns that its client is gone: now, or
  * as soon as the bytes that its producer has lent were taken. The stream must not be used any more.
@@ -217,16 +233,58 @@ void h2_stream_unblock(struct h2_stream *stream);
 enum weir_more h2_output_more(struct weir_producer *producer, struct weir_output *out);
 void h2_output_close(struct weir_producer *producer, enum weir_close_reason why);
 
-/* -- h2_block.c -- */
 /*
- * Each puts one block of fields, in HEADERS and CONTINUATION frames, and returns false without room
- * or memory.
+ * Scratch of an output in which heads and small bodies of many streams are written, one behind the
+ * other. All zero but `out` is one without scratch. Nothing else may be put into the output before
+ * h2_writer_commit.
  */
-bool h2_block_put_head(struct h2_stream *stream, struct weir_output *out, bool end_stream);
-/* All interim replies that wait. */
-bool h2_block_put_interims(struct h2_stream *stream, struct weir_output *out);
-/* The trailers of a reply, for which there is room, and the end of the stream. */
-bool h2_block_put_trailers(struct h2_stream *stream, struct weir_output *out);
+struct h2_writer {
+	struct weir_output *out;
+	char *begin;
+	char *at; /* where the next byte belongs */
+	char *end;
+};
+
+bool h2_writer_reserve_more(struct h2_writer *writer, size_t size);
+void h2_writer_commit(struct h2_writer *writer);
+
+/* Makes room for `size` bytes at writer->at. Returns false without room or memory. */
+static inline bool h2_writer_reserve(struct h2_writer *writer, size_t size)
+{
+	return (size_t)(writer->end - writer->at) >= size || h2_writer_reserve_more(writer, size);
+}
+
+enum h2_served {
+	H2_SERVED,
+	H2_SERVED_NO_ROOM, /* the rest is for the next output */
+	H2_SERVED_FAILED,  /* no memory: the connection ends */
+};
+
+/* -- h2_data.c -- */
+/* The stream has put all: it ends when the bytes have left. */
+void h2_data_end(struct h2_stream *stream);
+/* Puts some of the body of a reply whose head has been put. */
+enum h2_served h2_data_serve(struct h2_stream *stream, struct h2_writer *writer);
+/*
+ * Returns the size of a body that is lent, if it can be put whole behind `head` more bytes; else 0.
+ */
+size_t h2_data_lent_size(
+        const struct h2_stream *stream, const struct h2_writer *writer, size_t head);
+enum {
+	H2_DATA_COPY_MAX = 256, /* a smaller one is copied, so that it needs room in the writer */
+};
+/* Puts it, and the end of the stream. There is room, also for the header of the frame. */
+void h2_data_put_lent(struct h2_stream *stream, struct h2_writer *writer, size_t size);
+
+/* -- h2_block.c -- */
+/* The room that the head of a reply needs. */
+size_t h2_block_head_max(const struct weir_http_exchange *exchange);
+/* Writes the head, for which there is room, in HEADERS and CONTINUATION frames. */
+void h2_block_put_head(struct h2_stream *stream, struct h2_writer *writer, bool end_stream);
+/* Writes all interim replies that wait. Returns false without room or memory. */
+bool h2_block_put_interims(struct h2_stream *stream, struct h2_writer *writer);
+/* Writes the trailers of a reply, and the end of the stream. Returns likewise. */
+bool h2_block_put_trailers(struct h2_stream *stream, struct h2_writer *writer);
 
 /* -- h2_exchange.c -- */
 extern const struct http_connection_type h2_connection_type;

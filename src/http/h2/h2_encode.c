@@ -1,10 +1,12 @@
 /*
  * Fields of replies in HPACK (RFC 7541) without state: names and some values by the static table,
- * everything else as a literal that no table stores, without Huffman coding. So a connection has no
- * encoder, and a field costs a copy.
+ * everything else as a literal that no table stores. So a connection has no encoder, and a field
+ * costs a copy. Only text that is encoded once for many replies has Huffman coding.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include "exchange.h"
 #include "fields.h"
 #include "h2_head.h"
 #include "syntax.h"
@@ -24,8 +26,12 @@ static char *h2_encode_put_integer(char *to, unsigned high, unsigned bits, size_
 	return to;
 }
 
-static char *h2_encode_put_text(char *to, struct weir_span text)
+/* Codes that are not NULL are used where the text becomes shorter by that. */
+static char *h2_encode_put_text(char *to, struct weir_span text, const struct h2_huffman *huffman)
 {
+	size_t coded = huffman ? h2_huffman_size(huffman, text) : text.size;
+	if (coded < text.size)
+		return h2_huffman_encode(huffman, text, h2_encode_put_integer(to, 0x80, 7, coded));
 	to = h2_encode_put_integer(to, 0, 7, text.size);
 	if (text.size)
 		memcpy(to, text.data, text.size);
@@ -33,9 +39,10 @@ static char *h2_encode_put_text(char *to, struct weir_span text)
 }
 
 /* A literal without indexing, whose name is in the static table (RFC 7541 6.2.2). */
-static char *h2_encode_put_known(char *to, unsigned index, struct weir_span value)
+static char *h2_encode_put_known(
+        char *to, unsigned index, struct weir_span value, const struct h2_huffman *huffman)
 {
-	return h2_encode_put_text(h2_encode_put_integer(to, 0, 4, index), value);
+	return h2_encode_put_text(h2_encode_put_integer(to, 0, 4, index), value, huffman);
 }
 
 char *h2_head_put_no_table(char *to)
@@ -55,23 +62,24 @@ char *h2_head_put_status(char *to, unsigned status)
 		}
 	char digits[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
 	        (char)('0' + status % 10)};
-	return h2_encode_put_known(to, 8, weir_span(digits, sizeof digits));
+	return h2_encode_put_known(to, 8, weir_span(digits, sizeof digits), NULL);
 }
 
-char *h2_head_put_date(char *to, const char *date)
+char *h2_head_put_date(char *to, const char *date, const struct h2_huffman *huffman)
 {
-	return h2_encode_put_known(to, 33, weir_span(date, WEIR_HTTP_DATE_SIZE));
+	return h2_encode_put_known(to, 33, weir_span(date, WEIR_HTTP_DATE_SIZE), huffman);
 }
 
 char *h2_head_put_length(char *to, uint64_t length)
 {
-	char digits[20];
-	unsigned n = sizeof digits;
-	do {
-		digits[--n] = (char)('0' + length % 10);
-		length /= 10;
-	} while (length);
-	return h2_encode_put_known(to, 28, weir_span(digits + n, sizeof digits - n));
+	unsigned digits = 1;
+	for (uint64_t rest = length; rest >= 10; rest /= 10)
+		digits++;
+	memcpy(to, (const char[]){15, 28 - 15, (char)digits}, 3);
+	to += 3 + digits;
+	for (char *at = to; digits--; length /= 10)
+		*--at = (char)('0' + length % 10);
+	return to;
 }
 
 /* Names of replies in the static table, by their sizes. */
@@ -130,7 +138,8 @@ static unsigned h2_encode_find_name(struct weir_span name)
 	return 0;
 }
 
-static char *h2_encode_put_field(char *to, struct weir_span name, struct weir_span value)
+static char *h2_encode_put_field(
+        char *to, struct weir_span name, struct weir_span value, const struct h2_huffman *huffman)
 {
 	/* The name in lower case goes where a literal needs it: behind two prefixes. */
 	char lower[64], *text = name.size <= sizeof lower ? lower : to + H2_FIELD_EXTRA;
@@ -140,17 +149,11 @@ static char *h2_encode_put_field(char *to, struct weir_span name, struct weir_sp
 	}
 	unsigned index = h2_encode_find_name(weir_span(text, name.size));
 	if (index)
-		return h2_encode_put_known(to, index, value);
+		return h2_encode_put_known(to, index, value, huffman);
 	*to++ = 0;
 	to = h2_encode_put_integer(to, 0, 7, name.size);
 	memmove(to, text, name.size);
-	return h2_encode_put_text(to + name.size, value);
-}
-
-/* A line has four bytes beside name and value: a field needs more only if it is long. */
-size_t h2_head_lines_max(size_t size)
-{
-	return size + size / 16 + 2 * (size_t)H2_FIELD_EXTRA;
+	return h2_encode_put_text(to + name.size, value, huffman);
 }
 
 static bool h2_encode_is_of_connection(struct weir_span name)
@@ -173,7 +176,8 @@ static bool h2_encode_is_space(char c)
 }
 
 /* A line without its LF. */
-static char *h2_encode_put_line(char *to, const char *line, const char *end)
+static char *h2_encode_put_line(
+        char *to, const char *line, const char *end, const struct h2_huffman *huffman)
 {
 	const char *colon = memchr(line, ':', (size_t)(end - line));
 	if (!colon)
@@ -186,39 +190,35 @@ static char *h2_encode_put_line(char *to, const char *line, const char *end)
 		end--;
 	if (h2_encode_is_of_connection(name))
 		return to;
-	return h2_encode_put_field(to, name, weir_span(value, (size_t)(end - value)));
+	return h2_encode_put_field(to, name, weir_span(value, (size_t)(end - value)), huffman);
 }
 
-char *h2_head_put_lines(char *to, struct weir_span lines)
+static char *h2_encode_put_lines(char *to, struct weir_span lines, const struct h2_huffman *huffman)
 {
 	const char *at = lines.data, *end = at + lines.size;
 	while (at < end) {
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
 		if (!line_end)
 			line_end = end;
-		to = h2_encode_put_line(to, at, line_end);
+		to = h2_encode_put_line(to, at, line_end, huffman);
 		at = line_end < end ? line_end + 1 : end;
 	}
 	return to;
 }
 
-/* The address only chooses the entry: other lines may be there later, so bytes are compared. */
-static struct h2_lines *h2_encode_entry_of(struct h2_lines_cache *cache, struct weir_span lines)
+char *h2_head_put_lines(char *to, struct weir_span lines)
 {
-	return &cache->entries[((uintptr_t)lines.data >> 4) % H2_LINES_CACHED];
+	return h2_encode_put_lines(to, lines, NULL);
 }
 
-char *h2_head_put_cached_lines(struct h2_lines_cache *cache, char *to, struct weir_span lines)
+struct http_encoded_lines *h2_head_encode_lines(
+        struct weir_span lines, const struct h2_huffman *huffman)
 {
-	struct h2_lines *entry = h2_encode_entry_of(cache, lines);
-	if (lines.size > H2_LINES_CACHED_MAX)
-		return h2_head_put_lines(to, lines);
-	if (entry->lines_size != lines.size || memcmp(entry->lines, lines.data, lines.size) != 0) {
-		memcpy(entry->lines, lines.data, lines.size);
-		entry->lines_size = (uint16_t)lines.size;
-		entry->fields_size =
-		        (uint16_t)(h2_head_put_lines(entry->fields, lines) - entry->fields);
-	}
-	memcpy(to, entry->fields, entry->fields_size);
-	return to + entry->fields_size;
+	struct http_encoded_lines *encoded =
+	        malloc(sizeof *encoded + h2_head_lines_max(lines.size));
+	if (!encoded)
+		return NULL;
+	encoded->size =
+	        (size_t)(h2_encode_put_lines(encoded->bytes, lines, huffman) - encoded->bytes);
+	return encoded;
 }

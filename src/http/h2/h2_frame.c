@@ -16,18 +16,6 @@ enum weir_scan h2_frame_scan(struct weir_span data, struct weir_cut *ret)
 	return data.size < ret->end ? WEIR_SCAN_MORE : WEIR_SCAN_FOUND;
 }
 
-struct h2_frame h2_frame_read(struct weir_span bytes)
-{
-	struct weir_span payload = weir_span_skip(bytes, H2_FRAME_HEADER_SIZE);
-	return (struct h2_frame){
-	        .type = (uint8_t)bytes.data[3],
-	        .flags = (uint8_t)bytes.data[4],
-	        .stream_id = h2_frame_get32(bytes.data + 5) & H2_WINDOW_MAX,
-	        .size = (uint32_t)payload.size,
-	        .payload = payload,
-	};
-}
-
 enum h2_frame_owner {
 	H2_FRAME_OF_EITHER,
 	H2_FRAME_OF_STREAM,

@@ -110,7 +110,17 @@ static inline char *h2_frame_put_header(
 enum weir_scan h2_frame_scan(struct weir_span data, struct weir_cut *ret);
 
 /* Reads a whole frame, as h2_frame_scan has cut it. The payload lies in `bytes`. */
-struct h2_frame h2_frame_read(struct weir_span bytes);
+static inline struct h2_frame h2_frame_read(struct weir_span bytes)
+{
+	struct weir_span payload = weir_span_skip(bytes, H2_FRAME_HEADER_SIZE);
+	return (struct h2_frame){
+	        .type = (uint8_t)bytes.data[3],
+	        .flags = (uint8_t)bytes.data[4],
+	        .stream_id = h2_frame_get32(bytes.data + 5) & H2_WINDOW_MAX,
+	        .size = (uint32_t)payload.size,
+	        .payload = payload,
+	};
+}
 
 /*
  * Checks the size and the stream identifier as far as the type alone prescribes them. Returns

@@ -1,11 +1,11 @@
 /*
- * Field sections of HTTP/2 (RFC 9113 8): those of requests are decoded by libnghttp2's HPACK and
- * become the text of an HTTP/1.1 head, which http_head_parse then checks like any other head.
+ * Field sections of HTTP/2 (RFC 9113 8): those of requests become the request that an HTTP/1.1 head
+ * with the same meaning becomes.
  *
- *   :method: GET                      GET /a HTTP/1.1
- *   :path: /a            ──▶          host: example.org
- *   :authority: example.org           accept: text/html
- *   accept: text/html
+ *   :method: GET                      method, method_name
+ *   :path: /a?b          ──▶          target, path, query
+ *   :authority: example.org           host, and the field "host"
+ *   accept: text/html                 the field "accept"
  *
  * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it. The fields of
  * replies are encoded here, without a dynamic table and without state.
@@ -17,9 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nghttp2/nghttp2.h>
+#include <weir/http_request.h>
 #include <weir/limits.h>
 #include <weir/span.h>
+
+#include "h2_hpack.h"
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
@@ -38,39 +40,62 @@ enum {
 /* Applies the value of a Priority field; members that are malformed are ignored. */
 void h2_priority_parse(struct h2_priority *priority, struct weir_span value);
 
+/*
+ * Single fields (h2_field.c). Finds the meaning of a name: H2_NAME_BAD where RFC 9113 8.2.1 or
+ * 8.2.2 forbids it.
+ */
+enum h2_name h2_field_find_name(struct weir_span name);
+
+/* RFC 9113 8.2.1: without white space at its ends. The value has slack behind it. */
+bool h2_field_value_is_valid(struct weir_span value);
+bool h2_field_authority_is_valid(struct weir_span authority);
+bool h2_field_is_token(struct weir_span value);
+/* Returns how many bytes at the front are of WEIR_HTTP_PCHAR. The text has slack behind it. */
+size_t h2_field_run_pchar(struct weir_span text);
+
 /* The head that is being decoded: one a loop, since a head is decoded at once. */
 struct h2_head {
+	const struct h2_huffman *huffman; /* the loop's */
 	struct h2_priority priority;
-	size_t list_size; /* bytes of the fields as RFC 9113 6.5.2 counts them: 32 more for each */
+	unsigned status;   /* of the reply to H2_DECODED_REFUSED */
+	const char *fault; /* for the log, then; and the text at fault */
+	struct weir_span fault_text;
+
+	bool upgrades; /* extended CONNECT */
+
+	/* From here on for h2_head.c. */
+	uint64_t repeated; /* bit 1 << known: the field came before */
+	size_t list_size;  /* of the fields as RFC 9113 6.5.2 counts them: 32 more for each */
 	unsigned fields;
 	bool malformed;
-	bool has_scheme, has_host;
-	struct weir_span method, path, authority, host; /* in `pseudo`; NULL: not given */
-	struct weir_span protocol;                      /* of extended CONNECT; likewise */
-	size_t pseudo_size, lines_size, cookie_size;
-	char pseudo[WEIR_HTTP_HEAD_MAX];
-	char lines[WEIR_HTTP_HEAD_MAX];
-	char cookie[WEIR_HTTP_HEAD_MAX];
-	char text[3 * WEIR_HTTP_HEAD_MAX];
+	bool has_others;       /* fields that are no pseudo-header fields */
+	bool bad_authority;    /* to be replied to with 400 */
+	struct weir_span host; /* in `text`, as all of `pseudo`; NULL: not given */
+	struct weir_span pseudo[H2_NAME_PSEUDO_LAST + 1]; /* by enum h2_name */
+	size_t text_size, joined_size;
+	char text[H2_HPACK_ROOM(WEIR_HTTP_HEAD_MAX) + WEIR_HTTP_HEAD_MAX];
+	char joined[WEIR_HTTP_HEAD_MAX]; /* cookies, or the lines of trailers */
 };
 
 enum h2_decoded {
 	H2_DECODED,
 	H2_DECODED_MALFORMED, /* RFC 9113 8.1.1: an error of the stream */
-	H2_DECODED_TOO_LARGE, /* to be replied to with 431 */
+	H2_DECODED_REFUSED,   /* to be replied to with head->status */
 	H2_DECODED_BROKEN,    /* RFC 7541: COMPRESSION_ERROR of the connection */
+	H2_DECODED_BOMB,      /* more than WEIR_HTTP2_DECODED_MAX: the connection ends, too */
 	H2_DECODED_NO_MEMORY,
 };
 
 /*
- * Decodes a whole field block of a request. The block is decoded to its end in any case, so that
- * the decoder's state stays right. *ret_text is the text of the head, in `head`, for H2_DECODED.
+ * Decodes a whole field block of a request, of at most WEIR_HTTP_HEAD_MAX bytes. The block is
+ * decoded to its end unless the connection ends, so that the table stays right. The spans of
+ * *request point into head->text, of which head->text_size bytes are in use.
  */
-enum h2_decoded h2_head_decode(struct h2_head *head, nghttp2_hd_inflater *inflater,
-        struct weir_span block, struct weir_span *ret_text);
+enum h2_decoded h2_head_decode(struct h2_head *head, struct h2_hpack *hpack, struct weir_span block,
+        struct weir_http_request *request);
 
 /* Decodes the trailer section of a request. *ret_lines are its fields, a line each, in `head`. */
-enum h2_decoded h2_head_decode_trailers(struct h2_head *head, nghttp2_hd_inflater *inflater,
+enum h2_decoded h2_head_decode_trailers(struct h2_head *head, struct h2_hpack *hpack,
         struct weir_span block, struct weir_span *ret_lines);
 
 /* -- replies ----------------------------------------------------------------------------------- */
@@ -83,11 +108,16 @@ enum {
 /* Gives up the dynamic table (RFC 7541 6.3); belongs at the front of the first block. */
 char *h2_head_put_no_table(char *to);
 char *h2_head_put_status(char *to, unsigned status);
-char *h2_head_put_date(char *to, const char *date);
+/* `huffman` may be NULL. */
+char *h2_head_put_date(char *to, const char *date, const struct h2_huffman *huffman);
 char *h2_head_put_length(char *to, uint64_t length);
 
 /* Returns how many bytes h2_head_put_lines writes at most for lines of this size. */
-size_t h2_head_lines_max(size_t size);
+static inline size_t h2_head_lines_max(size_t size)
+{
+	/* A line has four bytes beside name and value: a field needs more only if it is long. */
+	return size + size / 16 + 2 * (size_t)H2_FIELD_EXTRA;
+}
 
 /*
  * Writes whole field lines ("Name: value\r\n"), with names in lower case. Fields of the connection
@@ -95,22 +125,10 @@ size_t h2_head_lines_max(size_t size);
  */
 char *h2_head_put_lines(char *to, struct weir_span lines);
 
-enum {
-	H2_LINES_CACHED = 32,
-	H2_LINES_CACHED_MAX = 384, /* bytes of the lines; of fields a few more */
-};
+struct http_encoded_lines;
 
-/* Lines and the fields that they become, for lines that many replies have, as those of a file. */
-struct h2_lines_cache {
-	struct h2_lines {
-		uint16_t lines_size;
-		uint16_t fields_size;
-		char lines[H2_LINES_CACHED_MAX];
-		char fields[H2_LINES_CACHED_MAX + H2_LINES_CACHED_MAX / 16 + 2 * H2_FIELD_EXTRA];
-	} entries[H2_LINES_CACHED];
-};
-
-/* Does what h2_head_put_lines does. */
-char *h2_head_put_cached_lines(struct h2_lines_cache *cache, char *to, struct weir_span lines);
+/* Encodes lines that many replies have. NULL without memory. */
+struct http_encoded_lines *h2_head_encode_lines(
+        struct weir_span lines, const struct h2_huffman *huffman);
 
 #endif

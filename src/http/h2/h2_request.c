@@ -21,16 +21,16 @@ enum {
 /* -- a request --------------------------------------------------------------------------------- */
 
 /* Replies to a head that is not passed to a handler. */
-static void h2_request_refuse(
-        struct h2_stream *stream, unsigned status, const char *fault, struct weir_span head)
+static void h2_request_refuse(struct h2_stream *stream)
 {
 	struct h2_connection *connection = stream->connection;
 	struct http_loop *loop_state = connection->server->loop_state;
+	const struct h2_head *head = &connection->loop_state->head;
 	struct weir_http_exchange *exchange = http_exchange_create(
 	        connection->server, connection->channel, &h2_connection_type, stream);
-	http_log_note_fault(loop_state, fault, head);
+	http_log_note_fault(loop_state, head->fault, head->fault_text);
 	if (exchange)
-		weir_http_reply_error(exchange, status);
+		weir_http_reply_error(exchange, head->status);
 	else
 		h2_stream_abort(stream);
 	http_log_clear_fault(loop_state);
@@ -47,15 +47,15 @@ static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_re
 	 * To handlers this is a body whose size is not known in advance, or that of a tunnel, which
 	 * a request of HTTP/1.1 does not have either.
 	 */
-	if (!request->has_length && !stream->connection->loop_state->head.protocol.data)
+	if (!request->has_length && !stream->connection->loop_state->head.upgrades)
 		request->chunked = true;
 	return true;
 }
 
-static void h2_request_handle(
-        struct h2_stream *stream, struct weir_http_request *request, struct weir_span head)
+static void h2_request_handle(struct h2_stream *stream, struct weir_http_request *request)
 {
 	struct h2_connection *connection = stream->connection;
+	const struct h2_head *head = &connection->loop_state->head;
 	struct weir_http_exchange *exchange = http_exchange_create(
 	        connection->server, connection->channel, &h2_connection_type, stream);
 	if (!exchange) {
@@ -64,19 +64,19 @@ static void h2_request_handle(
 	}
 	exchange->handling->request = request;
 	exchange->keep_alive = true;
-	exchange->extended_connect = connection->loop_state->head.protocol.data;
+	exchange->extended_connect = head->upgrades;
 	if (!stream->remote_closed) {
 		exchange->body_state = HTTP_BODY_LENGTH;
 		exchange->had_body = true;
 		if (request->expect_continue)
 			exchange->continue_state = HTTP_CONTINUE_AWAITED;
 	}
-	http_dispatch(exchange, head);
+	http_dispatch(exchange, weir_span(head->text, head->text_size));
 	weir_metric_add(&exchange->site->cells->http2_requests, 1);
 }
 
-static void h2_request_open(struct h2_connection *connection, uint32_t id, unsigned flags,
-        enum h2_decoded decoded, struct weir_span head)
+static void h2_request_open(
+        struct h2_connection *connection, uint32_t id, unsigned flags, enum h2_decoded decoded)
 {
 	struct weir_http_request *request = &connection->server->loop_state->request;
 	if (connection->goaway_sent || connection->open_streams >= WEIR_HTTP2_STREAMS_MAX) {
@@ -84,7 +84,7 @@ static void h2_request_open(struct h2_connection *connection, uint32_t id, unsig
 		return;
 	}
 	bool unasked =
-	        connection->loop_state->head.protocol.data && !connection->server->extended_connect;
+	        connection->loop_state->head.upgrades && !connection->server->extended_connect;
 	if (decoded == H2_DECODED_MALFORMED || flags & H2_REQUEST_DEPENDS_ON || unasked) {
 		h2_stream_send_reset(connection, id, H2_PROTOCOL_ERROR);
 		return;
@@ -95,17 +95,12 @@ static void h2_request_open(struct h2_connection *connection, uint32_t id, unsig
 		return;
 	}
 	stream->priority = connection->loop_state->head.priority;
-	if (decoded == H2_DECODED_TOO_LARGE) {
-		h2_request_refuse(stream, 431, "head too large", WEIR_SPAN(""));
-		return;
-	}
-	int status = http_head_parse(head, request);
-	if (status)
-		h2_request_refuse(stream, (unsigned)status, http_head_fault(head), head);
+	if (decoded == H2_DECODED_REFUSED)
+		h2_request_refuse(stream);
 	else if (!h2_request_expect_body(stream, request))
 		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
 	else
-		h2_request_handle(stream, request, head);
+		h2_request_handle(stream, request);
 	if (weir_channel_draining(connection->channel))
 		h2_connection_send_goaway(connection);
 }
@@ -129,7 +124,7 @@ static void h2_request_on_trailers(
 		h2_stream_reset(stream, H2_PROTOCOL_ERROR);
 		return;
 	}
-	if (decoded == H2_DECODED_TOO_LARGE && exchange && exchange->body_state != HTTP_BODY_NONE) {
+	if (decoded == H2_DECODED_REFUSED && exchange && exchange->body_state != HTTP_BODY_NONE) {
 		h2_stream_close_remote(stream);
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
 		return;
@@ -139,55 +134,61 @@ static void h2_request_on_trailers(
 
 /* -- field blocks ------------------------------------------------------------------------------ */
 
+/* The block cannot be decoded to its end, so the decoder's state is lost. */
+static void h2_request_fail_block(struct h2_connection *connection, enum h2_decoded decoded)
+{
+	enum h2_error error = H2_INTERNAL_ERROR;
+	if (decoded == H2_DECODED_BROKEN)
+		error = H2_COMPRESSION_ERROR;
+	else if (decoded == H2_DECODED_BOMB)
+		error = H2_ENHANCE_YOUR_CALM;
+	h2_connection_fail(connection, error);
+}
+
 static void h2_request_on_block(
         struct h2_connection *connection, uint32_t id, unsigned flags, struct weir_span block)
 {
 	struct h2_head *head = &connection->loop_state->head;
-	nghttp2_hd_inflater *inflater = connection->inflater;
-	struct weir_span text = {NULL, 0};
+	struct weir_span lines = {NULL, 0};
 	bool opens = flags & H2_REQUEST_OPENS;
-	enum h2_decoded decoded = opens ? h2_head_decode(head, inflater, block, &text)
-	                                : h2_head_decode_trailers(head, inflater, block, &text);
-	if (decoded == H2_DECODED_BROKEN || decoded == H2_DECODED_NO_MEMORY) {
-		h2_connection_fail(connection,
-		        decoded == H2_DECODED_BROKEN ? H2_COMPRESSION_ERROR : H2_INTERNAL_ERROR);
+	enum h2_decoded decoded =
+	        opens ? h2_head_decode(head, &connection->hpack, block,
+	                        &connection->server->loop_state->request)
+	              : h2_head_decode_trailers(head, &connection->hpack, block, &lines);
+	if (decoded >= H2_DECODED_BROKEN) {
+		h2_request_fail_block(connection, decoded);
 		return;
 	}
 	struct h2_stream *stream = opens ? NULL : h2_connection_find(connection, id);
 	if (opens)
-		h2_request_open(connection, id, flags, decoded, text);
+		h2_request_open(connection, id, flags, decoded);
 	else if (stream)
-		h2_request_on_trailers(stream, flags, decoded, text);
-}
-
-static const struct h2_closed *h2_request_find_closed(
-        const struct h2_connection *connection, uint32_t id)
-{
-	for (unsigned i = 0; i < H2_CLOSED_REMEMBERED; i++)
-		if (connection->closed[i].id == id)
-			return &connection->closed[i];
-	return NULL;
+		h2_request_on_trailers(stream, flags, decoded, lines);
 }
 
 /* RFC 9113 5.1 and 5.1.1: on which streams HEADERS may come. */
 static enum h2_error h2_request_check_stream(
         struct h2_connection *connection, uint32_t id, bool *ret_opens)
 {
-	const struct h2_stream *stream = h2_connection_find(connection, id);
 	*ret_opens = id > connection->last_stream_id;
-	if (stream)
-		return stream->remote_closed ? H2_STREAM_CLOSED : H2_NO_ERROR;
 	if (id % 2 == 0)
 		return H2_PROTOCOL_ERROR;
 	if (*ret_opens) {
 		connection->last_stream_id = id;
 		return H2_NO_ERROR;
 	}
+	const struct h2_stream *stream = h2_connection_find(connection, id);
+	if (stream)
+		return stream->remote_closed ? H2_STREAM_CLOSED : H2_NO_ERROR;
 	/* Frames may have been under way when the stream was reset. */
-	const struct h2_closed *closed = h2_request_find_closed(connection, id);
-	if (!closed)
+	switch (h2_connection_find_closed(connection, id)) {
+	case H2_CLOSED_BY_RESET:
+		return H2_NO_ERROR;
+	case H2_CLOSED:
+		return H2_STREAM_CLOSED;
+	default:
 		return H2_PROTOCOL_ERROR;
-	return closed->reset ? H2_NO_ERROR : H2_STREAM_CLOSED;
+	}
 }
 
 /* Stores a part of a block that goes on in CONTINUATION frames. */
@@ -253,8 +254,7 @@ static void h2_request_on_stray_data(struct h2_connection *connection, const str
 		return;
 	}
 	h2_connection_give_back(connection, frame->size);
-	const struct h2_closed *closed = h2_request_find_closed(connection, id);
-	if (!closed || !closed->reset)
+	if (h2_connection_find_closed(connection, id) != H2_CLOSED_BY_RESET)
 		h2_stream_send_reset(connection, id, H2_STREAM_CLOSED);
 }
 

@@ -24,18 +24,50 @@ static void h2_stream_on_wake(struct weir_waiter *waiter)
 		h2_stream_make_ready(stream);
 }
 
+/* Memory of a stream that has ended, or new one; NULL if there is none. */
+static struct h2_stream *h2_stream_recycle(struct h2_loop *loop_state)
+{
+	struct h2_stream *stream = loop_state->free_streams;
+	if (!stream)
+		return malloc(sizeof *stream);
+	memory_unpoison(stream, sizeof *stream);
+	loop_state->free_streams = stream->next_free;
+	loop_state->free_count--;
+	return stream;
+}
+
+static void h2_stream_free(struct h2_stream *stream, struct h2_loop *loop_state)
+{
+	if (loop_state->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
+		free(stream);
+		return;
+	}
+	stream->next_free = loop_state->free_streams;
+	loop_state->free_streams = stream;
+	loop_state->free_count++;
+	memory_poison(stream, sizeof *stream);
+}
+
+void h2_stream_free_all(struct h2_loop *loop_state)
+{
+	while (loop_state->free_streams)
+		free(h2_stream_recycle(loop_state));
+}
+
 struct h2_stream *h2_stream_create(struct h2_connection *connection, uint32_t id, bool ends)
 {
-	struct h2_stream *stream = calloc(1, sizeof *stream);
+	struct h2_stream *stream = h2_stream_recycle(connection->loop_state);
 	struct h2_inbound *inbound = ends ? NULL : calloc(1, sizeof *inbound);
 	if (!stream || (!inbound && !ends)) {
-		free(stream);
+		if (stream)
+			h2_stream_free(stream, connection->loop_state);
 		free(inbound);
 		return NULL;
 	}
 	if (inbound)
 		*inbound = (struct h2_inbound){
 		        .stream = stream, .window = WEIR_HTTP2_STREAM_WINDOW, .body_length = -1};
+	memory_clear(stream, sizeof *stream);
 	stream->inbound = inbound;
 	stream->remote_closed = ends;
 	stream->connection = connection;
@@ -76,13 +108,14 @@ static void h2_stream_destroy(struct h2_stream *stream)
 {
 	h2_stream_drop_held(stream);
 	h2_stream_count_closed(stream);
-	h2_connection_note_closed(stream->connection, stream->id, false);
+	if (!stream->aborted)
+		h2_connection_note_closed(stream->connection, stream->id);
 	if (stream->inbound)
 		weir_loop_cancel(stream->connection->server->loop, &stream->inbound->task);
 	weir_list_remove(&stream->link);
 	weir_list_remove(&stream->ready_link);
 	free(stream->inbound);
-	free(stream);
+	h2_stream_free(stream, stream->connection->loop_state);
 }
 
 /* The producer may have lent bytes to an output that has not been taken. */
@@ -98,6 +131,7 @@ static bool h2_stream_has_lent(const struct h2_stream *stream)
 static void h2_stream_abort_later(struct h2_stream *stream)
 {
 	stream->aborted = true;
+	h2_connection_note_closed(stream->connection, stream->id);
 	h2_stream_close_remote(stream);
 	h2_stream_close_local(stream);
 	h2_stream_drop_held(stream);
@@ -137,7 +171,7 @@ void h2_stream_send_reset(struct h2_connection *connection, uint32_t id, enum h2
 {
 	char payload[4];
 	h2_frame_put32(payload, code);
-	h2_connection_note_closed(connection, id, true);
+	h2_connection_note_reset(connection, id);
 	h2_connection_send(connection, H2_RST_STREAM, 0, id, payload, sizeof payload);
 	if (code != H2_NO_ERROR)
 		h2_connection_count_reset(connection);

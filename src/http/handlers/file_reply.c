@@ -148,18 +148,6 @@ struct file_coding {
 	enum compressed_coding coding;
 };
 
-/* zstd is used where it is not worth less to the client than gzip, and a context is free. */
-static struct file_coding http_file_reply_choose(
-        const struct weir_http_request *request, struct weir_loop *loop, bool may_zstd)
-{
-	struct http_accept accept = http_accept_of(request);
-	int gzip = http_accept_weight(&accept, accept.gzip);
-	int zstd = may_zstd && accept.zstd > 0 ? http_accept_weight(&accept, accept.zstd) : 0;
-	if (zstd && zstd >= gzip && weir_zstd_has_room(loop))
-		return (struct file_coding){"zstd", COMPRESSED_ZSTD};
-	return (struct file_coding){gzip ? "gzip" : NULL, COMPRESSED_GZIP};
-}
-
 /* A range is always one of the file itself. */
 static struct file_coding http_file_reply_code(struct weir_http_exchange *exchange, bool may_zstd)
 {
@@ -168,8 +156,10 @@ static struct file_coding http_file_reply_code(struct weir_http_exchange *exchan
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
 	if (request->first[WEIR_HTTP_RANGE] || !request->first[WEIR_HTTP_ACCEPT_ENCODING])
 		return none;
-	struct file_coding chosen =
-	        http_file_reply_choose(request, weir_http_loop(exchange), may_zstd);
+	enum http_coding coding = http_accept_coding(
+	        request, may_zstd && weir_zstd_has_room(weir_http_loop(exchange)));
+	struct file_coding chosen = {http_coding_name(coding),
+	        coding == WEIR_HTTP_ZSTD ? COMPRESSED_ZSTD : COMPRESSED_GZIP};
 	if (chosen.name &&
 	        weir_http_add_field(exchange, "Content-Encoding", weir_span_of(chosen.name)) < 0)
 		return none;
@@ -221,20 +211,13 @@ static struct weir_producer *http_file_reply_compressed(struct weir_http_exchang
 }
 
 /*
- * Chooses the coding and adds the fields. Returns the validators of the result, and in
- * *ret_coding the coding by which the body must be compressed.
+ * Chooses the coding and adds the fields. *ret_coding is the coding by which the body must be
+ * compressed.
  */
-static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
-        struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct http_mime *sibling_of, const char *coding, struct file_coding *ret_coding)
+static void http_file_reply_prepare(struct weir_http_exchange *exchange, struct weir_file *file,
+        struct file_note *note, bool may_compress, const struct http_mime *sibling_of,
+        const char *coding, struct file_coding *ret_coding)
 {
-	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
-	struct http_validators validators = {
-	        .exists = true,
-	        .has_modified = note->modified_s < now,
-	        .modified = note->modified_s,
-	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
-	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
 	*ret_coding = (struct file_coding){0};
 	if (sibling_of) {
@@ -245,11 +228,31 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	} else if (may_compress && note->compressible && file->size >= FILE_COMPRESS_MIN &&
 	           (*ret_coding = http_file_reply_code(exchange, note->zstd)).name) {
 		lines = weir_span_skip(lines, note->coded_at);
-		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		http_file_reply_add_coded_fields(exchange, note);
 	}
 	weir_http_lend_fields(exchange, lines, http_file_reply_release, weir_file_hold(file));
-	return validators;
+	if (lines.size == note->plain_size)
+		exchange->handling->lent_encoded = &note->encoded;
+}
+
+/* Replies if the request asks for a part of the file, or for none of it. Returns whether it did. */
+static bool http_file_reply_replied(struct weir_http_exchange *exchange, struct weir_file *file,
+        const struct file_note *note, bool coded, bool sibling)
+{
+	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
+	struct weir_span etag = weir_span(note->weak_etag, 2 + note->etag_size);
+	struct http_validators validators = {
+	        .exists = true,
+	        .has_modified = note->modified_s < now,
+	        .modified = note->modified_s,
+	        .etag = coded ? etag : weir_span_skip(etag, 2),
+	};
+	int status = http_conditional_check(weir_http_request(exchange), &validators, now);
+	if (status) {
+		weir_http_reply_empty(exchange, (unsigned)status);
+		return true;
+	}
+	return http_file_reply_replied_ranges(exchange, file, note, &validators, sibling);
 }
 
 static void http_file_reply_whole(struct weir_http_exchange *exchange, struct weir_file *file)
@@ -264,20 +267,12 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
         struct file_note *note, bool may_compress, const struct http_mime *sibling_of,
         const char *coding)
 {
-	const struct weir_http_request *request = weir_http_request(exchange);
-	bool ranged = request->first[WEIR_HTTP_RANGE];
+	const struct weir_http_request *request = exchange->handling->request;
 	struct file_coding on_the_fly;
-	struct http_validators validators = http_file_reply_prepare(
+	http_file_reply_prepare(
 	        exchange, file, note, may_compress, sibling_of, coding, &on_the_fly);
-	if (http_file_reply_is_conditional(request)) {
-		int status = http_conditional_check(
-		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
-		if (status) {
-			weir_http_reply_empty(exchange, (unsigned)status);
-			return;
-		}
-	}
-	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
+	if ((request->first[WEIR_HTTP_RANGE] || http_file_reply_is_conditional(request)) &&
+	        http_file_reply_replied(exchange, file, note, on_the_fly.name, sibling_of))
 		return;
 	if (on_the_fly.name)
 		weir_http_reply(exchange, 200,
@@ -299,6 +294,7 @@ static void http_file_note_destroy(void *object)
 		}
 	}
 	weir_http_compressed_cache_release(note->cache);
+	free(note->encoded);
 	free(note);
 }
 
@@ -329,6 +325,7 @@ struct file_note *http_file_note(struct weir_file *file, const struct http_mime 
 		weir_http_compressed_cache_hold(note->cache);
 	note->file = file;
 	note->compressed = note->filling = note->cached = false;
+	note->encoded = NULL;
 	note->modified_s = file->mtime.tv_sec;
 	memcpy(note->weak_etag, "W/", 2);
 	memcpy(note->weak_etag + 2, etag, etag_size);

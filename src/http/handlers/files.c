@@ -89,8 +89,9 @@ static void http_files_reply_file(
         struct file_request *request, struct weir_file *file, struct weir_span name)
 {
 	const struct weir_http_files_options *options = &request->files->options;
-	struct file_note *note =
-	        http_file_note(file, http_files_mime(request->files, name), options);
+	struct file_note *note = file->note;
+	if (!note)
+		note = http_file_note(file, http_files_mime(request->files, name), options);
 	if (!note) {
 		weir_http_reply_error(request->exchange, 503);
 		return;
@@ -163,18 +164,28 @@ static void http_files_try_sibling(struct file_request *request)
 	weir_file_release(file);
 }
 
+/* Whether siblings of the file are looked for. */
+static bool http_files_has_siblings(
+        const struct files *files, const struct weir_file *file, struct weir_span name)
+{
+	const struct file_note *note = file->note;
+	if (!files->options.siblings)
+		return false;
+	return note ? note->compressible
+	            : http_files_compresses(&files->options, http_files_mime(files, name));
+}
+
 static void http_files_serve(struct file_request *request, struct weir_file *file)
 {
-	const struct weir_http_request *head = weir_http_request(request->exchange);
+	const struct weir_http_request *head = request->exchange->handling->request;
 	char path[WEIR_PATH_MAX];
 	struct weir_span name = http_files_path(request->exchange);
 	if (request->index.size)
 		name = weir_span(path, http_files_served_path(request, path, sizeof path, ""));
 	request->sibling = 0;
 	request->sibling_count = 0;
-	if (request->files->options.siblings && head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
-	        http_files_compresses(
-	                &request->files->options, http_files_mime(request->files, name)))
+	if (head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
+	        http_files_has_siblings(request->files, file, name))
 		request->sibling_count = (uint8_t)http_siblings_choose(head, request->siblings);
 	if (request->sibling_count == 0) {
 		http_files_reply_file(request, file, name);
@@ -349,8 +360,8 @@ static void http_files_handle(
 	struct weir_http_handler *own =
 	        exchange->handling->rule ? http_rule_files_of(exchange) : NULL;
 	struct files *files = WEIR_CONTAINER(own ? own : handler, struct files, handler);
-	struct file_request *request = weir_http_scratch(exchange);
-	const struct weir_http_request *head = weir_http_request(exchange);
+	struct file_request *request = (void *)exchange->handling->scratch;
+	const struct weir_http_request *head = exchange->handling->request;
 	bool reads = head->method == WEIR_HTTP_GET || head->method == WEIR_HTTP_HEAD;
 	if (!reads && !weir_span_starts(head->path, WEIR_SPAN("/"))) {
 		http_files_reply_allowed(exchange, WEIR_HTTP_TARGET_SITE);

@@ -7,7 +7,7 @@
  *   file_reply.c        the reply: fields, all of the file, ranges, nothing (304, 412, 416)
  *   compressed_cache.c  the cache of compressed files: a table, which is bounded
  *   compressed_fill.c   a producer that copies a compressed reply into it as it passes
- *   listing.c           a directory as a page
+ *   listing.c           a directory as a page, or as JSON; see listing_state.h
  */
 #ifndef WEIR_HTTP_FILES_INTERNAL_H
 #define WEIR_HTTP_FILES_INTERNAL_H
@@ -53,6 +53,7 @@ struct file_note {
 	size_t type_size;
 	size_t coded_at;
 	size_t plain_size;
+	struct http_encoded_lines *encoded; /* all of `lines`, or NULL */
 	char lines[];
 };
 

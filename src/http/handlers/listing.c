@@ -7,56 +7,15 @@
  * Up to WEIR_DIRECTORY_SORT_MAX entries are sorted, by the query `?sort=size&order=desc`; a larger
  * directory is listed in its own order.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include <weir/directory.h>
 #include <weir/limits.h>
+#include <weir/loop.h>
 #include <weir/sources.h>
 
-#include "files.h"
-#include "page_style.h"
-#include "path.h"
-
-/* The longest name, with every byte escaped, twice, and the markup around it. */
-enum {
-	NAME_MAX_SIZE = 256,
-	ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 320,
-	HEAD_FRAME_MAX = 3072
-};
-
-enum listing_state {
-	LISTING_HEAD,
-	LISTING_ROWS,
-	LISTING_FOOT,
-	LISTING_END
-};
-
-struct http_listing {
-	struct weir_directory *directory;
-	struct weir_http_exchange *exchange; /* until it is replied to, with the first batch */
-	struct weir_producer *producer;
-	enum listing_state state;
-	const char *template; /* of the files, which outlive a reply; or NULL */
-	bool hidden;
-	bool json;
-	bool any;     /* a row of JSON was written: a comma is before the next one */
-	bool waiting; /* for a batch */
-	enum weir_directory_order order;
-	bool descending;
-	bool failed;
-	bool ended; /* there are no more batches */
-	const struct weir_directory_entry *entries;
-	size_t count;
-	size_t next;
-	size_t url_size; /* of the directory's path, escaped as by the client */
-	/* A piece of text that did not fit the output at once. */
-	char *text;
-	size_t text_size;
-	size_t text_put;
-	char path[]; /* decoded, without slashes at its ends */
-};
+#include "listing_state.h"
 
 static void http_listing_free(struct http_listing *listing)
 {
@@ -69,279 +28,6 @@ static void http_listing_close(void *context, enum weir_close_reason why)
 {
 	(void)why;
 	http_listing_free(context);
-}
-
-/* -- names ------------------------------------------------------------------------------------- */
-
-/* Returns the size of the UTF-8 sequence at the front (RFC 3629), or 0. */
-static size_t http_listing_utf8_size(struct weir_span text)
-{
-	uint8_t first = (uint8_t)*text.data;
-	size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (first > 0xf4 || size > text.size)
-		return 0;
-	for (size_t i = 1; i < size; i++)
-		if (((uint8_t)text.data[i] & 0xc0) != 0x80)
-			return 0;
-	uint8_t second = size > 1 ? (uint8_t)text.data[1] : 0;
-	bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-	bool beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-	return overlong || beyond ? 0 : size;
-}
-
-static bool http_listing_is_control(char c)
-{
-	return (uint8_t)c < 0x20 || c == 0x7f;
-}
-
-/*
- * Escapes a name for HTML. Control characters, and bytes that are not UTF-8, become \xHH. `buffer`
- * has six bytes for each byte.
- */
-static size_t http_listing_show(struct weir_span text, char *buffer)
-{
-	size_t size = 0, put;
-	while (text.size) {
-		size_t whole = http_listing_utf8_size(text);
-		if (whole == 0 || http_listing_is_control(*text.data)) {
-			whole = 1;
-			put = (size_t)sprintf(buffer + size, "\\x%02x", (uint8_t)*text.data);
-		} else {
-			http_escape_html(weir_span(text.data, whole), buffer + size, 6, &put);
-		}
-		size += put;
-		text = weir_span_skip(text, whole);
-	}
-	return size;
-}
-
-/* A name is no link if the server would refuse its path: with control characters, or too long. */
-static bool http_listing_linkable(const struct http_listing *listing,
-        const struct weir_directory_entry *entry, size_t url_size)
-{
-	for (const char *c = entry->name; *c; c++)
-		if (http_listing_is_control(*c))
-			return false;
-	return !entry->refused && listing->url_size + url_size + 2 <= WEIR_HTTP_TARGET_MAX &&
-	       strlen(listing->path) + strlen(entry->name) + 2 < WEIR_PATH_MAX;
-}
-
-/* -- text -------------------------------------------------------------------------------------- */
-
-/*
- * A heading that sorts by its column; again, in the other direction. It is a button and no link, so
- * that clients that follow links get each page once.
- */
-static int http_listing_format_heading(const struct http_listing *listing, char *text, size_t room,
-        enum weir_directory_order order, const char *name, const char *label)
-{
-	bool sorted = listing->order == order;
-	bool down = sorted && !listing->descending;
-	return snprintf(text, room,
-	        "<th%s><form>%s<button name=\"sort\" value=\"%s\">%s%s</button></form>",
-	        !sorted               ? ""
-	        : listing->descending ? " aria-sort=\"descending\""
-	                              : " aria-sort=\"ascending\"",
-	        down ? "<input type=\"hidden\" name=\"order\" value=\"desc\">" : "", name, label,
-	        !sorted               ? ""
-	        : listing->descending ? " \xe2\x86\x93"
-	                              : " \xe2\x86\x91");
-}
-
-static size_t http_listing_format_html_head(
-        const struct http_listing *listing, struct weir_span title, char *text, size_t room)
-{
-	int put = snprintf(text, room,
-	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-	        "<meta name=\"viewport\" content=\"width=device-width\">"
-	        "<title>/%.*s</title>\n<style>" HTTP_PAGE_STYLE
-	        "table{border-collapse:collapse;width:100%%}th{text-align:left;font-weight:600}"
-	        "th,td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}th+th{text-align:right}"
-	        "td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
-	        "font-variant-numeric:tabular-nums}"
-	        "button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:0;"
-	        "cursor:pointer}form{margin:0}"
-	        "a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
-	        "@media(prefers-color-scheme:dark){th,td{border-color:#26343a}td+td{color:#8fa3ab}"
-	        "a{color:#62c3d6}}"
-	        "</style></head>\n<body><h1>/%.*s</h1>\n<table>\n<tr>",
-	        (int)title.size, title.data, (int)title.size, title.data);
-	size_t used = (size_t)put;
-	used += (size_t)http_listing_format_heading(
-	        listing, text + used, room - used, WEIR_ORDER_NAME, "name", "Name");
-	used += (size_t)http_listing_format_heading(
-	        listing, text + used, room - used, WEIR_ORDER_SIZE, "size", "Size");
-	used += (size_t)http_listing_format_heading(
-	        listing, text + used, room - used, WEIR_ORDER_TIME, "time", "Modified");
-	used += (size_t)snprintf(text + used, room - used, "\n%s",
-	        listing->path[0] ? "<tr><td><a href=\"../\">../</a><td><td>\n" : "");
-	return used;
-}
-
-/* Appends a part of the template, with $path replaced. */
-static size_t http_listing_expand(
-        struct weir_span template, struct weir_span title, char *text, size_t room)
-{
-	static const char name[] = "$path";
-	size_t size = 0;
-	while (template.size) {
-		const char *at = memmem(template.data, template.size, name, sizeof name - 1);
-		size_t before = at ? (size_t)(at - template.data) : template.size;
-		size_t value = at ? title.size + 1 : 0;
-		if (before + value > room - size)
-			break;
-		memcpy(text + size, template.data, before);
-		size += before;
-		if (value) {
-			text[size] = '/';
-			memcpy(text + size + 1, title.data, title.size);
-			size += value;
-		}
-		template = weir_span_skip(template, before + (at ? sizeof name - 1 : 0));
-	}
-	return size;
-}
-
-/* The part of the template before $rows, or behind it. */
-static struct weir_span http_listing_template_part(const char *template, bool behind)
-{
-	const char *rows = strstr(template, "$rows");
-	if (!rows)
-		return behind ? weir_span("", 0) : weir_span_of(template);
-	return behind ? weir_span_of(rows + 5) : weir_span(template, (size_t)(rows - template));
-}
-
-/* Bytes that the head or foot may have. */
-static size_t http_listing_frame_max(const struct http_listing *listing)
-{
-	size_t title = strlen(listing->path) * 6 + 1, count = 0;
-	const char *at = listing->template;
-	if (!at)
-		return 2 * title + HEAD_FRAME_MAX;
-	while ((at = strstr(at, "$path"))) {
-		count++;
-		at += 5;
-	}
-	return strlen(listing->template) + count * title;
-}
-
-static size_t http_listing_format_frame(
-        const struct http_listing *listing, bool foot, char *text, size_t room)
-{
-	struct weir_span path = weir_span_of(listing->path);
-	if (listing->json || (foot && !listing->template)) {
-		return (size_t)snprintf(text, room, "%s",
-		        listing->json ? foot ? "\n]\n" : "[" : "</table></body></html>\n");
-	}
-	char *title = malloc(path.size * 6 + 1);
-	struct weir_span shown =
-	        weir_span(title ? title : "", title ? http_listing_show(path, title) : 0);
-	size_t size =
-	        listing->template
-	                ? http_listing_expand(http_listing_template_part(listing->template, foot),
-	                          shown, text, room)
-	                : http_listing_format_html_head(listing, shown, text, room);
-	free(title);
-	return size;
-}
-
-/* 512, 1.2 KB, 34 MB: of powers of 1024, with one decimal below 10. */
-static void http_listing_format_size(uint64_t bytes, char *text, size_t room)
-{
-	static const char units[] = "KMGTPE";
-	unsigned unit = 0;
-	uint64_t tenths = bytes * 10;
-	if (bytes < 1024) {
-		snprintf(text, room, "%u", (unsigned)bytes);
-		return;
-	}
-	if (bytes > UINT64_MAX / 20)
-		tenths = UINT64_MAX / 2;
-	for (tenths /= 1024; tenths >= 10240; tenths /= 1024)
-		unit++;
-	if (tenths < 100)
-		snprintf(text, room, "%u.%u %cB", (unsigned)(tenths / 10), (unsigned)(tenths % 10),
-		        units[unit]);
-	else
-		snprintf(text, room, "%u %cB", (unsigned)(tenths / 10), units[unit]);
-}
-
-static size_t http_listing_format_row(const struct http_listing *listing,
-        const struct weir_directory_entry *entry, char *text, size_t room)
-{
-	char url[NAME_MAX_SIZE * 3], name[NAME_MAX_SIZE * 6], date[32] = "", size[24] = "";
-	char exact[48] = "";
-	size_t url_size;
-	struct weir_span raw = weir_span_of(entry->name);
-	struct tm tm;
-	time_t seconds = entry->mtime.tv_sec;
-	if (raw.size > NAME_MAX_SIZE || http_escape_url(raw, url, sizeof url, &url_size) < 0)
-		return 0;
-	size_t name_size = http_listing_show(raw, name);
-	const char *slash = entry->kind == WEIR_FILE_DIRECTORY ? "/" : "";
-	if (seconds && gmtime_r(&seconds, &tm))
-		strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
-	if (entry->kind == WEIR_FILE_REGULAR)
-		http_listing_format_size(entry->size, size, sizeof size);
-	if (entry->size >= 1024 && *size)
-		snprintf(exact, sizeof exact, " title=\"%llu\"", (unsigned long long)entry->size);
-	bool link = http_listing_linkable(listing, entry, url_size);
-	int put = snprintf(text, room, "<tr><td>%s%.*s%s%s%.*s%s%s<td%s>%s<td>%s\n",
-	        link ? "<a href=\"" : "", link ? (int)url_size : 0, url, link ? slash : "",
-	        link ? "\">" : "", (int)name_size, name, slash, link ? "</a>" : "", exact, size,
-	        date);
-	return put > 0 && (size_t)put < room ? (size_t)put : 0;
-}
-
-/* -- JSON -------------------------------------------------------------------------------------- */
-
-/*
- * Escapes a name as a string of JSON (RFC 8259 7). Bytes that are not UTF-8 become U+FFFD. `buffer`
- * has six bytes for each byte.
- */
-static size_t http_listing_json_name(struct weir_span text, char *buffer)
-{
-	size_t size = 0;
-	while (text.size) {
-		size_t whole = http_listing_utf8_size(text);
-		if (whole == 0) {
-			whole = 1;
-			size += (size_t)sprintf(buffer + size, "\\ufffd");
-		} else if (http_listing_is_control(*text.data)) {
-			size += (size_t)sprintf(buffer + size, "\\u%04x", (uint8_t)*text.data);
-		} else {
-			if (*text.data == '"' || *text.data == '\\')
-				buffer[size++] = '\\';
-			memcpy(buffer + size, text.data, whole);
-			size += whole;
-		}
-		text = weir_span_skip(text, whole);
-	}
-	return size;
-}
-
-static size_t http_listing_format_json(struct http_listing *listing,
-        const struct weir_directory_entry *entry, char *text, size_t room)
-{
-	char name[NAME_MAX_SIZE * 6], date[40] = "", size[40] = "";
-	struct weir_span raw = weir_span_of(entry->name);
-	struct tm tm;
-	time_t seconds = entry->mtime.tv_sec;
-	if (raw.size > NAME_MAX_SIZE)
-		return 0;
-	if (seconds && gmtime_r(&seconds, &tm))
-		strftime(date, sizeof date, ",\"modified\":\"%Y-%m-%dT%H:%M:%SZ\"", &tm);
-	if (entry->kind == WEIR_FILE_REGULAR)
-		snprintf(size, sizeof size, ",\"size\":%llu", (unsigned long long)entry->size);
-	size_t name_size = http_listing_json_name(raw, name);
-	int put = snprintf(text, room, "%s\n{\"name\":\"%.*s\",\"type\":\"%s\"%s%s}",
-	        listing->any ? "," : "", (int)name_size, name,
-	        entry->kind == WEIR_FILE_DIRECTORY ? "directory"
-	        : entry->kind == WEIR_FILE_REGULAR ? "file"
-	                                           : "other",
-	        size, date);
-	listing->any = true;
-	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
 
 /* -- the generator ----------------------------------------------------------------------------- */
@@ -365,15 +51,17 @@ static size_t http_listing_format_entry(struct http_listing *listing, char *text
 	const struct weir_directory_entry *entry = &listing->entries[listing->next++];
 	if (!http_listing_visible(listing, entry))
 		return 0;
-	return listing->json ? http_listing_format_json(listing, entry, text, room)
-	                     : http_listing_format_row(listing, entry, text, room);
+	return listing->json ? http_listing_json_row(listing, entry, text, room)
+	                     : http_listing_page_row(listing, entry, text, room);
 }
 
 /* Puts text into `text`, for put_text. False without memory. */
 static bool http_listing_next_text(struct http_listing *listing)
 {
 	bool row = listing->state == LISTING_ROWS;
-	size_t room = row ? ROW_MAX : http_listing_frame_max(listing);
+	size_t room = row             ? LISTING_ROW_MAX
+	              : listing->json ? LISTING_JSON_FRAME_MAX
+	                              : http_listing_page_frame_max(listing);
 	char *text = realloc(listing->text, room);
 	if (!text)
 		return false;
@@ -384,12 +72,29 @@ static bool http_listing_next_text(struct http_listing *listing)
 		return true;
 	}
 	bool foot = listing->state == LISTING_FOOT;
-	listing->text_size = http_listing_format_frame(listing, foot, text, room);
+	listing->text_size = listing->json ? http_listing_json_frame(foot, text, room)
+	                                   : http_listing_page_frame(listing, foot, text, room);
 	listing->state = foot ? LISTING_END : LISTING_ROWS;
 	return true;
 }
 
 static enum weir_more http_listing_more(void *context, struct weir_output *out);
+
+/* Adds the fields, and has the body compressed. */
+static void http_listing_prepare(
+        const struct http_listing *listing, struct weir_http_exchange *exchange)
+{
+	static const struct http_mime page = {
+	        .type = "text/html; charset=utf-8", .compressible = true};
+	static const struct http_mime json = {.type = "application/json", .compressible = true};
+	const struct weir_http_files_options *options = listing->options;
+	const struct http_mime *mime = listing->json ? &json : &page;
+	const struct weir_http_compression how = {options->zstd, options->compress_level};
+	weir_http_add_field(exchange, "Content-Type", weir_span_of(mime->type));
+	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept"));
+	if (options->compress && http_files_compresses(options, mime))
+		weir_http_compress_with(exchange, &how);
+}
 
 /* Replies, with the first batch or with the error. */
 static void http_listing_send(struct http_listing *listing, int error)
@@ -405,11 +110,7 @@ static void http_listing_send(struct http_listing *listing, int error)
 	        weir_produce_generator(http_listing_more, http_listing_close, listing);
 	if (producer)
 		listing->producer = producer;
-	weir_http_add_field(exchange, "Content-Type",
-	        listing->json ? WEIR_SPAN("application/json")
-	                      : WEIR_SPAN("text/html; charset=utf-8"));
-	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept"));
-	weir_http_compress(exchange);
+	http_listing_prepare(listing, exchange);
 	weir_http_reply(exchange, 200, producer);
 }
 
@@ -504,6 +205,7 @@ static struct http_listing *http_listing_create(
 	listing->exchange = exchange;
 	listing->hidden = files->options.hidden;
 	listing->json = http_accepts_json(weir_http_request(exchange));
+	listing->options = &files->options;
 	listing->template = files->options.listing_template;
 	return listing;
 }

@@ -190,6 +190,7 @@ struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstream
 	if (upstreams->count == 1 && !upstreams->source_count)
 		return &upstreams->upstreams[0];
 	struct candidates among = {0};
+	http_upstreams_follow_health(upstreams);
 	for (unsigned down = 0; down < 2; down++) {
 		balance_collect(upstreams, tried, down, &among);
 		if (among.count)

@@ -260,7 +260,9 @@ void weir_http_fastcgi_options_init(struct weir_http_fastcgi_options *options)
 	        .extension = ".php",
 	        .index = "index.php",
 	        .request_id = true,
-	        .body_max = UINT64_MAX};
+	        .body_max = UINT64_MAX,
+	        .zstd = true,
+	        .compress_level = WEIR_COMPRESS_LEVEL_MIN};
 }
 
 /* Returns false without memory. */
@@ -304,6 +306,12 @@ static bool fastcgi_copy(struct fastcgi *fastcgi, const struct weir_http_fastcgi
 	proxy.via = false;
 	proxy.request_id = options->request_id;
 	proxy.body_max = options->body_max;
+	proxy.abort_on_close = options->abort_on_close;
+	proxy.compress = options->compress;
+	proxy.compress_types = options->compress_types;
+	proxy.compress_type_count = options->compress_type_count;
+	proxy.zstd = options->zstd;
+	proxy.compress_level = options->compress_level;
 	return http_proxy_init(&fastcgi->proxy, &proxy) && fastcgi_copy_root(fastcgi, options) &&
 	       fastcgi_copy_text(&fastcgi->extension, options->extension) &&
 	       fastcgi_copy_text(&fastcgi->index, options->index) &&

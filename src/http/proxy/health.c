@@ -3,50 +3,83 @@
  * own, so that a pool that is full of requests does not make an upstream unhealthy. The body of a
  * reply is not read: its connection is closed.
  *
- *   timer ─▶ call ─▶ head or end: good or bad ─▶ so many in a row: healthy or unhealthy ─▶ timer …
+ *   timer ─▶ claim ─▶ call ─▶ head or end: good or bad ─▶ so many in a row: a change ─▶ timer …
+ *              └── another loop has it, or had it lately ──▶ timer …
+ *
+ * Groups of other loops see a change before their next request (http_upstreams_follow_health).
  */
 #include <errno.h>
 #include <string.h>
 
 #include <weir/error.h>
 
+#include "health_state.h"
 #include "proxy_state.h"
 
 static void health_on_time(struct weir_timer *timer);
 
-static void health_wait(struct http_upstream *upstream)
+static void health_wait(struct http_upstream *upstream, uint32_t ms)
 {
 	upstream->check = NULL;
-	weir_timer_start(upstream->group->loop, &upstream->timer,
-	        upstream->group->options.check.interval_ms, health_on_time);
+	weir_timer_start(upstream->group->loop, &upstream->timer, ms, health_on_time);
 }
 
-static void health_change(struct http_upstream *upstream, const char *why)
+static int64_t health_due_ms(const struct http_upstream *upstream)
+{
+	return weir_loop_now_ms(upstream->group->loop) + upstream->group->options.check.interval_ms;
+}
+
+/* Nothing was found out. */
+static void health_skip(struct http_upstream *upstream)
+{
+	upstream->claimed = false;
+	http_health_skip(upstream->group->health, upstream->server, health_due_ms(upstream));
+	health_wait(upstream, upstream->group->options.check.interval_ms);
+}
+
+static void health_follow(struct http_upstream *upstream)
 {
 	struct weir_http_upstreams *group = upstream->group;
-	upstream->opposite = 0;
-	upstream->unhealthy = !upstream->unhealthy;
-	if (upstream->unhealthy) {
-		weir_metric_add(&group->cells->unhealthy, 1);
-	} else {
-		weir_metric_subtract(&group->cells->unhealthy, 1);
-		http_upstream_succeeded(group, upstream);
-		upstream->up_since_ms = weir_loop_now_ms(group->loop);
-	}
-	if (group->options.health_changed)
-		group->options.health_changed(group->options.context, group->name, upstream->url,
-		        !upstream->unhealthy, why);
+	bool bad = http_health_is_bad(group->health, upstream->server);
+	if (bad == upstream->unhealthy)
+		return;
+	upstream->unhealthy = bad;
+	if (bad)
+		return;
+	http_upstream_succeeded(group, upstream);
+	upstream->up_since_ms = weir_loop_now_ms(group->loop);
+}
+
+void http_upstreams_follow_health(struct weir_http_upstreams *upstreams)
+{
+	unsigned version = http_health_version(upstreams->health);
+	if (version == upstreams->health_version)
+		return;
+	upstreams->health_version = version;
+	for (size_t i = 0; i < upstreams->count; i++)
+		if (upstreams->upstreams[i].server)
+			health_follow(&upstreams->upstreams[i]);
 }
 
 static void health_note(struct http_upstream *upstream, bool good, const char *why)
 {
-	const struct weir_http_check *check = &upstream->group->options.check;
-	weir_metric_add(&upstream->group->cells->checks[good ? 0 : 1], 1);
-	health_wait(upstream);
-	if (good != upstream->unhealthy)
-		upstream->opposite = 0;
-	else if (++upstream->opposite >= (good ? check->rise : check->fall))
-		health_change(upstream, why);
+	struct weir_http_upstreams *group = upstream->group;
+	const struct weir_http_check *check = &group->options.check;
+	weir_metric_add(&group->cells->checks[good ? 0 : 1], 1);
+	health_wait(upstream, check->interval_ms);
+	upstream->claimed = false;
+	if (!http_health_note(
+	            group->health, upstream->server, good, check, health_due_ms(upstream)))
+		return;
+	/* The loops count together: the sum of their cells is the number of servers. */
+	if (good)
+		weir_metric_subtract(&group->cells->unhealthy, 1);
+	else
+		weir_metric_add(&group->cells->unhealthy, 1);
+	http_upstreams_follow_health(group);
+	if (group->options.health_changed)
+		group->options.health_changed(
+		        group->options.context, group->name, upstream->url, good, why);
 }
 
 static void health_on_head(void *context, const struct weir_http_reply_head *head)
@@ -66,7 +99,7 @@ static void health_on_end(void *context, const struct weir_http_call_end *end)
 {
 	struct http_upstream *upstream = context;
 	if (end->error == -ENOMEM || end->error == WEIR_E_LIMIT)
-		health_wait(upstream);
+		health_skip(upstream);
 	else
 		health_note(upstream, end->error == 0, end->text);
 }
@@ -109,8 +142,16 @@ static int health_begin(struct http_upstream *upstream)
 static void health_on_time(struct weir_timer *timer)
 {
 	struct http_upstream *upstream = WEIR_CONTAINER(timer, struct http_upstream, timer);
+	struct weir_http_upstreams *group = upstream->group;
+	uint32_t wait_ms = http_health_claim(group->health, upstream->server,
+	        weir_loop_now_ms(group->loop), group->options.check.interval_ms);
+	if (wait_ms) {
+		health_wait(upstream, wait_ms);
+		return;
+	}
+	upstream->claimed = true;
 	if (health_begin(upstream) < 0)
-		health_wait(upstream);
+		health_skip(upstream);
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */
@@ -147,21 +188,39 @@ int weir_http_upstreams_start(struct weir_http_upstreams *upstreams, struct weir
 
 void http_upstream_start_check(struct http_upstream *upstream)
 {
-	if (upstream->group->checker)
-		weir_timer_start(upstream->group->loop, &upstream->timer, 0, health_on_time);
+	struct weir_http_upstreams *group = upstream->group;
+	bool is_new;
+	if (!group->checker)
+		return;
+	upstream->server =
+	        http_health_join(group->health, upstream->url, upstream->unhealthy, &is_new);
+	/* Without memory it is not checked. */
+	if (!upstream->server)
+		return;
+	if (is_new && upstream->unhealthy)
+		weir_metric_add(&group->cells->unhealthy, 1);
+	health_follow(upstream);
+	weir_timer_start(group->loop, &upstream->timer, 0, health_on_time);
+}
+
+static void health_leave(struct http_upstream *upstream)
+{
+	weir_timer_stop(&upstream->timer);
+	if (!upstream->server)
+		return;
+	if (http_health_leave(upstream->group->health, upstream->server, upstream->claimed))
+		weir_metric_subtract(&upstream->group->cells->unhealthy, 1);
+	upstream->server = NULL;
+	upstream->claimed = false;
 }
 
 void http_upstream_stop_check(struct http_upstream *upstream)
 {
-	struct proxy_cells *cells = upstream->group->cells;
-	weir_timer_stop(&upstream->timer);
+	health_leave(upstream);
 	if (upstream->check)
 		weir_http_call_cancel(upstream->check);
 	upstream->check = NULL;
-	if (upstream->unhealthy)
-		weir_metric_subtract(&cells->unhealthy, 1);
 	upstream->unhealthy = false;
-	upstream->opposite = 0;
 	http_upstream_set_up(upstream);
 }
 
@@ -169,11 +228,9 @@ void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams)
 {
 	for (size_t i = 0; i < upstreams->count; i++) {
 		struct http_upstream *upstream = &upstreams->upstreams[i];
-		weir_timer_stop(&upstream->timer);
-		if (!upstreams->loop)
-			continue;
-		weir_metric_subtract(&upstreams->cells->unhealthy, upstream->unhealthy);
-		weir_metric_subtract(&upstreams->cells->down, upstream->down_until_ms != 0);
+		health_leave(upstream);
+		if (upstreams->loop)
+			weir_metric_subtract(&upstreams->cells->down, upstream->down_until_ms != 0);
 	}
 	weir_http_client_destroy(upstreams->checker);
 }

@@ -54,8 +54,8 @@ void http_proxy_cancel_call(struct proxy_job *job)
 }
 
 /*
- * Whether a client that ends its connection before the reply has left. With HTTP/2 it resets the
- * stream. Another request of the connection may still wait.
+ * Whether a client that ends its input before the reply has gone. With HTTP/2 it resets the stream.
+ * Another request of the connection may still wait.
  */
 static void proxy_job_expect_client(struct proxy_job *job, bool expects)
 {
@@ -113,6 +113,7 @@ void http_proxy_refuse(struct proxy_job *job, unsigned status, const char *why)
 	http_proxy_log_upstream(job);
 	weir_http_log_note(exchange, "upstream_error", weir_span_of(why));
 	exchange->handling->fields.size = 0;
+	exchange->coding = WEIR_HTTP_IDENTITY;
 	http_proxy_cancel_call(job);
 	proxy_job_forget_exchange(job);
 	http_proxy_free_if_unused(job);
@@ -170,10 +171,14 @@ int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_h
 {
 	struct proxy_options options;
 	int error = http_proxy_find_options(head->fields, head->field_count, &options);
-	for (unsigned i = 0; i < head->field_count && !error; i++)
-		if (proxy_passes_reply_field(job, &options, &head->fields[i]))
-			error = http_reply_add_field(
-			        job->exchange, head->fields[i].name, head->fields[i].value);
+	for (unsigned i = 0; i < head->field_count && !error; i++) {
+		const struct weir_http_field *field = &head->fields[i];
+		if (!proxy_passes_reply_field(job, &options, field))
+			continue;
+		error = job->exchange->coding
+		                ? http_proxy_add_coded_field(job, field)
+		                : http_reply_add_field(job->exchange, field->name, field->value);
+	}
 	return error;
 }
 
@@ -215,6 +220,7 @@ static void proxy_on_head(void *context, const struct weir_http_reply_head *head
 	http_upstream_succeeded(job->upstreams, job->upstream);
 	weir_metric_observe_ms(job->upstreams->cells->head_ms,
 	        weir_loop_now_ms(job->upstreams->loop) - job->begun_ms);
+	http_proxy_compress(job, head);
 	int error = http_proxy_pass_fields(job, head);
 	if (error < 0) {
 		http_proxy_refuse(job, http_proxy_status_of(error == -ENOMEM ? error : -EPROTO),
@@ -443,7 +449,8 @@ void http_proxy_start(
 	job->result = PROXY_RESULT_FAILED;
 	weir_metric_add(&upstreams->cells->under_way, 1);
 	weir_http_on_gone(exchange, proxy_on_gone, job);
-	proxy_job_expect_client(job, true);
+	if (proxy->options.abort_on_close)
+		proxy_job_expect_client(job, true);
 	proxy_attempt(job);
 }
 
@@ -479,8 +486,12 @@ unsigned http_proxy_methods(const struct weir_http_handler *handler,
 
 void weir_http_proxy_options_init(struct weir_http_proxy_options *options)
 {
-	*options = (struct weir_http_proxy_options){
-	        .prefix = "", .via = true, .request_id = true, .body_max = UINT64_MAX};
+	*options = (struct weir_http_proxy_options){.prefix = "",
+	        .via = true,
+	        .request_id = true,
+	        .body_max = UINT64_MAX,
+	        .zstd = true,
+	        .compress_level = WEIR_COMPRESS_LEVEL_MIN};
 }
 
 bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options)

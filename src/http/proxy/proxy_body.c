@@ -14,6 +14,7 @@
 
 #include <weir/error.h>
 
+#include "client_state.h"
 #include "exchange.h"
 #include "producer_internal.h"
 #include "proxy_state.h"
@@ -108,6 +109,12 @@ static void proxy_flow_pause(struct proxy_job *job, struct proxy_flow *flow)
 		weir_http_pause(job->exchange);
 }
 
+static bool proxy_client_lags(const struct proxy_job *job)
+{
+	const struct weir_http_exchange *exchange = job->exchange;
+	return exchange && exchange->channel && weir_channel_lags(exchange->channel);
+}
+
 /* There may be room again. */
 static void proxy_flow_resume(struct proxy_job *job, struct proxy_flow *flow)
 {
@@ -115,6 +122,8 @@ static void proxy_flow_resume(struct proxy_job *job, struct proxy_flow *flow)
 	if (!flow->paused || proxy_flow_size(flow) >= proxy_flow_pause_at(job, flow))
 		return;
 	flow->paused = false;
+	if (flow == &job->reply && job->call && http_call_wants_pace(job->call))
+		http_call_set_pace(job->call, proxy_client_lags(job));
 	if (flow == &job->reply && job->call)
 		weir_http_call_resume(job->call);
 	else if (flow == &job->request && job->receiving)

@@ -4,10 +4,12 @@
  *   upstreams.c       a group of upstreams: its life, its client, which of them are down
  *   balance.c         which upstream a request goes to
  *   health.c          health checks
+ *   health_state.c    their results, which loops share
  *   srv.c             upstreams that an SRV name stands for
  *   proxy.c           a request from its start to its end: attempts, the reply
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_splice.c    bodies that go from socket to socket
+ *   proxy_compress.c  replies that are compressed on the way
  *   proxy_fields.c    the fields that are passed on, and those that describe the client
  *   proxy_tunnel.c    two connections with another protocol
  *   forward_auth.c    another server decides whether a request may pass
@@ -95,7 +97,8 @@ struct http_upstream {
 	struct weir_http_upstreams *group;
 	struct weir_timer timer;      /* until the next check */
 	struct weir_http_call *check; /* under way, or NULL */
-	unsigned opposite;            /* checks in a row that contradict `unhealthy` */
+	struct health_server *server; /* what all loops know of it; NULL: it is not checked */
+	bool claimed;                 /* the check of all loops */
 	bool unhealthy;
 
 	/* Targets of an SRV name; see srv.c. */
@@ -123,8 +126,10 @@ struct weir_http_upstreams {
 	struct weir_http_client *client;  /* likewise */
 	struct weir_http_client *checker; /* of health checks; NULL: not started */
 	char *check_path;
-	size_t buffered;           /* bytes that replies have waiting */
-	struct proxy_cells *cells; /* the loop's, or those below */
+	struct weir_http_health *health; /* held */
+	unsigned health_version;         /* that the upstreams have followed */
+	size_t buffered;                 /* bytes that replies have waiting */
+	struct proxy_cells *cells;       /* the loop's, or those below */
 	struct proxy_cells uncounted;
 	struct weir_task end; /* destroys the client outside of its callbacks */
 	struct random_pool random;
@@ -146,6 +151,9 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 
 /* Ends the health checks. */
 void http_upstreams_stop_checks(struct weir_http_upstreams *upstreams);
+
+/* Takes over what other loops have found out. */
+void http_upstreams_follow_health(struct weir_http_upstreams *upstreams);
 
 /* Begins those of one upstream, if the group has any, and ends them: it is healthy and up then. */
 void http_upstream_start_check(struct http_upstream *upstream);
@@ -336,6 +344,14 @@ extern const struct weir_http_receiver http_proxy_receiver;
 
 /* Receives no more of the client's body. */
 void http_proxy_stop_receiving(struct proxy_job *job);
+
+/* -- compression ------------------------------------------------------------------------------- */
+
+/* Has the reply compressed if the client and the options want that. Before its fields are added. */
+bool http_proxy_compress(struct proxy_job *job, const struct weir_http_reply_head *head);
+
+/* Adds a field to a reply that is compressed. Returns as http_reply_add_field. */
+int http_proxy_add_coded_field(struct proxy_job *job, const struct weir_http_field *field);
 
 /* -- splicing ---------------------------------------------------------------------------------- */
 

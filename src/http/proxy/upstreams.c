@@ -162,6 +162,7 @@ static void upstreams_free(struct weir_http_upstreams *upstreams)
 		http_upstream_clear(&upstreams->upstreams[i]);
 	weir_http_client_destroy(upstreams->client);
 	weir_tls_release(upstreams->options.tls);
+	weir_http_health_release(upstreams->health);
 	free(upstreams->name);
 	free(upstreams->key);
 	free(upstreams->check_path);
@@ -176,8 +177,11 @@ static int upstreams_copy(
 	upstreams->name = strdup(options->name ? options->name : options->upstreams[0].url);
 	upstreams->key = options->key ? strdup(options->key) : NULL;
 	upstreams->check_path = options->check.path ? strdup(options->check.path) : NULL;
+	upstreams->health = options->health ? weir_http_health_hold(options->health)
+	                                    : weir_http_health_create();
 	upstreams->sources = calloc(options->count, sizeof *upstreams->sources);
-	bool copied = upstreams->sources && upstreams->name && (upstreams->key || !options->key) &&
+	bool copied = upstreams->sources && upstreams->name && upstreams->health &&
+	              (upstreams->key || !options->key) &&
 	              (upstreams->check_path || !options->check.path);
 	return copied ? 0 : -ENOMEM;
 }
@@ -264,7 +268,6 @@ void http_upstreams_set_loop(struct weir_http_upstreams *upstreams, struct weir_
 		upstreams->cells = &upstreams->uncounted;
 	for (size_t i = 0; i < upstreams->count; i++) {
 		const struct http_upstream *upstream = &upstreams->upstreams[i];
-		weir_metric_add(&upstreams->cells->unhealthy, upstream->unhealthy);
 		weir_metric_add(&upstreams->cells->down, upstream->down_until_ms != 0);
 	}
 }

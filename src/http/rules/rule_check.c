@@ -5,6 +5,7 @@
  * path is checked by the rule of that path, too.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include <weir/tls.h>
 
@@ -30,10 +31,20 @@ static bool http_rule_admits(const struct http_rule *rule, const struct weir_add
 	       weir_networks_contain(options->allow, options->allow_count, peer);
 }
 
-static bool http_rule_has_certificate(const struct weir_http_exchange *exchange)
+/*
+ * Returns the status for a client without the certificate that it needs, or 0. One that has
+ * connected for another site was not asked for it (RFC 9110 15.5.20).
+ */
+static unsigned http_rule_check_certificate(
+        const struct http_rule *rule, const struct weir_http_exchange *exchange)
 {
+	const char *ca = rule->options.clients_ca;
 	struct weir_tls_info info;
-	return weir_http_tls(exchange, &info) && info.subject;
+	if (!weir_http_tls(exchange, &info))
+		return 403;
+	if (ca && (!info.clients_ca || strcmp(info.clients_ca, ca) != 0))
+		return 421;
+	return info.subject ? 0 : 403;
 }
 
 /* -- rates ------------------------------------------------------------------------------------- */
@@ -122,8 +133,9 @@ static bool http_rule_passes(const struct http_rule *rule, struct weir_http_exch
 	unsigned status;
 	if (!http_rule_admits(rule, &exchange->handling->peer))
 		http_rule_refuse(rule, exchange, 403, HTTP_REFUSED_NETWORK);
-	else if (rule->options.certificate && !http_rule_has_certificate(exchange))
-		http_rule_refuse(rule, exchange, 403, HTTP_REFUSED_CERTIFICATE);
+	else if (rule->options.certificate &&
+	         (status = http_rule_check_certificate(rule, exchange)))
+		http_rule_refuse(rule, exchange, status, HTTP_REFUSED_CERTIFICATE);
 	else if ((status = http_rule_too_large(rule, exchange->handling->request)))
 		http_rule_refuse(rule, exchange, status, HTTP_REFUSED_SIZE);
 	else

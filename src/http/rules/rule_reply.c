@@ -291,7 +291,7 @@ bool http_rule_replaces(struct weir_http_exchange *exchange, unsigned status)
 		return false;
 	exchange->handling->page_status = (uint16_t)status;
 	exchange->page_pending = true;
-	exchange->compress = false;
+	exchange->coding = WEIR_HTTP_IDENTITY;
 	exchange->handling->trailers = NULL;
 	exchange->handling->gone = NULL;
 	weir_http_discard(exchange);

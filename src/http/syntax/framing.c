@@ -120,6 +120,13 @@ int http_framing_find_body(struct weir_http_request *request, uint64_t repeated)
 
 int http_framing_find(struct weir_http_request *request, uint64_t repeated)
 {
+	const uint8_t *first = request->first;
+	/* Most requests have none of these fields. */
+	if (!(first[WEIR_HTTP_CONTENT_LENGTH] | first[WEIR_HTTP_TRANSFER_ENCODING] |
+	            first[WEIR_HTTP_CONNECTION] | first[WEIR_HTTP_EXPECT])) {
+		request->keep_alive = request->minor > 0;
+		return 0;
+	}
 	int status = http_framing_find_body(request, repeated);
 	if (status || !request->first[WEIR_HTTP_EXPECT])
 		return status;

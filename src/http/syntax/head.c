@@ -211,7 +211,7 @@ static int http_head_find_host(struct weir_http_request *request, uint64_t repea
 }
 
 /* Member by member: gcc clears a struct of this size with `rep stos`, a fifth of a small parse. */
-static void http_head_clear(struct weir_http_request *request)
+void http_head_clear(struct weir_http_request *request)
 {
 	const struct weir_span none = {NULL, 0};
 	request->method = WEIR_HTTP_OTHER;

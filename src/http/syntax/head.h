@@ -27,6 +27,9 @@
  */
 int http_head_parse(struct weir_span head, struct weir_http_request *request);
 
+/* Makes *request one without anything, to be filled in by another parser. */
+void http_head_clear(struct weir_http_request *request);
+
 /* Returns which part of a refused head is malformed, for the log. */
 const char *http_head_fault(struct weir_span head);
 

@@ -89,6 +89,17 @@ static inline unsigned http_not_pchar(__m128i bytes)
 	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')));
 	return (unsigned)_mm_movemask_epi8(outside);
 }
+
+/* A bit for each of 16 bytes that is not of WEIR_HTTP_VCHAR. */
+static inline unsigned http_not_vchar(__m128i bytes)
+{
+	__m128i space = _mm_set1_epi8(' ');
+	__m128i outside = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')),
+	        _mm_cmpeq_epi8(
+	                _mm_cmpeq_epi8(_mm_max_epu8(bytes, space), bytes), _mm_setzero_si128()));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	return (unsigned)_mm_movemask_epi8(outside);
+}
 #endif
 
 static inline uint64_t http_load8(const char *bytes)

@@ -10,6 +10,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "smtp_syntax.h"
 
 enum {
@@ -29,34 +30,10 @@ static bool smtp_mailbox_is_atext(unsigned char c)
 
 /* -- UTF-8 ------------------------------------------------------------------------------------- */
 
-/* Returns the size of the sequence at the front, or 0. */
-static size_t smtp_mailbox_utf8_sequence(const unsigned char *at, size_t size)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = at[0] < 0x80   ? 1
-	                : at[0] < 0xc2 ? 0
-	                : at[0] < 0xe0 ? 2
-	                : at[0] < 0xf0 ? 3
-	                               : 4;
-	if (length < 2)
-		return length;
-	if (at[0] > 0xf4 || length > size)
-		return 0;
-	uint32_t code = at[0] & (0x7fU >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3f);
-	}
-	bool surrogate = code >= 0xd800 && code < 0xe000;
-	return code < least[length] || code > 0x10ffff || surrogate ? 0 : length;
-}
-
 static bool smtp_mailbox_is_utf8(struct weir_span text)
 {
 	while (text.size) {
-		size_t length =
-		        smtp_mailbox_utf8_sequence((const unsigned char *)text.data, text.size);
+		size_t length = text_utf8_size(text);
 		if (!length)
 			return false;
 		text = weir_span_skip(text, length);

@@ -135,8 +135,7 @@ int queue_files_listen(struct weir_mail_queue *base, struct weir_loop *loop,
         weir_mail_queue_changed_fn *changed, void *context)
 {
 	struct queue_files *queue = queue_files_of(base);
-	struct mail_waker *waker =
-	        mail_waker_create(loop, &queue->lock, mail_queue_on_wake, queue);
+	struct mail_waker *waker = mail_waker_create(loop, &queue->lock, mail_queue_on_wake, queue);
 	if (!waker)
 		return -ENOMEM;
 	queue->loop = loop;

@@ -32,8 +32,8 @@ struct mail_waker;
  * `lock` covers the waker: it is held in the calls below, and not in `woken`. Returns NULL without
  * memory.
  */
-struct mail_waker *mail_waker_create(struct weir_loop *loop, pthread_mutex_t *lock,
-        void (*woken)(void *context), void *context);
+struct mail_waker *mail_waker_create(
+        struct weir_loop *loop, pthread_mutex_t *lock, void (*woken)(void *context), void *context);
 
 /* Has `woken` called from the loop. */
 void mail_waker_wake(struct mail_waker *waker);

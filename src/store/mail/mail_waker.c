@@ -31,8 +31,8 @@ static void mail_waker_run(struct weir_task *task)
 	waker->woken(waker->context);
 }
 
-struct mail_waker *mail_waker_create(struct weir_loop *loop, pthread_mutex_t *lock,
-        void (*woken)(void *context), void *context)
+struct mail_waker *mail_waker_create(
+        struct weir_loop *loop, pthread_mutex_t *lock, void (*woken)(void *context), void *context)
 {
 	struct mail_waker *waker = calloc(1, sizeof *waker);
 	if (!waker)

@@ -1,0 +1,450 @@
+/*
+ * Invariant: `zones` are those of the last list, sorted by name; each has the newest version that
+ * could be read. One zone is read at a time, so that the memory for texts is bounded. The lock is
+ * for the keys and secrets, which workers ask for.
+ */
+#include "dns_stored.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/database_secrets.h>
+#include <weir/database_snapshot.h>
+#include <weir/error.h>
+#include <weir/loop.h>
+
+#include "config_dns.h"
+#include "helper.h"
+#include "say.h"
+#include "store.h"
+#include "stored_list.h"
+#include "stored_zone.h"
+
+struct dns_stored {
+	struct weir_loop *loop;
+	struct weir_database *database;
+	void (*changed)(void *context);
+	void *context;
+	struct weir_database_snapshot *snapshot;
+	struct weir_database_secrets *secrets;
+	bool has_zones, has_keys; /* the parts that are in the database */
+	bool listed;              /* a list has come, or could not */
+	struct stored_zone *zones;
+	size_t count;
+	struct stored_reading *reading; /* or NULL */
+	struct weir_timer retry;
+	int64_t changed_ms; /* when `changed` was called */
+	bool news;          /* it is to be called */
+	struct weir_database_secret shared[WEIR_DATABASE_SECRETS_MAX];
+	size_t shared_count;
+	int64_t shared_ms;        /* when their ages were right */
+	struct weir_timer choose; /* of the secrets for responders */
+	pthread_mutex_t lock;
+	/* Protected. */
+	struct weir_dns_tsig_key *keys;
+	size_t key_count;
+	unsigned secret_count;
+	uint8_t cookies[2][WEIR_DNS_COOKIE_SECRET_SIZE];
+};
+
+static void dns_stored_report(struct dns_stored *stored)
+{
+	stored->news = false;
+	stored->changed_ms = weir_loop_now_ms(stored->loop);
+	stored->changed(stored->context);
+}
+
+/* -- zones ------------------------------------------------------------------------------------- */
+
+static void dns_stored_read(struct dns_stored *stored);
+
+static struct stored_zone *dns_stored_find(
+        const struct dns_stored *stored, const struct weir_dns_name *name)
+{
+	return stored->zones ? bsearch(name, stored->zones, stored->count, sizeof *stored->zones,
+	                               stored_zone_compare)
+	                     : NULL;
+}
+
+static void dns_stored_say_bad(const struct stored_zone *zone)
+{
+	char name[WEIR_DNS_TEXT_MAX];
+	weir_dns_name_format(&zone->name, name);
+	say("the zone %s in the database has a mistake: %s; %s", name, zone->why,
+	        zone->zone ? "the version before stays in use" : "it is not served");
+}
+
+static void dns_stored_use(struct dns_stored *stored, struct stored_reading *reading)
+{
+	char name[WEIR_DNS_TEXT_MAX];
+	struct stored_zone *zone = dns_stored_find(stored, &reading->name);
+	/* There may be another version by now, or none. */
+	if (!zone || strcmp(zone->wanted, reading->version) != 0)
+		return;
+	weir_dns_name_format(&zone->name, name);
+	if (reading->error < 0) {
+		zone->bad = true;
+		text_copy(zone->why, sizeof zone->why, reading->why);
+		dns_stored_say_bad(zone);
+		return;
+	}
+	if (reading->same_serial)
+		say_at(WEIR_LOG_WARNING,
+		        "the zone %s in the database has changed, and its serial is not later: "
+		        "other servers will not take this version",
+		        name);
+	weir_dns_zone_release(zone->zone);
+	zone->zone = reading->zone;
+	reading->zone = NULL;
+	text_copy(zone->have, sizeof zone->have, reading->version);
+	stored->news = true;
+}
+
+/* Errors that say nothing about the zone: it is tried again. */
+static bool dns_stored_may_pass(int error)
+{
+	return error < 0 && error != WEIR_E_SYNTAX && error != WEIR_E_LIMIT;
+}
+
+static void dns_stored_on_retry(struct weir_timer *timer)
+{
+	dns_stored_read(WEIR_CONTAINER(timer, struct dns_stored, retry));
+}
+
+static void dns_stored_on_read(void *context, struct stored_reading *reading)
+{
+	struct dns_stored *stored = context;
+	bool again = dns_stored_may_pass(reading->error);
+	if (!again)
+		dns_stored_use(stored, reading);
+	stored_reading_free(reading);
+	stored->reading = NULL;
+	if (again)
+		weir_timer_start(
+		        stored->loop, &stored->retry, DNS_STORED_RETRY_MS, dns_stored_on_retry);
+	else
+		dns_stored_read(stored);
+}
+
+static struct stored_zone *dns_stored_next(const struct dns_stored *stored)
+{
+	for (size_t i = 0; i < stored->count; i++) {
+		struct stored_zone *zone = &stored->zones[i];
+		if (!zone->bad && strcmp(zone->wanted, zone->have) != 0)
+			return zone;
+	}
+	return NULL;
+}
+
+/* Reads the next version that is new. `changed` is called once for many zones. */
+static void dns_stored_read(struct dns_stored *stored)
+{
+	struct stored_zone *next = dns_stored_next(stored);
+	int64_t now_ms = weir_loop_now_ms(stored->loop);
+	if (stored->reading)
+		return;
+	if (stored->news && (!next || now_ms - stored->changed_ms >= DNS_STORED_CHANGED_MS))
+		dns_stored_report(stored);
+	if (next && stored_reading_start(stored->database, stored->loop, next, dns_stored_on_read,
+	                    stored, &stored->reading) < 0)
+		weir_timer_start(
+		        stored->loop, &stored->retry, DNS_STORED_RETRY_MS, dns_stored_on_retry);
+}
+
+/* -- the list ---------------------------------------------------------------------------------- */
+
+/* Moves the versions that are in use from the old list to the new one. */
+static void dns_stored_carry(const struct dns_stored *stored, struct stored_list *list)
+{
+	for (size_t i = 0; i < list->zone_count; i++) {
+		struct stored_zone *zone = &list->zones[i];
+		struct stored_zone *before = dns_stored_find(stored, &zone->name);
+		if (!before)
+			continue;
+		zone->zone = before->zone;
+		before->zone = NULL;
+		memcpy(zone->have, before->have, sizeof zone->have);
+		if (strcmp(zone->wanted, before->wanted) == 0) {
+			zone->bad = before->bad;
+			memcpy(zone->why, before->why, sizeof zone->why);
+		}
+	}
+}
+
+static bool dns_stored_same_keys(const struct dns_stored *stored, const struct stored_list *list)
+{
+	return stored->key_count == list->key_count &&
+	       (list->key_count == 0 ||
+	               memcmp(stored->keys, list->keys, list->key_count * sizeof *list->keys) == 0);
+}
+
+/* The list takes what there was, so that its end frees it. */
+static void dns_stored_on_list(void *context, void *object, struct weir_buffer *text)
+{
+	struct dns_stored *stored = context;
+	struct stored_list *list = object, old;
+	(void)text;
+	if (list->problem[0])
+		say("the database has a row that is left out: %s", list->problem);
+	dns_stored_carry(stored, list);
+	stored->news |= !dns_stored_same_keys(stored, list) || list->zone_count != stored->count;
+	old = (struct stored_list){.zones = stored->zones, .zone_count = stored->count};
+	stored->zones = list->zones;
+	stored->count = list->zone_count;
+	/* A zone that was removed still has its image in the old list. */
+	for (size_t i = 0; i < old.zone_count; i++)
+		stored->news |= old.zones[i].zone != NULL;
+	pthread_mutex_lock(&stored->lock);
+	old.keys = stored->keys;
+	old.key_count = stored->key_count;
+	stored->keys = list->keys;
+	stored->key_count = list->key_count;
+	pthread_mutex_unlock(&stored->lock);
+	*list = old;
+	stored_list_free(list);
+	stored->listed = true;
+	dns_stored_read(stored);
+}
+
+static void dns_stored_on_report(void *context, const char *why)
+{
+	struct dns_stored *stored = context;
+	stored->listed = true;
+	if (why)
+		say_at(WEIR_LOG_WARNING,
+		        "the zones and keys of DNS are not renewed from the database: %s", why);
+	else
+		say_at(WEIR_LOG_INFO, "the zones and keys of DNS are renewed from the database");
+}
+
+static void *dns_stored_begin(void *context)
+{
+	const struct dns_stored *stored = context;
+	struct stored_list *list = stored_list_create(stored->database);
+	if (list) {
+		list->has_zones = stored->has_zones;
+		list->has_keys = stored->has_keys;
+	}
+	return list;
+}
+
+static const struct weir_database_snapshot_type dns_stored_type = {
+        .name = WEIR_DATABASE_ZONES_SNAPSHOT,
+        .select = STORED_LIST_SELECT,
+        .bytes_max = STORED_LIST_BYTES,
+        .format = stored_list_format,
+        .begin = dns_stored_begin,
+        .parse = stored_list_parse,
+        .use = dns_stored_on_list,
+        .drop = stored_list_free,
+        .report = dns_stored_on_report,
+};
+
+/* -- secrets of cookies ------------------------------------------------------------------------ */
+
+static void dns_stored_choose_secrets(struct dns_stored *stored);
+
+static void dns_stored_on_choose(struct weir_timer *timer)
+{
+	dns_stored_choose_secrets(WEIR_CONTAINER(timer, struct dns_stored, choose));
+}
+
+/*
+ * A responder has two secrets. The second one is that of the period before, while its cookies are
+ * valid; then it is the next one, which another front end may use a moment before this one.
+ */
+static void dns_stored_choose_secrets(struct dns_stored *stored)
+{
+	int64_t passed_s = (weir_loop_now_ms(stored->loop) - stored->shared_ms) / 1000;
+	size_t current = 0, count = stored->shared_count;
+	while (current < count && stored->shared[current].age_s + passed_s < 0)
+		current++;
+	if (current == count)
+		return;
+	int64_t left_s = DNS_STORED_COOKIE_LIFE_S - stored->shared[current].age_s - passed_s;
+	size_t other = left_s > 0 || current == 0 ? current + 1 : current - 1;
+	pthread_mutex_lock(&stored->lock);
+	memcpy(stored->cookies[0], stored->shared[current].bytes, sizeof stored->cookies[0]);
+	stored->secret_count = 1;
+	if (other < count) {
+		memcpy(stored->cookies[1], stored->shared[other].bytes, sizeof stored->cookies[1]);
+		stored->secret_count = 2;
+	}
+	pthread_mutex_unlock(&stored->lock);
+	if (left_s > 0)
+		weir_timer_start(
+		        stored->loop, &stored->choose, left_s * 1000, dns_stored_on_choose);
+	dns_stored_report(stored);
+}
+
+static void dns_stored_on_secrets(
+        void *context, const struct weir_database_secret *secrets, size_t count)
+{
+	struct dns_stored *stored = context;
+	memcpy(stored->shared, secrets, count * sizeof *secrets);
+	stored->shared_count = count;
+	stored->shared_ms = weir_loop_now_ms(stored->loop);
+	dns_stored_choose_secrets(stored);
+}
+
+static void dns_stored_on_secrets_failed(void *context, const char *why)
+{
+	(void)context;
+	say_at(WEIR_LOG_WARNING, "the secrets of DNS cookies are not renewed from the database: %s",
+	        why);
+}
+
+/* -- what workers ask for ---------------------------------------------------------------------- */
+
+int dns_stored_keys(
+        struct dns_stored *stored, const struct config_dns *dns, struct weir_dns_keys **ret)
+{
+	struct weir_dns_tsig_key *keys = calloc(2 * WEIR_DNS_KEYS_MAX, sizeof *keys);
+	size_t count = 0;
+	if (!keys)
+		return -ENOMEM;
+	for (size_t i = 0; i < dns->keys.count; i++)
+		keys[count++] = dns->keys.items[i].key;
+	if (stored)
+		pthread_mutex_lock(&stored->lock);
+	for (size_t i = 0; stored && i < stored->key_count && count < WEIR_DNS_KEYS_MAX; i++)
+		if (!config_dns_key(dns, &stored->keys[i].name))
+			keys[count++] = stored->keys[i];
+	if (stored)
+		pthread_mutex_unlock(&stored->lock);
+	int error = weir_dns_keys_create(keys, count, ret);
+	explicit_bzero(keys, 2 * WEIR_DNS_KEYS_MAX * sizeof *keys);
+	free(keys);
+	return error;
+}
+
+unsigned dns_stored_secrets(struct dns_stored *stored, const struct config_dns *dns,
+        uint8_t ret[2][WEIR_DNS_COOKIE_SECRET_SIZE])
+{
+	unsigned count = 0;
+	if (stored && !dns->secrets_path) {
+		pthread_mutex_lock(&stored->lock);
+		count = stored->secret_count;
+		memcpy(ret, stored->cookies, sizeof stored->cookies);
+		pthread_mutex_unlock(&stored->lock);
+	}
+	if (count)
+		return count;
+	memcpy(ret, dns->secrets, sizeof dns->secrets);
+	return dns->secret_count;
+}
+
+size_t dns_stored_count(const struct dns_stored *stored)
+{
+	return stored ? stored->count : 0;
+}
+
+struct weir_dns_zone *dns_stored_zone(const struct dns_stored *stored, size_t index)
+{
+	return stored->zones[index].zone;
+}
+
+void dns_stored_problems(const struct dns_stored *stored,
+        void (*report)(void *context, const char *zone, const char *why), void *context)
+{
+	for (size_t i = 0; i < dns_stored_count(stored); i++) {
+		const struct stored_zone *zone = &stored->zones[i];
+		char name[WEIR_DNS_TEXT_MAX];
+		weir_dns_name_format(&zone->name, name);
+		if (zone->bad)
+			report(context, name, zone->why);
+		else if (strcmp(zone->wanted, zone->have) != 0)
+			report(context, name, "the current version was not read yet");
+	}
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static int dns_stored_follow_secrets(struct dns_stored *stored)
+{
+	struct weir_database_secrets_options options;
+	weir_database_secrets_options_init(&options);
+	options.purpose = "cookie";
+	options.period_s = DNS_STORED_COOKIE_S;
+	options.changed = dns_stored_on_secrets;
+	options.failed = dns_stored_on_secrets_failed;
+	options.context = stored;
+	return weir_database_secrets_create(
+	        stored->database, stored->loop, &options, &stored->secrets);
+}
+
+static int dns_stored_follow(struct dns_stored *stored)
+{
+	struct weir_database_snapshot_options options;
+	weir_database_snapshot_options_init(&options);
+	options.type = &dns_stored_type;
+	options.context = stored;
+	int error = weir_database_snapshot_create(
+	        stored->database, stored->loop, &options, &stored->snapshot);
+	if (error == 0 && stored->has_keys)
+		error = dns_stored_follow_secrets(stored);
+	return error;
+}
+
+int dns_stored_create(struct weir_loop *loop, const struct config *config,
+        void (*changed)(void *context), void *context, struct dns_stored **ret)
+{
+	*ret = NULL;
+	if (!store_has(config, STORE_ZONES) && !store_has(config, STORE_KEYS))
+		return 0;
+	struct dns_stored *stored = calloc(1, sizeof *stored);
+	int error = stored ? 0 : -ENOMEM;
+	if (error == 0) {
+		stored->loop = loop;
+		stored->database = config->store.database;
+		stored->has_zones = store_has(config, STORE_ZONES);
+		stored->has_keys = store_has(config, STORE_KEYS);
+		stored->changed = changed;
+		stored->context = context;
+		weir_list_init(&stored->retry.link);
+		weir_list_init(&stored->choose.link);
+		pthread_mutex_init(&stored->lock, NULL);
+		error = dns_stored_follow(stored);
+	}
+	if (error < 0) {
+		say("cannot follow the zones of the database: %s", weir_error_text(error));
+		dns_stored_destroy(stored);
+	} else {
+		*ret = stored;
+	}
+	return error;
+}
+
+void dns_stored_await(struct dns_stored *stored)
+{
+	if (!stored)
+		return;
+	int64_t end_ms = weir_loop_now_ms(stored->loop) + DNS_STORED_WAIT_MS;
+	while ((!stored->listed || stored->reading) && weir_loop_now_ms(stored->loop) < end_ms)
+		weir_loop_turn(stored->loop, 100);
+}
+
+void dns_stored_destroy(struct dns_stored *stored)
+{
+	if (!stored)
+		return;
+	weir_database_snapshot_destroy(stored->snapshot);
+	weir_database_secrets_destroy(stored->secrets);
+	if (stored->reading)
+		stored_reading_free(stored->reading);
+	weir_timer_stop(&stored->retry);
+	weir_timer_stop(&stored->choose);
+	explicit_bzero(stored->shared, sizeof stored->shared);
+	struct stored_list *list = stored_list_create(stored->database);
+	if (list)
+		*list = (struct stored_list){.zones = stored->zones,
+		        .zone_count = stored->count,
+		        .keys = stored->keys,
+		        .key_count = stored->key_count};
+	stored_list_free(list);
+	explicit_bzero(stored->cookies, sizeof stored->cookies);
+	pthread_mutex_destroy(&stored->lock);
+	free(stored);
+}

@@ -1,0 +1,216 @@
+/*
+ * weir certificate: the certificates in the database. A pair of files is checked as a server does
+ * before anything is stored.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <weir/database_certificates.h>
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/tls.h>
+
+#include "cli.h"
+#include "config.h"
+#include "helper.h"
+#include "options.h"
+#include "say.h"
+#include "store.h"
+#include "store_verb.h"
+
+enum {
+	CERTIFICATE_WORDS_MAX = 3,
+	CERTIFICATE_TIME = 24,
+};
+
+struct certificate_request {
+	const char *config;
+	const char *action;
+	const char *words[CERTIFICATE_WORDS_MAX]; /* the name, the chain, the key */
+	bool help;
+	struct weir_buffer chain, key; /* of import */
+};
+
+struct certificate_verb {
+	struct store_verb verb;
+	const struct certificate_request *request;
+	unsigned count;
+};
+
+static void certificate_verb_on_done(void *context, int error, const char *text)
+{
+	store_verb_done(&((struct certificate_verb *)context)->verb, error, text);
+}
+
+/* -- actions ----------------------------------------------------------------------------------- */
+
+static void certificate_verb_print(
+        void *context, struct weir_span name, struct weir_span chain, int64_t stored_s)
+{
+	struct certificate_verb *verb = context;
+	char stored[CERTIFICATE_TIME] = "?";
+	time_t time = (time_t)stored_s;
+	struct tm tm;
+	(void)chain;
+	if (localtime_r(&time, &tm))
+		strftime(stored, sizeof stored, "%Y-%m-%d %H:%M", &tm);
+	if (!verb->count++)
+		printf("%-40s  %s\n", "CERTIFICATE", "STORED");
+	printf("%-40.*s  %s\n", (int)name.size, name.data, stored);
+}
+
+static bool certificate_verb_list(struct certificate_verb *verb)
+{
+	struct weir_database_call *call;
+	return store_verb_wait(&verb->verb,
+	        weir_database_certificates_list(verb->verb.database, verb->verb.loop,
+	                certificate_verb_print, NULL, certificate_verb_on_done, verb, &call));
+}
+
+static bool certificate_verb_import(struct certificate_verb *verb)
+{
+	const struct certificate_request *request = verb->request;
+	struct weir_database_call *call;
+	return store_verb_wait(&verb->verb,
+	        weir_database_certificate_put(verb->verb.database, verb->verb.loop,
+	                request->words[0], weir_buffer_span(&request->chain),
+	                weir_buffer_span(&request->key), certificate_verb_on_done, verb, &call));
+}
+
+static bool certificate_verb_remove(struct certificate_verb *verb)
+{
+	struct weir_database_call *call;
+	return store_verb_wait(&verb->verb,
+	        weir_database_certificate_remove(verb->verb.database, verb->verb.loop,
+	                verb->request->words[0], certificate_verb_on_done, verb, &call));
+}
+
+static const struct certificate_action {
+	const char *name;
+	const char *usage;
+	unsigned words;
+	bool (*run)(struct certificate_verb *verb);
+} certificate_actions[] = {
+        {"list", "", 0, certificate_verb_list},
+        {"import", " NAME CHAIN KEY", 3, certificate_verb_import},
+        {"remove", " NAME", 1, certificate_verb_remove},
+        {0},
+};
+
+static const struct certificate_action *certificate_verb_find(const char *name)
+{
+	const struct certificate_action *action = certificate_actions;
+	while (action->name && strcmp(action->name, name) != 0)
+		action++;
+	return action->name ? action : NULL;
+}
+
+/* -- the files --------------------------------------------------------------------------------- */
+
+static void certificate_verb_on_mistake(void *context, const char *path, const char *text)
+{
+	(void)context;
+	say("%s%s%s", path, *path ? ": " : "", text);
+}
+
+static bool certificate_verb_read(const char *path, struct weir_buffer *ret)
+{
+	int error = file_read_path(path, WEIR_DATABASE_SECRET_MAX, ret);
+	if (error < 0)
+		say("%s: %s", path, weir_error_text(error));
+	return error == 0;
+}
+
+/* Reads the two files, and checks that they are a pair. */
+static bool certificate_verb_load(struct certificate_request *request)
+{
+	struct weir_tls_options options;
+	struct weir_tls *tls;
+	if (!request->words[0][0] || strpbrk(request->words[0], " \t\n")) {
+		say("'%s' is not a name: it must have no spaces", request->words[0]);
+		return false;
+	}
+	if (!certificate_verb_read(request->words[1], &request->chain) ||
+	        !certificate_verb_read(request->words[2], &request->key))
+		return false;
+	struct weir_tls_certificate certificate = {.chain = request->words[1],
+	        .key = request->words[2],
+	        .chain_pem = weir_buffer_span(&request->chain),
+	        .key_pem = weir_buffer_span(&request->key)};
+	weir_tls_options_init(&options);
+	options.certificates = &certificate;
+	options.count = 1;
+	if (weir_tls_server_create(&options, certificate_verb_on_mistake, NULL, &tls) < 0)
+		return false;
+	weir_tls_release(tls);
+	return true;
+}
+
+/* -- the command ------------------------------------------------------------------------------- */
+
+static int certificate_verb_parse(int count, char **arguments, struct certificate_request *ret)
+{
+	static const struct option known[] = {
+	        {"config", required_argument, NULL, 'c'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
+	};
+	char usage[64];
+	int letter;
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return refuse_option(arguments[0], letter, arguments);
+		ret->config = letter == 'c' ? optarg : ret->config;
+		ret->help |= letter == 'h';
+	}
+	ret->action = optind < count ? arguments[optind++] : "list";
+	const struct certificate_action *action = certificate_verb_find(ret->action);
+	if (ret->help)
+		return 0;
+	if (!action)
+		return usage_error("certificate", "there is no action '%s': list, import or remove",
+		        ret->action);
+	snprintf(usage, sizeof usage, "%s%s", action->name, action->usage);
+	if ((unsigned)(count - optind) != action->words)
+		return usage_error("certificate", "it is `weir certificate %s`", usage);
+	for (unsigned i = 0; i < action->words; i++)
+		ret->words[i] = arguments[optind + (int)i];
+	return 0;
+}
+
+static bool certificate_verb_run(const struct certificate_request *request, struct config *config)
+{
+	struct certificate_verb verb = {.request = request};
+	if (!store_has(config, STORE_KEYS)) {
+		say("%s: 'store' does not have the keys", request->config);
+		return false;
+	}
+	bool good = store_verb_begin(&verb.verb, config) == 0 &&
+	            certificate_verb_find(request->action)->run(&verb);
+	store_verb_finish(&verb.verb);
+	return fflush(stdout) == 0 && good;
+}
+
+int certificate_verb(int count, char **arguments)
+{
+	struct certificate_request request = {.config = STORE_VERB_CONFIG};
+	int error = certificate_verb_parse(count, arguments, &request);
+	if (error)
+		return error;
+	if (request.help)
+		return help_print_verb("certificate");
+	bool good = strcmp(request.action, "import") != 0 || certificate_verb_load(&request);
+	struct config *config = good ? store_verb_read(request.config) : NULL;
+	good = config && certificate_verb_run(&request, config);
+	config_release(config);
+	weir_buffer_finish(&request.chain);
+	if (request.key.data)
+		explicit_bzero(request.key.data, request.key.size);
+	weir_buffer_finish(&request.key);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}

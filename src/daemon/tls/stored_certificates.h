@@ -1,0 +1,34 @@
+/*
+ * The certificates of the database, which all front ends show beside those of the configuration: a
+ * name that one of them has is shown that one.
+ *
+ *   snapshot "certificates" ─▶ (pool) a weir_tls for each service ─▶ weir_tls_set_more
+ *
+ * A set that cannot be used leaves the one before in use, and so does a database that is away.
+ * Their private keys are in the server process, also with `key-process`. For the main thread.
+ */
+#ifndef DAEMON_STORED_CERTIFICATES_H
+#define DAEMON_STORED_CERTIFICATES_H
+
+#include "config.h"
+
+struct stored_certificates;
+struct weir_loop;
+
+/*
+ * Follows the certificates; stores NULL if the configuration has the keys in files. Returns 0 or a
+ * negative errno, which was reported.
+ */
+int stored_certificates_create(
+        struct weir_loop *loop, const struct config *config, struct stored_certificates **ret);
+
+/* Has the services of a configuration, which is held, show them. NULL is allowed. */
+void stored_certificates_use(struct stored_certificates *certificates, struct config *config);
+
+/* At the start: turns the loop until they have come, for a while at most. NULL is allowed. */
+void stored_certificates_await(struct stored_certificates *certificates);
+
+/* Call it before the loop leaves the database. NULL is allowed. */
+void stored_certificates_destroy(struct stored_certificates *certificates);
+
+#endif

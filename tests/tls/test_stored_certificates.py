@@ -1,0 +1,120 @@
+"""Certificates in a database, which two front ends show beside the one of their configuration."""
+
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from certificates import Authority
+from conftest import wait_for
+from database import Database
+
+
+@pytest.fixture(scope="module")
+def database():
+    database = Database()
+    yield database
+    database.remove()
+
+
+@pytest.fixture
+def site(database, weir, weir_program, tmp_path):
+    return Site(database, weir, weir_program, tmp_path)
+
+
+class Site:
+    def __init__(self, database, weir, program, path):
+        self.database, self.weir, self.program, self.path = database, weir, program, path
+        database.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self.authority = Authority(path)
+        self.config = path / "weir.yaml"
+        (path / "www").mkdir()
+        (path / "store-key").write_text("c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI=\n")
+        (path / "store-key").chmod(0o600)
+        chain, key = self.authority.sign("fallback.example", ["fallback.example"])
+        self.config.write_text(
+            "listen: [{https: '127.0.0.1:0'}]\nworkers: 2\nsites: [{root: www}]\n"
+            f"store: {{url: '{database.url}', parts: [keys], secret-key-file: store-key}}\n"
+            f"tls: {{certificates: [{{chain: {chain}, key: {key}}}]}}\n"
+        )
+        self.verb("store", "init")
+
+    def verb(self, verb, *words, code=0):
+        done = subprocess.run(
+            [self.program, verb, "-c", self.config, *map(str, words)],
+            cwd=self.path, capture_output=True, text=True, timeout=60,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def serve(self, *options):
+        return self.weir("-c", self.config, *options, cwd=self.path)
+
+    def load(self, name, names):
+        """Stores a certificate of this subject and these names, in the row example.org."""
+        chain, key = self.authority.sign(name, names)
+        self.verb("certificate", "import", "example.org", chain, key)
+
+    def shown(self, server, name):
+        """The subject of the certificate that a client of this name gets."""
+        context = ssl.create_default_context(cafile=self.authority.path)
+        context.check_hostname = False
+        with socket.create_connection(("127.0.0.1", server.ports[0]), 20) as plain:
+            with context.wrap_socket(plain, server_hostname=name) as secure:
+                return dict(pair for [pair] in secure.getpeercert()["subject"])["commonName"]
+
+    def await_shown(self, servers, name, wanted):
+        for server in servers:
+            wait_for(lambda server=server: self.shown(server, name) == wanted, what=f"the certificate {wanted}")
+
+
+def test_all_front_ends_show_the_certificates_of_the_database(site):
+    site.load("one.example", ["example.org", "*.example.org"])
+    servers = [site.serve(), site.serve()]
+    for server in servers:
+        # From the first handshake on.
+        assert site.shown(server, "example.org") == "one.example"
+        assert site.shown(server, "www.example.org") == "one.example"
+        assert site.shown(server, "else.example") == "fallback.example"
+    site.load("two.example", ["example.org"])
+    site.await_shown(servers, "example.org", "two.example")
+    assert "example.org  " in site.verb("certificate", "list")
+    assert site.database.query("SELECT key LIKE 'sealed:%' FROM weir_certificate") == "t"
+    # A reload has another context, with the same certificates.
+    servers[0].send_signal(signal.SIGHUP)
+    servers[0].wait_stderr("reloaded")
+    assert site.shown(servers[0], "example.org") == "two.example"
+    site.verb("certificate", "remove", "example.org")
+    site.await_shown(servers, "example.org", "fallback.example")
+    assert "no such certificate" in site.verb("certificate", "remove", "example.org", code=1)
+
+
+def test_the_last_certificates_stay(site):
+    site.load("one.example", ["example.org"])
+    server = site.serve()
+    # A row that is damaged, or that nobody can decrypt.
+    site.database.query("UPDATE weir_certificate SET chain = 'x'; UPDATE weir_snapshot SET version = version + 1")
+    server.wait_stderr("the certificates are not renewed from the database: example.org: no certificate in PEM")
+    assert site.shown(server, "example.org") == "one.example"
+    site.load("two.example", ["example.org"])
+    site.await_shown([server], "example.org", "two.example")
+    site.database.stop()
+    server.wait_stderr("the certificates are not renewed from the database", 2)
+    assert site.shown(server, "example.org") == "two.example"
+    site.database.start()
+    site.load("three.example", ["example.org"])
+    site.await_shown([server], "example.org", "three.example")
+
+
+def test_files_that_are_no_pair_are_not_stored(site):
+    chain, _ = site.authority.sign("one.example", ["example.org"])
+    _, key = site.authority.sign("two.example", ["example.org"])
+    said = site.verb("certificate", "import", "example.org", chain, key, code=1)
+    assert f"{key}: this key does not belong to the certificate" in said
+    assert "no certificate in PEM" in site.verb("certificate", "import", "a", key, key, code=1)
+    assert "No such file" in site.verb("certificate", "import", "a", chain, site.path / "nowhere", code=1)
+    assert "must have no spaces" in site.verb("certificate", "import", "a b", chain, key, code=1)
+    assert "import NAME CHAIN KEY" in site.verb("certificate", "import", "a", code=2)
+    assert site.verb("certificate", "list") == ""
