@@ -33,6 +33,7 @@ struct site_set {
 	struct weir_http_sites sites;
 	struct config *config; /* names are borrowed from it */
 	struct proxies proxies;
+	struct site_auths auths;
 	size_t count;
 	struct sites_entry items[];
 };
@@ -46,6 +47,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 		free(set->items[i].changes);
 	}
 	proxies_finish(&set->proxies);
+	free(set->auths.items);
 	config_release(set->config);
 	free(set);
 }
@@ -94,14 +96,27 @@ static int sites_add_https(
 	                                 : 0;
 }
 
+void site_auths_add(struct site_auths *auths, struct weir_http_handler *handler, const char *path,
+        struct weir_users *const *users)
+{
+	if (handler && !path)
+		auths->items[auths->count++] = (struct site_auth){handler, users};
+}
+
+/* Without its users an `auth` must not let anybody pass. */
 static int sites_add_auth(
-        struct weir_http_site *site, const struct config_site *config, struct weir_guard *guard)
+        struct site_set *set, struct weir_http_site *site, const struct config_site *config)
 {
 	int error = 0;
 	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
 		const struct config_auth *rule = &config->auth.items[i];
-		error = sites_append(site,
-		        weir_http_basic_auth_create(rule->users, guard, rule->realm, rule->path));
+		struct weir_http_handler *handler;
+		if (!rule->users)
+			return -EINVAL;
+		handler = weir_http_basic_auth_create(
+		        rule->users, set->config->guarded, rule->realm, rule->path);
+		error = sites_append(site, handler);
+		site_auths_add(&set->auths, handler, rule->users_path, &rule->users);
 	}
 	return error;
 }
@@ -202,7 +217,7 @@ static int sites_add_protection(struct site_set *set, struct weir_http_site *sit
 	if (error == 0)
 		error = sites_add_redirects(site, config);
 	if (error == 0)
-		error = sites_add_auth(site, config, set->config->guarded);
+		error = sites_add_auth(set, site, config);
 	return error ? error : sites_add_forward_auth(site, config, &set->proxies);
 }
 
@@ -213,7 +228,11 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
 	struct site_rules_options options = {
-	        .config = all, .site = config, .tree_entries_max = entries_max};
+	        .config = all,
+	        .site = config,
+	        .auths = &set->auths,
+	        .tree_entries_max = entries_max,
+	};
 	struct site_rule_handlers rules = {0};
 	site->names = config->names.items;
 	int error = sites_make_files(&options, &rules);
@@ -243,17 +262,39 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	return error;
 }
 
-struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
+static void sites_count_auth(void *context, const char *path, struct weir_users **users)
 {
-	size_t count = config->sites.count;
+	size_t *count = context;
+	(void)users;
+	*count += !path;
+}
+
+static struct site_set *sites_create_set(struct config *config)
+{
+	size_t count = config->sites.count, auths = 0;
 	struct site_set *set = calloc(1, sizeof *set + count * sizeof set->items[0]);
-	if (!set) {
-		say("out of memory");
+	if (!set)
+		return NULL;
+	config_each_auth(config, sites_count_auth, &auths);
+	set->auths.items = calloc(auths + 1, sizeof *set->auths.items);
+	if (!set->auths.items) {
+		free(set);
 		return NULL;
 	}
 	set->sites = (struct weir_http_sites){&set->items[0].site, 1, sites_destroy};
 	set->config = config_hold(config);
 	set->count = count;
+	return set;
+}
+
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
+{
+	size_t count = config->sites.count;
+	struct site_set *set = sites_create_set(config);
+	if (!set) {
+		say("out of memory");
+		return NULL;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (i + 1 < count)
 			set->items[i].site.next = &set->items[i + 1].site;
@@ -305,4 +346,7 @@ void sites_renew(struct weir_http_sites *sites)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].doh)
 			doh_renew(set->items[i].doh);
+	for (size_t i = 0; i < set->auths.count; i++)
+		weir_http_basic_auth_set_users(
+		        set->auths.items[i].handler, *set->auths.items[i].users);
 }

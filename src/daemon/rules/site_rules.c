@@ -103,6 +103,7 @@ static int site_rules_add_auth(const struct site_rules_options *options,
 		return -EINVAL;
 	to->basic = weir_http_basic_auth_create(
 	        from->auth.users, options->config->guarded, from->auth.realm, "");
+	site_auths_add(options->auths, to->basic, from->auth.users_path, &from->auth.users);
 	return to->basic ? 0 : -ENOMEM;
 }
 
