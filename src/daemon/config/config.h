@@ -438,8 +438,8 @@ void config_on_release(struct config *config, void (*release)(struct config *con
 void config_release_upstreams(struct config *config);
 
 /*
- * Calls `visit` for each `auth` of the sites and of their rules, with the path of its users file,
- * or NULL, and the member that has the users.
+ * Calls `visit` for each `auth` of the sites and of their rules. `path` is that of its users file,
+ * or NULL; `users` is the member that has the users.
  */
 typedef void config_auth_fn(void *context, const char *path, struct weir_users **users);
 void config_each_auth(const struct config *config, config_auth_fn *visit, void *context);

@@ -43,26 +43,9 @@ int sites_open_logs(struct weir_http_sites *sites, struct weir_list *logs, struc
 /* See `renew` of struct service_type. */
 void sites_renew(struct weir_http_sites *sites);
 
-/* -- passwords --------------------------------------------------------------------------------- */
-
-/* A handler of an `auth` that has the users of the database. */
-struct site_auth {
-	struct weir_http_handler *handler;
-	struct weir_users *const *users; /* a member of the configuration */
-};
-
-/* All of a configuration: sites_renew gives them the users that it has then. */
-struct site_auths {
-	struct site_auth *items; /* room for all of them */
-	size_t count;
-};
-
-/* Adds a handler, if its `auth` names no users file: its `path` is NULL. */
-void site_auths_add(struct site_auths *auths, struct weir_http_handler *handler, const char *path,
-        struct weir_users *const *users);
-
 /* -- files and rules of a site ----------------------------------------------------------------- */
 
+struct site_auths;
 struct weir_tree;
 
 struct site_rules_options {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include <weir/error.h>
-#include <weir/http_auth.h>
 #include <weir/http_redirect.h>
 #include <weir/http_upload.h>
 #include <weir/list.h>
@@ -21,6 +20,7 @@
 #include "say.h"
 #include "service_dns.h"
 #include "service_http.h"
+#include "site_auths.h"
 
 struct sites_entry {
 	struct weir_http_site site;
@@ -47,7 +47,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 		free(set->items[i].changes);
 	}
 	proxies_finish(&set->proxies);
-	free(set->auths.items);
+	site_auths_finish(&set->auths);
 	config_release(set->config);
 	free(set);
 }
@@ -96,27 +96,18 @@ static int sites_add_https(
 	                                 : 0;
 }
 
-void site_auths_add(struct site_auths *auths, struct weir_http_handler *handler, const char *path,
-        struct weir_users *const *users)
-{
-	if (handler && !path)
-		auths->items[auths->count++] = (struct site_auth){handler, users};
-}
-
-/* Without its users an `auth` must not let anybody pass. */
 static int sites_add_auth(
-        struct site_set *set, struct weir_http_site *site, const struct config_site *config)
+        struct weir_http_site *site, const struct config_site *config, struct site_auths *auths)
 {
 	int error = 0;
 	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
 		const struct config_auth *rule = &config->auth.items[i];
+		const struct site_auth auth = {
+		        rule->users_path, &rule->users, rule->realm, rule->path};
 		struct weir_http_handler *handler;
-		if (!rule->users)
-			return -EINVAL;
-		handler = weir_http_basic_auth_create(
-		        rule->users, set->config->guarded, rule->realm, rule->path);
-		error = sites_append(site, handler);
-		site_auths_add(&set->auths, handler, rule->users_path, &rule->users);
+		error = site_auths_create(auths, &auth, &handler);
+		if (error == 0)
+			error = sites_append(site, handler);
 	}
 	return error;
 }
@@ -217,7 +208,7 @@ static int sites_add_protection(struct site_set *set, struct weir_http_site *sit
 	if (error == 0)
 		error = sites_add_redirects(site, config);
 	if (error == 0)
-		error = sites_add_auth(set, site, config);
+		error = sites_add_auth(site, config, &set->auths);
 	return error ? error : sites_add_forward_auth(site, config, &set->proxies);
 }
 
@@ -262,39 +253,18 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	return error;
 }
 
-static void sites_count_auth(void *context, const char *path, struct weir_users **users)
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
 {
-	size_t *count = context;
-	(void)users;
-	*count += !path;
-}
-
-static struct site_set *sites_create_set(struct config *config)
-{
-	size_t count = config->sites.count, auths = 0;
+	size_t count = config->sites.count;
 	struct site_set *set = calloc(1, sizeof *set + count * sizeof set->items[0]);
-	if (!set)
-		return NULL;
-	config_each_auth(config, sites_count_auth, &auths);
-	set->auths.items = calloc(auths + 1, sizeof *set->auths.items);
-	if (!set->auths.items) {
+	if (!set || site_auths_init(&set->auths, config) < 0) {
+		say("out of memory");
 		free(set);
 		return NULL;
 	}
 	set->sites = (struct weir_http_sites){&set->items[0].site, 1, sites_destroy};
 	set->config = config_hold(config);
 	set->count = count;
-	return set;
-}
-
-struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
-{
-	size_t count = config->sites.count;
-	struct site_set *set = sites_create_set(config);
-	if (!set) {
-		say("out of memory");
-		return NULL;
-	}
 	for (size_t i = 0; i < count; i++) {
 		if (i + 1 < count)
 			set->items[i].site.next = &set->items[i + 1].site;
@@ -346,7 +316,5 @@ void sites_renew(struct weir_http_sites *sites)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].doh)
 			doh_renew(set->items[i].doh);
-	for (size_t i = 0; i < set->auths.count; i++)
-		weir_http_basic_auth_set_users(
-		        set->auths.items[i].handler, *set->auths.items[i].users);
+	site_auths_renew(&set->auths);
 }
