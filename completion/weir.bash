@@ -241,7 +241,7 @@ _weir() {
 	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
 	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
-	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check' -- "$word") ;;
+	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;

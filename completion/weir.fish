@@ -10,7 +10,7 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a certificate -d 'store and list the certificates in the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a zone -d 'store and list the zones and keys of DNS in the database'
-complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade or check the tables of the shared database'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade, check, fill or copy the shared database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'send commands to the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a status -d 'show on one page what the running daemon does'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a top -d 'watch the connections of the running daemon'
@@ -86,7 +86,7 @@ complete -c weir -n '__fish_seen_subcommand_from zone' -l config -s c -r -F -d '
 complete -c weir -n '__fish_seen_subcommand_from zone' -l algorithm -x -a 'hmac-sha256 hmac-sha512 hmac-sha1' -d 'The algorithm of a key: hmac-sha256, hmac-sha512 or hmac-sha1. Default: hmac-sha256'
 complete -c weir -n '__fish_seen_subcommand_from zone' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check'
+complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check import export users mailboxes queue zones keys'
 complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
 

@@ -13,8 +13,9 @@
  * renewed while the maildrop is open. A session that has lost its lease removes nothing: the error
  * is -EBUSY. A front end that dies leaves its mailboxes locked for the rest of that time.
  *
- * A maildrop has 16 bytes in memory for each message. A message that is being sent has one chunk,
- * and no connection while the client takes it. A large one that is removed meanwhile fails.
+ * A maildrop has 16 bytes in memory for each message, and the UIDLs that messages were imported
+ * with. A message that is being sent has one chunk, and no connection while the client takes it. A
+ * large one that is removed meanwhile fails.
  */
 #ifndef WEIR_DATABASE_MAIL_H
 #define WEIR_DATABASE_MAIL_H

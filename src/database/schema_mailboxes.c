@@ -11,7 +11,11 @@
  * creation: a UID alone would come again if a mailbox were removed and made anew.
  *
  * weir_message: `shared` is true if weir_body_holder has a row for it; `dotless` and `ended` are
- * those of struct weir_mail_body.
+ * those of struct weir_mail_body. `uidl` is the UIDL of a message that came from a Maildir; of the
+ * others it is made from `validity` and `uid`.
+ *
+ * weir_imported: what `weir store import` has brought, so that it does so once, even if a user has
+ * removed the message since. `source` is mail/ and the name of a mailbox, or queue.
  */
 static const char *const schema_mailboxes_1[] = {
         "CREATE TABLE IF NOT EXISTS weir_body_chunk (body uuid NOT NULL, number int NOT NULL,"
@@ -28,7 +32,9 @@ static const char *const schema_mailboxes_1[] = {
         "CREATE TABLE IF NOT EXISTS weir_message (uid bigint NOT NULL, octets bigint NOT NULL,"
         " arrived timestamptz NOT NULL DEFAULT now(), body uuid NOT NULL, chunks int NOT NULL,"
         " shared bool NOT NULL, dotless bool NOT NULL, ended bool NOT NULL,"
-        " mailbox text COLLATE \"C\" NOT NULL, PRIMARY KEY (mailbox, uid))",
+        " mailbox text COLLATE \"C\" NOT NULL, uidl text, PRIMARY KEY (mailbox, uid))",
+        "CREATE TABLE IF NOT EXISTS weir_imported (source text COLLATE \"C\" NOT NULL,"
+        " item uuid NOT NULL, PRIMARY KEY (source, item))",
         NULL,
 };
 

@@ -22,7 +22,7 @@ REFUSED = [
     (r"(?:^|;\s*)(?:LISTEN|NOTIFY|UNLISTEN)\b|\bpg_notify\b", "a global lock at commit; CockroachDB has none"),
     (r"\bTEMP(?:ORARY)?\b|\bUNLOGGED\b", "temporary tables: experimental in CockroachDB, slow in YugabyteDB"),
     (r"\bSET\s+STORAGE\b|\bSTORAGE\b|\bFILLFACTOR\b|\bWITH\s*\(\s*(?:fillfactor|autovacuum)", "storage options are PostgreSQL's own"),
-    (r"\bSERIAL\b|\bBIGSERIAL\b|\bSEQUENCE\b|\bGENERATED\b|\bnextval\b", "sequences are a hot spot, and have gaps: ids are UUIDs"),
+    (r"\w SERIAL\b(?! BIGINT)|\bBIGSERIAL\b|\bSEQUENCE\b|\bGENERATED\b|\bnextval\b", "sequences are a hot spot, and have gaps: ids are UUIDs"),
     (r"\bEXCLUDE\b|\bUSING\s+(?:gist|gin|brin|hash|spgist)\b", "kinds of indexes and constraints that others lack"),
     (r"\bctid\b|\bxmin\b|\bxmax\b|\btxid_|\bpg_current_xact", "system columns are PostgreSQL's own"),
     (r"\bLOCK\s+TABLE\b|^LOCK\b|\bVACUUM\b|\bCLUSTER\b|\bREINDEX\b", "CockroachDB has none of them"),

@@ -174,13 +174,15 @@ class Cluster:
 
     def stores(self, front_end):
         """The lines of a configuration that say where the stores are."""
-        parts, store, users = self.parts, "", f", users: {self.path}/users"
+        parts, store, mail = self.parts, "", [f"domains: [{DOMAIN}]"]
         if parts:
             store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies}}\n"
-        if "users" in parts:
-            users = ""
+        if "mailboxes" not in parts:
+            mail.append(f"directory: {self.path}/mail")
+        if "users" not in parts:
+            mail.append(f"users: {self.path}/users")
         return f"""{store}tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
-mail: {{directory: {self.path}/mail{users}, domains: [{DOMAIN}]{self.mail}}}
+mail: {{{', '.join(mail)}{self.mail}}}
 sites: [{{root: {self.path}/site}}]
 dns: {{zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]}}"""
 

@@ -34,6 +34,8 @@ PATIENCE_S = 2
 WATCH_PAUSE_S = 0.5
 # How long the processes of a server may take to hear of a setting.
 RELOAD_S = 0.2
+# How long a standby may be away before it becomes a new copy: the primary keeps no more than wal_keep_size for it.
+AWAY_S = 20
 
 SETTINGS = """
 port = {port}
@@ -43,6 +45,7 @@ max_connections = 200
 wal_level = replica
 hot_standby = on
 max_wal_senders = 5
+wal_keep_size = 512MB
 wal_sender_timeout = 10s
 wal_receiver_timeout = 10s
 wal_receiver_status_interval = 1s
@@ -85,8 +88,8 @@ class Server:
     def copy(self, primary):
         """Becomes a copy of the primary, to be started as its standby."""
         shutil.rmtree(self.data, ignore_errors=True)
-        self.run("pg_basebackup", "--no-sync", "-c", "fast", "-X", "stream", "-h", primary.machine.address,
-                 "-p", primary.port, "-U", ROLE, "-D", self.data)
+        self.run("pg_basebackup", "--no-sync", "-c", "fast", "-X", "stream", "-D", self.data, "-d",
+                 f"host={primary.machine.address} port={primary.port} user={ROLE} connect_timeout=2")
         (self.data / "standby.signal").touch()
 
     def configure(self, peer, synchronous):
@@ -190,6 +193,7 @@ class Pair:
         self.primary, self.standby = self.servers
         # Whether the standby has all that was acknowledged: only then it may be promoted.
         self.promotable = False
+        self.streamed_s = 0  # when the standby was last seen to stream, or begun
         self.ending = threading.Event()
         self.lock = threading.RLock()
         self.paused = False
@@ -225,6 +229,7 @@ class Pair:
         self.standby.copy(self.primary)
         self.standby.configure(self.primary, "")
         self.standby.start()
+        self.streamed_s = time.monotonic()
 
     # -- the watch
 
@@ -246,9 +251,13 @@ class Pair:
             self.go_on_alone(f"{self.standby} is gone")
             self.join_standby()
         elif state == "streaming":
+            self.streamed_s = time.monotonic()
             self.wait_for_standby()
         else:
             self.go_on_alone(f"{self.primary} does not reach {self.standby}")
+            if time.monotonic() > self.streamed_s + AWAY_S:
+                self.standby.kill()
+                self.join_standby()
         return self.promotable
 
     def state_of_primary(self):

@@ -53,11 +53,14 @@ def await_more(*traffics, count=MORE):
         await_true(lambda traffic=traffic, mark=mark: traffic.sent() >= mark, "delivery")
 
 
-def check(traffic, cluster, names="abc"):
-    """Counts the messages by one front end after another: each of them sees all."""
+def check(traffic, cluster, names="abc", unknown=False):
+    """Counts the messages by one front end after another: each of them sees all.
+
+    `unknown`: a front end may refuse a message for now though it was committed, since it cannot find out.
+    """
     for name in names:
         found = Found(traffic, cluster.front_ends[name].port("pop3s"), traffic.users)
-        assert not found.faults
+        assert not set(found.faults) - ({"refused"} if unknown else set())
         assert found.count >= len(traffic.acknowledged)
     # Nothing is refused for good while a part of the cluster is away.
     assert not [reply for reply in traffic.refused.values() if not reply.startswith("4")]
@@ -143,7 +146,7 @@ def test_a_front_end_is_parted_from_the_primary(cluster):
         await_more(traffic, count=10)
     assert not others.refused
     assert others.sessions_lost == 0
-    check(traffic, cluster, "ac")
+    check(traffic, cluster, "ac", unknown=True)
     check(others, cluster, "c")
 
 

@@ -272,18 +272,27 @@ const struct verb cli_verbs[] = {
         },
         {
                 .name = "store",
-                .synopsis = "[-c FILE] init | migrate | check",
-                .summary = "make, upgrade or check the tables of the shared database",
+                .synopsis =
+                        "[-c FILE] init | migrate | check | import [PART...] | export [PART...] DIR",
+                .summary = "make, upgrade, check, fill or copy the shared database",
                 .text = "init makes the tables in the database of `store`. migrate brings them up "
                         "to the version of this program; servers of the version before may run "
                         "meanwhile, and an interrupted migration goes on when it is repeated. check "
                         "prints the versions, the state of the server and its standbys, and what "
-                        "each part has, and exits with 1 if there is a problem. Run as root, it "
-                        "connects as the user of the server.",
+                        "each part has, and exits with 1 if there is a problem. import brings what "
+                        "is in the files of the configuration: users and aliases, mailboxes with "
+                        "the dates and UIDLs of their messages, the queue, which no server may be "
+                        "using, zones, and keys of TSIG. export writes the same files into DIR. "
+                        "PART is users, mailboxes, queue, zones or keys; without it all of them. "
+                        "Both go on after an interruption when they are repeated, and bring "
+                        "nothing twice. A URL as a further word names another database. Run as "
+                        "root, it connects, reads and writes as the user of the server.",
                 .options = store_options,
-                .words = "init migrate check",
+                .words = "init migrate check import export users mailboxes queue zones keys",
                 .examples = "weir store -c /etc/weir/weir.yaml init\n"
-                            "weir store check\n",
+                            "weir store check\n"
+                            "weir store import\n"
+                            "weir store export mailboxes /srv/mailboxes\n",
         },
         {
                 .name = "console",

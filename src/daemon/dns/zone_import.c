@@ -156,8 +156,9 @@ static bool zone_import_put(struct zone_verb *verb, const struct weir_dns_zone *
 	            &verb->verb, weir_database_zone_put(verb->verb.database, verb->verb.loop, &put,
 	                                 zone_verb_on_done, verb, &call)))
 		return false;
-	printf("%s: serial %" PRIu32 ", %" PRIu32 " records\n", verb->request->name_text,
-	        info.serial, info.records);
+	if (!verb->quiet)
+		printf("%s: serial %" PRIu32 ", %" PRIu32 " records\n", verb->request->name_text,
+		        info.serial, info.records);
 	return true;
 }
 
@@ -214,6 +215,19 @@ bool zone_verb_import(struct zone_verb *verb)
 		return zone_import_put_later(verb, &info);
 	printf("%s: serial %" PRIu32 ", unchanged\n", verb->request->name_text, verb->serial);
 	return true;
+}
+
+bool zone_verb_import_new(struct zone_verb *verb, bool *ret_there)
+{
+	if (!zone_import_find(verb))
+		return false;
+	*ret_there = verb->version[0] != 0;
+	return *ret_there || zone_import_put(verb, verb->request->file);
+}
+
+bool zone_verb_read_current(struct zone_verb *verb)
+{
+	return zone_import_find(verb) && (!verb->version[0] || zone_import_read(verb));
 }
 
 bool zone_verb_load(struct zone_request *request)

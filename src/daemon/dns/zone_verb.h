@@ -40,6 +40,7 @@ struct zone_verb {
 	uint32_t serial;
 	struct weir_buffer text; /* of its records */
 	bool reads;              /* into `text`; otherwise records are printed */
+	bool quiet;              /* an import prints nothing but mistakes */
 	const char *next;        /* the line of `text` that is stored next */
 };
 
@@ -54,5 +55,9 @@ static inline void zone_verb_on_done(void *context, int error, const char *text)
 bool zone_verb_load(struct zone_request *request);
 bool zone_verb_import(struct zone_verb *verb);
 bool zone_verb_export(struct zone_verb *verb);
+/* Stores the zone of the request unless the database has one of its name. */
+bool zone_verb_import_new(struct zone_verb *verb, bool *ret_there);
+/* Reads the current version into `text`; `version` is empty if there is none. */
+bool zone_verb_read_current(struct zone_verb *verb);
 
 #endif

@@ -8,7 +8,6 @@
  * list has all messages up to its last one.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +42,7 @@ static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_E
 static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
                                   " WHERE name = $1 AND session = $2::uuid";
 
-static const char drop_list[] = "SELECT uid, octets, dotless, ended FROM weir_message"
+static const char drop_list[] = "SELECT uid, octets, dotless, ended, uidl FROM weir_message"
                                 " WHERE mailbox = $1 ORDER BY uid LIMIT $2::int";
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -63,6 +62,8 @@ static void drop_free(struct mailboxes_drop *drop)
 	if (drop->renewal)
 		weir_postgres_call_cancel(drop->renewal);
 	weir_buffer_finish(&drop->messages);
+	weir_buffer_finish(&drop->uidls);
+	weir_buffer_finish(&drop->texts);
 	free(drop->marks);
 	free(drop);
 	mailboxes_loop_put(at);
@@ -161,8 +162,20 @@ static void drop_opened(struct mailboxes_drop *drop, int error)
 static void drop_listing_on_again(void *context)
 {
 	struct mailboxes_drop *drop = context;
-	drop->messages.size = 0;
+	drop->messages.size = drop->uidls.size = drop->texts.size = 0;
 	drop->error = 0;
+}
+
+static int drop_append_uidl(struct mailboxes_drop *drop, struct weir_span uidl)
+{
+	const struct mailboxes_uidl entry = {
+	        .index = (uint32_t)(drop->messages.size / sizeof(struct mailboxes_message)),
+	        .offset = (uint32_t)drop->texts.size};
+	size_t size = min_of(uidl.size, (size_t)WEIR_MAIL_UID_MAX);
+	int error = weir_buffer_append(&drop->uidls, &entry, sizeof entry, SIZE_MAX);
+	if (error == 0)
+		error = weir_buffer_append(&drop->texts, uidl.data, size, UINT32_MAX);
+	return error ? error : weir_buffer_append(&drop->texts, "", 1, UINT32_MAX);
 }
 
 static bool drop_row_bool(const struct weir_postgres_row *row, unsigned column)
@@ -180,6 +193,9 @@ static void drop_listing_on_row(void *context, const struct weir_postgres_row *r
 	        .dotless = drop_row_bool(row, 2),
 	        .ended = drop_row_bool(row, 3),
 	};
+	struct weir_span uidl = weir_postgres_row_value(row, 4);
+	if (!drop->error && uidl.size)
+		drop->error = drop_append_uidl(drop, uidl);
 	if (!drop->error)
 		drop->error =
 		        weir_buffer_append(&drop->messages, &message, sizeof message, SIZE_MAX);
@@ -342,10 +358,30 @@ void mailboxes_open(struct weir_mail_store *store, struct weir_loop *loop, struc
 	done(call, error, NULL);
 }
 
+/* Returns the UIDL that the message was imported with, or NULL. */
+static const char *drop_find_uidl(const struct mailboxes_drop *drop, size_t index)
+{
+	const struct mailboxes_uidl *uidls = (const void *)drop->uidls.data;
+	size_t low = 0, high = drop->uidls.size / sizeof *uidls;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (uidls[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool found = low < drop->uidls.size / sizeof *uidls && uidls[low].index == index;
+	return found ? drop->texts.data + uidls[low].offset : NULL;
+}
+
 void mailboxes_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
 {
 	const struct mailboxes_drop *drop = drop_of(base);
 	const struct mailboxes_message *message = &mailboxes_messages_of(drop)[index];
 	ret->octets = message->octets;
-	snprintf(ret->uid, sizeof ret->uid, "%" PRId64 ".%" PRIu64, drop->validity, message->uid);
+	const char *uidl = drop_find_uidl(drop, index);
+	if (uidl)
+		text_copy(ret->uid, sizeof ret->uid, uidl);
+	else
+		snprintf(ret->uid, sizeof ret->uid, MAILBOXES_UIDL, drop->validity, message->uid);
 }

@@ -11,6 +11,7 @@
 #ifndef MAILBOXES_STATE_H
 #define MAILBOXES_STATE_H
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -180,6 +181,18 @@ struct mailboxes_message {
 	uint64_t ended : 1;
 };
 
+/*
+ * The UIDL of `validity` and `uid`, with so many digits that UIDLs sort as UIDs do: an export makes
+ * names of files from them.
+ */
+#define MAILBOXES_UIDL "%" PRId64 ".%010" PRIu64
+
+/* The UIDL that a message was imported with. */
+struct mailboxes_uidl {
+	uint32_t index;  /* of the message */
+	uint32_t offset; /* in the texts */
+};
+
 struct mailboxes_drop {
 	struct weir_maildrop base;
 	struct mailboxes_job job; /* of opening or removing */
@@ -198,6 +211,8 @@ struct mailboxes_drop {
 	int64_t validity;
 	uint64_t expected;           /* messages, by the row of the mailbox */
 	struct weir_buffer messages; /* of struct mailboxes_message */
+	struct weir_buffer uidls;    /* of struct mailboxes_uidl, in the order of the messages */
+	struct weir_buffer texts;    /* of these, each with a NUL */
 	weir_mail_opened_fn *opened;
 
 	/* REMOVING */

@@ -1,0 +1,268 @@
+/* The files of an import and an export. See store_files.h. */
+#include "store_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/database_users.h>
+#include <weir/error.h>
+#include <weir/mail_routes.h>
+#include <weir/users.h>
+
+#include "config.h"
+#include "helper.h"
+#include "say.h"
+#include "service_mail.h"
+#include "store_verb.h"
+
+static bool store_files_failed(const char *path, int error)
+{
+	say("%s: %s", path, weir_error_text(error));
+	return false;
+}
+
+static void store_files_erase(struct weir_buffer *text)
+{
+	if (text->data)
+		explicit_bzero(text->data, text->capacity);
+	weir_buffer_finish(text);
+}
+
+/* -- reading users ----------------------------------------------------------------------------- */
+
+static void store_files_report(void *context, const char *path, unsigned line, const char *text)
+{
+	const struct config_mail *mail = context;
+	const char *file = strcmp(path, "aliases") == 0 ? mail->aliases_path : mail->users_path;
+	say("%s:%u: %s", file ? file : path, line, text);
+}
+
+static bool store_files_check_mail(
+        const struct config_mail *mail, const struct store_users_files *files)
+{
+	const struct weir_span texts[2] = {
+	        weir_buffer_span(&files->users), weir_buffer_span(&files->aliases)};
+	struct weir_users *users = NULL;
+	struct weir_mail_routes *routes = NULL;
+	if (config_mail_parse(
+	            mail, texts, store_files_report, (void *)(uintptr_t)mail, &users, &routes) < 0)
+		return false;
+	weir_users_release(users);
+	weir_mail_routes_release(routes);
+	return true;
+}
+
+static void store_files_report_user(void *context, unsigned line, const char *text)
+{
+	say("%s:%u: %s", (const char *)context, line, text);
+}
+
+static bool store_files_check_users(const char *path, struct weir_span text)
+{
+	struct weir_users *users = NULL;
+	int error =
+	        weir_users_parse(text, store_files_report_user, (void *)(uintptr_t)path, &users);
+	if (error < 0 && error != WEIR_E_SYNTAX)
+		store_files_failed(path, error);
+	weir_users_release(users);
+	return error == 0;
+}
+
+/* The users of FTP go behind those of mail: of two lines with one name the first one counts. */
+static bool store_files_add_ftp(const char *path, struct store_users_files *files)
+{
+	struct weir_buffer text = {0};
+	int error = file_read_path(path, WEIR_USERS_FILE_MAX, &text);
+	if (error < 0)
+		return store_files_failed(path, error);
+	bool good = store_files_check_users(path, weir_buffer_span(&text));
+	const struct weir_span parts[] = {WEIR_SPAN("\n"), weir_buffer_span(&text)};
+	if (good) {
+		error = buffer_append_spans(&files->users, parts, 2, SIZE_MAX);
+		good = error == 0 || store_files_failed(path, error);
+	}
+	store_files_erase(&text);
+	return good;
+}
+
+bool store_files_read_users(const struct config *config, struct store_users_files *files)
+{
+	const struct config_mail *mail = &config->mail;
+	const char *ftp = config->ftp.users_path;
+	int error = 0;
+	if (mail->users_path)
+		error = file_read_path(mail->users_path, WEIR_USERS_FILE_MAX, &files->users);
+	if (error < 0)
+		return store_files_failed(mail->users_path, error);
+	if (mail->users_path && mail->aliases_path)
+		error = file_read_path(mail->aliases_path, WEIR_ALIASES_FILE_MAX, &files->aliases);
+	if (error < 0)
+		return store_files_failed(mail->aliases_path, error);
+	if (mail->users_path && !store_files_check_mail(mail, files))
+		return false;
+	return !ftp || text_equal(ftp, mail->users_path) || store_files_add_ftp(ftp, files);
+}
+
+void store_files_free_users(struct store_users_files *files)
+{
+	store_files_erase(&files->users);
+	store_files_erase(&files->aliases);
+}
+
+/* -- writing users ----------------------------------------------------------------------------- */
+
+struct store_files_users {
+	struct store_verb *verb;
+	struct weir_buffer text;
+	uint64_t rows;
+	int error;
+	char why[WEIR_POSTGRES_WHY_MAX];
+};
+
+static void store_files_on_row(void *context, const struct weir_postgres_row *row)
+{
+	struct store_files_users *users = context;
+	if (!users->error)
+		users->error = weir_database_users_format(row, &users->text, users->why);
+	users->rows++;
+}
+
+static void store_files_on_again(void *context)
+{
+	struct store_files_users *users = context;
+	users->text.size = 0;
+	users->rows = 0;
+	users->error = 0;
+}
+
+static void store_files_on_end(void *context, const struct weir_postgres_end *end)
+{
+	struct store_files_users *users = context;
+	if (end->error)
+		store_verb_done(users->verb, end->error, end->text);
+	else
+		store_verb_done(users->verb, users->error,
+		        users->why[0] ? users->why : weir_error_text(users->error));
+}
+
+static bool store_files_select_users(struct store_files_users *users)
+{
+	static const struct weir_postgres_events events = {
+	        .row = store_files_on_row,
+	        .again = store_files_on_again,
+	        .end = store_files_on_end,
+	};
+	const struct weir_postgres_statement statement = {weir_database_users_select, NULL, 0};
+	struct store_verb *verb = users->verb;
+	struct weir_postgres_call_options options;
+	struct weir_postgres_call *call;
+	struct weir_postgres *pool;
+	weir_postgres_call_options_init(&options);
+	options.statements = &statement;
+	options.stream = options.idempotent = true;
+	int error = weir_database_pool(verb->database, verb->loop, &pool);
+	if (error == 0)
+		error = weir_postgres_call_start(pool, &options, &events, users, &call);
+	return store_verb_wait(verb, error);
+}
+
+static int store_files_put(int fd, struct weir_span text)
+{
+	while (text.size) {
+		ssize_t put = write(fd, text.data, text.size);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		text = weir_span_skip(text, (size_t)put);
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+bool store_files_write(const char *directory, const char *name, struct weir_span text)
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+	int size = snprintf(temporary, sizeof temporary, "%s/.%s.new", directory, name);
+	if (size < 0 || (size_t)size >= sizeof temporary)
+		return store_files_failed(directory, -ENAMETOOLONG);
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	unlink(temporary);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return store_files_failed(temporary, -errno);
+	int error = store_files_put(fd, text);
+	if (close(fd) < 0 && error == 0)
+		error = -errno;
+	if (error == 0 && rename(temporary, path) < 0)
+		error = -errno;
+	return error == 0 || store_files_failed(path, error);
+}
+
+bool store_files_write_users(struct store_verb *verb, const char *directory, uint64_t *ret_rows)
+{
+	struct store_files_users users = {.verb = verb};
+	struct weir_span texts[2];
+	bool good = store_files_select_users(&users);
+	if (good) {
+		weir_database_users_split(weir_buffer_span(&users.text), &texts[0], &texts[1]);
+		good = store_files_write(directory, "users", texts[0]) &&
+		       store_files_write(directory, "aliases", texts[1]);
+		/* One row is the line between users and aliases. */
+		*ret_rows = users.rows - 1;
+	}
+	store_files_erase(&users.text);
+	return good;
+}
+
+/* -- the directory of an export ---------------------------------------------------------------- */
+
+static bool store_files_make_directory(const char *path)
+{
+	return mkdir(path, 0700) == 0 || errno == EEXIST || store_files_failed(path, -errno);
+}
+
+static bool store_files_mark(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return store_files_failed(path, -errno);
+	close(fd);
+	return true;
+}
+
+bool store_files_begin_export(const char *directory, const char *name, const char *file, bool own,
+        struct store_export *ret)
+{
+	int size = snprintf(ret->marker, sizeof ret->marker, "%s/.%s.unfinished", directory, name);
+	if (size < 0 || (size_t)size >= sizeof ret->marker)
+		return store_files_failed(directory, -ENAMETOOLONG);
+	snprintf(ret->path, sizeof ret->path, "%s/%s", directory, file);
+	if (!store_files_make_directory(directory))
+		return false;
+	if (access(ret->path, F_OK) == 0 && access(ret->marker, F_OK) < 0) {
+		say("%s: it is there, and not of an export that was interrupted: choose another "
+		    "directory",
+		        ret->path);
+		return false;
+	}
+	return store_files_mark(ret->marker) && (!own || store_files_make_directory(ret->path));
+}
+
+bool store_files_end_export(const struct store_export *export, bool complete)
+{
+	char directory[PATH_MAX];
+	if (!complete)
+		return true;
+	text_copy(directory, sizeof directory, export->marker);
+	*strrchr(directory, '/') = 0;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return store_files_failed(directory, -errno);
+	int error = fsync(fd) < 0 || unlink(export->marker) < 0 || fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return error == 0 || store_files_failed(directory, error);
+}
