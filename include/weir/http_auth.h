@@ -1,6 +1,6 @@
 /*
- * Basic authentication (RFC 7617) from a users file. It is put in the chain in front of the
- * handlers that it protects. A request with a right password goes to the next handler, with its
+ * Basic authentication (RFC 7617) by the users of weir/users.h. It is put in the chain in front of
+ * the handlers that it protects. A request with a right password goes to the next handler, with its
  * user set; any other request gets a 401. The guard against brute force delays answers
  * (weir/sasl_guard.h); without a guard, the answer to a wrong password waits for 600 ms. The reply
  * is 503 when too many passwords are being checked, when too many answers wait, or when a hash
@@ -28,6 +28,13 @@ struct weir_users;
  */
 WEIR_API struct weir_http_handler *weir_http_basic_auth_create(
         struct weir_users *users, struct weir_guard *guard, const char *realm, const char *prefix);
+
+/*
+ * Replaces the users of such a handler, from the next request on; checks under way end on those
+ * before. The handler holds them. On the thread of its loop.
+ */
+WEIR_API void weir_http_basic_auth_set_users(
+        struct weir_http_handler *handler, struct weir_users *users);
 
 /* -- bearer tokens ----------------------------------------------------------------------------- */
 

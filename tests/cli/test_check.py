@@ -138,6 +138,8 @@ def test_paths_are_relative_to_the_file(run, tmp_path):
         ("sites: [{root: /, names: [a]}, {root: /, names: [A]}]\n", "has the name 'A' already"),
         ("sites: [{root: /, auth: [{users: gone}]}]\n", "gone"),
         ("sites: [{root: /, auth: [{path: a}]}]\n", "lacks 'users'"),
+        ("sites: [{root: /, rules: [{auth: {realm: a}}]}]\n", "lacks 'users'"),
+        ("sites: [{root: /, auth: [{path: a}]}]\nstore: {url: postgres://a/a, parts: [queue]}\n", "lacks 'users'"),
         ("&a sites: [*b]\n", "not YAML"),
         ("sites: &a [*a]\n", "key: value"),
         ("sites: [{root: /}]\nworkers: \x01\n", "not YAML"),

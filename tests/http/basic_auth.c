@@ -31,15 +31,22 @@ static void greet(void *context, struct weir_http_exchange *exchange)
 	weir_http_reply_text(exchange, 200, "text/plain", weir_http_user(exchange));
 }
 
-static void start(struct web *web, struct weir_loop *loop, const char *realm)
+/* One user, whose password is "wonder". */
+static struct weir_users *make_user(const char *name)
 {
 	struct weir_users *users;
 	struct crypt_data data = {0};
 	char text[512];
 	const char *hash = crypt_r("wonder", "$5$rounds=1000$saltsalt", &data);
 	assert_non_null(hash);
-	snprintf(text, sizeof text, "alice:%s\n", hash);
+	snprintf(text, sizeof text, "%s:%s\n", name, hash);
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
+	return users;
+}
+
+static void start(struct web *web, struct weir_loop *loop, const char *realm)
+{
+	struct weir_users *users = make_user("alice");
 	web_start(web, loop,
 	        web_chain(weir_http_basic_auth_create(users, guard, realm, "in"),
 	                weir_http_function_create("", greet, NULL)));
@@ -56,6 +63,28 @@ static void who_is_passed_on(void **state)
 	assert_contains(web_ask(&web, GET "\r\n"), "HTTP/1.1 401 ");
 	assert_contains(web_ask(&web, "GET /inn HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
 	        "HTTP/1.1 200 ");
+	web_stop(&web);
+}
+
+/* The users before are freed, unless a check needs them; a remembered password is forgotten. */
+static void users_may_be_replaced(void **state)
+{
+	struct web web = {0};
+	struct weir_users *users = make_user("bob");
+	struct weir_http_handler *auth = weir_http_basic_auth_create(users, NULL, "a", "in");
+	web_start(&web, *state, web_chain(auth, weir_http_function_create("", greet, NULL)));
+	weir_users_release(users);
+	assert_contains(web_ask(&web, GET ALICE "\r\n"), "HTTP/1.1 401 ");
+	users = make_user("alice");
+	for (int i = 0; i < 2; i++) /* also by those that it has */
+		weir_http_basic_auth_set_users(auth, users);
+	weir_users_release(users);
+	for (int i = 0; i < 2; i++)
+		assert_contains(web_ask(&web, GET ALICE "\r\n"), "\r\n\r\nalice");
+	users = make_user("bob");
+	weir_http_basic_auth_set_users(auth, users);
+	weir_users_release(users);
+	assert_contains(web_ask(&web, GET ALICE "\r\n"), "HTTP/1.1 401 ");
 	web_stop(&web);
 }
 
@@ -119,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(who_is_passed_on),
+	        cmocka_unit_test(users_may_be_replaced),
 	        cmocka_unit_test(the_realm_cannot_leave_its_quotes),
 	        cmocka_unit_test(the_guard_delays_right_and_wrong),
 	        cmocka_unit_test(memory_may_be_short),

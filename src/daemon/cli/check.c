@@ -108,19 +108,18 @@ static bool config_warn_has_own_users(const struct config *config)
 	return ftp && (!mail || strcmp(ftp, mail) != 0);
 }
 
+static void config_warn_secret_auth(void *context, const char *path, struct weir_users **users)
+{
+	(void)context, (void)users;
+	config_warn_secret(path, "users file");
+}
+
 static void config_warn_secrets(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
 	for (size_t i = 0; i < tls->all.count; i++)
 		config_warn_secret(tls->all.items[i].key, "private key");
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
-			config_warn_secret(
-			        config->sites.items[i].auth.items[j].users_path, "users file");
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].rules.count; j++)
-			config_warn_secret(config->sites.items[i].rules.items[j].auth.users_path,
-			        "users file");
+	config_each_auth(config, config_warn_secret_auth, NULL);
 	if (config->mail.users_path)
 		config_warn_secret(config->mail.users_path, "users file");
 	config_warn_secret(config->mail.relay.password_path, "password file");
@@ -143,6 +142,12 @@ static void config_warn_unreadable(const struct config *config, const char *path
 		        weir_error_text(error));
 }
 
+static void config_warn_unreadable_auth(void *context, const char *path, struct weir_users **users)
+{
+	(void)users;
+	config_warn_unreadable(context, path);
+}
+
 static void config_warn_reload(const struct config *config)
 {
 	const struct config_tls *tls = &config->tls;
@@ -152,14 +157,7 @@ static void config_warn_reload(const struct config *config)
 		config_warn_unreadable(config, tls->all.items[i].chain);
 		config_warn_unreadable(config, tls->all.items[i].key);
 	}
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].auth.count; j++)
-			config_warn_unreadable(
-			        config, config->sites.items[i].auth.items[j].users_path);
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].rules.count; j++)
-			config_warn_unreadable(
-			        config, config->sites.items[i].rules.items[j].auth.users_path);
+	config_each_auth(config, config_warn_unreadable_auth, (void *)config);
 	if (config->mail.users)
 		config_warn_unreadable(config, config->mail.users_path);
 	config_warn_unreadable(config, config->mail.relay.password_path);

@@ -61,17 +61,33 @@ void config_on_release(struct config *config, void (*release)(struct config *con
 	assert(!"CONFIG_RELEASES_MAX is too small");
 }
 
-void config_release_users(struct config *config)
+void config_each_auth(const struct config *config, config_auth_fn *visit, void *context)
 {
 	for (size_t i = 0; i < config->sites.count; i++) {
 		struct config_site *site = &config->sites.items[i];
-		for (size_t j = 0; j < site->auth.count; j++) {
-			weir_users_release(site->auth.items[j].users);
-			site->auth.items[j].users = NULL;
-		}
+		for (size_t j = 0; j < site->auth.count; j++)
+			visit(context, site->auth.items[j].users_path, &site->auth.items[j].users);
 		for (size_t j = 0; j < site->rules.count; j++) {
-			weir_users_release(site->rules.items[j].auth.users);
-			site->rules.items[j].auth.users = NULL;
+			struct config_rule_auth *auth = &site->rules.items[j].auth;
+			if (auth->present)
+				visit(context, auth->users_path, &auth->users);
+		}
+	}
+}
+
+static void config_release_auth(void *context, const char *path, struct weir_users **users)
+{
+	(void)context, (void)path;
+	weir_users_release(*users);
+	*users = NULL;
+}
+
+void config_release_users(struct config *config)
+{
+	config_each_auth(config, config_release_auth, NULL);
+	for (size_t i = 0; i < config->sites.count; i++) {
+		struct config_site *site = &config->sites.items[i];
+		for (size_t j = 0; j < site->rules.count; j++) {
 			weir_http_token_keys_release(site->rules.items[j].bearer.keys);
 			site->rules.items[j].bearer.keys = NULL;
 		}

@@ -160,7 +160,7 @@ struct config_redirect {
 
 struct config_auth {
 #include "auth_keys.def"
-	struct weir_users *users; /* loaded */
+	struct weir_users *users; /* loaded, or those of the database (store_users.h) */
 };
 
 struct config_uploads {
@@ -235,7 +235,7 @@ struct config_cors {
 struct config_rule_auth {
 	bool present;
 #include "rule_auth_keys.def"
-	struct weir_users *users; /* loaded */
+	struct weir_users *users; /* as of config_auth */
 };
 
 struct config_bearer {
@@ -437,7 +437,14 @@ void config_on_release(struct config *config, void (*release)(struct config *con
 /* Releases what the upstreams of all sites have loaded. */
 void config_release_upstreams(struct config *config);
 
-/* Releases the users of all sites. */
+/*
+ * Calls `visit` for each `auth` of the sites and of their rules. `path` is that of its users file,
+ * or NULL; `users` is the member that has the users.
+ */
+typedef void config_auth_fn(void *context, const char *path, struct weir_users **users);
+void config_each_auth(const struct config *config, config_auth_fn *visit, void *context);
+
+/* Releases the users and the keys of tokens of all sites. */
 void config_release_users(struct config *config);
 
 /*

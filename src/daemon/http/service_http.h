@@ -45,12 +45,14 @@ void sites_renew(struct weir_http_sites *sites);
 
 /* -- files and rules of a site ----------------------------------------------------------------- */
 
+struct site_auths;
 struct weir_tree;
 
 struct site_rules_options {
 	struct config *config;
 	struct config_site *site;
 	struct weir_http_handler *files; /* of the site, or NULL */
+	struct site_auths *auths;        /* of all sites */
 	unsigned tree_entries_max;
 };
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include <weir/error.h>
-#include <weir/http_auth.h>
 #include <weir/http_redirect.h>
 #include <weir/http_upload.h>
 #include <weir/list.h>
@@ -21,6 +20,7 @@
 #include "say.h"
 #include "service_dns.h"
 #include "service_http.h"
+#include "site_auths.h"
 
 struct sites_entry {
 	struct weir_http_site site;
@@ -33,6 +33,7 @@ struct site_set {
 	struct weir_http_sites sites;
 	struct config *config; /* names are borrowed from it */
 	struct proxies proxies;
+	struct site_auths auths;
 	size_t count;
 	struct sites_entry items[];
 };
@@ -46,6 +47,7 @@ static void sites_destroy(struct weir_http_sites *sites)
 		free(set->items[i].changes);
 	}
 	proxies_finish(&set->proxies);
+	site_auths_finish(&set->auths);
 	config_release(set->config);
 	free(set);
 }
@@ -95,13 +97,17 @@ static int sites_add_https(
 }
 
 static int sites_add_auth(
-        struct weir_http_site *site, const struct config_site *config, struct weir_guard *guard)
+        struct weir_http_site *site, const struct config_site *config, struct site_auths *auths)
 {
 	int error = 0;
 	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
 		const struct config_auth *rule = &config->auth.items[i];
-		error = sites_append(site,
-		        weir_http_basic_auth_create(rule->users, guard, rule->realm, rule->path));
+		const struct site_auth auth = {
+		        rule->users_path, &rule->users, rule->realm, rule->path};
+		struct weir_http_handler *handler;
+		error = site_auths_create(auths, &auth, &handler);
+		if (error == 0)
+			error = sites_append(site, handler);
 	}
 	return error;
 }
@@ -202,7 +208,7 @@ static int sites_add_protection(struct site_set *set, struct weir_http_site *sit
 	if (error == 0)
 		error = sites_add_redirects(site, config);
 	if (error == 0)
-		error = sites_add_auth(site, config, set->config->guarded);
+		error = sites_add_auth(site, config, &set->auths);
 	return error ? error : sites_add_forward_auth(site, config, &set->proxies);
 }
 
@@ -213,7 +219,11 @@ static int sites_fill_site(struct site_set *set, size_t index, unsigned entries_
 	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
 	struct site_rules_options options = {
-	        .config = all, .site = config, .tree_entries_max = entries_max};
+	        .config = all,
+	        .site = config,
+	        .auths = &set->auths,
+	        .tree_entries_max = entries_max,
+	};
 	struct site_rule_handlers rules = {0};
 	site->names = config->names.items;
 	int error = sites_make_files(&options, &rules);
@@ -247,8 +257,9 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 {
 	size_t count = config->sites.count;
 	struct site_set *set = calloc(1, sizeof *set + count * sizeof set->items[0]);
-	if (!set) {
+	if (!set || site_auths_init(&set->auths, config) < 0) {
 		say("out of memory");
+		free(set);
 		return NULL;
 	}
 	set->sites = (struct weir_http_sites){&set->items[0].site, 1, sites_destroy};
@@ -305,4 +316,5 @@ void sites_renew(struct weir_http_sites *sites)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->items[i].doh)
 			doh_renew(set->items[i].doh);
+	site_auths_renew(&set->auths);
 }

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "service.h"
+#include "store.h"
 #include "table.h"
 #include "table_rule.h"
 #include "types.h"
@@ -281,6 +282,25 @@ static void site_check_certificates(
 	}
 }
 
+static void site_check_auth(struct reader *reader, const struct node *item, const char *path)
+{
+	if (item && !path && !node_find(item, "users") && !store_has(reader->config, STORE_USERS))
+		reader_problem_at(reader, item,
+		        "'auth' lacks 'users': name a file, or have users in 'store'");
+}
+
+static void site_check_users(
+        struct reader *reader, const struct node *item, const struct config_site *site)
+{
+	const struct node *list = node_find(item, "auth"), *rules = node_find(item, "rules");
+	for (size_t i = 0; i < site->auth.count; i++)
+		site_check_auth(reader, node_item(list, i), site->auth.items[i].users_path);
+	for (size_t i = 0; i < site->rules.count; i++)
+		if (site->rules.items[i].auth.present)
+			site_check_auth(reader, node_find(node_item(rules, i), "auth"),
+			        site->rules.items[i].auth.users_path);
+}
+
 void table_http_check(struct reader *reader, const struct node *top)
 {
 	const struct config *config = reader->config;
@@ -292,6 +312,7 @@ void table_http_check(struct reader *reader, const struct node *top)
 		const struct node *item = node_item(list, i);
 		site_check_names(reader, item, i);
 		site_check_certificates(reader, item, &config->sites.items[i]);
+		site_check_users(reader, item, &config->sites.items[i]);
 		if (config->sites.items[i].redirect_to_https && !listeners_include_https(config))
 			reader_problem_at(reader, node_find(item, "redirect-to-https"),
 			        "'redirect-to-https' leads nowhere: 'listen' has no https");

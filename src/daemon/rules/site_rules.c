@@ -10,6 +10,7 @@
 #include <weir/http_rules.h>
 
 #include "service_http.h"
+#include "site_auths.h"
 
 /* Appends changes; returns their end. */
 static struct weir_http_field_change *site_rules_put_changes(
@@ -93,19 +94,17 @@ static void site_rules_set(const struct site_rules_options *options, const struc
 	site_rules_set_end(from, to);
 }
 
-/* Without its users or keys a rule must not serve anybody. */
 static int site_rules_add_auth(const struct site_rules_options *options,
         const struct config_rule *from, struct weir_http_rule *to)
 {
+	const struct site_auth auth = {
+	        from->auth.users_path, &from->auth.users, from->auth.realm, ""};
 	if (!from->auth.present)
 		return 0;
-	if (!from->auth.users)
-		return -EINVAL;
-	to->basic = weir_http_basic_auth_create(
-	        from->auth.users, options->config->guarded, from->auth.realm, "");
-	return to->basic ? 0 : -ENOMEM;
+	return site_auths_create(options->auths, &auth, &to->basic);
 }
 
+/* Without its keys a rule must not serve anybody. */
 static int site_rules_add_bearer(const struct config_bearer *from, struct weir_http_rule *to)
 {
 	struct weir_http_bearer_options bearer;

@@ -100,11 +100,25 @@ static bool store_users_is_ftp(const struct config *config)
 	return store_has(config, STORE_USERS) && !config->ftp.users_path;
 }
 
-/* Exchanges the members of the configuration with those that were made. */
+static void stored_users_set_auth(void *context, const char *path, struct weir_users **users)
+{
+	const struct stored_users *made = context;
+	if (path)
+		return;
+	weir_users_release(*users);
+	*users = weir_users_hold(made->users);
+}
+
+/*
+ * Exchanges the members of the configuration with those that were made. Handlers of HTTP hold the
+ * users that they have.
+ */
 static void stored_users_exchange(struct stored_users *made, struct weir_users **ret_ftp)
 {
 	struct config *config = made->config;
 	*ret_ftp = NULL;
+	if (store_has(config, STORE_USERS))
+		config_each_auth(config, stored_users_set_auth, made);
 	if (store_users_is_ftp(config)) {
 		*ret_ftp = config->ftp.users;
 		config->ftp.users = weir_users_hold(made->users);
@@ -198,12 +212,22 @@ static void store_users_set_options(
 
 /* -- the start --------------------------------------------------------------------------------- */
 
+static void store_users_find_auth(void *context, const char *path, struct weir_users **users)
+{
+	bool *found = context;
+	(void)users;
+	*found |= !path;
+}
+
 /* Whether a listener serves these users. */
 static bool store_users_are_needed(const struct config *config)
 {
 	bool mail =
 	        listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3);
-	return (mail && config_mail_is_stored(config)) ||
+	bool http = false;
+	if (listeners_include(config, SERVICE_HTTP))
+		config_each_auth(config, store_users_find_auth, &http);
+	return http || (mail && config_mail_is_stored(config)) ||
 	       (listeners_include(config, SERVICE_FTP) && store_users_is_ftp(config));
 }
 

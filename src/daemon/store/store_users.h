@@ -6,9 +6,10 @@
  *   reload:  store_users_apply(config): users and routes for that configuration, out of the text
  *   change:  the configuration in effect gets others, and `renew` has all workers take them
  *
- * A configuration whose `mail` or `ftp` names no file has these users. Its members `mail.users`,
- * `mail.routes` and `ftp.users` change then while it is in effect: the main thread alone does that,
- * and workers read them only while the main thread waits for them (worker.h).
+ * A configuration whose `mail`, `ftp` or an `auth` of HTTP names no file has these users. Its
+ * members `mail.users`, `mail.routes`, `ftp.users` and `users` of that `auth` change then while it
+ * is in effect: the main thread alone does that, and workers read them only while the main thread
+ * waits for them (worker.h).
  *
  * Everything here is for the main thread.
  */

@@ -267,3 +267,11 @@ struct weir_http_handler *weir_http_basic_auth_create(
 	auth->challenge = weir_span(challenge, (size_t)(to - challenge));
 	return &auth->handler;
 }
+
+void weir_http_basic_auth_set_users(struct weir_http_handler *handler, struct weir_users *users)
+{
+	struct basic_auth *auth = WEIR_CONTAINER(handler, struct basic_auth, handler);
+	weir_users_hold(users);
+	weir_users_release(auth->users);
+	auth->users = users;
+}
