@@ -17,7 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (accept.gzip < -1 || accept.gzip > 1000 || accept.identity < -1 ||
 	        accept.identity > 1000 || accept.any < -1 || accept.any > 1000)
 		abort();
-	if (http_accept_choose(&accept) == WEIR_HTTP_GZIP && accept.gzip == 0)
+	if (http_accept_choose(&accept, false) == WEIR_HTTP_GZIP && accept.gzip == 0)
+		abort();
+	if (http_accept_choose(&accept, true) == WEIR_HTTP_ZSTD && accept.zstd <= 0)
 		abort();
 	int16_t weight = http_weight_parse(value);
 	if (weight < -1 || weight > 1000)

@@ -122,7 +122,8 @@ def test_pebble(obtaining, pebble, separated, challenge):
     assert ("Attempting to validate w/ HTTP" in authority.log.read_text()) == (challenge == "http-01")
     server.wait_stderr("the new certificates are in use", 2)
     assert daemon.proofs() == []
-    assert sorted(os.listdir(daemon.store / "state")) == [NAME, "b.example.org"]
+    states = [NAME, "b.example.org"]
+    wait_for(lambda: sorted(os.listdir(daemon.store / "state")) == states, what="the last state")
     for path in daemon.store.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
