@@ -23,7 +23,7 @@ static void use(struct weir_http_request *request, struct weir_span head)
 		abort();
 	http_conditional_check(request, &validators, 1700000000);
 	http_range_applies(request, &validators, 1700000000);
-	http_accept_coding(request);
+	http_accept_coding(request, true);
 	weir_http_request_rebase(request, head.data, head.data);
 }
 
