@@ -399,6 +399,7 @@ static void certificates_are_stored_with_sealed_keys(void **state)
 	assert_int_equal(
 	        weir_database_certificate_key(sealing, WEIR_SPAN("example.com"), text, &key),
 	        -EBADMSG);
+	weir_database_erase(&key);
 	struct told list = {0};
 	assert_int_equal(
 	        told_await(&list, weir_database_certificates_list(sealing, loop, told_certificate,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -142,6 +143,9 @@ static int seal_open(const struct weir_database *database, const char *purpose,
 	                          (unsigned char *)secret->data + secret->size))
 		error = -EBADMSG;
 	EVP_CIPHER_CTX_free(cipher);
+	/* It was decrypted before it was known to be good. */
+	if (error == -EBADMSG)
+		OPENSSL_cleanse(secret->data + secret->size, size);
 	if (error == 0)
 		secret->size += size;
 	return error;
