@@ -56,6 +56,10 @@ def test_a_password_is_in_a_file_of_its_own(check, tmp_path):
     done = check(text, "--effective")
     assert done.returncode == 0 and "password file" not in done.stderr
     assert "sesame" not in done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PGPASSWORD", "other")
+        assert "PGPASSWORD" not in check(text, "--effective").stderr
+        assert "or the password into a 'password-file'" in check(f"store: {URL}").stderr
     password.write_text("\n")
     assert "the first line must be the password, and it is empty" in check(text).stderr
 
