@@ -32,6 +32,7 @@ def test_a_store_is_a_url_or_a_mapping(check):
     [
         ("store: postgres://weir@one?x", "the URL of the database is malformed"),
         ("store: postgres:///weir", "must name a host"),
+        ("store: postgres://weir@one?sslmode=bogus", "'sslmode' in the URL of the database must be disable"),
         ("store: {url: 'postgres://one', parts: [users, mails]}", "'parts' must be one of users"),
         ("store: {url: 'postgres://one', parts: users}", "'parts' must be a list such as"),
         ("store: {parts: [users]}", "a store lacks 'url'"),
