@@ -124,6 +124,14 @@ typedef void weir_database_progress_fn(void *context, const struct weir_database
 WEIR_API int weir_database_migrate(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);
 
+/*
+ * Migrates, and repeats the steps that were done before: a table that is missing is made again,
+ * without its rows. `progress` is called as by weir_database_migrate. Statements that make an index
+ * wait for the transactions that write, and those that begin meanwhile wait for them.
+ */
+WEIR_API int weir_database_repair(struct weir_database *database, struct weir_loop *loop,
+        weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);
+
 /* Reports what the database has of each part by `progress`, and changes nothing. */
 WEIR_API int weir_database_look(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);

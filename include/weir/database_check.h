@@ -19,12 +19,14 @@ struct weir_database_finding {
 	struct weir_span what;
 	struct weir_span value;
 	bool problem;
+	bool missing; /* a table, or a column of it: weir_database_repair or _migrate makes it */
 };
 
 typedef void weir_database_finding_fn(void *context, const struct weir_database_finding *finding);
 
 /*
- * Runs all checks of the server and of the parts that are there, one after another. Returns 0, or
+ * Runs all checks of the server and of the parts that are there, one after another. One that the
+ * server refuses is a finding, and the others go on. Returns 0, or
  * an error of weir_postgres_call_start; then no callback comes. Ends as weir_database_migrate does.
  */
 WEIR_API int weir_database_check(struct weir_database *database, struct weir_loop *loop,

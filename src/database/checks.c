@@ -1,10 +1,12 @@
 /*
- * Running the checks: first which parts are there, then a statement at a time. The rows of one
+ * Running the checks: first which parts are there, then a statement at a time, for each of their
+ * tables whether it is there, and the checks. The rows of one
  * statement are findings, which are reported as they come; a check that is repeated reports again.
  */
 #include "checks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +59,11 @@ struct checking {
 	weir_database_finding_fn *found;
 	weir_database_done_fn *done;
 	void *context;
-	bool there[SCHEMA_PARTS];
+	unsigned there[SCHEMA_PARTS]; /* the versions */
+	unsigned part; /* the table whose presence is asked, by the statement that makes it */
+	unsigned step;
+	unsigned statement;
+	char table[64]; /* "": none, all were asked */
 	size_t list;
 	const struct database_check *check; /* that runs; NULL before the first */
 };
@@ -72,9 +78,32 @@ static bool checking_is_there(const struct checking *checking, const char *part)
 {
 	for (unsigned i = 0; i < SCHEMA_PARTS && part; i++)
 		if (strcmp(schema_parts[i]->name, part) == 0)
-			return checking->there[i];
+			return checking->there[i] > 0;
 	return true;
 }
+
+/* -- tables ------------------------------------------------------------------------------------ */
+
+/* The next statement that makes a table of a part that is there. False: no further one. */
+static bool checking_find_table(struct checking *checking)
+{
+	for (; checking->part < SCHEMA_PARTS; checking->part++, checking->step = 0) {
+		const struct schema_part *part = schema_parts[checking->part];
+		unsigned have = checking->there[checking->part];
+		unsigned steps = have > part->version ? 0 : have;
+		for (; checking->step < steps; checking->step++, checking->statement = 0) {
+			const char *text;
+			while ((text = part->steps[checking->step][checking->statement++]))
+				if (sscanf(text, "CREATE TABLE IF NOT EXISTS %63[a-z_]",
+				            checking->table) == 1)
+					return true;
+		}
+	}
+	*checking->table = '\0';
+	return false;
+}
+
+/* -- checks ------------------------------------------------------------------------------------ */
 
 /* Returns false if there is no further one. */
 static bool checking_advance(struct checking *checking)
@@ -95,22 +124,47 @@ static bool checking_advance(struct checking *checking)
 static void checking_on_row(void *context, const struct weir_postgres_row *row)
 {
 	const struct checking *checking = context;
+	if (*checking->table)
+		return;
 	struct weir_span problem = weir_postgres_row_value(row, 2);
-	struct weir_database_finding finding = {checking->check->part,
-	        weir_postgres_row_value(row, 0), weir_postgres_row_value(row, 1),
-	        problem.size && problem.data[0] == 't'};
+	struct weir_database_finding finding = {
+	        .part = checking->check->part,
+	        .what = weir_postgres_row_value(row, 0),
+	        .value = weir_postgres_row_value(row, 1),
+	        .problem = problem.size && problem.data[0] == 't',
+	};
 	checking->found(checking->context, &finding);
 }
 
 static void checking_next(struct checking *checking);
 
+/* The server has refused the statement. */
+static void checking_report(const struct checking *checking, const struct weir_postgres_end *end)
+{
+	bool table = strcmp(end->state, "42P01") == 0;
+	struct weir_database_finding finding = {
+	        .part = *checking->table ? schema_parts[checking->part]->name
+	                                 : checking->check->part,
+	        .what = weir_span_of(*checking->table ? checking->table : "a check"),
+	        .value = weir_span_of(end->text),
+	        .problem = true,
+	        .missing = table || strcmp(end->state, "42703") == 0,
+	};
+	/* Tables that are missing were reported before the checks that need them. */
+	if (*checking->table || !(checking->check->optional || table))
+		checking->found(checking->context, &finding);
+}
+
 static void checking_on_end(void *context, const struct weir_postgres_end *end)
 {
 	struct checking *checking = context;
-	if (end->error && !(checking->check->optional && *end->state))
+	if (end->error && end->error != WEIR_E_DATABASE) {
 		checking_end(checking, end->error, end->text);
-	else
-		checking_next(checking);
+		return;
+	}
+	if (end->error)
+		checking_report(checking, end);
+	checking_next(checking);
 }
 
 static const struct weir_postgres_events checking_events = {
@@ -121,11 +175,15 @@ static const struct weir_postgres_events checking_events = {
 static void checking_next(struct checking *checking)
 {
 	struct weir_postgres_call *call;
-	if (!checking_advance(checking)) {
+	char look[128];
+	bool table = checking_find_table(checking);
+	if (!table && !checking_advance(checking)) {
 		checking_end(checking, 0, "");
 		return;
 	}
-	struct weir_postgres_statement statement = {checking->check->statement, NULL, 0};
+	snprintf(look, sizeof look, "SELECT 1 FROM %s WHERE false", checking->table);
+	struct weir_postgres_statement statement = {
+	        table ? look : checking->check->statement, NULL, 0};
 	struct weir_postgres_call_options options;
 	weir_postgres_call_options_init(&options);
 	options.statements = &statement;

@@ -30,8 +30,10 @@ struct migration {
 	weir_database_done_fn *done;
 	void *context;
 	bool changes; /* false: it looks only */
+	bool repairs; /* it repeats the steps that were done */
 	struct weir_database_part parts[SCHEMA_PARTS];
 	unsigned index;                             /* of the part */
+	unsigned step;                              /* of the part */
 	unsigned statement;                         /* of the step; or of schema_first */
 	unsigned repeats;                           /* of the statement */
 	void (*again)(struct migration *migration); /* repeats the statement */
@@ -109,9 +111,9 @@ static void migration_set_version(struct migration *migration)
 {
 	const struct weir_database_part *part = &migration->parts[migration->index];
 	char version[16], oldest[16];
-	snprintf(version, sizeof version, "%u", part->have + 1);
+	snprintf(version, sizeof version, "%u", migration->step + 1);
 	snprintf(oldest, sizeof oldest, "%u",
-	        min_of(part->have + 1, schema_parts[migration->index]->oldest));
+	        min_of(migration->step + 1, schema_parts[migration->index]->oldest));
 	struct weir_postgres_value values[] = {weir_postgres_text(part->name),
 	        weir_postgres_text(version), weir_postgres_text(oldest)};
 	migration_run(migration, migration_bump, values, 3);
@@ -122,25 +124,37 @@ static void migration_step(struct migration *migration);
 static void migration_on_version_set(struct migration *migration)
 {
 	struct weir_database_part *part = &migration->parts[migration->index];
-	part->have++;
+	bool repeated = migration->step++ < part->have;
 	migration->statement = 0;
-	if (migration->progress)
-		migration->progress(migration->context, part);
+	if (!repeated) {
+		part->have = migration->step;
+		if (migration->progress)
+			migration->progress(migration->context, part);
+	}
 	migration_step(migration);
+}
+
+/* Moves to the next part that has a step to do. False: there is none. */
+static bool migration_find_step(struct migration *migration)
+{
+	for (; migration->index < SCHEMA_PARTS; migration->index++, migration->step = 0) {
+		const struct weir_database_part *part = &migration->parts[migration->index];
+		if (!migration->repairs)
+			migration->step = part->have;
+		if (part->have <= part->wanted && migration->step < part->wanted)
+			return true;
+	}
+	return false;
 }
 
 static void migration_step(struct migration *migration)
 {
-	while (migration->index < SCHEMA_PARTS && migration->parts[migration->index].have >=
-	                                                  migration->parts[migration->index].wanted)
-		migration->index++;
-	if (migration->index == SCHEMA_PARTS) {
+	if (!migration_find_step(migration)) {
 		migration_end(migration, 0, "");
 		return;
 	}
 	const struct schema_part *part = schema_parts[migration->index];
-	const char *statement =
-	        part->steps[migration->parts[migration->index].have][migration->statement];
+	const char *statement = part->steps[migration->step][migration->statement];
 	migration->again = migration_step;
 	migration->next = statement ? migration_step : migration_on_version_set;
 	if (statement)
@@ -171,7 +185,8 @@ static void migration_first(struct migration *migration)
 /* -- beginning --------------------------------------------------------------------------------- */
 
 static int migration_start(struct weir_database *database, struct weir_loop *loop, bool changes,
-        weir_database_progress_fn *progress, weir_database_done_fn *done, void *context)
+        bool repairs, weir_database_progress_fn *progress, weir_database_done_fn *done,
+        void *context)
 {
 	struct weir_postgres *pool;
 	int error = weir_database_pool(database, loop, &pool);
@@ -185,6 +200,7 @@ static int migration_start(struct weir_database *database, struct weir_loop *loo
 	        .done = done,
 	        .context = context,
 	        .changes = changes,
+	        .repairs = repairs,
 	        .again = migration_first,
 	        .next = changes ? migration_first : migration_on_looked};
 	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
@@ -198,11 +214,17 @@ static int migration_start(struct weir_database *database, struct weir_loop *loo
 int weir_database_migrate(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context)
 {
-	return migration_start(database, loop, true, progress, done, context);
+	return migration_start(database, loop, true, false, progress, done, context);
+}
+
+int weir_database_repair(struct weir_database *database, struct weir_loop *loop,
+        weir_database_progress_fn *progress, weir_database_done_fn *done, void *context)
+{
+	return migration_start(database, loop, true, true, progress, done, context);
 }
 
 int weir_database_look(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context)
 {
-	return migration_start(database, loop, false, progress, done, context);
+	return migration_start(database, loop, false, false, progress, done, context);
 }

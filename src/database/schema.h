@@ -5,7 +5,8 @@
  *   - Each statement is a transaction of its own, and may be repeated: IF NOT EXISTS, ON CONFLICT.
  *   - Programs of the version before go on meanwhile. So a step adds tables, and columns that have
  *     a default. A step of a later version removes the things that are no longer used.
- *   - Every table has a primary key, and every name begins with weir_.
+ *   - Every table has a primary key, and every name begins with weir_. checks.c asks for the tables
+ *     by the statements that begin with CREATE TABLE IF NOT EXISTS.
  *   - PostgreSQL, YugabyteDB and CockroachDB have what is used: no triggers, functions, large
  *     objects, temporary tables, advisory locks or LISTEN.
  */

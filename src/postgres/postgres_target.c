@@ -140,6 +140,8 @@ static int target_check_keywords(
         const struct postgres_target *target, char why[WEIR_POSTGRES_WHY_MAX])
 {
 	static const char *const refused[] = {"connect_timeout", "replication"};
+	static const char *const modes[] = {
+	        "disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 	const char *gss = target_value(target, "gssencmode");
 	const char *tls = target_value(target, "sslmode");
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
@@ -156,6 +158,13 @@ static int target_check_keywords(
 	if (gss && strcmp(gss, "disable") != 0 && !target->defaults)
 		return target_refuse(
 		        why, -EINVAL, "'gssencmode' in the URL of the database must be disable");
+	bool known = !tls;
+	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+		known |= tls && strcmp(tls, modes[i]) == 0;
+	if (!known)
+		return target_refuse(why, -EINVAL,
+		        "'sslmode' in the URL of the database must be disable, allow, prefer, "
+		        "require, verify-ca or verify-full");
 	if (tls && strncmp(tls, "verify", 6) == 0 && !target_value(target, "sslrootcert"))
 		return target_refuse(why, -EINVAL,
 		        "sslmode=verify-… needs sslrootcert=FILE, such as "

@@ -32,6 +32,7 @@ def test_a_store_is_a_url_or_a_mapping(check):
     [
         ("store: postgres://weir@one?x", "the URL of the database is malformed"),
         ("store: postgres:///weir", "must name a host"),
+        ("store: postgres://weir@one?sslmode=bogus", "'sslmode' in the URL of the database must be disable"),
         ("store: {url: 'postgres://one', parts: [users, mails]}", "'parts' must be one of users"),
         ("store: {url: 'postgres://one', parts: users}", "'parts' must be a list such as"),
         ("store: {parts: [users]}", "a store lacks 'url'"),
@@ -56,6 +57,10 @@ def test_a_password_is_in_a_file_of_its_own(check, tmp_path):
     done = check(text, "--effective")
     assert done.returncode == 0 and "password file" not in done.stderr
     assert "sesame" not in done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PGPASSWORD", "other")
+        assert "PGPASSWORD" not in check(text, "--effective").stderr
+        assert "or the password into a 'password-file'" in check(f"store: {URL}").stderr
     password.write_text("\n")
     assert "the first line must be the password, and it is empty" in check(text).stderr
 

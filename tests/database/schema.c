@@ -55,20 +55,26 @@ static void told_await(struct told *told, struct weir_loop *loop)
 		weir_loop_turn(loop, 100);
 }
 
-static struct told tell(bool changes)
+typedef int schema_fn(struct weir_database *database, struct weir_loop *loop,
+        weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);
+
+static struct told tell_of(schema_fn *run)
 {
 	struct told told = {0};
 	struct weir_loop *loop;
 	struct weir_database *database = make();
 	assert_int_equal(weir_loop_create(&loop), 0);
-	int error = changes ? weir_database_migrate(database, loop, told_progress, told_done, &told)
-	                    : weir_database_look(database, loop, told_progress, told_done, &told);
-	assert_int_equal(error, 0);
+	assert_int_equal(run(database, loop, told_progress, told_done, &told), 0);
 	told_await(&told, loop);
 	weir_database_leave(database, loop);
 	weir_database_release(database);
 	weir_loop_destroy(loop);
 	return told;
+}
+
+static struct told tell(bool changes)
+{
+	return tell_of(changes ? weir_database_migrate : weir_database_look);
 }
 
 static void reset(void)
@@ -119,6 +125,31 @@ static void a_newer_schema_stays(void **state)
 	assert_string_equal(database_run(&server,
 	                            "SELECT version, oldest FROM weir_schema WHERE part = 'users'"),
 	        "99|98");
+}
+
+static void a_repair_makes_what_is_missing(void **state)
+{
+	(void)state;
+	reset();
+	assert_int_equal(tell(true).error, 0);
+	database_run(&server, "DROP TABLE weir_alias, weir_queue; DROP INDEX weir_body_sweep_due");
+	database_run(&server, "INSERT INTO weir_user (name, hash) VALUES ('alice', 'x')");
+	database_run(&server, "UPDATE weir_schema SET version = 99 WHERE part = 'zones'");
+	database_run(&server, "DROP TABLE weir_zone; UPDATE weir_schema SET version = 0"
+	                      " WHERE part = 'keys'");
+	assert_int_equal(tell(true).error, 0);
+	assert_string_equal(database_run(&server, "SELECT to_regclass('weir_alias') IS NULL"), "t");
+	struct told told = tell_of(weir_database_repair);
+	assert_int_equal(told.error, 0);
+	assert_string_equal(told.text, tell(false).text);
+	assert_string_equal(
+	        database_run(&server,
+	                "SELECT to_regclass('weir_alias'), to_regclass('weir_queue'),"
+	                " to_regclass('weir_queue_due'), to_regclass('weir_body_sweep_due')"),
+	        "weir_alias|weir_queue|weir_queue_due|weir_body_sweep_due");
+	/* Rows stay, and so does a part that is newer. */
+	assert_string_equal(database_run(&server, "SELECT name FROM weir_user"), "alice");
+	assert_string_equal(database_run(&server, "SELECT to_regclass('weir_zone') IS NULL"), "t");
 }
 
 static void *migrate_in_thread(void *context)
@@ -247,6 +278,7 @@ int main(void)
 	        cmocka_unit_test(a_migration_makes_all_tables_once),
 	        cmocka_unit_test(an_interrupted_migration_goes_on),
 	        cmocka_unit_test(a_newer_schema_stays),
+	        cmocka_unit_test(a_repair_makes_what_is_missing),
 	        cmocka_unit_test(migrations_may_run_at_one_time),
 	        cmocka_unit_test(each_loop_has_a_pool),
 	        cmocka_unit_test(a_bad_url_is_an_error),

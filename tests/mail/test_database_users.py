@@ -95,6 +95,21 @@ def site(server, run, weir, weir_program, tmp_path):
     return made
 
 
+def test_tables_that_are_missing_are_found_and_made(site, server):
+    assert "users      schema" in site.verb("store", "-c", "weir.yaml", "check")
+    server.query("DROP TABLE weir_alias, weir_queue_message")
+    said = site.verb("store", "-c", "weir.yaml", "check", code=1)
+    assert re.search('users +weir_alias .*"weir_alias" does not exist', said)
+    assert re.search('queue +weir_queue_message .*"weir_queue_message" does not exist', said)
+    assert re.search("bodies to be removed +0", said) and "2 problems" in said
+    assert "`weir store init` makes it" in said
+    said = site.verb("store", "-c", "weir.yaml", "init")
+    assert "the tables are there, and up to date" in said and "migrate" not in said
+    assert re.search("zones +schema +version 1, of this program 1", said)
+    assert "problem" not in site.verb("store", "-c", "weir.yaml", "check")
+    assert server.query("SELECT count(*) FROM weir_user").strip() == "2"
+
+
 # -- changes -------------------------------------------------------------------------------------------
 
 

@@ -142,6 +142,7 @@ def test_a_front_end_is_killed(front_ends, database, run):
     assert database.query(SOUND) == "0"
     with pytest.raises(poplib.error_proto, match="IN-USE"):
         other.pop3("bob")
+    other.wait_log('pop3 denied .*error="the mailbox is in use"')
     database.query("UPDATE weir_mailbox SET lease = now()")
     assert other.fetch("bob") == []
     check(run, other)
@@ -157,6 +158,7 @@ def test_a_database_that_is_away(front_ends, database):
         assert "451" in str(refused.value)
         with pytest.raises(poplib.error_proto, match="SYS/TEMP"):
             one.pop3("alice")
+        one.wait_log('pop3 denied .*error="the database does not answer"')
     finally:
         database.start()
 

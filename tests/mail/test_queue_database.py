@@ -325,3 +325,12 @@ def test_a_queue_in_files_by_its_configuration(cluster):
     (config.parent / "queue" / "lock").touch()
     assert cluster.verb("queue", "-c", config) == "The queue is empty.\n"
     assert "exclude each other" in cluster.verb("queue", "-c", config, "--queue", "queue", code=2)
+
+
+def test_a_database_that_does_not_answer(run, tmp_path):
+    (tmp_path / "weir.yaml").write_text(
+        "listen: [{smtp: '127.0.0.1:0'}]\nstore: {url: 'postgres://weir@127.0.0.1:1/weir', wait: 1s}\n"
+        "mail: {domains: [example.org], relay: {host: 127.0.0.1, queue: queue}}\n"
+    )
+    done = run("queue", "-c", "weir.yaml")
+    assert done.returncode == 1 and "the queue: the database does not answer" in done.stderr

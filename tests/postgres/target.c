@@ -75,6 +75,7 @@ static void what_cannot_work_is_refused(void **state)
 	        {"postgres://one?replication=true", -EINVAL, "'replication'"},
 	        {"postgres://one?service=x", -EINVAL, "'service'"},
 	        {"postgres://one?gssencmode=prefer", -EINVAL, "'gssencmode'"},
+	        {"postgres://one?sslmode=bogus", -EINVAL, "'sslmode'"},
 	        {"postgres://one?sslmode=verify-full", -EINVAL, "sslrootcert"},
 	};
 	(void)state;

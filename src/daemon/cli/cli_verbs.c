@@ -275,7 +275,8 @@ const struct verb cli_verbs[] = {
                 .synopsis =
                         "[-c FILE] init | migrate | check | import [PART...] | export [PART...] DIR",
                 .summary = "make, upgrade, check, fill or copy the shared database",
-                .text = "init makes the tables in the database of `store`. migrate brings them up "
+                .text = "init makes the tables in the database of `store`, those that are missing "
+                        "too, and prints the version of each part. migrate brings them up "
                         "to the version of this program; servers of the version before may run "
                         "meanwhile, and an interrupted migration goes on when it is repeated. check "
                         "prints the versions, the state of the server and its standbys, and what "

@@ -179,12 +179,19 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 			queue_command_show_recipient(&queued->recipients[i]);
 }
 
-static void queue_command_report_error(const char *path, int error)
+static const char *queue_command_error_text(const struct queue_request *request, int error)
 {
+	return request->directory ? weir_error_text(error) : store_error_text(error);
+}
+
+static void queue_command_report_error(const struct queue_request *request, int error)
+{
+	const char *path = request->path;
 	if (error == WEIR_E_SYNTAX)
 		say("%s is not a mail queue: give the directory of 'queue' in 'relay'", path);
 	else
-		say("%s: %s", path, weir_error_text(error));
+		say("%s: %s", request->directory ? path : "the queue",
+		        queue_command_error_text(request, error));
 }
 
 static int queue_command_print_sum(const struct sum *sum)
@@ -202,7 +209,7 @@ static int queue_command_list(const struct queue_request *request)
 	struct sum sum = {.now_s = time(NULL)};
 	int error = weir_mail_queue_each(request->directory, queue_command_show, &sum);
 	if (error < 0) {
-		queue_command_report_error(request->path, error);
+		queue_command_report_error(request, error);
 		return EXIT_FAILED;
 	}
 	return queue_command_print_sum(&sum);
@@ -216,7 +223,7 @@ static int queue_command_report_result(
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
-		queue_command_report_error(request->path, error);
+		queue_command_report_error(request, error);
 	else if (error == -EINVAL)
 		say("%s is not the name of a message: %s, as list prints them", id,
 		        request->directory ? "16 hexadecimal digits" : "a UUID");
@@ -225,7 +232,7 @@ static int queue_command_report_result(
 	else if (error == -ETIMEDOUT)
 		say("%s: the server was asked, and has not answered yet", id);
 	else
-		say("%s: %s", id, weir_error_text(error));
+		say("%s: %s", id, queue_command_error_text(request, error));
 	return EXIT_FAILED;
 }
 
@@ -262,7 +269,7 @@ static int queue_database_list(
 	                queue, loop, queue_command_show, queue_database_on_done, &sum));
 	if (error == 0)
 		return queue_command_print_sum(&sum);
-	queue_command_report_error(request->path, error);
+	queue_command_report_error(request, error);
 	return EXIT_FAILED;
 }
 
@@ -357,7 +364,7 @@ static int queue_command_run(struct queue_request *request)
 		return EXIT_FAILED;
 	int error = weir_mail_queue_probe(request->directory);
 	if (error < 0) {
-		queue_command_report_error(request->path, error);
+		queue_command_report_error(request, error);
 		return EXIT_FAILED;
 	}
 	if (request->list)

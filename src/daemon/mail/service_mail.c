@@ -260,7 +260,7 @@ static void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const ch
 		        (unsigned long long)event->retrieved, (unsigned long long)event->sent,
 		        (unsigned long long)event->removed);
 	if (event->error)
-		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+		log_line_add_known(&line, "error", weir_span_of(store_error_text(event->error)));
 	log_line_add_session(&line, event->session);
 	log_line_end(&line);
 }

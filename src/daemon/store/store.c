@@ -91,6 +91,22 @@ const char *store_part_lack(const struct weir_database_part *part)
 	return NULL;
 }
 
+/* Files have none of the first two. */
+const char *store_error_text(int error)
+{
+	switch (error) {
+	case -ENOTCONN:
+	case -ECONNRESET:
+		return "the database does not answer";
+	case -ETIMEDOUT:
+		return "no answer in time";
+	case -EBUSY:
+		return "the mailbox is in use";
+	default:
+		return weir_error_text(error);
+	}
+}
+
 int store_share_guard(
         struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret)
 {

@@ -85,4 +85,7 @@ void store_leave(struct weir_database *database, struct weir_loop *loop);
 /* Whether both have the same parts in the same database, reached in the same way. */
 bool store_same(const struct config *a, const struct config *b);
 
+/* A short text for an error of a store of mail, in files or in the database. */
+const char *store_error_text(int error);
+
 #endif

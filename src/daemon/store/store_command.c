@@ -47,6 +47,21 @@ static void store_command_on_part(void *context, const struct weir_database_part
 	looking->steps++;
 }
 
+static void store_command_print(
+        const char *part, struct weir_span what, struct weir_span value, const char *problem)
+{
+	printf("%-10s %-24.*s %.*s%s%s\n", part ? part : "server", (int)what.size,
+	        what.size ? what.data : "", (int)value.size, value.size ? value.data : "",
+	        problem ? "  <- " : "", problem ? problem : "");
+}
+
+static void store_command_print_version(const struct weir_database_part *part, const char *lack)
+{
+	char text[64];
+	snprintf(text, sizeof text, "version %u, of this program %u", part->have, part->wanted);
+	store_command_print(part->name, WEIR_SPAN("schema"), weir_span_of(text), lack);
+}
+
 static unsigned store_command_count_there(const struct store_looking *looking)
 {
 	unsigned there = 0;
@@ -73,23 +88,25 @@ static bool store_command_migrate(struct store_looking *looking, bool first)
 	struct store_verb *verb = &looking->verb;
 	if (!store_command_look(looking))
 		return false;
-	unsigned there = store_command_count_there(looking);
-	if (first ? there > 0 : there == 0) {
-		say(first ? "the tables are there; `weir store migrate` brings them up to date"
-		          : "there are no tables; `weir store init` makes them");
-		return first;
+	if (!first && store_command_count_there(looking) == 0) {
+		say("there are no tables; `weir store init` makes them");
+		return false;
 	}
 	looking->count = 0;
-	if (!store_verb_wait(verb, weir_database_migrate(verb->database, verb->loop,
-	                                   store_command_on_part, store_command_on_done, looking)))
+	int error = (first ? weir_database_repair : weir_database_migrate)(
+	        verb->database, verb->loop, store_command_on_part, store_command_on_done, looking);
+	if (!store_verb_wait(verb, error))
 		return false;
 	bool newer = false;
-	for (unsigned i = 0; i < looking->count; i++)
+	for (unsigned i = 0; i < looking->count; i++) {
 		newer |= looking->parts[i].have > looking->parts[i].wanted;
+		if (first)
+			store_command_print_version(&looking->parts[i], NULL);
+	}
 	if (looking->steps == 0)
-		say("nothing to do: the tables are %s",
+		say("the tables are there, and %s",
 		        newer ? "newer than this program" : "up to date");
-	return true;
+	return fflush(stdout) == 0;
 }
 
 /* The reasons are warnings: the configuration is good. */
@@ -113,20 +130,14 @@ void store_verb_warn(struct config *config)
 struct store_checking {
 	struct store_verb verb;
 	unsigned problems;
+	bool missing; /* a table, or a column */
 };
-
-static void store_command_print(
-        const char *part, struct weir_span what, struct weir_span value, const char *problem)
-{
-	printf("%-10s %-24.*s %.*s%s%s\n", part ? part : "server", (int)what.size,
-	        what.size ? what.data : "", (int)value.size, value.size ? value.data : "",
-	        problem ? "  <- " : "", problem ? problem : "");
-}
 
 static void store_command_on_finding(void *context, const struct weir_database_finding *finding)
 {
 	struct store_checking *checking = context;
 	checking->problems += finding->problem;
+	checking->missing |= finding->missing;
 	store_command_print(finding->part, finding->what, finding->value,
 	        finding->problem ? "look at this" : NULL);
 }
@@ -141,14 +152,10 @@ static unsigned store_command_print_parts(
 {
 	unsigned problems = 0;
 	for (unsigned i = 0; i < looking->count; i++) {
-		char text[64];
 		const struct weir_database_part *part = &looking->parts[i];
 		const char *lack = store_part_lack(part);
-		bool used = store_uses(config, part);
-		snprintf(text, sizeof text, "version %u, of this program %u", part->have,
-		        part->wanted);
-		store_command_print(part->name, WEIR_SPAN("schema"), weir_span_of(text), lack);
-		problems += lack && used;
+		store_command_print_version(part, lack);
+		problems += lack && store_uses(config, part);
 	}
 	return problems;
 }
@@ -160,6 +167,8 @@ static bool store_command_check(const struct store_looking *looking, const struc
 	bool good = store_verb_wait(&checking.verb,
 	        weir_database_check(checking.verb.database, checking.verb.loop,
 	                store_command_on_finding, store_command_on_checked, &checking));
+	if (checking.missing)
+		say("a table is missing: `weir store init` makes it, without rows");
 	if (checking.problems)
 		say("%u problem%s", checking.problems, checking.problems == 1 ? "" : "s");
 	return fflush(stdout) == 0 && good && checking.problems == 0;

@@ -110,8 +110,13 @@ static void store_check(struct reader *reader, struct node *node, void *target)
 	if (store->seal_path && !sources_leave(store->seal_path))
 		store_read_seal(reader, node_find(node, "secret-key-file"), store);
 	store_options(reader->config, STORE_ANY_USER, &options);
+	/* The file may be left unread; it goes before the environment nevertheless. */
+	if (store->password_path && !options.password)
+		options.password = "";
 	if (store->url && weir_postgres_list_needs(&options, store_check_need, NULL, why) < 0)
-		reader_problem_at(reader, url, "%s", why);
+		reader_problem_at(reader, url, "%s%s", why,
+		        strstr(why, "PGPASSWORD") ? ", or the password into a 'password-file'"
+		                                  : "");
 }
 
 static bool store_is_present(const void *target)
