@@ -195,6 +195,17 @@ def test_without_a_store_there_is_nothing_to_list(site):
         assert "weir.yaml: there is no 'store'" in site.verb(*words, code=1)
 
 
+def test_a_check_counts(site):
+    site.load(1)
+    site.verb("zone", "set-key", "transfer.example.org", text=SECRET + "\n")
+    site.verb("certificate", "import", "one", site.chain, site.key)
+    site.verb("certificate", "import", "two", site.chain, site.key)
+    lines = [" ".join(line.split()) for line in site.verb("store", "check").splitlines()]
+    for line in "zones zones 1", "zones keys of TSIG 1", "keys certificates 2", "keys shared secrets 0":
+        assert line in lines, lines
+    assert [line for line in lines if "queued messages" in line] in ([], ["queue queued messages 0"])
+
+
 def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, weir, tmp_path):
     port = free_port()
     site.write(dns=f", notify: ['127.0.0.1:{port}']")
