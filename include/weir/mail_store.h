@@ -34,6 +34,9 @@ struct weir_loop;
 struct weir_producer;
 struct weir_maildrop;
 
+/* Whether a user of this name can have a mailbox. */
+WEIR_API bool weir_mail_user_good(struct weir_span user);
+
 /* -- calls ------------------------------------------------------------------------------------- */
 
 /*

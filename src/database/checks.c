@@ -48,10 +48,23 @@ static const struct database_check checks_server[] = {
         {0},
 };
 
+/* Counts of the parts that need no further checks. */
+static const struct database_check checks_counts[] = {
+        {"queue",
+                "SELECT 'queued messages', count(*)::text, false FROM weir_queue WHERE NOT deleted",
+                false},
+        {"zones", "SELECT 'zones', count(*)::text, false FROM weir_zone", false},
+        {"zones", "SELECT 'keys of TSIG', count(*)::text, false FROM weir_tsig_key", false},
+        {"keys", "SELECT 'certificates', count(*)::text, false FROM weir_certificate", false},
+        {"keys", "SELECT 'shared secrets', count(*)::text, false FROM weir_secret", false},
+        {0},
+};
+
 static const struct database_check *const checks_all[] = {
         checks_server,
         database_checks_users,
         database_checks_mailboxes,
+        checks_counts,
 };
 
 struct checking {

@@ -75,6 +75,11 @@ def test_changes_one_line_and_nothing_else(passwd, tmp_path):
     assert users.read_text().splitlines()[4] == "c:*" and users.read_text().endswith("\n")
 
 
+def test_a_name_without_a_mailbox_can_be_removed(passwd, tmp_path):
+    (tmp_path / "users").write_text("../x:*\n")
+    assert passwd("../x", "", "--delete").stderr == "weir: users: ../x removed\n"
+
+
 def test_removes(passwd, tmp_path):
     users = tmp_path / "users"
     users.write_text("# a\nal:*\nbob:*\n")
@@ -95,7 +100,10 @@ def test_removes(passwd, tmp_path):
         ("alice", "a\tb\n", "contains a control character"),
         ("alice", "x" * 512, "511 bytes at most"),
         (" alice", "x", "space before or after the name"),
-        ("x" * 300, "x", "the name is too long"),
+        ("x" * 300, "x", "1 to 255 bytes"),
+        ("../x", "x", "'../x' cannot be the name of a user"),
+        ("a/b", "x", "no '/'"),
+        (".x", "x", "does not begin with '.'"),
     ],
 )
 def test_refuses(passwd, tmp_path, user, password, message):

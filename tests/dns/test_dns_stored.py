@@ -189,10 +189,29 @@ def test_the_last_zones_stay_while_the_database_is_away(site):
     await_address([*servers, late], "192.0.2.2")
 
 
+def test_without_a_store_there_is_nothing_to_list(site):
+    site.config.write_text("listen: [{http: '127.0.0.1:0'}]\nsites: [{root: www}]\n")
+    for words in ["zone", "list"], ["zone", "keys"], ["certificate", "list"]:
+        assert "weir.yaml: there is no 'store'" in site.verb(*words, code=1)
+
+
+def test_a_check_counts(site):
+    site.load(1)
+    site.verb("zone", "set-key", "transfer.example.org", text=SECRET + "\n")
+    site.verb("certificate", "import", "one", site.chain, site.key)
+    site.verb("certificate", "import", "two", site.chain, site.key)
+    lines = [" ".join(line.split()) for line in site.verb("store", "check").splitlines()]
+    for line in "zones zones 1", "zones keys of TSIG 1", "keys certificates 2", "keys shared secrets 0":
+        assert line in lines, lines
+    assert [line for line in lines if "queued messages" in line] in ([], ["queue queued messages 0"])
+
+
 def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, weir, tmp_path):
     port = free_port()
     site.write(dns=f", notify: ['127.0.0.1:{port}']")
     site.load(1)
+    short = site.verb("zone", "set-key", "transfer.example.org", text="ZmlmdGVlbiBieXRlcy4u\n", code=1)
+    assert "a secret of 16 to 128 bytes in base64" in short
     assert site.verb("zone", "set-key", "transfer.example.org", text=SECRET + "\n") == ""
     assert "transfer.example.org.                     hmac-sha256\n" in site.verb("zone", "keys")
     assert site.database.query("SELECT secret LIKE 'sealed:%' FROM weir_tsig_key") == "t"
@@ -214,8 +233,8 @@ def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, we
         dns.query.inbound_xfr("127.0.0.1", zone, query, port=server.ports[0], lifetime=20)
         assert zone.get_soa().serial == 2
     # The key is changed, then removed.
-    site.verb("zone", "set-key", "transfer.example.org", "--algorithm", "hmac-sha512", text="bmV3IHNlY3JldA==\n")
-    ring = dns.tsigkeyring.from_text({"transfer.example.org.": ("hmac-sha512", "bmV3IHNlY3JldA==")})
+    site.verb("zone", "set-key", "transfer.example.org", "--algorithm", "hmac-sha512", text="bmV3IHNlY3JldCBuZXcgc2VjcmV0\n")
+    ring = dns.tsigkeyring.from_text({"transfer.example.org.": ("hmac-sha512", "bmV3IHNlY3JldCBuZXcgc2VjcmV0")})
 
     def is_signed(server, keyring):
         query = dns.message.make_query("example.org", "SOA")

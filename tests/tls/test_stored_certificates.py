@@ -52,10 +52,10 @@ class Site:
     def serve(self, *options):
         return self.weir("-c", self.config, *options, cwd=self.path)
 
-    def load(self, name, names):
-        """Stores a certificate of this subject and these names, in the row example.org."""
+    def load(self, name, names, row="example.org"):
+        """Stores a certificate of this subject and these names."""
         chain, key = self.authority.sign(name, names)
-        self.verb("certificate", "import", "example.org", chain, key)
+        self.verb("certificate", "import", row, chain, key)
 
     def shown(self, server, name):
         """The subject of the certificate that a client of this name gets."""
@@ -96,16 +96,66 @@ def test_the_last_certificates_stay(site):
     server = site.serve()
     # A row that is damaged, or that nobody can decrypt.
     site.database.query("UPDATE weir_certificate SET chain = 'x'; UPDATE weir_snapshot SET version = version + 1")
-    server.wait_stderr("the certificates are not renewed from the database: example.org: no certificate in PEM")
+    server.wait_stderr("a row that is left out: certificate example.org: no certificate in PEM")
+    assert "; the one before stays in use\n" in server.stderr
+    assert site.shown(server, "example.org") == "one.example"
+    # A reload has it, too.
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("reloaded")
     assert site.shown(server, "example.org") == "one.example"
     site.load("two.example", ["example.org"])
     site.await_shown([server], "example.org", "two.example")
     site.database.stop()
-    server.wait_stderr("the certificates are not renewed from the database", 2)
+    server.wait_stderr("the certificates are not renewed from the database")
     assert site.shown(server, "example.org") == "two.example"
     site.database.start()
     site.load("three.example", ["example.org"])
     site.await_shown([server], "example.org", "three.example")
+
+
+def test_bad_rows_are_left_out_alone(site):
+    with_key = site.config.read_text()
+    site.config.write_text(with_key.replace(", secret-key-file: store-key", ""))
+    for name in "a.example", "b.example", "c.example", "www.example":
+        site.load(f"of.{name}", [name], name)
+    site.database.query("UPDATE weir_certificate SET chain = 'x' WHERE name = 'a.example'")
+    site.database.query(
+        "UPDATE weir_certificate SET key = (SELECT key FROM weir_certificate WHERE name = 'www.example')"
+        " WHERE name = 'b.example'"
+    )
+    site.database.query("UPDATE weir_certificate SET key = 'y' WHERE name = 'c.example'")
+    site.config.write_text(with_key)
+    site.load("of.enc.example", ["enc.example"], "enc.example")
+    # With the key.
+    server = site.serve()
+    left_out = "a row that is left out: certificate "
+    for text in (
+        "a.example: no certificate in PEM",
+        "b.example: this key does not belong to the certificate",
+        "c.example: ",
+    ):
+        server.wait_stderr(left_out + text)
+    for name, wanted in (
+        ("a.example", "fallback.example"),
+        ("b.example", "fallback.example"),
+        ("c.example", "fallback.example"),
+        ("enc.example", "of.enc.example"),
+        ("www.example", "of.www.example"),
+    ):
+        assert site.shown(server, name) == wanted
+    # With another one, and without any.
+    (site.path / "other-key").write_text("b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgMzI=\n")
+    (site.path / "other-key").chmod(0o600)
+    for change, why in (
+        (": other-key", "it is encrypted by another key than 'secret-key-file'"),
+        (None, "it is encrypted, and there is no 'secret-key-file'"),
+    ):
+        before = ", secret-key-file: store-key" if change is None else ": store-key"
+        site.config.write_text(with_key.replace(before, change or ""))
+        server = site.serve()
+        server.wait_stderr(f"{left_out}enc.example: {why}")
+        assert site.shown(server, "www.example") == "of.www.example"
+        assert site.shown(server, "enc.example") == "fallback.example"
 
 
 def test_files_that_are_no_pair_are_not_stored(site):

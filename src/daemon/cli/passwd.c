@@ -17,6 +17,7 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/mail_store.h>
 #include <weir/sasl.h>
 
 #include "cli.h"
@@ -300,6 +301,13 @@ static int passwd_command_run(const struct passwd_request *request)
 	        .path = request->path,
 	        .name = weir_span_of(request->user)};
 	struct config *config;
+	/* A user that is there already can be locked and removed. */
+	if (change.action == PASSWD_SET && !weir_mail_user_good(change.name)) {
+		say("'%s' cannot be the name of a user: it has 1 to %d bytes, no '/' and no "
+		    "control character, and does not begin with '.'",
+		        request->user, WEIR_USER_NAME_MAX);
+		return EXIT_FAILED;
+	}
 	if (!passwd_command_find(request, &change, &config))
 		return EXIT_FAILED;
 	enum passwd_done done = change.action == PASSWD_SET

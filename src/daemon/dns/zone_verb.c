@@ -220,12 +220,13 @@ static bool zone_verb_read_secret(struct zone_request *request)
 	good = good &&
 	       weir_base64_decode(
 	               weir_span_of(line), request->secret.data, WEIR_DNS_SECRET_MAX, &size) == 0 &&
-	       size > 0;
+	       size >= WEIR_DNS_SECRET_MIN;
 	request->secret.size = size;
 	explicit_bzero(line, sizeof line);
 	if (!good)
-		say("the standard input must have a secret of up to 128 bytes in base64, as `openssl "
-		    "rand -base64 32` makes it");
+		say("the standard input must have a secret of %d to %d bytes in base64, as `openssl "
+		    "rand -base64 32` makes it",
+		        WEIR_DNS_SECRET_MIN, WEIR_DNS_SECRET_MAX);
 	return good;
 }
 
@@ -244,11 +245,8 @@ static bool zone_verb_read_words(struct zone_request *request)
 static bool zone_verb_run(const struct zone_request *request, struct config *config)
 {
 	struct zone_verb verb = {.request = request};
-	if (!store_has(config, request->action->part)) {
-		say("%s: 'store' does not have %s", request->config,
-		        request->action->part == STORE_ZONES ? "the zones" : "the keys");
+	if (!store_verb_has(config, request->config, request->action->part))
 		return false;
-	}
 	bool good = store_verb_begin(&verb.verb, config) == 0 && request->action->run(&verb);
 	store_verb_finish(&verb.verb);
 	weir_buffer_finish(&verb.text);

@@ -248,10 +248,8 @@ int store_verb(int count, char **arguments)
 		return help_print_verb("store");
 	struct config *config = store_verb_read(request.config);
 	bool good = config;
-	if (config && !config->store.url && !request.transfer.url) {
-		say("%s: there is no 'store'", request.config);
-		good = false;
-	}
+	if (config && !request.transfer.url)
+		good = store_verb_is_there(config, request.config);
 	if (good)
 		good = request.transfers ? store_transfer_run(&request.transfer, config)
 		                         : store_command_run(&request, config);

@@ -52,6 +52,23 @@ struct config *store_verb_read(const char *path)
 	return NULL;
 }
 
+bool store_verb_is_there(const struct config *config, const char *path)
+{
+	if (!config->store.url)
+		say("%s: there is no 'store'", path);
+	return config->store.url;
+}
+
+bool store_verb_has(const struct config *config, const char *path, enum config_store_part part)
+{
+	if (!store_verb_is_there(config, path))
+		return false;
+	bool has = store_has(config, part);
+	if (!has)
+		say("%s: 'store' does not have the %s", path, store_part_names[part]);
+	return has;
+}
+
 /* Root becomes the user that serves, so that the server of the database knows it by its socket. */
 static int store_verb_become(struct config *config)
 {

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-struct config;
+#include "config.h"
+
 struct weir_database;
 struct weir_loop;
 
@@ -16,6 +17,10 @@ struct weir_loop;
  * database. Returns NULL after messages.
  */
 struct config *store_verb_read(const char *path);
+
+/* Whether there is a database, and for this part; if not, that was reported with the path. */
+bool store_verb_is_there(const struct config *config, const char *path);
+bool store_verb_has(const struct config *config, const char *path, enum config_store_part part);
 
 /* A database in a loop of its own. */
 struct store_verb {

@@ -186,10 +186,8 @@ static int certificate_verb_parse(int count, char **arguments, struct certificat
 static bool certificate_verb_run(const struct certificate_request *request, struct config *config)
 {
 	struct certificate_verb verb = {.request = request};
-	if (!store_has(config, STORE_KEYS)) {
-		say("%s: 'store' does not have the keys", request->config);
+	if (!store_verb_has(config, request->config, STORE_KEYS))
 		return false;
-	}
 	bool good = store_verb_begin(&verb.verb, config) == 0 &&
 	            certificate_verb_find(request->action)->run(&verb);
 	store_verb_finish(&verb.verb);

@@ -32,6 +32,9 @@ struct stored_set {
 	const struct weir_database *database;
 	struct config *config; /* held */
 	struct weir_tls *of[SERVICE_COUNT];
+	struct weir_buffer before;   /* the text in use, when it began */
+	struct weir_buffer text;     /* of the rows that it is made of */
+	struct weir_buffer left_out; /* a line for each row that cannot be used */
 };
 
 struct stored_certificates {
@@ -39,34 +42,38 @@ struct stored_certificates {
 	struct weir_database *database;
 	struct weir_database_snapshot *snapshot;
 	struct config *config;   /* in use; NULL at first */
-	struct weir_buffer text; /* of the version in use, for the next configuration */
+	struct weir_buffer text; /* of the rows in use, for the next configuration */
 	bool has_text;
 	bool settled; /* they have come, or could not */
 };
 
 /* -- the text ---------------------------------------------------------------------------------- */
 
+struct stored_row {
+	struct weir_span name, chain, key;
+};
+
+static int stored_row_put(const struct stored_row *row, struct weir_buffer *text)
+{
+	int error = weir_buffer_format(text, STORED_CERTIFICATES_BYTES, "%.*s %zu %zu\n",
+	        (int)row->name.size, row->name.data, row->chain.size, row->key.size);
+	struct weir_span parts[] = {row->chain, row->key};
+	return error ? error : buffer_append_spans(text, parts, 2, STORED_CERTIFICATES_BYTES);
+}
+
 static int stored_set_format(const struct weir_postgres_row *row, struct weir_buffer *text,
         char ret_why[WEIR_POSTGRES_WHY_MAX])
 {
-	struct weir_span name = weir_postgres_row_value(row, 0);
-	struct weir_span chain = weir_postgres_row_value(row, 1);
-	struct weir_span key = weir_postgres_row_value(row, 2);
-	if (name.size == 0 || memchr(name.data, ' ', name.size) ||
-	        memchr(name.data, '\n', name.size)) {
+	struct stored_row put = {weir_postgres_row_value(row, 0), weir_postgres_row_value(row, 1),
+	        weir_postgres_row_value(row, 2)};
+	if (put.name.size == 0 || memchr(put.name.data, ' ', put.name.size) ||
+	        memchr(put.name.data, '\n', put.name.size)) {
 		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX,
 		        "the name of a certificate has a space or a line end");
 		return WEIR_E_SYNTAX;
 	}
-	int error = weir_buffer_format(text, STORED_CERTIFICATES_BYTES, "%.*s %zu %zu\n",
-	        (int)name.size, name.data, chain.size, key.size);
-	struct weir_span parts[] = {chain, key};
-	return error ? error : buffer_append_spans(text, parts, 2, STORED_CERTIFICATES_BYTES);
+	return stored_row_put(&put, text);
 }
-
-struct stored_row {
-	struct weir_span name, chain, key;
-};
 
 /* Cuts the next row of the text. Returns false at its end. */
 static bool stored_row_next(struct weir_span *rest, struct stored_row *ret)
@@ -85,6 +92,14 @@ static bool stored_row_next(struct weir_span *rest, struct stored_row *ret)
 	ret->key = weir_span(rest->data + chain, (size_t)key);
 	*rest = weir_span_skip(*rest, (size_t)(chain + key));
 	return true;
+}
+
+static bool stored_row_find(struct weir_span text, struct weir_span name, struct stored_row *ret)
+{
+	while (stored_row_next(&text, ret))
+		if (weir_span_equal(ret->name, name))
+			return true;
+	return false;
 }
 
 /* -- a set ------------------------------------------------------------------------------------- */
@@ -116,6 +131,30 @@ static void stored_items_free(struct stored_items *items)
 	free(items);
 }
 
+static void stored_items_drop_last(struct stored_items *items)
+{
+	size_t last = --items->count;
+	weir_database_erase(&items->keys[last]);
+	free(items->names[last]);
+	items->names[last] = NULL;
+}
+
+/* Whether the certificate can be shown at all: it parses, and its key belongs to it. */
+static int stored_items_check(const struct weir_tls_certificate *item, char *why)
+{
+	struct stored_set_mistake mistake = {why};
+	struct weir_tls_options options;
+	struct weir_tls *tls;
+	weir_tls_options_init(&options);
+	options.certificates = item;
+	options.count = 1;
+	int error = weir_tls_server_create(&options, stored_set_on_mistake, &mistake, &tls);
+	if (error == 0)
+		weir_tls_release(tls);
+	return error;
+}
+
+/* Adds nothing if it fails. */
 static int stored_items_add(struct stored_items *items, const struct weir_database *database,
         const struct stored_row *row, char *why)
 {
@@ -124,20 +163,44 @@ static int stored_items_add(struct stored_items *items, const struct weir_databa
 	size_t i = items->count++;
 	int error = weir_database_certificate_key(database, row->name, row->key, &items->keys[i]);
 	items->names[i] = weir_span_copy(row->name);
-	if (error < 0 || !items->names[i]) {
+	if (error == 0 && !items->names[i])
+		error = -ENOMEM;
+	items->items[i] = (struct weir_tls_certificate){.chain = items->names[i],
+	        .key = items->names[i],
+	        .chain_pem = row->chain,
+	        .key_pem = weir_buffer_span(&items->keys[i])};
+	if (error == 0)
+		error = stored_items_check(&items->items[i], why);
+	if (error < 0 && !why[0])
 		snprintf(why, WEIR_POSTGRES_WHY_MAX, "%.*s: %s",
 		        (int)min_of(row->name.size, (size_t)64), row->name.data,
 		        error == -ENOKEY ? "it is encrypted, and there is no 'secret-key-file'"
 		        : error == -EBADMSG
 		                ? "it is encrypted by another key than 'secret-key-file'"
-		                : weir_error_text(error ? error : -ENOMEM));
-		return error ? error : -ENOMEM;
+		                : weir_error_text(error));
+	if (error < 0)
+		stored_items_drop_last(items);
+	return error;
+}
+
+/* A row that cannot be used is left out, or is the one before of its name. */
+static int stored_set_add(struct stored_set *set, struct stored_items *items,
+        const struct stored_row *row, char *ret_why)
+{
+	char why[WEIR_POSTGRES_WHY_MAX] = "", ignored[WEIR_POSTGRES_WHY_MAX] = "";
+	struct stored_row before;
+	int error = stored_items_add(items, set->database, row, why);
+	if (error == 0)
+		return stored_row_put(row, &set->text);
+	if (error == -ENOMEM || error == WEIR_E_LIMIT) {
+		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, why);
+		return error;
 	}
-	items->items[i] = (struct weir_tls_certificate){.chain = items->names[i],
-	        .key = items->names[i],
-	        .chain_pem = row->chain,
-	        .key_pem = weir_buffer_span(&items->keys[i])};
-	return 0;
+	bool kept = stored_row_find(weir_buffer_span(&set->before), row->name, &before) &&
+	            stored_items_add(items, set->database, &before, ignored) == 0;
+	error = weir_buffer_format(&set->left_out, STORED_CERTIFICATES_BYTES, "%s%s\n", why,
+	        kept ? "; the one before stays in use" : "");
+	return error < 0 || !kept ? error : stored_row_put(&before, &set->text);
 }
 
 /* For each service with TLS; of no certificates, it has none. */
@@ -169,7 +232,7 @@ static int stored_set_parse(
 	int error = items ? 0 : -ENOMEM;
 	ret_why[0] = 0;
 	while (error == 0 && stored_row_next(&text, &row))
-		error = stored_items_add(items, set->database, &row, ret_why);
+		error = stored_set_add(set, items, &row, ret_why);
 	if (error == 0)
 		error = stored_set_make(set, items, ret_why);
 	if (items)
@@ -184,6 +247,9 @@ static void stored_set_free(void *object)
 	struct stored_set *set = object;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(set->of[i]);
+	weir_database_erase(&set->before);
+	weir_database_erase(&set->text);
+	weir_buffer_finish(&set->left_out);
 	config_release(set->config);
 	free(set);
 }
@@ -195,7 +261,22 @@ static struct stored_set *stored_set_create(struct stored_certificates *certific
 		return NULL;
 	set->database = certificates->database;
 	set->config = config_hold(certificates->config);
-	return set;
+	if (weir_buffer_append(&set->before, certificates->text.data, certificates->text.size,
+	            STORED_CERTIFICATES_BYTES) == 0)
+		return set;
+	stored_set_free(set);
+	return NULL;
+}
+
+static void stored_set_report(const struct stored_set *set)
+{
+	struct weir_span rest = weir_buffer_span(&set->left_out), line;
+	while (rest.size) {
+		weir_span_cut(&rest, '\n', &line);
+		say_at(WEIR_LOG_WARNING,
+		        "the database has a row that is left out: certificate %.*s", (int)line.size,
+		        line.data);
+	}
 }
 
 static void stored_set_show(const struct stored_set *set)
@@ -232,10 +313,12 @@ static void stored_certificates_on_set(void *context, void *object, struct weir_
 {
 	struct stored_certificates *certificates = context;
 	struct stored_set *set = object;
+	weir_database_erase(text);
 	weir_database_erase(&certificates->text);
-	certificates->text = *text;
+	certificates->text = set->text;
+	set->text = (struct weir_buffer){0};
 	certificates->has_text = certificates->settled = true;
-	*text = (struct weir_buffer){0};
+	stored_set_report(set);
 	/* A reload may have come in between. */
 	if (set->config == certificates->config)
 		stored_set_show(set);

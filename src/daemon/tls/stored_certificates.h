@@ -4,7 +4,8 @@
  *
  *   snapshot "certificates" ─▶ (pool) a weir_tls for each service ─▶ weir_tls_set_more
  *
- * A set that cannot be used leaves the one before in use, and so does a database that is away.
+ * A row that cannot be used is left out, or the one before of its name stays in use. A database
+ * that is away leaves all of them in use.
  * Their private keys are in the server process, also with `key-process`. For the main thread.
  */
 #ifndef DAEMON_STORED_CERTIFICATES_H

@@ -433,7 +433,7 @@ static struct mailboxes_delivery *delivery_allocate(const struct weir_mail_envel
 	for (size_t i = 0; i < count; i++) {
 		struct weir_span user = envelope->recipients[i].user;
 		delivery->errors[i] = -ENOENT;
-		if (!mail_user_good(user))
+		if (!weir_mail_user_good(user))
 			continue;
 		memcpy(name, user.data, user.size);
 		delivery->targets[delivery->target_count++] =

@@ -344,8 +344,8 @@ void mailboxes_open(struct weir_mail_store *store, struct weir_loop *loop, struc
         struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
 	struct mailboxes_drop *drop = NULL;
-	int error = mail_user_good(user) ? drop_create(mailboxes_of(store), loop, user, &drop)
-	                                 : -ENOENT;
+	int error = weir_mail_user_good(user) ? drop_create(mailboxes_of(store), loop, user, &drop)
+	                                      : -ENOENT;
 	if (error == 0) {
 		error = drop_start_locking(drop);
 		if (error == 0) {

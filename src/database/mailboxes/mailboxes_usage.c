@@ -237,7 +237,7 @@ int mailboxes_check(struct weir_mail_sink *sink, struct weir_loop *loop,
 	        mailboxes_of(WEIR_CONTAINER(sink, struct weir_mail_store, sink));
 	struct mailboxes_asking *asking = NULL;
 	uint64_t need = size;
-	if (!mail_user_good(recipient->user))
+	if (!weir_mail_user_good(recipient->user))
 		return -ENOENT;
 	if (!mailboxes_have_quota(mailboxes) ||
 	        usage_is_known_good(mailboxes, recipient->user, weir_loop_now_ms(loop), &need))

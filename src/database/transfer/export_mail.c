@@ -164,7 +164,8 @@ static void export_lane_next(struct export_lane *lane)
 {
 	struct mail_export *export = lane->export;
 	while (!export->base.over && export_take_name(lane)) {
-		int error = mail_user_good(weir_span_of(lane->user)) ? export_open(lane) : -EINVAL;
+		int error =
+		        weir_mail_user_good(weir_span_of(lane->user)) ? export_open(lane) : -EINVAL;
 		if (error == 0) {
 			lane->after = 0;
 			export->active++;

@@ -375,7 +375,7 @@ static const char *import_next_user(struct mail_import *import)
 	const struct dirent *entry;
 	struct stat status;
 	while (errno = 0, (entry = readdir(import->root))) {
-		if (!mail_user_good(weir_span_of(entry->d_name)))
+		if (!weir_mail_user_good(weir_span_of(entry->d_name)))
 			continue;
 		if (fstatat(dirfd(import->root), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) ==
 		                0 &&

@@ -71,7 +71,7 @@ struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span
 static int mail_memory_find_room(struct mail_memory *memory, struct weir_span user, uint64_t size,
         struct memory_box **ret_box)
 {
-	if (!mail_user_good(user))
+	if (!weir_mail_user_good(user))
 		return -ENOENT;
 	uint64_t most = memory->options.mailbox_max;
 	struct memory_box *box = mail_memory_find(memory, user);

@@ -47,7 +47,7 @@ void mail_memory_open(struct weir_mail_store *store, struct weir_loop *loop, str
         struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(store, struct mail_memory, base);
-	bool good = mail_user_good(user);
+	bool good = weir_mail_user_good(user);
 	struct memory_drop *drop = good ? calloc(1, sizeof *drop) : NULL;
 	int error = good ? -ENOMEM : -ENOENT;
 	(void)loop;

@@ -103,11 +103,6 @@ void mail_intake_finish(struct mail_intake *intake);
 /* Ends the commit with the same error for every recipient. */
 void mail_intake_fail(struct mail_intake *intake, int error);
 
-/* -- mail_store.c ------------------------------------------------------------------------------ */
-
-/* Whether a mailbox may have this name. */
-bool mail_user_good(struct weir_span user);
-
 /* -- mail_name.c ------------------------------------------------------------------------------- */
 
 /* The file names of a Maildir, and the scan of a message for its name. */

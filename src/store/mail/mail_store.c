@@ -8,7 +8,7 @@ void weir_mail_store_options_init(struct weir_mail_store_options *options)
 	*options = (struct weir_mail_store_options){.message_max = WEIR_MAIL_MESSAGE_MAX};
 }
 
-bool mail_user_good(struct weir_span user)
+bool weir_mail_user_good(struct weir_span user)
 {
 	if (user.size < 1 || user.size > WEIR_USER_NAME_MAX || user.data[0] == '.')
 		return false;

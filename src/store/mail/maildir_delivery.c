@@ -183,7 +183,7 @@ static int maildir_check(struct weir_mail_sink *sink, struct weir_loop *loop,
 	struct maildir *maildir = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct maildir, base);
 	char user[WEIR_USER_NAME_MAX + 1];
-	if (!mail_user_good(recipient->user))
+	if (!weir_mail_user_good(recipient->user))
 		return -ENOENT;
 	memcpy(user, recipient->user.data, recipient->user.size);
 	user[recipient->user.size] = 0;
@@ -313,7 +313,7 @@ static struct maildir_delivery *maildir_delivery_allocate(const struct weir_mail
 	char *name = (char *)(delivery->intake.errors + count);
 	for (size_t i = 0; i < count; i++) {
 		struct weir_span user = envelope->recipients[i].user;
-		if (!mail_user_good(user)) {
+		if (!weir_mail_user_good(user)) {
 			delivery->intake.errors[i] = -ENOENT;
 			continue;
 		}

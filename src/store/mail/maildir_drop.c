@@ -126,7 +126,7 @@ static struct maildir_drop *maildir_drop_create(struct maildir *maildir, struct 
 void maildir_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
         struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
-	if (!mail_user_good(user)) {
+	if (!weir_mail_user_good(user)) {
 		done(call, -ENOENT, NULL);
 		return;
 	}
