@@ -212,7 +212,7 @@ INJECTIONS = [
     (["openat2:error=EINTR:when=5+2"], {200}),
     (["preadv2:error=EIO:when=5+3"], {200, 500}),
     (["preadv2:error=EOPNOTSUPP:when=1+1"], {200, 500}),
-    (["newfstatat:error=EIO:when=50+3"], {200, 500}),
+    (["newfstatat:error=EIO:when=70+3"], {200, 500}),
     (["epoll_ctl:error=ENOMEM:when=20+5"], {200}),
     (["epoll_wait:error=EINTR:when=2+2", "epoll_pwait:error=EINTR:when=2+2"], {200}),
     (["getdents64:error=EIO:when=3+3"], {200, 500}),

@@ -293,4 +293,4 @@ def test_a_stalled_client_stops_its_upstream_soon(configured, upstream):
     with Wire(server, window=4096) as wire:
         wire.send(request("/endless"))
         assert stalled.wait(60)
-        assert sent[0] < 56 << 10
+        assert sent[0] < 72 << 10
