@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -503,8 +504,23 @@ def test_mistakes(store, files, tmp_path):
     said = store.run(files, "import", "mailboxes", code=1)
     assert "erin: it is no Maildir" in said and "not UTF-8" in said
     assert "mailboxes: 459 messages imported" in said and "2 left out" in said
+    keyed = tmp_path / "keyed.yaml"
+    keyed.write_text(files.read_text() + "dns: {keys: [{name: k.example, algorithm: hmac-sha256, file: nokey}]}\n")
+    assert f"{tmp_path}/nokey: No such file" in store.run(keyed, "import", "keys", code=1)
     (tmp_path / "users").write_text("alice\n")
     assert f"{tmp_path}/users:1: no colon after the name" in store.run(files, "import", "users", code=1)
+
+
+def test_a_directory_that_the_user_cannot_write(store, files, tmp_path):
+    store.init(files)
+    out = tmp_path / "closed"
+    out.mkdir(mode=0o500)
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    if name == "root":
+        name = "nobody"
+        files.write_text(files.read_text() + "user: nobody\n")
+    said = store.run(files, "export", out, code=1)
+    assert said.count("Permission denied") == 1 and f"Permission denied as {name}: " in said
 
 
 ZONE = """$TTL 300
