@@ -8,7 +8,8 @@
  *
  * weir_mailbox: the sums of its messages, the UID that is next, and the lock of a session that
  * reads it: its id, and the time when it ends unless it is renewed. `validity` is the second of its
- * creation: a UID alone would come again if a mailbox were removed and made anew.
+ * creation: a UID alone would come again if a mailbox were removed and made anew. An import raises
+ * it, see import_order.h.
  *
  * weir_message: `shared` is true if weir_body_holder has a row for it; `dotless` and `ended` are
  * those of struct weir_mail_body. `uidl` is the UIDL of a message that came from a Maildir; of the

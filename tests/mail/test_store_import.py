@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -350,6 +351,41 @@ def test_a_maildir_store_serves_an_export(mailhost, store, files, tmp_path):
     assert again.server.stop() == 0
 
 
+def test_an_export_keeps_the_order(mailhost, weir, store, tmp_path):
+    """Of messages from a Maildir and of those that were delivered into the database, in turns."""
+    host = mailhost("smtp", "pop3")
+    assert host.server.stop() == 0
+    shutil.rmtree(tmp_path / "mail")
+    files = host.config
+    served = files.read_text().replace("  directory: mail\n", "")
+    store.init(files)
+    database = tmp_path / "database.yaml"
+    database.write_text(served + f"store: {{url: '{store.url}', parts: [mailboxes]}}\n")
+    names = [f"{second}.M1P1Q1.host" for second in (1790000000, 5000000000, 5000000001, 5000000009)]
+    seen = []
+    # Two imports before any delivery, then deliveries between imports.
+    for i, name in enumerate(names):
+        put(tmp_path / "mail" / "bob", name, b"Subject: %d\r\n" % i)
+        store.run(files, "import", "mailboxes")
+        if i == 0:
+            continue
+        live = Host(weir("-c", database), ("smtp", "pop3"), tmp_path)
+        live.send("bob")
+        now = listed(live, "bob")
+        assert now[: len(seen)] == seen, "no UIDL changes"
+        seen = now
+        assert live.server.stop() == 0
+    uidls = [uidl for uidl, _, _ in seen]
+    assert [uidl for uidl in uidls if uidl in names] == names
+    assert [uidls.index(name) for name in names] == [0, 1, 3, 5]
+    store.run(files, "export", "mailboxes", tmp_path / "out")
+    shutil.rmtree(tmp_path / "mail")
+    (tmp_path / "out" / "mail").rename(tmp_path / "mail")
+    again = mailhost("pop3")
+    assert listed(again, "bob") == seen
+    assert again.server.stop() == 0
+
+
 def fill_queue(mailhost, messages):
     """A queue of files, whose messages could not be sent."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -468,8 +504,23 @@ def test_mistakes(store, files, tmp_path):
     said = store.run(files, "import", "mailboxes", code=1)
     assert "erin: it is no Maildir" in said and "not UTF-8" in said
     assert "mailboxes: 459 messages imported" in said and "2 left out" in said
+    keyed = tmp_path / "keyed.yaml"
+    keyed.write_text(files.read_text() + "dns: {keys: [{name: k.example, algorithm: hmac-sha256, file: nokey}]}\n")
+    assert f"{tmp_path}/nokey: No such file" in store.run(keyed, "import", "keys", code=1)
     (tmp_path / "users").write_text("alice\n")
     assert f"{tmp_path}/users:1: no colon after the name" in store.run(files, "import", "users", code=1)
+
+
+def test_a_directory_that_the_user_cannot_write(store, files, tmp_path):
+    store.init(files)
+    out = tmp_path / "closed"
+    out.mkdir(mode=0o500)
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    if name == "root":
+        name = "nobody"
+        files.write_text(files.read_text() + "user: nobody\n")
+    said = store.run(files, "export", out, code=1)
+    assert said.count("Permission denied") == 1 and f"Permission denied as {name}: " in said
 
 
 ZONE = """$TTL 300

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,9 +20,16 @@
 #include "service_mail.h"
 #include "store_verb.h"
 
-static bool store_files_failed(const char *path, int error)
+/* Root has become the user that serves, which may surprise. */
+bool store_files_failed(const char *path, int error)
 {
-	say("%s: %s", path, weir_error_text(error));
+	const struct passwd *user = error == -EACCES ? getpwuid(geteuid()) : NULL;
+	if (user)
+		say("%s: %s as %s: this user must be able to read it, and to write into the "
+		    "directory of an export",
+		        path, weir_error_text(error), user->pw_name);
+	else
+		say("%s: %s", path, weir_error_text(error));
 	return false;
 }
 
@@ -225,6 +233,14 @@ static bool store_files_make_directory(const char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST || store_files_failed(path, -errno);
 }
 
+bool store_files_make_export(const char *directory)
+{
+	if (!store_files_make_directory(directory))
+		return false;
+	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 ||
+	       store_files_failed(directory, -errno);
+}
+
 static bool store_files_mark(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -241,8 +257,6 @@ bool store_files_begin_export(const char *directory, const char *name, const cha
 	if (size < 0 || (size_t)size >= sizeof ret->marker)
 		return store_files_failed(directory, -ENAMETOOLONG);
 	snprintf(ret->path, sizeof ret->path, "%s/%s", directory, file);
-	if (!store_files_make_directory(directory))
-		return false;
 	if (access(ret->path, F_OK) == 0 && access(ret->marker, F_OK) < 0) {
 		say("%s: it is there, and not of an export that was interrupted: choose another "
 		    "directory",

@@ -25,6 +25,9 @@ void store_files_free_users(struct store_users_files *files);
 /* Writes the files users and aliases. Returns false after messages. */
 bool store_files_write_users(struct store_verb *verb, const char *directory, uint64_t *ret_rows);
 
+/* Reports an error of a file. Returns false. */
+bool store_files_failed(const char *path, int error);
+
 /* Replaces a file in one step. Returns false after a message. */
 bool store_files_write(const char *directory, const char *name, struct weir_span text);
 
@@ -35,8 +38,11 @@ struct store_export {
 	char marker[PATH_MAX]; /* exists until the part is complete */
 };
 
+/* Makes the directory, if it is not there. Returns false after a message. */
+bool store_files_make_export(const char *directory);
+
 /*
- * Makes the directory, and the part's own one if `own`. Returns false after messages, also if the
+ * Makes the part's own directory if `own`. Returns false after messages, also if the
  * part is there and was not left unfinished.
  */
 bool store_files_begin_export(const char *directory, const char *name, const char *file, bool own,

@@ -89,7 +89,7 @@ static bool transfer_wait(struct store_transfer *transfer, int error, const char
 	if (error == -EBUSY)
 		say("%s: a process serves it: stop that first", path);
 	else if (error < 0)
-		say("%s: %s", path, weir_error_text(error));
+		store_files_failed(path, error);
 	if (error < 0)
 		return false;
 	bool good = store_verb_wait(&transfer->verb, 0);
@@ -339,6 +339,8 @@ static bool transfer_run_parts(struct store_transfer *transfer)
 	if (!parts)
 		say("there is nothing to import: the configuration names no files of users, mail, "
 		    "a queue or zones");
+	if (transfer->request->export && !store_files_make_export(transfer->request->directory))
+		return false;
 	for (unsigned i = 0; i < TRANSFER_PARTS; i++)
 		if (parts >> transfer_parts[i].part & 1)
 			good = transfer_run_part(transfer, &transfer_parts[i]) && good;

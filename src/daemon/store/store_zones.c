@@ -260,7 +260,11 @@ static void store_zones_report(
         void *context, const void *item, const char *path, unsigned line, const char *text)
 {
 	(void)context, (void)item;
-	say("%s:%u: %s", *path ? path : "keys", line, text);
+	const char *file = *path ? path : "keys";
+	if (line)
+		say("%s:%u: %s", file, line, text);
+	else
+		say("%s: %s", file, text);
 }
 
 bool store_zones_import_keys(struct store_verb *verb, const struct config *config,

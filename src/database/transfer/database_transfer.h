@@ -4,6 +4,7 @@
  *   transfer.c      the life of a transfer
  *   import_mail.c   Maildirs ─▶ mailboxes
  *   import_file.c   the file of a message in a Maildir
+ *   import_order.c  UIDLs of later messages
  *   import_body.c   a file of a message ─▶ a body in chunks
  *   import_queue.c  queue of files ─▶ queue
  *   import_users.c  users and aliases

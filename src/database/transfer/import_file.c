@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
 static unsigned import_file_count_digits(const char *text)
 {
 	unsigned count = 0;
@@ -75,4 +77,16 @@ uint64_t import_file_count(int root, const char *user, const char *part)
 		count += maildir_is_message(fd, entry);
 	closedir(directory);
 	return count;
+}
+
+const char *import_file_list(
+        int root, const char *user, int *ret_directory, struct maildir_list *list)
+{
+	*ret_directory = maildir_open_beneath(root, user, O_RDONLY | O_DIRECTORY, false);
+	if (*ret_directory < 0)
+		return weir_error_text(*ret_directory);
+	int error = maildir_list_read(list, *ret_directory);
+	if (error == -ENOENT)
+		return "it is no Maildir: there is no new/ or cur/ in it";
+	return error < 0 ? weir_error_text(error) : NULL;
 }

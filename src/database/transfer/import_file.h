@@ -19,4 +19,11 @@ int import_file_open(int directory, const struct maildir_message *message);
 /* Counts the messages in USER/part; 0 if that cannot be read. Blocks. */
 uint64_t import_file_count(int root, const char *user, const char *part);
 
+/*
+ * Opens and lists a mailbox. Returns NULL, or why that is impossible; the caller frees what there
+ * is in both cases. Blocks.
+ */
+const char *import_file_list(
+        int root, const char *user, int *ret_directory, struct maildir_list *list);
+
 #endif

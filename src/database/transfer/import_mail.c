@@ -19,6 +19,7 @@
 
 #include "helper.h"
 #include "import_file.h"
+#include "import_order.h"
 #include "maildir_state.h"
 #include "database_transfer.h"
 
@@ -45,7 +46,8 @@ struct import_lane {
 	char source[IMPORT_SOURCE]; /* mail/USER */
 	int directory;              /* of the user; -1: the lane is idle */
 	struct maildir_list list;
-	size_t next; /* in the list */
+	size_t next;      /* in the list */
+	int64_t validity; /* see import_order.h */
 	struct transfer_known known;
 	struct weir_postgres_call *call;
 	int error; /* of collecting rows */
@@ -111,10 +113,11 @@ static void import_lane_skip(struct import_lane *lane, const char *why)
 
 /* -- storing ----------------------------------------------------------------------------------- */
 
-/* $4 to $9: mailbox, octets, dotless, ended, arrived, UIDL. */
+/* $4 to $9: mailbox, octets, dotless, ended, arrived, UIDL; $12: validity of a new mailbox. */
 #define IMPORT_MAILBOX                                                                             \
 	", m AS (INSERT INTO weir_mailbox AS b (name, octets, messages, next_uid, validity)"       \
-	" SELECT $4, $5::bigint, 1, 2, extract(epoch FROM now())::bigint FROM fresh"               \
+	" SELECT $4, $5::bigint, 1, 2,"                                                            \
+	" greatest(extract(epoch FROM now())::bigint, $12::bigint) FROM fresh"                     \
 	" ON CONFLICT (name) DO UPDATE SET octets = b.octets + excluded.octets,"                   \
 	" messages = b.messages + 1, next_uid = b.next_uid + 1"                                    \
 	" RETURNING b.name, b.next_uid - 1 AS uid), "
@@ -134,8 +137,8 @@ static const char import_insert_claimed[] =
         ", " BODY_SQL_CHUNK IMPORT_MESSAGE "(SELECT count(*) FROM claimed)";
 
 enum {
-	IMPORT_VALUES = 11,
-	IMPORT_NUMBERS = 3
+	IMPORT_VALUES = 12,
+	IMPORT_NUMBERS = 4
 };
 
 /* The texts of the values of a message. */
@@ -159,6 +162,7 @@ static void import_set_values(struct import_lane *lane, struct import_message *m
 	values[8] = weir_postgres_text(message->uidl);
 	values[9] = weir_postgres_text(texts->item);
 	values[10] = weir_postgres_text(lane->source);
+	values[11] = body_value_number(lane->validity, texts->numbers[3]);
 }
 
 static void import_fill(struct import_lane *lane);
@@ -345,15 +349,10 @@ static void import_on_known(void *context, const struct weir_postgres_end *end)
 		return;
 	}
 	transfer_known_sort(&lane->known);
-	int error = maildir_list_read(&lane->list, lane->directory);
-	if (error == -ENOENT)
-		import_lane_skip(lane, "it is no Maildir: there is no new/ or cur/ in it");
-	else if (error < 0)
-		import_lane_skip(lane, weir_error_text(error));
-	else
-		import_fill(lane);
+	import_fill(lane);
 }
 
+/* Asks what was imported before, and raises `validity` of a mailbox that is there. */
 static void import_ask_known(struct import_lane *lane)
 {
 	static const struct weir_postgres_events events = {
@@ -361,9 +360,17 @@ static void import_ask_known(struct import_lane *lane)
 	        .again = import_on_known_again,
 	        .end = import_on_known,
 	};
+	char validity[BODY_NUMBER_SIZE];
 	const struct weir_postgres_value source = weir_postgres_text(lane->source);
-	const struct weir_postgres_statement statement = {transfer_known_select, &source, 1};
-	struct weir_postgres_call_options options = transfer_options(&statement, 1);
+	const struct weir_postgres_value values[] = {
+	        weir_postgres_text(import_user(lane)), body_value_number(lane->validity, validity)};
+	const struct weir_postgres_statement statements[] = {
+	        {transfer_known_select, &source, 1},
+	        {import_order_lock, values, 2},
+	        {import_order_keep, values, 2},
+	        {import_order_raise, values, 2},
+	};
+	struct weir_postgres_call_options options = transfer_options(statements, 4);
 	options.key = weir_span_of(import_user(lane));
 	options.binary = true;
 	transfer_call(&lane->import->base, &options, &events, lane, &lane->call);
@@ -392,17 +399,19 @@ static void import_lane_next(struct import_lane *lane)
 	struct mail_import *import = lane->import;
 	const char *user;
 	while (!import->base.over && (user = import_next_user(import))) {
-		lane->directory = maildir_open_beneath(
-		        dirfd(import->root), user, O_RDONLY | O_DIRECTORY, false);
-		snprintf(lane->source, sizeof lane->source, "mail/%s", user);
-		if (lane->directory >= 0) {
+		const char *why =
+		        import_file_list(dirfd(import->root), user, &lane->directory, &lane->list);
+		if (!why) {
+			snprintf(lane->source, sizeof lane->source, "mail/%s", user);
+			lane->validity = import_order_validity(&lane->list);
 			lane->next = lane->bytes = 0;
 			lane->error = 0;
 			import->active++;
 			import_ask_known(lane);
 			return;
 		}
-		transfer_problem(&import->base, user, weir_error_text(lane->directory));
+		transfer_problem(&import->base, user, why);
+		import_lane_free(lane);
 	}
 	if (!import->base.over && import->active == 0)
 		transfer_end(&import->base);
