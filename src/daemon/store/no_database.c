@@ -23,6 +23,25 @@ int weir_postgres_list_needs(const struct weir_postgres_options *options,
 	return -ENOSYS;
 }
 
+void weir_postgres_call_options_init(struct weir_postgres_call_options *options)
+{
+	*options = (struct weir_postgres_call_options){0};
+}
+
+int weir_postgres_call_start(struct weir_postgres *postgres,
+        const struct weir_postgres_call_options *options, const struct weir_postgres_events *events,
+        void *context, struct weir_postgres_call **ret)
+{
+	(void)postgres, (void)options, (void)events, (void)context, (void)ret;
+	return -ENOSYS;
+}
+
+struct weir_span weir_postgres_row_value(const struct weir_postgres_row *row, unsigned column)
+{
+	(void)row, (void)column;
+	return weir_span(NULL, 0);
+}
+
 #define NEVER_CALLED(name)                                                                         \
 	void name(void);                                                                           \
 	void name(void)                                                                            \
@@ -50,18 +69,24 @@ NEVER_CALLED(weir_database_certificates_list)
 NEVER_CALLED(weir_database_check)
 NEVER_CALLED(weir_database_create)
 NEVER_CALLED(weir_database_erase)
+NEVER_CALLED(weir_database_export_mail)
+NEVER_CALLED(weir_database_export_queue)
 NEVER_CALLED(weir_database_guard_clear)
 NEVER_CALLED(weir_database_guard_create)
+NEVER_CALLED(weir_database_import_mail)
+NEVER_CALLED(weir_database_import_queue)
+NEVER_CALLED(weir_database_import_users)
 NEVER_CALLED(weir_database_leave)
 NEVER_CALLED(weir_database_look)
 NEVER_CALLED(weir_database_mail_create)
 NEVER_CALLED(weir_database_migrate)
+NEVER_CALLED(weir_database_pool)
+NEVER_CALLED(weir_database_queue_open)
+NEVER_CALLED(weir_database_queue_options_init)
 NEVER_CALLED(weir_database_repair)
 NEVER_CALLED(weir_database_secrets_create)
 NEVER_CALLED(weir_database_secrets_options_init)
 NEVER_CALLED(weir_database_set_seal)
-NEVER_CALLED(weir_database_queue_open)
-NEVER_CALLED(weir_database_queue_options_init)
 NEVER_CALLED(weir_database_snapshot_create)
 NEVER_CALLED(weir_database_snapshot_info)
 NEVER_CALLED(weir_database_snapshot_load)
@@ -82,8 +107,3 @@ NEVER_CALLED(weir_database_zone_put)
 NEVER_CALLED(weir_database_zone_read)
 NEVER_CALLED(weir_database_zone_remove)
 NEVER_CALLED(weir_database_zones_list)
-NEVER_CALLED(weir_database_import_mail)
-NEVER_CALLED(weir_database_import_queue)
-NEVER_CALLED(weir_database_import_users)
-NEVER_CALLED(weir_database_export_mail)
-NEVER_CALLED(weir_database_export_queue)
