@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "helper.h"
+#include "store.h"
 
 enum {
 	LIST_FIELDS = 4
@@ -87,13 +88,6 @@ static void stored_list_add_zone(struct stored_list *list, const struct weir_spa
 		stored_list_complain(list, "the zone", fields[1], "the name is not a domain name");
 }
 
-static const char *stored_list_why(int error)
-{
-	return error == -ENOKEY    ? "it is encrypted, and there is no 'secret-key-file'"
-	       : error == -EBADMSG ? "it is encrypted by another key than 'secret-key-file'"
-	                           : weir_error_text(error);
-}
-
 static void stored_list_add_key(struct stored_list *list, const struct weir_span *fields)
 {
 	struct weir_dns_tsig_key *key = &list->keys[list->key_count];
@@ -102,7 +96,7 @@ static void stored_list_add_key(struct stored_list *list, const struct weir_span
 	const char *why = NULL;
 	int error = weir_database_unseal(list->database, "tsig", fields[1], fields[3], &secret);
 	if (error < 0)
-		why = stored_list_why(error);
+		why = store_secret_text(error);
 	else if (!stored_list_read_name(fields[1], &key->name))
 		why = "the name is not a domain name";
 	else if (!weir_dns_tsig_algorithm(fields[2], &key->algorithm))

@@ -107,6 +107,18 @@ const char *store_error_text(int error)
 	}
 }
 
+const char *store_secret_text(int error)
+{
+	switch (error) {
+	case -ENOKEY:
+		return "it is encrypted, and there is no 'secret-key-file'";
+	case -EBADMSG:
+		return "it is encrypted by another key than 'secret-key-file'";
+	default:
+		return weir_error_text(error);
+	}
+}
+
 int store_share_guard(
         struct weir_loop *loop, const struct config *config, struct weir_database_guard **ret)
 {

@@ -88,4 +88,7 @@ bool store_same(const struct config *a, const struct config *b);
 /* A short text for an error of a store of mail, in files or in the database. */
 const char *store_error_text(int error);
 
+/* A short text for an error of weir_database_unseal. */
+const char *store_secret_text(int error);
+
 #endif

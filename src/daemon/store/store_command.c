@@ -188,20 +188,9 @@ struct store_request {
 
 static int store_command_parse(int count, char **arguments, struct store_request *ret)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->help |= letter == 'h';
-	}
+	int status = store_verb_options(count, arguments, &ret->config, &ret->help);
+	if (status)
+		return status;
 	if (ret->help)
 		return 0;
 	if (optind == count)

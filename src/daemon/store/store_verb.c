@@ -2,6 +2,7 @@
 #include "store_verb.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,12 +14,32 @@
 
 #include "config.h"
 #include "helper.h"
+#include "options.h"
 #include "problems.h"
 #include "resources.h"
 #include "say.h"
 #include "sources.h"
 #include "store.h"
 #include "table.h"
+
+int store_verb_options(int count, char **arguments, const char **ret_config, bool *ret_help)
+{
+	static const struct option known[] = {
+	        {"config", required_argument, NULL, 'c'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
+	};
+	int letter;
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return refuse_option(arguments[0], letter, arguments);
+		*ret_config = letter == 'c' ? optarg : *ret_config;
+		*ret_help |= letter == 'h';
+	}
+	return 0;
+}
 
 /* The files that were left unread are those of secrets. */
 static bool store_verb_read_secrets(struct config *config)

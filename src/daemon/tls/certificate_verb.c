@@ -153,21 +153,10 @@ static bool certificate_verb_load(struct certificate_request *request)
 
 static int certificate_verb_parse(int count, char **arguments, struct certificate_request *ret)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
 	char usage[64];
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->help |= letter == 'h';
-	}
+	int status = store_verb_options(count, arguments, &ret->config, &ret->help);
+	if (status)
+		return status;
 	ret->action = optind < count ? arguments[optind++] : "list";
 	const struct certificate_action *action = certificate_verb_find(ret->action);
 	if (ret->help)

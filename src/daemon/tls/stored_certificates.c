@@ -174,10 +174,7 @@ static int stored_items_add(struct stored_items *items, const struct weir_databa
 	if (error < 0 && !why[0])
 		snprintf(why, WEIR_POSTGRES_WHY_MAX, "%.*s: %s",
 		        (int)min_of(row->name.size, (size_t)64), row->name.data,
-		        error == -ENOKEY ? "it is encrypted, and there is no 'secret-key-file'"
-		        : error == -EBADMSG
-		                ? "it is encrypted by another key than 'secret-key-file'"
-		                : weir_error_text(error));
+		        store_secret_text(error));
 	if (error < 0)
 		stored_items_drop_last(items);
 	return error;

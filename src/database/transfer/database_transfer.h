@@ -61,6 +61,9 @@ void transfer_fail(
         struct database_transfer *transfer, int error, const char *what, const char *why);
 void transfer_fail_call(struct database_transfer *transfer, const struct weir_postgres_end *end);
 
+/* Ends it if a call has failed. Returns false if it is over. */
+bool transfer_goes_on(struct database_transfer *transfer, const struct weir_postgres_end *end);
+
 void transfer_report(struct database_transfer *transfer);
 void transfer_problem(struct database_transfer *transfer, const char *what, const char *why);
 

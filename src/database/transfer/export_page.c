@@ -99,12 +99,8 @@ static void export_on_bodies(void *context, const struct weir_postgres_end *end)
 {
 	struct export_lane *lane = context;
 	lane->call = NULL;
-	if (lane->export->base.over)
+	if (!transfer_goes_on(&lane->export->base, end))
 		return;
-	if (end->error) {
-		transfer_fail_call(&lane->export->base, end);
-		return;
-	}
 	if (!lane->error)
 		export_finish_file(lane);
 	int error = lane->error ? lane->error : export_publish(lane);
@@ -212,12 +208,8 @@ static void export_on_listed(void *context, const struct weir_postgres_end *end)
 	struct export_lane *lane = context;
 	struct database_transfer *transfer = &lane->export->base;
 	lane->call = NULL;
-	if (transfer->over)
+	if (!transfer_goes_on(transfer, end))
 		return;
-	if (end->error) {
-		transfer_fail_call(transfer, end);
-		return;
-	}
 	if (!lane->listed) {
 		export_mailbox_end(lane);
 		return;

@@ -188,12 +188,8 @@ static void import_on_stored(void *context, const struct weir_postgres_end *end)
 	struct import_lane *lane = context;
 	struct database_transfer *transfer = &lane->import->base;
 	lane->call = NULL;
-	if (transfer->over)
+	if (!transfer_goes_on(transfer, end))
 		return;
-	if (end->error) {
-		transfer_fail_call(transfer, end);
-		return;
-	}
 	for (unsigned i = 0; i < lane->count; i++) {
 		struct import_message *message = &lane->messages[i];
 		bool stored = message->stored || end->repeated;
@@ -339,10 +335,8 @@ static void import_on_known(void *context, const struct weir_postgres_end *end)
 		import_lane_skip(lane, "the name of the mailbox is not UTF-8");
 		return;
 	}
-	if (end->error) {
-		transfer_fail_call(transfer, end);
+	if (!transfer_goes_on(transfer, end))
 		return;
-	}
 	if (lane->error) {
 		transfer_fail(
 		        transfer, lane->error, import_user(lane), weir_error_text(lane->error));

@@ -124,12 +124,8 @@ static void import_queue_on_end(void *context, const struct weir_postgres_end *e
 	struct database_transfer *transfer = &lane->import->base;
 	bool stored = lane->stored || end->repeated;
 	lane->call = NULL;
-	if (transfer->over)
+	if (!transfer_goes_on(transfer, end))
 		return;
-	if (end->error) {
-		transfer_fail_call(transfer, end);
-		return;
-	}
 	if (!stored && !lane->claimed) {
 		transfer_fail(
 		        transfer, -ETIMEDOUT, lane->queued->id, "the message has taken too long");
@@ -317,10 +313,8 @@ static void import_queue_on_known(void *context, const struct weir_postgres_end 
 	struct queue_import *import = context;
 	struct database_transfer *transfer = &import->base;
 	import->call = NULL;
-	if (end->error) {
-		transfer_fail_call(transfer, end);
+	if (!transfer_goes_on(transfer, end))
 		return;
-	}
 	if (import->error) {
 		transfer_fail(transfer, import->error, NULL, weir_error_text(import->error));
 		return;

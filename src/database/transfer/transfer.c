@@ -77,6 +77,13 @@ void transfer_fail_call(struct database_transfer *transfer, const struct weir_po
 	              : end->text);
 }
 
+bool transfer_goes_on(struct database_transfer *transfer, const struct weir_postgres_end *end)
+{
+	if (!transfer->over && end->error)
+		transfer_fail_call(transfer, end);
+	return !transfer->over;
+}
+
 void transfer_report(struct database_transfer *transfer)
 {
 	if (transfer->options.progress)
