@@ -226,6 +226,7 @@ WEIR_C_BEGIN
 #define WEIR_WEBSOCKET_SEND_MAX (256 * 1024 * 1024) /* bytes of a message that is sent */
 #define WEIR_WEBSOCKET_QUEUE_MAX (1024 * 1024)      /* bytes that wait for a client (set) */
 #define WEIR_WEBSOCKET_PRODUCER_COST 1024           /* bytes that a producer counts there */
+#define WEIR_WEBSOCKET_MESSAGE_COST 128             /* bytes that a smaller message counts there */
 #define WEIR_WEBSOCKET_PONGS_MAX 16                 /* pongs that wait; the oldest goes */
 #define WEIR_WEBSOCKET_PING_MS (30 * 1000)          /* without input, then a ping (set) */
 #define WEIR_WEBSOCKET_PONG_MS (20 * 1000)          /* for the answer to it (set) */

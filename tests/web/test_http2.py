@@ -296,6 +296,27 @@ def test_a_draining_server_finishes_its_streams_and_says_goodbye(weir, site, tmp
     assert server.wait() == 0
 
 
+def test_an_error_behind_goaway_names_no_later_stream(weir, site, tmp_path):
+    (site / "large.bin").write_bytes(large())
+    config = tmp_path / "weir.yaml"
+    config.write_text("listen: [{http: '127.0.0.1:0'}]\nhttp2: clear\nsites: [{root: site}]\n")
+    server = weir("-c", config)
+    with Client(server.port) as c:
+        c.ask(1, path="/large.bin").until(lambda kind, *_: kind == DATA)
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: not accepts(server.port), what="the drain")
+        c.ask(3).until(lambda kind, *_: kind == GOAWAY)
+        assert c.ask(5).until(lambda kind, _, stream, __: kind == RST_STREAM and stream == 5)[3] == u32(7)
+        c.send(frame(WINDOW_UPDATE, 0, 0, u32(0)))
+        assert c.until(lambda kind, *_: kind == GOAWAY)[3] == u32(3) + u32(1)
+    assert server.wait() == 0
+
+
+def accepts(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_reload_is_for_open_connections_too(weir, site, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "index.html").write_text("other")
