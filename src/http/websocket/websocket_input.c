@@ -163,7 +163,7 @@ static void websocket_input_plain(
 
 /* -- frames ------------------------------------------------------------------------------------ */
 
-/* A gateway says 1014 to its client: no client has a gateway behind it. */
+/* A gateway sends 1014 to its client, and no client has a gateway behind it. */
 static bool websocket_input_code_is_valid(unsigned code)
 {
 	return websocket_code_valid(code) && code != WEBSOCKET_BAD_GATEWAY;

@@ -53,7 +53,7 @@ struct websocket_item {
 	struct websocket_item *next; /* a ring: the last one's is the first */
 	struct weir_websocket_message *message;
 	struct weir_producer *producer;
-	uint32_t size; /* what it counts in the queue; the size of a control frame */
+	uint32_t size; /* counted in the queue; the size of a control frame */
 	uint32_t at;   /* bytes put */
 	uint8_t kind;  /* of a producer: its opcode, until its first fragment was put */
 	bool begun;    /* of a producer: the rest of the message must follow */
@@ -253,8 +253,8 @@ static inline struct weir_span websocket_message_frame(const struct weir_websock
 }
 
 /*
- * What a message counts in a queue: an empty one has memory, too, and a client that sends many to
- * an echo and reads none must not have it all.
+ * Returns the bytes that a message counts in a queue. An empty one has memory, too: a client that
+ * sends many to an echo, and reads none, is bounded by that.
  */
 static inline size_t websocket_message_cost(const struct weir_websocket_message *message)
 {
