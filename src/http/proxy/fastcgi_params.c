@@ -91,6 +91,18 @@ static int fastcgi_params_add_server(
 	return 0;
 }
 
+/* The user has proved the name by one of the two (RFC 3875 4.1.1). */
+static struct weir_span fastcgi_params_scheme(const struct weir_http_exchange *exchange)
+{
+	struct weir_span rest =
+	        weir_http_request_known(weir_http_request(exchange), WEIR_HTTP_AUTHORIZATION);
+	struct weir_span scheme = {0};
+	if (rest.data)
+		weir_span_cut(&rest, ' ', &scheme);
+	return weir_span_equal_nocase(scheme, WEIR_SPAN("Bearer")) ? WEIR_SPAN("Bearer")
+	                                                           : WEIR_SPAN("Basic");
+}
+
 static int fastcgi_params_add_client(
         const struct weir_http_exchange *exchange, struct proxy_request *to)
 {
@@ -103,7 +115,7 @@ static int fastcgi_params_add_client(
 	if (!error)
 		error = fastcgi_params_format(to, "REMOTE_PORT", "%u", weir_address_port(peer));
 	if (user.size) {
-		fastcgi_params_put(to, "AUTH_TYPE", WEIR_SPAN("Basic"));
+		fastcgi_params_put(to, "AUTH_TYPE", fastcgi_params_scheme(exchange));
 		fastcgi_params_put(to, "REMOTE_USER", user);
 	}
 	bool secure = weir_http_tls(exchange, &tls);
