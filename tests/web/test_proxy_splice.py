@@ -125,7 +125,7 @@ def test_a_chunked_upload(proxied, upstream):
 
 
 def test_a_bound_that_is_met_within_a_spliced_chunk(configured, upstream):
-    """The byte that is too many is noticed, and the client is told."""
+    """The byte that is too many is noticed, and the client gets its reply."""
 
     def swallow(exchange):
         while exchange.connection.recv(1 << 16):
