@@ -29,7 +29,7 @@ bool migrated_awaits_server(struct weir_database *database, struct weir_loop *lo
 /* Runs SQL; the result as text. */
 const char *migrated_run(struct migrated *migrated, const char *sql);
 
-/* Turns the loop until the result is `wanted`, which must come: for what follows without a callback. */
+/* Turns the loop until the result is `wanted`, which must come, perhaps without a callback. */
 void migrated_await(
         struct migrated *migrated, struct weir_loop *loop, const char *sql, const char *wanted);
 

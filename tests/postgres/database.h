@@ -48,8 +48,8 @@ void database_remove(struct database *database);
 /* A file in its directory, such as a certificate; of its user, and private. */
 void database_write(struct database *database, const char *name, const char *text);
 /*
- * Runs SQL as another client does, in one transaction and with the settings of a new session. Returns
- * the rows as lines, with | between the values; the text is static. One thread may call it.
+ * Runs SQL as another client does, in one transaction and with the settings of a new session.
+ * Returns the rows as lines, with | between the values; the text is static. Not for threads.
  */
 const char *database_run(struct database *database, const char *sql);
 

@@ -20,8 +20,8 @@ static char hash[128];
 static atomic_bool crypt_fails;
 
 /*
- * The computations of passwords pass this gate. While a test holds it, each needs a permit, and their
- * beginnings are recorded: threads that the system delays change nothing then.
+ * The computations of passwords pass this gate. While a test holds it, each needs a permit, and
+ * their beginnings are recorded: threads that the system delays change nothing then.
  */
 static struct {
 	pthread_mutex_t lock;
