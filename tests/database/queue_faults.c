@@ -77,16 +77,6 @@ static void cut_await_free(struct front *front, const char *count)
 	assert_string_equal(free_now, count);
 }
 
-/* Ends the break, and waits until the pool has noticed it. Returns whether there was one. */
-static bool cut_calm(struct front *front)
-{
-	struct weir_postgres *pool;
-	bool cut = severed_calm(&severed);
-	assert_int_equal(weir_database_pool(front->database, front->loop, &pool), 0);
-	FRONT_TURN(front, weir_postgres_connections(pool) == severed.pairs);
-	return cut;
-}
-
 /* A message that was acknowledged is there once, and is whole; another one, once at most. */
 static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut)
 {
@@ -126,7 +116,7 @@ static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut
 		error = front_ask(&front, WEIR_QUEUE_RETRY_ALL, NULL);
 		break;
 	}
-	*ret_cut = cut_calm(&front);
+	*ret_cut = severed_calm(&severed, front.database, front.loop);
 	if (step == CUT_CLAIM && queued)
 		assert_int_equal(front_requeue(&front, queued, WEIR_QUEUED_WAITING, 0), 0);
 	if (step == CUT_COMMAND)

@@ -142,11 +142,14 @@ void severed_break_after(struct severed *severed, enum severed_direction directi
 	pthread_mutex_unlock(&severed->lock);
 }
 
-bool severed_calm(struct severed *severed)
+bool severed_calm(struct severed *severed, struct weir_database *database, struct weir_loop *loop)
 {
+	struct weir_postgres *pool;
 	pthread_mutex_lock(&severed->lock);
 	severed->left[0] = severed->left[1] = -1;
 	bool broken = severed->breaks > 0;
 	pthread_mutex_unlock(&severed->lock);
+	assert_int_equal(weir_database_pool(database, loop, &pool), 0);
+	assert_true(TURN_UNTIL(loop, weir_postgres_connections(pool) == severed->pairs));
 	return broken;
 }

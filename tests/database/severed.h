@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include <weir/database.h>
+
 enum severed_direction {
 	SEVERED_UP, /* to the server */
 	SEVERED_DOWN,
@@ -34,9 +36,9 @@ void severed_stop(struct severed *severed);
 void severed_break_after(struct severed *severed, enum severed_direction direction, long bytes);
 
 /*
- * No break comes any more. Returns whether one has come since severed_break_after. The client of the
- * cut connection may see that later: it has as many connections as `pairs` then.
+ * No break comes any more. Returns whether one has come since severed_break_after. The loop is
+ * turned until its pool has noticed that: it has as many connections then as pass through here.
  */
-bool severed_calm(struct severed *severed);
+bool severed_calm(struct severed *severed, struct weir_database *database, struct weir_loop *loop);
 
 #endif

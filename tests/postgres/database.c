@@ -98,6 +98,22 @@ void database_write(struct database *database, const char *name, const char *tex
 	database_give(path);
 }
 
+/* ./dev test has a template of what initdb makes. */
+static void database_make_data(struct database *database, const char *data)
+{
+	const char *template = getenv("WEIR_DATABASE_TEMPLATE");
+	char command[512];
+	if (!template) {
+		database_run_program(database,
+		        (const char *[]){PROGRAMS "initdb", "--no-sync", "-A", "trust", "-U",
+		                "weir", "-E", "UTF8", "--locale=C", "-D", data, NULL});
+		return;
+	}
+	assert_in_range(snprintf(command, sizeof command, "cp -a '%s' '%s'", template, data), 1,
+	        sizeof command - 1);
+	assert_int_equal(system(command), 0);
+}
+
 void database_make(struct database *database, const char *more)
 {
 	char data[128], text[2048];
@@ -106,9 +122,7 @@ void database_make(struct database *database, const char *more)
 	assert_non_null(mkdtemp(database->path));
 	database_give(database->path);
 	snprintf(data, sizeof data, "%s/data", database->path);
-	database_run_program(
-	        database, (const char *[]){PROGRAMS "initdb", "--no-sync", "-A", "trust", "-U",
-	                          "weir", "-E", "UTF8", "--locale=C", "-D", data, NULL});
+	database_make_data(database, data);
 	snprintf(text, sizeof text,
 	        "listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\n"
 	        "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
