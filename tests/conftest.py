@@ -55,6 +55,11 @@ def pytest_ignore_collect(collection_path):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """Files whose tests wait for servers of a database come first: at the end one of them would be alone."""
+    items.sort(key=lambda item: "cluster" not in item.path.parts and not hasattr(item.module, "Database"))
+
+
 def said_of(text):
     """Returns the lines of stderr without their times, and without the warning that all parsers stay root,
     which tests get when they run as root."""
