@@ -37,7 +37,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	severed_calm(&severed);
+	severed_calm(&severed, database, loop);
 	severed.refusing = false;
 	weir_mail_store_destroy(store);
 	weir_database_leave(database, loop);
@@ -82,7 +82,7 @@ static void break_everywhere(void (*operation)(long), long step)
 		for (long bytes = 0; broken; bytes += step) {
 			severed_break_after(&severed, (enum severed_direction)direction, bytes);
 			operation(bytes);
-			broken = severed_calm(&severed);
+			broken = severed_calm(&severed, database, loop);
 		}
 	}
 	expect_sound();

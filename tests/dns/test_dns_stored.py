@@ -1,5 +1,6 @@
 """Zones, keys of TSIG, secrets of cookies and of session tickets that two front ends share in a database."""
 
+import concurrent.futures
 import re
 import subprocess
 
@@ -176,13 +177,17 @@ def test_the_last_zones_stay_while_the_database_is_away(site):
     site.load(1)
     servers = site.serve()
     site.database.stop()
-    for server in servers:
-        server.wait_stderr("the zones and keys of DNS are not renewed from the database")
-        assert addresses(server) == ["192.0.2.1"]
-        assert ask(server, "www.example.org", "A", use_edns=0).rcode() == dns.rcode.NOERROR
-    assert "the database: " in site.verb("zone", "list", code=1)
-    # A front end that starts now has no zones, and serves what it has.
-    [late] = site.serve(1)
+    # Each waits for the time limit of a call, all of them meanwhile.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        listing = pool.submit(site.verb, "zone", "list", code=1)
+        # A front end that starts now has no zones, and serves what it has.
+        starting = pool.submit(site.serve, 1)
+        for server in servers:
+            server.wait_stderr("the zones and keys of DNS are not renewed from the database")
+            assert addresses(server) == ["192.0.2.1"]
+            assert ask(server, "www.example.org", "A", use_edns=0).rcode() == dns.rcode.NOERROR
+        assert "the database: " in listing.result()
+        [late] = starting.result()
     assert ask(late, "www.example.org").rcode() == dns.rcode.REFUSED
     site.database.start()
     site.load(2)

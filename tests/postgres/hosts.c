@@ -4,6 +4,8 @@
  */
 #include "database.h"
 
+#include <poll.h>
+
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -42,13 +44,14 @@ static void set_read_only(struct database *database, bool on)
 	char text[128];
 	snprintf(text, sizeof text, "ALTER SYSTEM SET default_transaction_read_only = %s",
 	        on ? "on" : "off");
-	database_run(database, "SET default_transaction_read_only = off");
 	database_run(database, text);
 	database_run(database, "SELECT pg_reload_conf()");
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 1000; i++) {
 		if (strcmp(database_run(database, "SHOW default_transaction_read_only"),
 		            on ? "on" : "off") == 0)
 			return;
+		poll(NULL, 0, 10);
+	}
 	fail_msg("the server is not changed");
 }
 
