@@ -2,7 +2,7 @@
  * Copies on disk of what a front end has in memory of a database (weir/database.h), so that it can
  * start while the database is away: snapshots, secrets, zones.
  *
- *   weir-snapshot 1 NAME VERSION SIZE CRC-32 ⏎ text
+ *   weir-snapshot 2 NAME VERSION SIZE CRC-32 ⏎ text
  *
  * A copy is a file that is whole or not there: it is written beside its name, synced, and renamed.
  * Its owner alone may read it. A file of another user, or that others may use, is not read. The

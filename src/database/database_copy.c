@@ -23,12 +23,19 @@
 
 #include "helper.h"
 
-#define COPY_MAGIC "weir-snapshot 1 "
+#define COPY_MAGIC "weir-snapshot 2 "
 
-static unsigned long copy_sum(struct weir_span text)
+enum {
+	COPY_SUM = 8, /* characters */
+};
+
+/* Of the head, up to the sum, and the text. */
+static unsigned long copy_sum(struct weir_span head, struct weir_span text)
 {
 	/* A text has less bytes than uInt counts: WEIR_DATABASE_ZONE_BYTES at most. */
-	return crc32(crc32(0, NULL, 0), (const unsigned char *)text.data, (unsigned)text.size);
+	unsigned long sum = crc32(
+	        crc32(0, NULL, 0), (const unsigned char *)head.data, (unsigned)head.size);
+	return text.size ? crc32(sum, (const unsigned char *)text.data, (unsigned)text.size) : sum;
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
@@ -86,10 +93,12 @@ int weir_database_copy_write(
 	if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path, (long)getpid()) >=
 	        (int)sizeof temporary)
 		return -ENAMETOOLONG;
-	int size = snprintf(head, sizeof head, COPY_MAGIC "%s %" PRId64 " %zu %08lx\n", name,
-	        version, text.size, copy_sum(text));
-	if (size >= (int)sizeof head)
+	int size = snprintf(head, sizeof head, COPY_MAGIC "%s %" PRId64 " %zu ", name, version,
+	        text.size);
+	if (size + COPY_SUM + 1 >= (int)sizeof head)
 		return -ENAMETOOLONG;
+	size += snprintf(head + size, COPY_SUM + 2, "%08lx\n",
+	        copy_sum(weir_span(head, (size_t)size), text));
 	int fd = copy_create(temporary);
 	if (fd < 0)
 		return fd;
@@ -123,6 +132,7 @@ int weir_database_copy_parse(struct weir_span copy, const char *name, int64_t *r
 {
 	struct weir_span head, parts[3], magic = WEIR_SPAN(COPY_MAGIC);
 	uint64_t size, sum;
+	const char *begin = copy.data;
 	if (!weir_span_starts(copy, magic) || !weir_span_cut(&copy, '\n', &head) ||
 	        head.size >= WEIR_DATABASE_COPY_HEAD)
 		return -EBADMSG;
@@ -132,7 +142,8 @@ int weir_database_copy_parse(struct weir_span copy, const char *name, int64_t *r
 	if (!weir_span_equal(parts[0], weir_span_of(name)) ||
 	        !copy_parse_version(parts[1], ret_version) ||
 	        weir_span_number(parts[2], 10, &size) < 0 || size != copy.size ||
-	        head.size != 8 || weir_span_number(head, 16, &sum) < 0 || sum != copy_sum(copy))
+	        head.size != COPY_SUM || weir_span_number(head, 16, &sum) < 0 ||
+	        sum != copy_sum(weir_span(begin, (size_t)(head.data - begin)), copy))
 		return -EBADMSG;
 	*ret_text = copy;
 	return 0;

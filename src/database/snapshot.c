@@ -401,7 +401,7 @@ static void snapshot_on_end(void *context, const struct weir_postgres_end *end)
 	if (end->error) {
 		snapshot_fail(snapshot, end->text);
 	} else if (snapshot->format_error) {
-		snapshot->bad = snapshot->version;
+		snapshot->bad = snapshot->format_error == -ENOMEM ? -1 : snapshot->version;
 		snapshot_fail(snapshot, snapshot->why);
 	} else if (snapshot->loading) {
 		snapshot_parse(snapshot);
