@@ -51,8 +51,8 @@ WEIR_API const char *weir_database_copy_text(int error);
  * Parses a copy that is in memory. Stores its text, which is borrowed, and its version. Returns 0
  * or -EBADMSG.
  */
-WEIR_API int weir_database_copy_parse(struct weir_span copy, const char *name, int64_t *ret_version,
-        struct weir_span *ret_text);
+WEIR_API int weir_database_copy_parse(
+        struct weir_span copy, const char *name, int64_t *ret_version, struct weir_span *ret_text);
 
 /* The database has confirmed the copy just now. Returns 0 or a negative errno. */
 WEIR_API int weir_database_copy_confirm(const char *path);

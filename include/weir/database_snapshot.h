@@ -107,11 +107,11 @@ enum weir_database_origin {
 
 struct weir_database_snapshot_info {
 	enum weir_database_origin origin;
-	bool reading;      /* the copy is being read */
-	int64_t version;   /* in use; -1: none */
-	int64_t since_ms;  /* when it was created, as weir_loop_now_ms */
-	int64_t seen_ms;   /* when the database last confirmed it, likewise: also before the start */
-	uint64_t loads;    /* objects that were used */
+	bool reading;     /* the copy is being read */
+	int64_t version;  /* in use; -1: none */
+	int64_t since_ms; /* when it was created, as weir_loop_now_ms */
+	int64_t seen_ms;  /* when the database last confirmed it, likewise: also before the start */
+	uint64_t loads;   /* objects that were used */
 	uint64_t failures; /* looks and loads that failed */
 	size_t bytes;      /* of the text of the last load */
 	bool failing;      /* the last look or load has failed */

@@ -33,8 +33,8 @@ enum {
 static unsigned long copy_sum(struct weir_span head, struct weir_span text)
 {
 	/* A text has less bytes than uInt counts: WEIR_DATABASE_ZONE_BYTES at most. */
-	unsigned long sum = crc32(
-	        crc32(0, NULL, 0), (const unsigned char *)head.data, (unsigned)head.size);
+	unsigned long sum =
+	        crc32(crc32(0, NULL, 0), (const unsigned char *)head.data, (unsigned)head.size);
 	return text.size ? crc32(sum, (const unsigned char *)text.data, (unsigned)text.size) : sum;
 }
 
@@ -93,8 +93,8 @@ int weir_database_copy_write(
 	if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path, (long)getpid()) >=
 	        (int)sizeof temporary)
 		return -ENAMETOOLONG;
-	int size = snprintf(head, sizeof head, COPY_MAGIC "%s %" PRId64 " %zu ", name, version,
-	        text.size);
+	int size = snprintf(
+	        head, sizeof head, COPY_MAGIC "%s %" PRId64 " %zu ", name, version, text.size);
 	if (size + COPY_SUM + 1 >= (int)sizeof head)
 		return -ENAMETOOLONG;
 	size += snprintf(head + size, COPY_SUM + 2, "%08lx\n",
@@ -127,8 +127,8 @@ static bool copy_parse_version(struct weir_span text, int64_t *ret)
 	return true;
 }
 
-int weir_database_copy_parse(struct weir_span copy, const char *name, int64_t *ret_version,
-        struct weir_span *ret_text)
+int weir_database_copy_parse(
+        struct weir_span copy, const char *name, int64_t *ret_version, struct weir_span *ret_text)
 {
 	struct weir_span head, parts[3], magic = WEIR_SPAN(COPY_MAGIC);
 	uint64_t size, sum;

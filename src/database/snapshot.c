@@ -226,8 +226,8 @@ static void snapshot_work_write(struct snapshot_work *work)
 		text = weir_buffer_span(&filtered);
 	}
 	if (work->copy_error == 0)
-		work->copy_error = weir_database_copy_write(
-		        work->copy, work->type->name, work->version, text);
+		work->copy_error =
+		        weir_database_copy_write(work->copy, work->type->name, work->version, text);
 	if (filtered.data)
 		explicit_bzero(filtered.data, filtered.capacity);
 	weir_buffer_finish(&filtered);
@@ -452,8 +452,7 @@ void weir_database_snapshot_poll(struct weir_database_snapshot *snapshot)
 
 void weir_database_snapshot_options_init(struct weir_database_snapshot_options *options)
 {
-	*options = (struct weir_database_snapshot_options){
-	        .poll_ms = WEIR_DATABASE_POLL_MS};
+	*options = (struct weir_database_snapshot_options){.poll_ms = WEIR_DATABASE_POLL_MS};
 }
 
 int weir_database_snapshot_create(struct weir_database *database, struct weir_loop *loop,

@@ -79,7 +79,8 @@ static void a_copy_is_read_as_it_was_written(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(read_error(), -ENOENT);
 	assert_int_equal(weir_database_copy_confirm(path), -ENOENT);
-	assert_int_equal(weir_database_copy_write("/nowhere/copy", "words", 1, WEIR_SPAN("")), -ENOENT);
+	assert_int_equal(
+	        weir_database_copy_write("/nowhere/copy", "words", 1, WEIR_SPAN("")), -ENOENT);
 }
 
 /* Every bit counts, and so does the size. */
@@ -109,17 +110,17 @@ static void damage_is_found(void **state)
 				assert_int_equal(error, -EBADMSG);
 			}
 		}
-		assert_int_equal(weir_database_copy_parse(
-		                         weir_span(whole, at), "words", &version, &text),
+		assert_int_equal(
+		        weir_database_copy_parse(weir_span(whole, at), "words", &version, &text),
 		        -EBADMSG);
 	}
 	memcpy(damaged, whole, count);
 	damaged[count] = 'x';
-	assert_int_equal(weir_database_copy_parse(
-	                         weir_span(damaged, count + 1), "words", &version, &text),
+	assert_int_equal(
+	        weir_database_copy_parse(weir_span(damaged, count + 1), "words", &version, &text),
 	        -EBADMSG);
-	assert_int_equal(weir_database_copy_parse(
-	                         weir_span(whole, count), "other", &version, &text),
+	assert_int_equal(
+	        weir_database_copy_parse(weir_span(whole, count), "other", &version, &text),
 	        -EBADMSG);
 	assert_int_equal(truncate(path, size - 1), 0);
 	assert_int_equal(read_error(), -EBADMSG);

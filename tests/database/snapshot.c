@@ -332,9 +332,8 @@ static void a_start_begins_with_the_copy(void **state)
 	assert_true(info.seen_ms <= weir_loop_now_ms(loop));
 	/* Rows of the same version are loaded nevertheless: the database may be another one. */
 	database_start(&server);
-	database_run(&server,
-	        "DELETE FROM words; INSERT INTO words VALUES ('other');"
-	        "UPDATE weir_snapshot SET version = 1");
+	database_run(&server, "DELETE FROM words; INSERT INTO words VALUES ('other');"
+	                      "UPDATE weir_snapshot SET version = 1");
 	AWAIT(seen.uses == 2);
 	assert_string_equal(seen.text, "other");
 	weir_database_snapshot_destroy(snapshot);
@@ -354,8 +353,8 @@ static void a_copy_that_is_bad_is_reported(void **state)
 	/* Of another kind, and one whose text the parser refuses. */
 	for (int i = 0; i < 2; i++) {
 		seen = (struct seen){.uses = 0};
-		assert_int_equal(weir_database_copy_write(
-		                         path, i ? "words" : "others", 1, WEIR_SPAN("!")),
+		assert_int_equal(
+		        weir_database_copy_write(path, i ? "words" : "others", 1, WEIR_SPAN("!")),
 		        0);
 		struct weir_database_snapshot *snapshot = follow(options);
 		AWAIT(seen.uses == 1);

@@ -52,7 +52,7 @@ class Site:
             f"store: {{url: '{self.database.url}', parts: [users, zones, keys], directory: copies,"
             f" refresh: 200ms, {store}}}\n"
             f"tls: {{certificates: [{{chain: {self.files[0]}, key: {self.files[1]}}}]}}\n"
-            "sites: [{root: www, auth: {realm: all}}]\n"
+            "sites: [{root: www, auth: [{realm: all}]}]\n"
             f"dns: {{database-zones: {{transfer: {{keys: [transfer.example.org]}}}}}}\n{more}"
         )
 

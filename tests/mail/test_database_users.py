@@ -226,7 +226,7 @@ def test_a_database_that_hangs_stops_no_login(site):
 def test_a_start_without_the_database(site):
     site.serve().stop()
     site.database.stop()
-    assert "weir: the database: " in site.verb("check", "weir.yaml")
+    assert "database: users: not read: " in site.verb("check", "weir.yaml")
     site.serve()
     assert re.search(r"the users of the database are those of the copy .*/copies/users, confirmed \d+ s ago: ", site.started.stderr)
     assert site.login() and site.accepts("sales@example.org")

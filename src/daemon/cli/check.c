@@ -251,7 +251,8 @@ int check(const struct options *options)
 	bool problem = store_check_begin(&store, config);
 	printf("%s: good%s: %zu site%s, %zu name%s, %zu listener%s", options->config_path,
 	        problem ? ", with problems of the database" : "", config->sites.count,
-	        config->sites.count == 1 ? "" : "s", names, names == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+	        config->sites.count == 1 ? "" : "s", names, names == 1 ? "" : "s", listeners,
+	        listeners == 1 ? "" : "s");
 	if (config->mail.users)
 		printf(", %zu user%s of mail", weir_users_count(config->mail.users),
 		        weir_users_count(config->mail.users) == 1 ? "" : "s");

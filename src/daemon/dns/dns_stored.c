@@ -32,9 +32,9 @@ struct dns_stored {
 	void *context;
 	struct weir_database_snapshot *snapshot;
 	struct weir_database_secrets *secrets;
-	bool has_zones, has_keys; /* the parts that are in the database */
-	char *directory;          /* of the copies, or NULL */
-	bool copy_failing;        /* it was reported that a copy cannot be written */
+	bool has_zones, has_keys;   /* the parts that are in the database */
+	char *directory;            /* of the copies, or NULL */
+	bool copy_failing;          /* it was reported that a copy cannot be written */
 	struct stored_sweep *sweep; /* that runs: no zone is read meanwhile; or NULL */
 	bool is_swept;              /* since the last list of the database */
 	struct stored_zone *zones;
@@ -545,7 +545,8 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 		weir_list_init(&stored->retry.link);
 		weir_list_init(&stored->choose.link);
 		pthread_mutex_init(&stored->lock, NULL);
-		if (config->store.directory && !(stored->directory = strdup(config->store.directory)))
+		if (config->store.directory &&
+		        !(stored->directory = strdup(config->store.directory)))
 			error = -ENOMEM;
 		if (error == 0)
 			error = dns_stored_follow(stored, config);

@@ -40,7 +40,7 @@ struct stored_reading {
 	bool reads_copy;
 	struct weir_buffer text;
 	int error;
-	int copy_error; /* of reading or writing the copy */
+	int copy_error;               /* of reading or writing the copy */
 	struct weir_dns_zone *before; /* held; or NULL */
 	struct weir_dns_zone *zone;   /* the result */
 	bool same_serial;             /* the serial is not later than that of `before` */
@@ -58,8 +58,9 @@ struct stored_reading {
  * copy alone. Returns 0 or a negative errno.
  */
 int stored_reading_start(struct weir_database *database, struct weir_loop *loop,
-        const struct stored_zone *zone, const char *directory, bool reads_copy, void (*done)(void *context, struct stored_reading *reading),
-        void *context, struct stored_reading **ret);
+        const struct stored_zone *zone, const char *directory, bool reads_copy,
+        void (*done)(void *context, struct stored_reading *reading), void *context,
+        struct stored_reading **ret);
 
 /* In `done`, or to abandon it before. */
 void stored_reading_free(struct stored_reading *reading);

@@ -67,7 +67,8 @@ static int64_t serve_store_left(
 {
 	struct serve_store_state state = serve_store_look(daemon);
 	bool replied = store_schema_replied(daemon->schema);
-	if (daemon->stop_signals || (state.answered && replied) || store_schema_lacks(daemon->schema))
+	if (daemon->stop_signals || (state.answered && replied) ||
+	        store_schema_lacks(daemon->schema))
 		return 0;
 	if (state.reading || replied)
 		return STORE_LOAD_MS - passed_ms;
@@ -120,8 +121,7 @@ static int serve_store_report(const struct daemon *daemon, const struct config *
 			say_at(WEIR_LOG_WARNING,
 			        "there are no %s of the database, and no copy of them: %s", name,
 			        serve_store_why(daemon, &info));
-	return store_users_check(
-	        daemon->users, serve_store_why(daemon, has_users ? &users : NULL));
+	return store_users_check(daemon->users, serve_store_why(daemon, has_users ? &users : NULL));
 }
 
 static int serve_store_create(struct daemon *daemon, struct config *config)

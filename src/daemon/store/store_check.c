@@ -34,8 +34,7 @@ static void store_check_on_part(void *context, const struct weir_database_part *
 	struct store_check *check = call->check;
 	if (!store_uses(call->config, part) || check->count == STORE_PARTS)
 		return;
-	check->parts[check->count++] =
-	        (struct store_check_part){part->name, store_part_lack(part)};
+	check->parts[check->count++] = (struct store_check_part){part->name, store_part_lack(part)};
 	check->problem |= store_part_lack(part) != NULL;
 }
 
@@ -97,8 +96,7 @@ static void store_check_print_copy(const char *path, const char *file, const cha
 {
 	struct weir_database_copy_info info;
 	struct weir_buffer text = {0};
-	int error = weir_database_copy_read(
-	        path, name, WEIR_DATABASE_SNAPSHOT_BYTES, &info, &text);
+	int error = weir_database_copy_read(path, name, WEIR_DATABASE_SNAPSHOT_BYTES, &info, &text);
 	if (text.data)
 		explicit_bzero(text.data, text.capacity);
 	weir_buffer_finish(&text);

@@ -43,8 +43,8 @@ static bool store_report_get(const struct store_report *report, enum store_snaps
 		return store_users_info(*report->users, ret);
 	case STORE_SNAPSHOT_ZONES:
 	case STORE_SNAPSHOT_COOKIES:
-		return dns_stored_info(dns_shared_stored(*report->dns),
-		        which == STORE_SNAPSHOT_COOKIES, ret);
+		return dns_stored_info(
+		        dns_shared_stored(*report->dns), which == STORE_SNAPSHOT_COOKIES, ret);
 	case STORE_SNAPSHOT_CERTIFICATES:
 		return stored_certificates_info(*report->certificates, ret);
 	case STORE_SNAPSHOT_TICKETS:

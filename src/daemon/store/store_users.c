@@ -233,8 +233,8 @@ static int store_users_follow_snapshot(struct store_users *users, const struct c
 	        users->database, users->loop, &options, &users->snapshot);
 }
 
-int store_users_create(struct weir_loop *loop, struct config *config,
-        void (*renew)(void *context), void *context, struct store_users **ret)
+int store_users_create(struct weir_loop *loop, struct config *config, void (*renew)(void *context),
+        void *context, struct store_users **ret)
 {
 	struct weir_database *database = store_database(config, STORE_USERS);
 	*ret = NULL;

@@ -27,8 +27,8 @@ struct weir_loop;
  * Follows the users, which are those of the copy on disk at first; `renew` is called when others
  * are in use. Stores NULL if files have them. Returns 0 or -ENOMEM.
  */
-int store_users_create(struct weir_loop *loop, struct config *config,
-        void (*renew)(void *context), void *context, struct store_users **ret);
+int store_users_create(struct weir_loop *loop, struct config *config, void (*renew)(void *context),
+        void *context, struct store_users **ret);
 
 /*
  * At the end of a start's wait. Returns 0, or a negative errno, which was reported with the reason

@@ -85,7 +85,8 @@ static bool stored_row_next(struct weir_span *rest, struct stored_row *ret)
 	weir_span_cut(&head, ' ', &chain_size);
 	key_size = head;
 	if (weir_span_number(chain_size, 10, &chain) < 0 ||
-	        weir_span_number(key_size, 10, &key) < 0 || chain > rest->size || key > rest->size - chain)
+	        weir_span_number(key_size, 10, &key) < 0 || chain > rest->size ||
+	        key > rest->size - chain)
 		return false;
 	ret->chain = weir_span(rest->data, (size_t)chain);
 	ret->key = weir_span(rest->data + chain, (size_t)key);
@@ -410,8 +411,8 @@ void stored_certificates_use(struct stored_certificates *certificates, struct co
 		stored_certificates_make(certificates);
 }
 
-bool stored_certificates_info(const struct stored_certificates *certificates,
-        struct weir_database_snapshot_info *ret)
+bool stored_certificates_info(
+        const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret)
 {
 	if (!certificates || !certificates->snapshot)
 		return false;

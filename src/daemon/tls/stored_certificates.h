@@ -31,8 +31,8 @@ int stored_certificates_create(
 void stored_certificates_use(struct stored_certificates *certificates, struct config *config);
 
 /* Returns false if nothing is followed. NULL is allowed. */
-bool stored_certificates_info(const struct stored_certificates *certificates,
-        struct weir_database_snapshot_info *ret);
+bool stored_certificates_info(
+        const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret);
 
 /* Looks at the database now. NULL is allowed. */
 void stored_certificates_poll(struct stored_certificates *certificates);

@@ -166,8 +166,7 @@ static int secrets_add(struct weir_database_secrets *secrets, struct weir_span i
         struct weir_span text, int64_t begins_ms)
 {
 	struct weir_buffer bytes = {0};
-	int error =
-	        weir_database_unseal(secrets->database, secrets->purpose, id, text, &bytes);
+	int error = weir_database_unseal(secrets->database, secrets->purpose, id, text, &bytes);
 	if (error == 0 && bytes.size != WEIR_DATABASE_SHARED_SECRET)
 		error = WEIR_E_SYNTAX;
 	if (error == 0) {
@@ -192,8 +191,8 @@ static int secrets_parse_copy(struct weir_database_secrets *secrets, struct weir
 		if (error == 0 && begins_s > UINT32_MAX)
 			error = WEIR_E_SYNTAX;
 		if (error == 0)
-			error = secrets_add(secrets, id, line,
-			        ((int64_t)begins_s - secrets_now_s()) * 1000);
+			error = secrets_add(
+			        secrets, id, line, ((int64_t)begins_s - secrets_now_s()) * 1000);
 	}
 	return error;
 }
@@ -335,7 +334,8 @@ static void secrets_on_row(void *context, const struct weir_postgres_row *row)
 	struct weir_database_secrets *secrets = context;
 	if (secrets->read_count == WEIR_DATABASE_SECRETS_MAX || row->count != 3)
 		return;
-	struct weir_span id = weir_postgres_row_value(row, 1), text = weir_postgres_row_value(row, 2);
+	struct weir_span id = weir_postgres_row_value(row, 1),
+	                 text = weir_postgres_row_value(row, 2);
 	int64_t begins_ms = (int64_t)(strtod(weir_postgres_row_value(row, 0).data, NULL) * 1000);
 	int error = secrets_add(secrets, id, text, begins_ms);
 	if (error == 0)
