@@ -81,7 +81,7 @@ struct weir_database_secrets_options {
 	void (*failed)(void *context, const char *why);
 	/* Hears what is wrong with the copy. NULL: no reports. */
 	void (*warn)(void *context, const char *text);
-	/* The file of the copy (weir/database_copy.h), which has secrets that are encrypted; NULL: none. */
+	/* The file of the copy of encrypted secrets (weir/database_copy.h); NULL: none. */
 	const char *copy;
 	void *context;
 };

@@ -1,4 +1,4 @@
-/* Copies on disk: whole or refused, safe, and gone when nobody wants them. Without a server. */
+/* Copies on disk: whole or refused, safe, and removed when no longer wanted. Without a server. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -201,7 +201,7 @@ static bool wants_two(void *context, const char *name)
 	return strcmp(name, "zone-2") == 0;
 }
 
-static void copies_that_nobody_wants_are_removed(void **state)
+static void copies_that_are_not_wanted_are_removed(void **state)
 {
 	char name[80];
 	unsigned asked = 0;
@@ -229,7 +229,7 @@ int main(void)
 	        cmocka_unit_test(a_file_that_others_may_use_is_not_read),
 	        cmocka_unit_test(without_memory_nothing_is_read),
 	        cmocka_unit_test(a_full_disk_leaves_the_old_copy),
-	        cmocka_unit_test(copies_that_nobody_wants_are_removed),
+	        cmocka_unit_test(copies_that_are_not_wanted_are_removed),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -85,8 +85,8 @@ void serve_renew(void *context);
 
 /* -- serve_store.c -- */
 /*
- * Loads what is in the database for a configuration that is not in effect yet, and waits for it, for
- * a while at most. Returns 0 or a negative errno, which was reported.
+ * Loads what is in the database for a configuration that is not in effect yet, and waits for it
+ * for a while. Returns 0 or a negative errno, which was reported.
  */
 int serve_store_start(struct daemon *daemon, struct config *config);
 

@@ -113,7 +113,8 @@ static int serve_store_report(const struct daemon *daemon, const struct config *
 	for (size_t i = 0; store_report_find(&daemon->store, i, &name, &info); i++)
 		if (info.origin == WEIR_DATABASE_COPY)
 			say_at(WEIR_LOG_WARNING,
-			        "the %s of the database are those of the copy %s/%s, confirmed %.0f s ago: %s",
+			        "the %s of the database are those of the copy %s/%s, confirmed "
+			        "%.0f s ago: %s",
 			        name, config->store.directory, name,
 			        store_report_age(&daemon->store, &info),
 			        serve_store_why(daemon, &info));

@@ -1,5 +1,5 @@
 /*
- * What `weir check` says about the database: whether each part can be read, and how old the copies
+ * What `weir check` prints about the database: whether each part can be read, and how old the copies
  * on disk are. A problem here is a warning: the configuration is good.
  */
 #include <errno.h>

@@ -49,8 +49,8 @@ void store_verb_finish(struct store_verb *verb);
 void store_verb_done(void *context, int error, const char *text);
 
 /*
- * For `weir check`; in store_check.c. store_check_begin asks the database, and returns whether there
- * is a problem with it. store_check_print prints a line for each part and each copy on disk.
+ * For `weir check`; in store_check.c. store_check_begin asks the database, and returns whether it
+ * has a problem. store_check_print prints a line for each part and each copy on disk.
  */
 struct store_check {
 	unsigned count;
