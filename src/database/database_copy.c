@@ -65,7 +65,7 @@ static int copy_sync_directory(const char *path)
 	return error;
 }
 
-/* What a crash has left under this name goes first, so that the mode is that of a new file. */
+/* A file that a crash has left goes first, so that the mode is that of a new file. */
 static int copy_create(const char *temporary)
 {
 	if (unlink(temporary) < 0 && errno != ENOENT)

@@ -160,7 +160,7 @@ def test_all_goes_on_without_the_database(site):
     assert passed < 12
     checked = site.verb("check")
     assert "good, with problems of the database" in checked and "database: users: not read: " in checked
-    # What has changed meanwhile is followed when the database is back.
+    # Changes made meanwhile are followed when the database is back.
     site.database.start()
     site.load(2)
     wait_for(lambda: site.address() == ["192.0.2.2"], what="the new version")

@@ -1,8 +1,8 @@
 /*
  * Invariant: `zones` are those of the last list, sorted by name; each has the newest version that
  * could be read. One zone is read at a time, so that the memory for texts is bounded: first those
- * that have a copy on disk, since a database that is away would hold up the others. The lock is for the
- * keys and secrets, which workers ask for.
+ * that have a copy on disk, since a database that is away would hold up the others. The lock is for
+ * the keys and secrets, which workers ask for.
  */
 #include "dns_stored.h"
 

@@ -1,5 +1,5 @@
 /*
- * What a start waits for of the database. All parts begin at one moment, with their copies on disk,
+ * The wait of a start for the database. All parts begin at one moment, with their copies on disk,
  * and ask the database side by side; the listeners open when all have its answer, or the wait is
  * over:
  *
@@ -31,7 +31,7 @@ enum {
 	SERVE_STORE_TURN_MS = 100,
 };
 
-/* What the snapshots have at this moment. */
+/* The state of all snapshots at this moment. */
 struct serve_store_state {
 	bool answered; /* the database has replied to all, be it by an error */
 	bool present;  /* all have something to serve */

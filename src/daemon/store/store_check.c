@@ -1,6 +1,6 @@
 /*
- * What `weir check` prints about the database: whether each part can be read, and how old the copies
- * on disk are. A problem here is a warning: the configuration is good.
+ * The lines of `weir check` about the database: can each part be read, and how old are the copies
+ * on disk? A problem here is a warning: the configuration is good.
  */
 #include <errno.h>
 #include <stdio.h>
