@@ -135,6 +135,12 @@ WEIR_API int weir_postgres_list_needs(const struct weir_postgres_options *option
 WEIR_API unsigned weir_postgres_connections(const struct weir_postgres *postgres);
 WEIR_API unsigned weir_postgres_waiting(const struct weir_postgres *postgres);
 
+/*
+ * Returns why the last attempt to connect has failed on all hosts; NULL if there was none, or a
+ * connection was made since. Valid until the loop goes on.
+ */
+WEIR_API const char *weir_postgres_failure(const struct weir_postgres *postgres);
+
 /* -- statements -------------------------------------------------------------------------------- */
 
 /* The value of a parameter. `data` is NULL for NULL. A text has no NUL in it. */

@@ -247,9 +247,12 @@ int check(const struct options *options)
 	for (size_t i = 0; i < config->sites.count; i++)
 		names += config->sites.items[i].names.count;
 	size_t listeners = config->listeners.count ? config->listeners.count : 1;
-	printf("%s: good: %zu site%s, %zu name%s, %zu listener%s", options->config_path,
-	        config->sites.count, config->sites.count == 1 ? "" : "s", names,
-	        names == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+	struct store_check store;
+	bool problem = store_check_begin(&store, config);
+	printf("%s: good%s: %zu site%s, %zu name%s, %zu listener%s", options->config_path,
+	        problem ? ", with problems of the database" : "", config->sites.count,
+	        config->sites.count == 1 ? "" : "s", names, names == 1 ? "" : "s", listeners,
+	        listeners == 1 ? "" : "s");
 	if (config->mail.users)
 		printf(", %zu user%s of mail", weir_users_count(config->mail.users),
 		        weir_users_count(config->mail.users) == 1 ? "" : "s");
@@ -262,7 +265,7 @@ int check(const struct options *options)
 		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
-	store_verb_warn(config);
+	store_check_print(&store, config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -109,22 +109,6 @@ static bool store_command_migrate(struct store_looking *looking, bool first)
 	return fflush(stdout) == 0;
 }
 
-/* The reasons are warnings: the configuration is good. */
-void store_verb_warn(struct config *config)
-{
-	struct store_looking looking = {.count = 0};
-	if (!config->store.url)
-		return;
-	config->store.wait_ms = store_start_ms(config);
-	bool replied = store_verb_begin(&looking.verb, config) == 0 && store_command_look(&looking);
-	for (unsigned i = 0; i < looking.count && replied; i++) {
-		const char *lack = store_part_lack(&looking.parts[i]);
-		if (lack && store_uses(config, &looking.parts[i]))
-			say("the tables of %s in the database are %s", looking.parts[i].name, lack);
-	}
-	store_verb_finish(&looking.verb);
-}
-
 /* -- checks ------------------------------------------------------------------------------------ */
 
 struct store_checking {
