@@ -213,3 +213,8 @@ unsigned weir_postgres_waiting(const struct weir_postgres *postgres)
 {
 	return postgres->waiting_count;
 }
+
+const char *weir_postgres_why(const struct weir_postgres *postgres)
+{
+	return postgres->why;
+}

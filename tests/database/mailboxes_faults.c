@@ -394,11 +394,13 @@ static void a_lease_is_released_when_the_database_is_back(void **state)
 		assert_true(TURN_UNTIL(loop, weir_postgres_waiting(pool) == 1));
 	}
 	assert_string_equal(
-	        migrated_run(&migrated, "SELECT count(*) FROM weir_mailbox WHERE lease > now()"), "1");
+	        migrated_run(&migrated, "SELECT count(*) FROM weir_mailbox WHERE lease > now()"),
+	        "1");
 	severed.refusing = false;
 	clock_advance(WEIR_POSTGRES_BACKOFF_MAX_MS * 2);
 	assert_true(TURN_UNTIL(loop,
-	        strcmp(migrated_run(&migrated, "SELECT count(session) FROM weir_mailbox"), "0") == 0));
+	        strcmp(migrated_run(&migrated, "SELECT count(session) FROM weir_mailbox"), "0") ==
+	                0));
 	weir_maildrop_open(store, loop, WEIR_SPAN("alice"), &answer.call, on_opened);
 	wait_for(&answer.done);
 	assert_int_equal(answer.error, 0);

@@ -22,8 +22,8 @@
 #include "mailboxes_state.h"
 
 enum {
-	DROP_STREAMED = 256, /* a list with more messages has a connection of its own */
-	DROP_RETRY_MS = 100, /* then a lock that was taken is tried once more */
+	DROP_STREAMED = 256,    /* a list with more messages has a connection of its own */
+	DROP_RETRY_MS = 100,    /* then a lock that was taken is tried once more */
 	DROP_RELEASE_MS = 1000, /* between two attempts to release a lease */
 };
 
