@@ -38,7 +38,7 @@ static const char drop_lock[] =
                 WEIR_MAILDROP_LEASE_S) ")"
                                        " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
                                        " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
-                                       " RETURNING b.validity, b.messages, b.octets";
+                                       " RETURNING b.messages, b.octets";
 
 static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_END(
         WEIR_MAILDROP_LEASE_S) " WHERE name = $1 AND session = $2::uuid";
@@ -46,8 +46,11 @@ static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_E
 static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
                                   " WHERE name = $1 AND session = $2::uuid";
 
-static const char drop_list[] = "SELECT uid, octets, dotless, ended, uidl FROM weir_message"
-                                " WHERE mailbox = $1 ORDER BY uid LIMIT $2::int";
+/* With `validity` by the same snapshot: an import may change both after the lock. */
+static const char drop_list[] =
+        "SELECT m.uid, m.octets, m.dotless, m.ended, m.uidl, b.validity FROM weir_mailbox AS b"
+        " JOIN weir_message AS m ON m.mailbox = b.name WHERE b.name = $1"
+        " ORDER BY m.uid LIMIT $2::int";
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
@@ -251,6 +254,7 @@ static void drop_listing_on_row(void *context, const struct weir_postgres_row *r
 	        .ended = drop_row_bool(row, 3),
 	};
 	struct weir_span uidl = weir_postgres_row_value(row, 4);
+	drop->validity = mailboxes_row_number(row, 5, true);
 	if (!drop->error && uidl.size)
 		drop->error = drop_append_uidl(drop, uidl);
 	if (!drop->error)
@@ -297,10 +301,9 @@ static void drop_locking_on_row(void *context, const struct weir_postgres_row *r
 {
 	struct mailboxes_drop *drop = context;
 	drop->busy = false;
-	drop->validity = mailboxes_row_number(row, 0, false);
-	drop->expected = (uint64_t)mailboxes_row_number(row, 1, false);
+	drop->expected = (uint64_t)mailboxes_row_number(row, 0, false);
 	mailboxes_usage_note(drop->at->mailboxes, mailboxes_drop_user(drop),
-	        (uint64_t)mailboxes_row_number(row, 2, false), drop->expected,
+	        (uint64_t)mailboxes_row_number(row, 1, false), drop->expected,
 	        weir_loop_now_ms(drop->at->at->loop));
 }
 
