@@ -79,6 +79,24 @@ static void a_lease_is_renewed(void **state)
 }
 
 /* Another front end has the mailbox when the lease of the first one is over. */
+/* An import raises the validity after the lock of a session, and before its list. */
+static void the_list_and_its_uidls_are_of_one_moment(void **state)
+{
+	struct weir_mail_info info;
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run(&migrated,
+	        "CREATE FUNCTION raise_validity() RETURNS trigger AS $$ BEGIN UPDATE weir_mailbox SET"
+	        " validity = 4000000000; RETURN NULL; END $$ LANGUAGE plpgsql;"
+	        "CREATE TRIGGER raise_validity AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
+	        " (pg_trigger_depth() = 0) EXECUTE FUNCTION raise_validity()");
+	struct weir_maildrop *drop = must_open("alice");
+	migrated_run(&migrated, "DROP TRIGGER raise_validity ON weir_mailbox");
+	weir_maildrop_info(drop, 0, &info);
+	assert_string_equal(info.uid, "4000000000.0000000001");
+	weir_maildrop_close(drop);
+}
+
 static void a_session_that_lost_its_lease_removes_nothing(void **state)
 {
 	struct weir_mail_store *mine = store, *other;
@@ -358,6 +376,7 @@ int main(void)
 	        MAIL_TEST(a_message_in_constant_memory, begin_in_database),
 	        MAIL_TEST(two_front_ends_at_once, begin_in_database),
 	        MAIL_TEST(a_lease_is_renewed, begin_in_database),
+	        MAIL_TEST(the_list_and_its_uidls_are_of_one_moment, begin_in_database),
 	        MAIL_TEST(a_session_that_lost_its_lease_removes_nothing, begin_in_database),
 	        MAIL_TEST(an_open_that_is_cancelled_unlocks, begin_in_database),
 	        MAIL_TEST(a_loop_that_leaves, begin_in_database),

@@ -209,6 +209,30 @@ def test_a_check_counts(site):
     for line in "zones zones 1", "zones keys of TSIG 1", "keys certificates 2", "keys shared secrets 0":
         assert line in lines, lines
     assert [line for line in lines if "queued messages" in line] in ([], ["queue queued messages 0"])
+    # Rows that nobody can decrypt, with another key and without one.
+    (site.path / "other-key").write_text("b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgMzI=\n")
+    (site.path / "other-key").chmod(0o600)
+    for store, why in ("secret-key-file: other-key", "encrypted by another key"), ("prepare: yes", "encrypted, and there is no key"):
+        site.write(store=store)
+        said = " ".join(site.verb("store", "check", code=1).split())
+        for what in "keys certificate one", "keys certificate two", "zones key of TSIG transfer.example.org.":
+            assert f"{what} {why}" in said, said
+        assert "3 problems" in said
+        assert "give the 'secret-key-file' with which it was stored" in said
+
+
+@pytest.mark.parametrize("change, why", [
+    (("/postgres'", "/nowhere'"), 'database "nowhere" does not exist; make this database, or correct its name in the URL'),
+    (("weir@", "nobody@"), 'role "nobody" does not exist; correct the user in the URL'),
+    (("/postgres'", "/postgres?sslmode=require'"), "server does not support SSL, but SSL was required; "),
+])
+def test_a_verb_does_not_repeat_what_time_does_not_change(site, change, why):
+    site.write(store="wait: 10m")
+    text = site.config.read_text()
+    assert change[0] in text
+    site.config.write_text(text.replace(*change, 1))
+    for words in ("store", "check"), ("zone", "list"), ("certificate", "list"):
+        assert why in site.verb(*words, code=1)
 
 
 def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, weir, tmp_path):

@@ -97,11 +97,12 @@ def site(server, run, weir, weir_program, tmp_path):
 
 def test_tables_that_are_missing_are_found_and_made(site, server):
     assert "users      schema" in site.verb("store", "-c", "weir.yaml", "check")
-    server.query("DROP TABLE weir_alias, weir_queue_message")
+    server.query("DROP TABLE weir_alias, weir_queue_message; DROP INDEX weir_body_sweep_due")
     said = site.verb("store", "-c", "weir.yaml", "check", code=1)
     assert re.search('users +weir_alias .*"weir_alias" does not exist', said)
     assert re.search('queue +weir_queue_message .*"weir_queue_message" does not exist', said)
-    assert re.search("bodies to be removed +0", said) and "2 problems" in said
+    assert re.search("bodies to be removed +0", said) and "3 problems" in said
+    assert re.search("mailboxes +weir_body_sweep_due +the index does not exist", said)
     assert "`weir store init` makes it" in said
     said = site.verb("store", "-c", "weir.yaml", "init")
     assert "the tables are there, and up to date" in said and "migrate" not in said

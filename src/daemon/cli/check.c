@@ -28,6 +28,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_ftp.h"
+#include "store.h"
 #include "store_verb.h"
 #include "table.h"
 
@@ -211,8 +212,19 @@ static void config_warn_writing(const struct config *config)
 			        "the directory of a site with uploads");
 }
 
+/* The key process has the keys of files, from its start on. */
+static void config_warn_stored_keys(const struct config *config)
+{
+	if (config->tls.key_process && store_has(config, STORE_KEYS))
+		say("'key-process' of 'tls' does not have the private keys of certificates in the "
+		    "database: the server process has them in its memory. To have all keys in the "
+		    "key process, name files in 'certificates', and leave 'keys' out of 'parts' of "
+		    "'store'");
+}
+
 void config_warn(const struct config *config)
 {
+	config_warn_stored_keys(config);
 	config_tls_warn(config);
 	config_ftp_warn(config);
 	config_warn_secrets(config);

@@ -115,7 +115,7 @@ static void stored_list_add_key(struct stored_list *list, const struct weir_span
 	struct weir_buffer secret = {0};
 	memset(key, 0, sizeof *key);
 	const char *why = NULL;
-	int error = weir_database_unseal(list->database, "tsig", fields[1], fields[3], &secret);
+	int error = weir_database_tsig_secret(list->database, fields[1], fields[3], &secret);
 	if (error < 0)
 		why = store_secret_text(error);
 	else if (!stored_list_read_name(fields[1], &key->name))

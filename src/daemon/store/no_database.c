@@ -36,6 +36,12 @@ int weir_postgres_call_start(struct weir_postgres *postgres,
 	return -ENOSYS;
 }
 
+const char *weir_postgres_failure(const struct weir_postgres *postgres)
+{
+	(void)postgres;
+	return NULL;
+}
+
 struct weir_span weir_postgres_row_value(const struct weir_postgres_row *row, unsigned column)
 {
 	(void)row, (void)column;
@@ -100,7 +106,7 @@ NEVER_CALLED(weir_database_snapshot_poll)
 NEVER_CALLED(weir_database_tsig_list)
 NEVER_CALLED(weir_database_tsig_put)
 NEVER_CALLED(weir_database_tsig_remove)
-NEVER_CALLED(weir_database_unseal)
+NEVER_CALLED(weir_database_tsig_secret)
 NEVER_CALLED(weir_database_user_change)
 NEVER_CALLED(weir_database_user_find)
 NEVER_CALLED(weir_database_users_format)
@@ -112,4 +118,3 @@ NEVER_CALLED(weir_database_zone_put)
 NEVER_CALLED(weir_database_zone_read)
 NEVER_CALLED(weir_database_zone_remove)
 NEVER_CALLED(weir_database_zones_list)
-NEVER_CALLED(weir_postgres_failure)

@@ -51,6 +51,7 @@ void store_options(const struct config *config, const char *user, struct weir_po
 	ret->streams_max = connections - ret->batches_max;
 	ret->wait_ms = (uint32_t)store->wait_ms;
 	ret->answer_ms = (uint32_t)store->answer_ms;
+	ret->hasty = store->hasty;
 	if (!store->prepares)
 		ret->statements_max = 0;
 }
