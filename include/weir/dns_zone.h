@@ -63,6 +63,7 @@ WEIR_API int weir_dns_zone_parse(struct weir_span text, const char *label,
 /*
  * Writes a zone as a zone file, which weir_dns_zone_load and other servers can read: a line for
  * each record, of an absolute owner, the TTL, "IN", the type and the data, with tabs between them.
+ * The SOA record comes first.
  * Blocks. Returns 0, -ENOMEM, or -EIO: see errno of the stream.
  */
 WEIR_API int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +21,18 @@ static void report(void *context, const char *path, unsigned line, const char *t
 	print_message("%s:%u: %s\n", path, line, text);
 }
 
+static void check_first_line(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	assert_non_null(file);
+	assert_true(getline(&line, &size, file) > 0);
+	assert_true(strstr(line, "\tIN\tSOA\t") || strstr(line, "\tIN\tTYPE6\t"));
+	free(line);
+	fclose(file);
+}
+
 static void there_and_back(const struct weir_dns_zone *zone)
 {
 	char path[] = "/tmp/weir-zone-write-XXXXXX";
@@ -28,6 +41,7 @@ static void there_and_back(const struct weir_dns_zone *zone)
 	assert_non_null(stream);
 	assert_int_equal(weir_dns_zone_write(zone, stream), 0);
 	assert_int_equal(fclose(stream), 0);
+	check_first_line(path);
 	int error = dns_zone_load_saved(path, &zone->apex, report, NULL, &again);
 	unlink(path);
 	assert_int_equal(error, 0);

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -238,7 +239,7 @@ def test_an_import_is_repeated_without_doubles(store, files, tmp_path):
     # Another program moves one.
     moved = next((tmp_path / "mail" / "carol" / "new").iterdir())
     moved.rename(tmp_path / "mail" / "carol" / "cur" / (moved.name + ":2,S"))
-    assert "mailboxes: 1 messages imported, 6 B; 459 were there, 0 left out" in store.run(files, "import", "mailboxes")
+    assert "mailboxes: 1 message imported, 6 B; 459 were there, 0 left out" in store.run(files, "import", "mailboxes")
     after = store.mailboxes()
     assert after["bob"][:-1] == [message for i, message in enumerate(before["bob"]) if i != 2]
     assert after["bob"][-1][0] == "1900000000.M1P1Q1.host"
@@ -294,11 +295,13 @@ def test_out_and_in_again(store, other, files, tmp_path):
     configure(files, aliases="aliases")
     store.init(files)
     said = store.run(files, "import")
-    assert "users: 5 rows imported; 0 were there, 0 left out" in said
+    assert "users: 3 users imported; 0 were there, 0 left out" in said
+    assert "users: 2 aliases imported; 0 were there, 0 left out" in said
     natives(store)
     out = tmp_path / "out"
     said = store.run(files, "export", out)
-    assert "mailboxes: 471 messages exported" in said and "users: 5 rows exported" in said
+    assert "mailboxes: 471 messages exported" in said and "users: 3 users exported" in said
+    assert "users: 2 aliases exported" in said
     assert "queue: 0 messages exported" in said
     assert not list(out.glob(".*")), "nothing is unfinished"
     back = configure(tmp_path / "back.yaml", out / "users", out / "aliases", out / "mail", out / "queue")
@@ -477,9 +480,11 @@ def test_users_of_the_database_log_in(weir, store, files, tmp_path):
     store.init(files)
     # A password that was changed in the database stays.
     store.query("INSERT INTO weir_user (name, hash) VALUES ('carol', '!changed')")
-    assert "users: 3 rows imported; 1 were there" in store.run(files, "import", "users")
+    assert "users: 2 users imported; 1 was there" in (said := store.run(files, "import", "users"))
+    assert "users: 1 alias imported; 0 were there" in said
     assert store.query("SELECT hash FROM weir_user WHERE name = 'carol'") == "!changed"
-    assert "users: 0 rows imported; 4 were there" in store.run(files, "import", "users")
+    assert "users: 0 users imported; 3 were there" in (said := store.run(files, "import", "users"))
+    assert "users: 0 aliases imported; 1 was there" in said
     files.write_text(
         "listen: [{smtp: '127.0.0.1:0'}, {pop3: '127.0.0.1:0'}]\nmail-log: mail.log\n"
         f"store: {{url: '{store.url}', parts: [users]}}\nmail: {{directory: mail, domains: [{DOMAIN}]}}\n"
@@ -504,9 +509,21 @@ def test_mistakes(store, files, tmp_path):
     said = store.run(files, "import", "mailboxes", code=1)
     assert "erin: it is no Maildir" in said and "not UTF-8" in said
     assert "mailboxes: 459 messages imported" in said and "2 left out" in said
+    # A refusal of the database has the name of the mailbox.
+    store.query("DELETE FROM weir_message; DELETE FROM weir_imported")
+    store.query("ALTER TABLE weir_message ADD CONSTRAINT full_mailbox CHECK (mailbox <> 'bob')")
+    said = store.run(files, "import", "mailboxes", code=1)
+    assert re.search("^weir: mailboxes: bob: .*full_mailbox", said, re.MULTILINE), said
     keyed = tmp_path / "keyed.yaml"
     keyed.write_text(files.read_text() + "dns: {keys: [{name: k.example, algorithm: hmac-sha256, file: nokey}]}\n")
-    assert f"{tmp_path}/nokey: No such file" in store.run(keyed, "import", "keys", code=1)
+    said = store.run(keyed, "import", "keys", code=1)
+    assert f"weir: {tmp_path}/nokey: No such file" in said and said.count("nokey") == 1, said
+    secret = tmp_path / "secret.yaml"
+    for key in "password-file", "secret-key-file":
+        secret.write_text(files.read_text() + f"store: {{url: '{store.url}', {key}: nosecret}}\n")
+        done = subprocess.run(store.command(secret, "check"), capture_output=True, text=True, timeout=60)
+        assert done.stderr.endswith(f"{secret}: {tmp_path}/nosecret: No such file or directory\n")
+        assert done.returncode == 1 and done.stderr.count("nosecret") == 1
     (tmp_path / "users").write_text("alice\n")
     assert f"{tmp_path}/users:1: no colon after the name" in store.run(files, "import", "users", code=1)
 
@@ -526,6 +543,7 @@ def test_a_directory_that_the_user_cannot_write(store, files, tmp_path):
 ZONE = """$TTL 300
 @ SOA ns1 admin 7 3600 600 86400 300
 @ NS ns1
+@ A 192.0.2.2
 ns1 A 192.0.2.1
 www TXT "two words"
 """
@@ -543,13 +561,20 @@ def test_zones_and_keys(store, other, files, tmp_path):
     )
     store.init(files)
     said = store.run(files, "import", "zones", "keys")
-    assert "zones: 2 zones imported" in said and "keys: 1 keys of TSIG imported" in said
+    assert "zones: 2 zones imported" in said and "keys: 1 key of TSIG imported" in said
     said = store.run(files, "import", "zones", "keys")
-    assert "zones: 0 zones imported; 2 were there" in said and "keys: 0 keys of TSIG imported; 1 were there" in said
+    assert "zones: 0 zones imported; 2 were there" in said and "keys: 0 keys of TSIG imported; 1 was there" in said
     out = tmp_path / "out"
     store.run(files, "export", "zones", "keys", out)
     names = {path.name for path in (out / "zones").iterdir()}
     assert names == {"example.org.zone", "0%2F25.2.0.192.in-addr.arpa.zone"}
+    exported = (out / "zones" / "example.org.zone").read_text()
+    assert exported.startswith("example.org.\t300\tIN\tSOA\t") and exported.count("\tSOA\t") == 1
+    # As earlier versions of the program have stored it.
+    store.query("UPDATE weir_zone_record SET number = number + 100 WHERE type = 'SOA'")
+    store.run(files, "export", "zones", tmp_path / "again")
+    assert (tmp_path / "again" / "zones" / "example.org.zone").read_text() == exported
+    store.query("UPDATE weir_zone_record SET number = number - 100 WHERE type = 'SOA'")
     keys = (out / "tsig-keys.yaml").read_text()
     assert secret in keys and "hmac-sha512" in keys
     back = tmp_path / "back.yaml"

@@ -239,7 +239,8 @@ static void service_dns_print_served(const struct config *config)
 		        dns->forward.count > 1 ? " or another" : "");
 	}
 	if (dns->zones.count > ZONES_PRINTED)
-		printf("  and %zu more zones\n", dns->zones.count - ZONES_PRINTED);
+		printf("  and %zu more zone%s\n", dns->zones.count - ZONES_PRINTED,
+		        dns->zones.count - ZONES_PRINTED == 1 ? "" : "s");
 }
 
 /* Converts "dns://127.0.0.1:5353/", or one with [::1], into arguments of dig and kdig. */

@@ -45,14 +45,28 @@ static bool zone_import_find(struct zone_verb *verb)
 	                             verb->request->name_text, &zone_import_finding, verb, &call));
 }
 
+/*
+ * The SOA record goes to the beginning (RFC 1035 5.2), which versions that were stored by earlier
+ * programs need. Before it there are some records of the apex at most.
+ */
 static void zone_import_on_record(void *context, const struct weir_database_zone_record *record)
 {
 	struct zone_verb *verb = context;
+	const struct weir_span before = weir_buffer_span(&verb->text);
 	struct weir_span parts[] = {record->owner, WEIR_SPAN("\t"), record->ttl,
 	        WEIR_SPAN("\tIN\t"), record->type, WEIR_SPAN("\t"), record->data, WEIR_SPAN("\n")};
-	if (buffer_append_spans(
-	            &verb->text, parts, sizeof parts / sizeof *parts, WEIR_DATABASE_ZONE_BYTES) < 0)
+	const bool soa = weir_span_equal(record->type, WEIR_SPAN("SOA"));
+	struct weir_buffer first = {0}, *text = soa ? &first : &verb->text;
+	int error = buffer_append_spans(
+	        text, parts, sizeof parts / sizeof *parts, WEIR_DATABASE_ZONE_BYTES);
+	if (error == 0 && soa)
+		error = buffer_append_spans(&first, &before, 1, WEIR_DATABASE_ZONE_BYTES);
+	if (error < 0)
 		verb->reads = false;
+	if (soa) {
+		weir_buffer_finish(&verb->text);
+		verb->text = first;
+	}
 }
 
 static void zone_import_on_again(void *context)
@@ -157,8 +171,8 @@ static bool zone_import_put(struct zone_verb *verb, const struct weir_dns_zone *
 	                                 zone_verb_on_done, verb, &call)))
 		return false;
 	if (!verb->quiet)
-		printf("%s: serial %" PRIu32 ", %" PRIu32 " records\n", verb->request->name_text,
-		        info.serial, info.records);
+		printf("%s: serial %" PRIu32 ", %" PRIu32 " record%s\n", verb->request->name_text,
+		        info.serial, info.records, info.records == 1 ? "" : "s");
 	return true;
 }
 

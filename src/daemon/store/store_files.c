@@ -126,7 +126,8 @@ void store_files_free_users(struct store_users_files *files)
 struct store_files_users {
 	struct store_verb *verb;
 	struct weir_buffer text;
-	uint64_t rows;
+	uint64_t counts[2]; /* of users and of aliases */
+	bool in_aliases;    /* the row between the two has come */
 	int error;
 	char why[WEIR_POSTGRES_WHY_MAX];
 };
@@ -136,14 +137,18 @@ static void store_files_on_row(void *context, const struct weir_postgres_row *ro
 	struct store_files_users *users = context;
 	if (!users->error)
 		users->error = weir_database_users_format(row, &users->text, users->why);
-	users->rows++;
+	if (weir_span_equal(weir_postgres_row_value(row, 0), WEIR_SPAN("m")))
+		users->in_aliases = true;
+	else
+		users->counts[users->in_aliases]++;
 }
 
 static void store_files_on_again(void *context)
 {
 	struct store_files_users *users = context;
 	users->text.size = 0;
-	users->rows = 0;
+	users->counts[0] = users->counts[1] = 0;
+	users->in_aliases = false;
 	users->error = 0;
 }
 
@@ -210,7 +215,8 @@ bool store_files_write(const char *directory, const char *name, struct weir_span
 	return error == 0 || store_files_failed(path, error);
 }
 
-bool store_files_write_users(struct store_verb *verb, const char *directory, uint64_t *ret_rows)
+bool store_files_write_users(
+        struct store_verb *verb, const char *directory, uint64_t *ret_users, uint64_t *ret_aliases)
 {
 	struct store_files_users users = {.verb = verb};
 	struct weir_span texts[2];
@@ -219,8 +225,8 @@ bool store_files_write_users(struct store_verb *verb, const char *directory, uin
 		weir_database_users_split(weir_buffer_span(&users.text), &texts[0], &texts[1]);
 		good = store_files_write(directory, "users", texts[0]) &&
 		       store_files_write(directory, "aliases", texts[1]);
-		/* One row is the line between users and aliases. */
-		*ret_rows = users.rows - 1;
+		*ret_users = users.counts[0];
+		*ret_aliases = users.counts[1];
 	}
 	store_files_erase(&users.text);
 	return good;

@@ -22,8 +22,9 @@ struct store_users_files {
 bool store_files_read_users(const struct config *config, struct store_users_files *files);
 void store_files_free_users(struct store_users_files *files);
 
-/* Writes the files users and aliases. Returns false after messages. */
-bool store_files_write_users(struct store_verb *verb, const char *directory, uint64_t *ret_rows);
+/* Writes the files users and aliases, and counts both. Returns false after messages. */
+bool store_files_write_users(
+        struct store_verb *verb, const char *directory, uint64_t *ret_users, uint64_t *ret_aliases);
 
 /* Reports an error of a file. Returns false. */
 bool store_files_failed(const char *path, int error);

@@ -36,8 +36,13 @@ static const char *progress_size(char text[PROGRESS_SIZE], uint64_t octets)
 	return text;
 }
 
+static const char *progress_unit(const struct store_progress *progress)
+{
+	return progress->counts.moved == 1 ? progress->unit.one : progress->unit.many;
+}
+
 void store_progress_begin(
-        struct store_progress *progress, const char *name, const char *unit, const char *done)
+        struct store_progress *progress, const char *name, struct store_unit unit, const char *done)
 {
 	*progress = (struct store_progress){
 	        .name = name, .unit = unit, .done = done, .terminal = isatty(STDERR_FILENO)};
@@ -55,7 +60,8 @@ static void progress_draw(const struct store_progress *progress, int64_t now_ms)
 		bar[i] = i < full ? '#' : '.';
 	bar[PROGRESS_BAR] = 0;
 	fprintf(stderr, "\r%s [%s] %3.0f %%, %" PRIu64 " %s, %s, %.0f/s\033[K", progress->name, bar,
-	        part * 100, counts->moved, progress->unit, progress_size(size, counts->octets),
+	        part * 100, counts->moved, progress_unit(progress),
+	        progress_size(size, counts->octets),
 	        (double)counts->moved * 1000 / (double)(passed_ms > 0 ? passed_ms : 1));
 }
 
@@ -72,7 +78,8 @@ void store_progress_note(
 		progress_draw(progress, now_ms);
 	} else {
 		say("%s: %" PRIu64 " of %" PRIu64 " done, %" PRIu64 " %s %s", progress->name,
-		        counts->done, counts->total, counts->moved, progress->unit, progress->done);
+		        counts->done, counts->total, counts->moved, progress_unit(progress),
+		        progress->done);
 	}
 }
 
@@ -90,7 +97,7 @@ void store_progress_end(struct store_progress *progress)
 	store_progress_clear(progress);
 	if (counts->octets)
 		snprintf(octets, sizeof octets, ", %s", progress_size(size, counts->octets));
-	say("%s: %" PRIu64 " %s %s%s; %" PRIu64 " were there, %" PRIu64 " left out", progress->name,
-	        counts->moved, progress->unit, progress->done, octets, counts->there,
-	        counts->failed);
+	say("%s: %" PRIu64 " %s %s%s; %" PRIu64 " %s there, %" PRIu64 " left out", progress->name,
+	        counts->moved, progress_unit(progress), progress->done, octets, counts->there,
+	        counts->there == 1 ? "was" : "were", counts->failed);
 }

@@ -7,9 +7,14 @@
 
 #include <weir/database_transfer.h>
 
+/* A thing that is moved, in the singular and the plural. */
+struct store_unit {
+	const char *one, *many;
+};
+
 struct store_progress {
 	const char *name; /* of the part */
-	const char *unit; /* of what is moved */
+	struct store_unit unit;
 	const char *done; /* "imported" */
 	bool terminal;
 	bool drawn;
@@ -17,8 +22,8 @@ struct store_progress {
 	struct weir_database_transfer_counts counts;
 };
 
-void store_progress_begin(
-        struct store_progress *progress, const char *name, const char *unit, const char *done);
+void store_progress_begin(struct store_progress *progress, const char *name, struct store_unit unit,
+        const char *done);
 
 /* Notes the counts, and shows them if it is time. */
 void store_progress_note(

@@ -37,7 +37,7 @@ struct store_transfer {
 
 struct store_transfer_part {
 	enum config_store_part part;
-	const char *unit;
+	struct store_unit unit;
 	const char *file; /* of the part in the directory of an export */
 	bool is_directory;
 	/* Whether the configuration names files of it. */
@@ -107,26 +107,46 @@ static bool transfer_has_users(const struct config *config)
 	return config->mail.users_path || config->ftp.users_path;
 }
 
+/* Aliases belong to the part of the users, and are counted by themselves. */
+static void transfer_begin_aliases(struct store_transfer *transfer)
+{
+	store_progress_begin(&transfer->progress, store_part_names[STORE_USERS],
+	        (struct store_unit){"alias", "aliases"}, transfer->progress.done);
+}
+
+/* Users go first, since targets of aliases are users. */
 static bool transfer_import_users(struct store_transfer *transfer)
 {
 	struct store_users_files files = {0};
-	struct weir_database_transfer options = transfer_options(transfer);
-	bool good = store_files_read_users(transfer->config, &files) &&
-	            transfer_wait(transfer,
-	                    weir_database_import_users(&options, weir_buffer_span(&files.users),
-	                            weir_buffer_span(&files.aliases)),
-	                    "users");
+	const struct weir_database_transfer options = transfer_options(transfer);
+	const struct weir_span none = weir_span(NULL, 0);
+	bool good =
+	        store_files_read_users(transfer->config, &files) &&
+	        transfer_wait(transfer,
+	                weir_database_import_users(&options, weir_buffer_span(&files.users), none),
+	                "users");
+	if (good && files.aliases.size) {
+		transfer_begin_aliases(transfer);
+		good = transfer_wait(transfer,
+		        weir_database_import_users(
+		                &options, none, weir_buffer_span(&files.aliases)),
+		        "aliases");
+	}
 	store_files_free_users(&files);
 	return good;
 }
 
 static bool transfer_export_users(struct store_transfer *transfer, const char *path)
 {
-	struct weir_database_transfer_counts counts = {0};
-	if (!store_files_write_users(&transfer->verb, path, &counts.moved))
+	struct store_progress *progress = &transfer->progress;
+	uint64_t users, aliases;
+	if (!store_files_write_users(&transfer->verb, path, &users, &aliases))
 		return false;
-	store_progress_note(&transfer->progress, &counts);
-	store_progress_end(&transfer->progress);
+	progress->counts.moved = users;
+	store_progress_end(progress);
+	transfer_begin_aliases(transfer);
+	progress->counts.moved = aliases;
+	store_progress_end(progress);
 	return true;
 }
 
@@ -215,15 +235,15 @@ static bool transfer_export_keys(struct store_transfer *transfer, const char *pa
 }
 
 static const struct store_transfer_part transfer_parts[] = {
-        {STORE_USERS, "rows", "users", false, transfer_has_users, transfer_import_users,
+        {STORE_USERS, {"user", "users"}, "users", false, transfer_has_users, transfer_import_users,
                 transfer_export_users},
-        {STORE_MAILBOXES, "messages", "mail", true, transfer_has_mailboxes,
+        {STORE_MAILBOXES, {"message", "messages"}, "mail", true, transfer_has_mailboxes,
                 transfer_import_mailboxes, transfer_export_mailboxes},
-        {STORE_QUEUE, "messages", "queue", true, transfer_has_queue, transfer_import_queue,
-                transfer_export_queue},
-        {STORE_ZONES, "zones", "zones", true, transfer_has_zones, transfer_import_zones,
+        {STORE_QUEUE, {"message", "messages"}, "queue", true, transfer_has_queue,
+                transfer_import_queue, transfer_export_queue},
+        {STORE_ZONES, {"zone", "zones"}, "zones", true, transfer_has_zones, transfer_import_zones,
                 transfer_export_zones},
-        {STORE_KEYS, "keys of TSIG", TRANSFER_KEYS_FILE, false, transfer_has_keys,
+        {STORE_KEYS, {"key of TSIG", "keys of TSIG"}, TRANSFER_KEYS_FILE, false, transfer_has_keys,
                 transfer_import_keys, transfer_export_keys},
 };
 

@@ -42,17 +42,15 @@ int store_verb_options(int count, char **arguments, const char **ret_config, boo
 }
 
 /* The files that were left unread are those of secrets. */
-static bool store_verb_read_secrets(struct config *config)
+static bool store_verb_read_secrets(struct config *config, const char *path)
 {
-	struct problems problems = {.file = config->store.password_path};
+	struct problems problems = {.file = path};
 	struct reader reader = {.memory = &config->memory, .problems = &problems};
 	if (config->store.password_path)
 		config->store.password =
 		        reader_password(&reader, NULL, config->store.password_path);
-	if (config->store.seal_path) {
-		problems.file = config->store.seal_path;
+	if (config->store.seal_path)
 		store_read_seal(&reader, NULL, &config->store);
-	}
 	bool good = problems.count == 0;
 	problems_print(&problems, stderr);
 	problems_free(&problems);
@@ -67,7 +65,7 @@ struct config *store_verb_read(const char *path)
 	sources_end();
 	problems_print(&problems, stderr);
 	problems_free(&problems);
-	if (config && store_verb_read_secrets(config))
+	if (config && store_verb_read_secrets(config, path))
 		return config;
 	config_release(config);
 	return NULL;

@@ -59,10 +59,13 @@ int transfer_refuse(struct database_transfer *transfer, int error);
 void transfer_end(struct database_transfer *transfer);
 void transfer_fail(
         struct database_transfer *transfer, int error, const char *what, const char *why);
-void transfer_fail_call(struct database_transfer *transfer, const struct weir_postgres_end *end);
+/* `what` is the mailbox or message of the call, or NULL. */
+void transfer_fail_call(
+        struct database_transfer *transfer, const char *what, const struct weir_postgres_end *end);
 
 /* Ends it if a call has failed. Returns false if it is over. */
-bool transfer_goes_on(struct database_transfer *transfer, const struct weir_postgres_end *end);
+bool transfer_goes_on(
+        struct database_transfer *transfer, const char *what, const struct weir_postgres_end *end);
 
 void transfer_report(struct database_transfer *transfer);
 void transfer_problem(struct database_transfer *transfer, const char *what, const char *why);
@@ -111,6 +114,7 @@ enum {
 
 struct import_body {
 	struct database_transfer *transfer;
+	const char *what; /* its mailbox or its name, for errors */
 	struct body_writer writer;
 	char *buffer; /* of IMPORT_READ bytes, lent */
 	int fd;

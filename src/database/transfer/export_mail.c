@@ -90,7 +90,7 @@ static void export_on_mailboxes(void *context, const struct weir_postgres_end *e
 	if (transfer->over)
 		return;
 	if (end->error)
-		transfer_fail_call(transfer, end);
+		transfer_fail_call(transfer, NULL, end);
 	else if (export->error)
 		transfer_fail(transfer, export->error, NULL, weir_error_text(export->error));
 	for (unsigned i = 0; i < EXPORT_LANES && !transfer->over; i++)
@@ -200,7 +200,7 @@ static void export_on_counted(void *context, const struct weir_postgres_end *end
 	struct mail_export *export = context;
 	export->call = NULL;
 	if (end->error)
-		transfer_fail_call(&export->base, end);
+		transfer_fail_call(&export->base, NULL, end);
 	else
 		export_ask_mailboxes(export);
 }

@@ -99,7 +99,7 @@ static void export_on_bodies(void *context, const struct weir_postgres_end *end)
 {
 	struct export_lane *lane = context;
 	lane->call = NULL;
-	if (!transfer_goes_on(&lane->export->base, end))
+	if (!transfer_goes_on(&lane->export->base, lane->user, end))
 		return;
 	if (!lane->error)
 		export_finish_file(lane);
@@ -208,7 +208,7 @@ static void export_on_listed(void *context, const struct weir_postgres_end *end)
 	struct export_lane *lane = context;
 	struct database_transfer *transfer = &lane->export->base;
 	lane->call = NULL;
-	if (!transfer_goes_on(transfer, end))
+	if (!transfer_goes_on(transfer, lane->user, end))
 		return;
 	if (!lane->listed) {
 		export_mailbox_end(lane);

@@ -78,7 +78,7 @@ static void export_queue_fail(struct queue_export *export, int error)
 static bool export_queue_check(struct queue_export *export, const struct weir_postgres_end *end)
 {
 	export->call = NULL;
-	if (transfer_goes_on(&export->base, end) && export->error)
+	if (transfer_goes_on(&export->base, NULL, end) && export->error)
 		export_queue_fail(export, export->error);
 	return export->base.over;
 }

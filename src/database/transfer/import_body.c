@@ -44,7 +44,7 @@ static void import_body_on_finished(struct body_writer *writer, int error)
 	bool later = body->fd < 0;
 	import_body_close(body);
 	if (error < 0) {
-		transfer_fail(body->transfer, error, "a message", weir_error_text(error));
+		transfer_fail(body->transfer, error, body->what, weir_error_text(error));
 		return;
 	}
 	body->finished = true;
@@ -68,7 +68,7 @@ static bool import_body_pump(struct import_body *body)
 			break;
 		int result = import_body_write(body, weir_span(body->buffer, (size_t)got));
 		if (result < 0)
-			transfer_fail(body->transfer, result, "a message", weir_error_text(result));
+			transfer_fail(body->transfer, result, body->what, weir_error_text(result));
 		if (result != 0)
 			return false;
 	}
@@ -84,7 +84,7 @@ static void import_body_on_ready(void *context, int error)
 	if (body->transfer->over)
 		return;
 	if (error < 0)
-		transfer_fail(body->transfer, error, "a message", weir_error_text(error));
+		transfer_fail(body->transfer, error, body->what, weir_error_text(error));
 	else if (import_body_pump(body))
 		body->resumed(body->context);
 }

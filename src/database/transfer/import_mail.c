@@ -188,7 +188,7 @@ static void import_on_stored(void *context, const struct weir_postgres_end *end)
 	struct import_lane *lane = context;
 	struct database_transfer *transfer = &lane->import->base;
 	lane->call = NULL;
-	if (!transfer_goes_on(transfer, end))
+	if (!transfer_goes_on(transfer, import_user(lane), end))
 		return;
 	for (unsigned i = 0; i < lane->count; i++) {
 		struct import_message *message = &lane->messages[i];
@@ -271,8 +271,11 @@ static bool import_begin(
 		return true;
 	memcpy(to->item, item, sizeof to->item);
 	mail_name_uid(message->unique, to->uidl);
-	to->body = (struct import_body){
-	        .buffer = import->buffer, .fd = fd, .resumed = import_on_resumed, .context = lane};
+	to->body = (struct import_body){.what = import_user(lane),
+	        .buffer = import->buffer,
+	        .fd = fd,
+	        .resumed = import_on_resumed,
+	        .context = lane};
 	to->body.error = fd < 0 ? fd : fstat(fd, &status) < 0 ? -errno : 0;
 	if (to->body.error) {
 		import_add(lane);
@@ -335,7 +338,7 @@ static void import_on_known(void *context, const struct weir_postgres_end *end)
 		import_lane_skip(lane, "the name of the mailbox is not UTF-8");
 		return;
 	}
-	if (!transfer_goes_on(transfer, end))
+	if (!transfer_goes_on(transfer, import_user(lane), end))
 		return;
 	if (lane->error) {
 		transfer_fail(

@@ -124,7 +124,7 @@ static void import_queue_on_end(void *context, const struct weir_postgres_end *e
 	struct database_transfer *transfer = &lane->import->base;
 	bool stored = lane->stored || end->repeated;
 	lane->call = NULL;
-	if (!transfer_goes_on(transfer, end))
+	if (!transfer_goes_on(transfer, lane->queued->id, end))
 		return;
 	if (!stored && !lane->claimed) {
 		transfer_fail(
@@ -241,7 +241,8 @@ static bool import_queue_begin(struct queue_lane *lane, const char *id)
 		import_queue_skip(lane, id, error);
 		return false;
 	}
-	lane->body = (struct import_body){.buffer = import->buffer,
+	lane->body = (struct import_body){.what = lane->queued->id,
+	        .buffer = import->buffer,
 	        .fd = -1,
 	        .resumed = import_queue_on_resumed,
 	        .context = lane};
@@ -313,7 +314,7 @@ static void import_queue_on_known(void *context, const struct weir_postgres_end 
 	struct queue_import *import = context;
 	struct database_transfer *transfer = &import->base;
 	import->call = NULL;
-	if (!transfer_goes_on(transfer, end))
+	if (!transfer_goes_on(transfer, NULL, end))
 		return;
 	if (import->error) {
 		transfer_fail(transfer, import->error, NULL, weir_error_text(import->error));

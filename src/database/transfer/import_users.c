@@ -29,7 +29,8 @@ struct users_import {
 	struct weir_span users;   /* what is left of them */
 	struct weir_span aliases; /* likewise */
 	struct weir_postgres_call *call;
-	uint64_t rows; /* of the call */
+	uint64_t rows;      /* of the call */
+	bool sends_aliases; /* the call has aliases */
 };
 
 /* Texts come in hexadecimal. */
@@ -110,10 +111,10 @@ static void import_users_on_end(void *context, const struct weir_postgres_end *e
 		return;
 	if (end->error) {
 		if (strcmp(end->state, "22021") == 0)
-			transfer_fail(
-			        transfer, end->error, "users or aliases", "a line is not UTF-8");
+			transfer_fail(transfer, end->error,
+			        import->sends_aliases ? "aliases" : "users", "a line is not UTF-8");
 		else
-			transfer_fail_call(transfer, end);
+			transfer_fail_call(transfer, NULL, end);
 		return;
 	}
 	transfer->counts.done += import->rows;
@@ -130,6 +131,7 @@ static void import_users_start(
 	unsigned columns = aliases ? 2 : USERS_COLUMNS;
 	const struct weir_postgres_value kind = weir_postgres_text(WEIR_DATABASE_USERS);
 	struct weir_postgres_value values[USERS_COLUMNS];
+	import->sends_aliases = aliases;
 	for (unsigned i = 0; i < columns; i++)
 		values[i] = weir_postgres_text(arrays[i].data);
 	const struct weir_postgres_statement statements[] = {

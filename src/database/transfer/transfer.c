@@ -67,20 +67,22 @@ void transfer_fail(struct database_transfer *transfer, int error, const char *wh
 	transfer_end(transfer);
 }
 
-void transfer_fail_call(struct database_transfer *transfer, const struct weir_postgres_end *end)
+void transfer_fail_call(
+        struct database_transfer *transfer, const char *what, const struct weir_postgres_end *end)
 {
 	/* 42P01: a table is missing; 42703: a column. */
 	bool lacks = strcmp(end->state, "42P01") == 0 || strcmp(end->state, "42703") == 0;
-	transfer_fail(transfer, end->error, NULL,
+	transfer_fail(transfer, end->error, lacks ? NULL : what,
 	        lacks ? "its tables are missing or too old: run `weir store init` or "
 	                "`weir store migrate`"
 	              : end->text);
 }
 
-bool transfer_goes_on(struct database_transfer *transfer, const struct weir_postgres_end *end)
+bool transfer_goes_on(
+        struct database_transfer *transfer, const char *what, const struct weir_postgres_end *end)
 {
 	if (!transfer->over && end->error)
-		transfer_fail_call(transfer, end);
+		transfer_fail_call(transfer, what, end);
 	return !transfer->over;
 }
 

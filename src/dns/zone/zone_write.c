@@ -1,4 +1,6 @@
 /*
+ * The SOA record comes first (RFC 1035 5.2), then the records in the order of a walk.
+ *
  * The data of records as text by ldns, where that can mean nothing else when it is read; names with
  * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597
  * 5).
@@ -117,18 +119,34 @@ static int zone_write_entry(const struct zone_entry *entry, uint8_t *wire, FILE 
 	return no_memory ? -ENOMEM : 0;
 }
 
-int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream)
+/* The first entries of a walk are those of the apex, so that the SOA record is found at once. */
+static int zone_write_entries(
+        const struct weir_dns_zone *zone, bool soa, uint8_t *wire, FILE *stream)
 {
 	struct dns_walk walk;
 	struct zone_entry entry;
-	uint8_t *wire = malloc(RECORD_MAX);
-	int error = wire ? 0 : -ENOMEM;
+	int error = 0;
 	dns_walk_init(&walk, zone);
 	for (; error == 0 && dns_walk_peek(&walk, &entry); dns_walk_step(&walk)) {
+		if ((entry.type == WEIR_DNS_SOA) != soa)
+			continue;
 		error = zone_write_entry(&entry, wire, stream);
 		if (error == 0 && ferror(stream))
 			error = -EIO;
+		if (soa)
+			break;
 	}
+	return error;
+}
+
+int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream)
+{
+	uint8_t *wire = malloc(RECORD_MAX);
+	int error = wire ? 0 : -ENOMEM;
+	if (error == 0)
+		error = zone_write_entries(zone, true, wire, stream);
+	if (error == 0)
+		error = zone_write_entries(zone, false, wire, stream);
 	free(wire);
 	return error;
 }
