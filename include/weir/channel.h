@@ -129,9 +129,10 @@ struct weir_protocol {
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
 
 	/*
-	 * The server drains, and the channel has no request and no reply under way. Push a goodbye
-	 * and close; or finish first what the channel does not know of: this function is called
-	 * again after the next reply has left. When NULL the channel closes.
+	 * The server drains, and the channel has no request and no reply under way, or
+	 * weir_channel_notify_drain has asked for the call anyway. Push a goodbye and close; or
+	 * finish first what the channel does not know of: this function is called again after the
+	 * next reply has left. When NULL the channel closes.
 	 */
 	void (*draining)(struct weir_channel *channel);
 

@@ -192,7 +192,10 @@ static void channel_flush_transport(struct weir_channel *channel)
 		channel_flush_fail(channel, error);
 }
 
-/* The server is draining: let the protocol say goodbye on an idle channel, then close it. */
+/*
+ * The server is draining: let the protocol say goodbye on an idle channel, then close it. A protocol
+ * that has asked for it may say goodbye while it is busy (weir_channel_notify_drain).
+ */
 static void channel_drain(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->group->protocol;

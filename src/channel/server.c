@@ -26,6 +26,8 @@ struct weir_server {
 	weir_drained_fn *drained;
 	void *drained_context;
 	struct weir_task drained_task;
+	struct weir_task drain_task;
+	unsigned drain_left; /* channels that have not learnt of the drain yet, at most */
 };
 
 /* -- accepting --------------------------------------------------------------------------------- */
@@ -341,6 +343,31 @@ void weir_server_retire(struct weir_server *server)
 	server->group.retiring = true;
 }
 
+/*
+ * Each channel learns of the drain once, some in each turn. One that is active meanwhile goes to
+ * the end of the list and learns of it by its own event, so that each of the others comes to the
+ * beginning of the list before `drain_left` is 0.
+ */
+static void server_drain_some(struct weir_task *task)
+{
+	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drain_task);
+	struct weir_list *channels = &server->group.channels;
+	for (unsigned i = 0; i < WEIR_DRAINS_PER_TURN && server->drain_left; i++) {
+		if (weir_list_empty(channels)) {
+			server->drain_left = 0;
+			return;
+		}
+		struct weir_channel *channel =
+		        WEIR_CONTAINER(channels->next, struct weir_channel, link);
+		weir_list_remove(&channel->link);
+		weir_list_append(channels, &channel->link);
+		channel_schedule(channel);
+		server->drain_left--;
+	}
+	if (server->drain_left)
+		weir_loop_defer(server->group.loop, task);
+}
+
 void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, void *context)
 {
 	struct channel_group *group = &server->group;
@@ -354,8 +381,9 @@ void weir_server_drain(struct weir_server *server, weir_drained_fn *drained, voi
 	}
 	group->draining = true;
 	weir_timer_start(group->loop, &server->timer, group->bounds.drain_ms, server_on_drain_end);
-	WEIR_LIST_EACH (struct weir_channel, channel, &group->channels, link)
-		channel_schedule(channel);
+	server->drain_left = group->count;
+	server->drain_task.run = server_drain_some;
+	server_drain_some(&server->drain_task);
 	if (group->count == 0)
 		server_end_drain(server);
 }
@@ -373,5 +401,6 @@ void weir_server_destroy(struct weir_server *server)
 		        WEIR_CONTAINER(server->group.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->group.loop, &server->drained_task);
+	weir_loop_cancel(server->group.loop, &server->drain_task);
 	server_free(server);
 }

@@ -590,6 +590,29 @@ static void bounds_that_cannot_work_are_refused(void **state)
 	weir_loop_destroy(loop);
 }
 
+static void many_channels_learn_of_a_drain_in_several_turns(void **state)
+{
+	enum {
+		PEERS = WEIR_DRAINS_PER_TURN + 40
+	};
+	static struct peer peers[PEERS];
+	(void)state;
+	start_with(WEIR_CHANNELS_MAX, 10000);
+	opens = 0;
+	for (unsigned i = 0; i < PEERS; i++)
+		peers[i] = peer_connect(loop, weir_server_address(server), 0);
+	assert_true(TURN_UNTIL(loop, opens == PEERS));
+	weir_server_drain(server, on_drained, NULL);
+	weir_loop_turn(loop, 0);
+	assert_int_equal(weir_server_channels(server), PEERS - WEIR_DRAINS_PER_TURN);
+	for (unsigned i = 0; i < PEERS; i++) {
+		assert_true(peer_read_end(&peers[i]));
+		peer_close(&peers[i]);
+	}
+	assert_true(TURN_UNTIL(loop, drained == 1));
+	stop();
+}
+
 static void a_drain_may_have_no_time(void **state)
 {
 	(void)state;
@@ -612,6 +635,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(bounds_that_cannot_work_are_refused),
 	        cmocka_unit_test(a_drain_may_have_no_time),
+	        cmocka_unit_test(many_channels_learn_of_a_drain_in_several_turns),
 	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),

@@ -780,7 +780,7 @@ static void draining_finishes_what_began(void **state)
 	assert_true(peer_read_end(&idle));
 	assert_false(drained);
 	weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("done"));
-	assert_comes(&busy, "done");
+	assert_comes(&busy, "Connection: close\r\n\r\ndone");
 	assert_true(peer_read_end(&busy));
 	assert_true(TURN_UNTIL(loop, drained));
 	peer_close(&idle);

@@ -709,6 +709,31 @@ static void an_idle_connection_is_closed_with_goaway(void **state)
 	client_end(&client);
 }
 
+/* Streams that are open go on; those that the client opens behind GOAWAY are refused. */
+static void a_busy_connection_gets_goaway_when_a_drain_begins(void **state)
+{
+	(void)state;
+	struct client client = client_begin();
+	put_request(&client, 1, "GET", "/later", true);
+	put_request(&client, 3, "PUT", "/upload", false);
+	client_send(&client);
+	assert_true(TURN_UNTIL(loop, (client_read(&client), later_count == 1)));
+	weir_server_drain(weir_http_listener(server), NULL, NULL);
+	client_expect(&client, "goaway 0 ");
+	put_request(&client, 5, "GET", "/x", true);
+	put(&client, H2_DATA, H2_FLAG_END_STREAM, 3, "body", 4);
+	client_send(&client);
+	client_await(&client, "3. ");
+	assert_non_null(strstr(client.text.data, "5!7 "));
+	assert_non_null(strstr(client.text.data, "3:200 "));
+	assert_null(strstr(client.text.data, "goaway"));
+	client.text.size = 0;
+	weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("late"));
+	client_expect(&client, "1:200 1:content-length=4 1:\"late\" 1. ");
+	assert_true(TURN_UNTIL(loop, (client_read(&client), client.peer.eof)));
+	client_end(&client);
+}
+
 static void trailers_follow_a_body_that_has_waited(void **state)
 {
 	(void)state;
@@ -832,6 +857,7 @@ int main(void)
 	        TEST(the_window_is_given_back_for_bodies_that_are_dropped),
 	        TEST(a_client_that_sends_no_body_is_told_after_a_time),
 	        TEST(an_idle_connection_is_closed_with_goaway),
+	        TEST(a_busy_connection_gets_goaway_when_a_drain_begins),
 	        TEST(trailers_follow_a_body_that_has_waited),
 	        TEST(a_stalled_reply_retains_little),
 	        TEST(streams_that_wait_for_a_window_end_with_the_input),

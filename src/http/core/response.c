@@ -86,8 +86,25 @@ enum {
 	BODY_COPY_MAX = 256,
 };
 
+/*
+ * The server has begun to drain since the request came. The last reply announces the end of the
+ * connection (RFC 9112 9.6). Pipelined replies behind this one are still sent.
+ */
+static void http_response_note_drain(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (!channel || !exchange->keep_alive || exchange->framing == HTTP_FRAMED_BY_UPGRADE ||
+	        !weir_channel_draining(channel) || weir_channel_replies(channel) > 1)
+		return;
+	exchange->keep_alive = false;
+	/* Otherwise the end of the body closes it. */
+	if (exchange->body_state == HTTP_BODY_NONE)
+		weir_channel_close(channel);
+}
+
 static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
 {
+	http_response_note_drain(exchange);
 	const struct http_handling *handling = exchange->handling;
 	char *end = http_response_put_opening(head, exchange);
 	if (handling->lent.size)

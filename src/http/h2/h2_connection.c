@@ -236,6 +236,8 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 	weir_channel_set_session(channel, connection);
 	weir_channel_set_request_max(channel, H2_FRAME_HEADER_SIZE + H2_FRAME_PAYLOAD_MAX);
 	weir_channel_await(channel, weir_length(sizeof H2_PREFACE - 1 - seen));
+	/* GOAWAY is sent when a drain begins, also with streams (RFC 9113 6.8). */
+	weir_channel_notify_drain(channel, true);
 	h2_connection_send_settings(connection);
 	weir_metric_add(&server->cells->http2_connections, 1);
 	return 0;
