@@ -64,6 +64,12 @@ WEIR_API int weir_database_copy_confirm(const char *path);
 WEIR_API int weir_database_copies_sweep(const char *directory, const char *beginning,
         bool (*wanted)(void *context, const char *name), void *context);
 
+/*
+ * Removes the temporary files of copies that were being written at a crash, of any kind. Those that
+ * a process writes now stay. Blocks. Returns 0 or the first error as a negative errno.
+ */
+WEIR_API int weir_database_copies_clean(const char *directory);
+
 WEIR_C_END
 
 #endif

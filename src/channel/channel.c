@@ -193,8 +193,8 @@ static void channel_flush_transport(struct weir_channel *channel)
 }
 
 /*
- * The server is draining: let the protocol say goodbye on an idle channel, then close it. A protocol
- * that has asked for it may say goodbye while it is busy (weir_channel_notify_drain).
+ * The server is draining: let the protocol say goodbye on an idle channel, then close it; on a busy
+ * one, too, if the protocol has asked for it (weir_channel_notify_drain).
  */
 static void channel_drain(struct weir_channel *channel)
 {

@@ -1,7 +1,8 @@
 /*
  * Copies on disk. Invariant: the path names the whole old or the whole new copy, also after a
  * crash: the new one is on the disk before it gets the name. Two processes may write one copy at a
- * time: the temporary file has the number of the process in its name.
+ * time: the temporary file has the number of the process in its name, and its writer has a lock on
+ * it. So a temporary file that nobody has locked was left by a crash.
  */
 #include <weir/database_copy.h>
 
@@ -13,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,9 +26,11 @@
 #include "helper.h"
 
 #define COPY_MAGIC "weir-snapshot 2 "
+#define COPY_TEMPORARY ".new-" /* the number of the process follows */
 
 enum {
 	COPY_SUM = 8, /* characters */
+	COPY_CREATE_TRIES = 3
 };
 
 /* Of the head, up to the sum, and the text. */
@@ -65,13 +69,31 @@ static int copy_sync_directory(const char *path)
 	return error;
 }
 
+/* Some file systems have no locks: files that a crash leaves there stay. */
+static bool copy_lock(int fd)
+{
+	struct stat status;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno != EWOULDBLOCK;
+	/* A sweep may have come first, and removed it. */
+	return fstat(fd, &status) == 0 && status.st_nlink > 0;
+}
+
 /* A file that a crash has left goes first, so that the mode is that of a new file. */
 static int copy_create(const char *temporary)
 {
-	if (unlink(temporary) < 0 && errno != ENOENT)
-		return -errno;
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : fd;
+	for (unsigned i = 0; i < COPY_CREATE_TRIES; i++) {
+		if (unlink(temporary) < 0 && errno != ENOENT)
+			return -errno;
+		int fd =
+		        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return -errno;
+		if (copy_lock(fd))
+			return fd;
+		close(fd);
+	}
+	return -EAGAIN;
 }
 
 static int copy_fill(int fd, struct weir_span head, struct weir_span text)
@@ -79,19 +101,15 @@ static int copy_fill(int fd, struct weir_span head, struct weir_span text)
 	int error = copy_write_all(fd, head);
 	if (error == 0)
 		error = copy_write_all(fd, text);
-	if (error == 0 && fsync(fd) < 0)
-		error = -errno;
-	if (close(fd) < 0 && error == 0)
-		error = -errno;
-	return error;
+	return error == 0 && fsync(fd) < 0 ? -errno : error;
 }
 
 int weir_database_copy_write(
         const char *path, const char *name, int64_t version, struct weir_span text)
 {
 	char temporary[PATH_MAX], head[WEIR_DATABASE_COPY_HEAD];
-	if (snprintf(temporary, sizeof temporary, "%s.new-%ld", path, (long)getpid()) >=
-	        (int)sizeof temporary)
+	if (snprintf(temporary, sizeof temporary, "%s" COPY_TEMPORARY "%ld", path,
+	            (long)getpid()) >= (int)sizeof temporary)
 		return -ENAMETOOLONG;
 	int size = snprintf(
 	        head, sizeof head, COPY_MAGIC "%s %" PRId64 " %zu ", name, version, text.size);
@@ -107,6 +125,7 @@ int weir_database_copy_write(
 		error = -errno;
 	if (error < 0)
 		unlink(temporary);
+	close(fd);
 	return error < 0 ? error : copy_sync_directory(path);
 }
 
@@ -223,4 +242,45 @@ int weir_database_copies_sweep(const char *directory, const char *beginning,
 			error = -errno;
 	closedir(stream);
 	return error;
+}
+
+static bool copy_is_temporary(const char *name)
+{
+	const char *number = strstr(name, COPY_TEMPORARY);
+	if (!number || number == name)
+		return false;
+	number += sizeof COPY_TEMPORARY - 1;
+	return *number && number[strspn(number, "0123456789")] == 0;
+}
+
+/* Removes the file if no process has it locked. */
+static int copy_clean_file(int directory, const char *name)
+{
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	int error = 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		error = errno == EWOULDBLOCK ? 0 : -errno;
+	else if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+int weir_database_copies_clean(const char *directory)
+{
+	DIR *stream = opendir(directory);
+	const struct dirent *entry;
+	int first_error = 0;
+	if (!stream)
+		return -errno;
+	while ((entry = readdir(stream))) {
+		int error = copy_is_temporary(entry->d_name)
+		                    ? copy_clean_file(dirfd(stream), entry->d_name)
+		                    : 0;
+		first_error = first_error ? first_error : error;
+	}
+	closedir(stream);
+	return first_error;
 }

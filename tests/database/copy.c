@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -221,6 +222,47 @@ static void copies_that_are_not_wanted_are_removed(void **state)
 	assert_int_equal(weir_database_copies_sweep("/nowhere", "", wants_two, &asked), -ENOENT);
 }
 
+static void make_file(const char *name, int *ret_fd)
+{
+	char full[96];
+	snprintf(full, sizeof full, "%s/%s", directory, name);
+	*ret_fd = open(full, O_WRONLY | O_CREAT, 0600);
+	assert_true(*ret_fd >= 0);
+}
+
+/* A crash leaves files of any kind; those that another process writes are locked. */
+static void unfinished_copies_of_a_crash_are_removed(void **state)
+{
+	static const struct {
+		const char *name;
+		bool locked, stays;
+	} files[] = {{"users.new-17", false, false}, {"certificates.new-4194304", false, false},
+	        {"zone-1.new-1", false, false}, {"zones.new-1", true, true}, {"users", false, true},
+	        {"users.new-", false, true}, {"users.new-1x", false, true},
+	        {".new-1", false, true}};
+	enum {
+		FILES = sizeof files / sizeof *files
+	};
+	int fds[FILES];
+	(void)state;
+	for (unsigned i = 0; i < FILES; i++) {
+		make_file(files[i].name, &fds[i]);
+		if (files[i].locked)
+			assert_int_equal(flock(fds[i], LOCK_EX), 0);
+		else
+			close(fds[i]);
+	}
+	assert_int_equal(weir_database_copies_clean(directory), 0);
+	for (unsigned i = 0; i < FILES; i++) {
+		char full[96];
+		snprintf(full, sizeof full, "%s/%s", directory, files[i].name);
+		assert_int_equal(unlink(full), files[i].stays ? 0 : -1);
+		if (files[i].locked)
+			close(fds[i]);
+	}
+	assert_int_equal(weir_database_copies_clean("/nowhere"), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +272,7 @@ int main(void)
 	        cmocka_unit_test(without_memory_nothing_is_read),
 	        cmocka_unit_test(a_full_disk_leaves_the_old_copy),
 	        cmocka_unit_test(copies_that_are_not_wanted_are_removed),
+	        cmocka_unit_test(unfinished_copies_of_a_crash_are_removed),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import os
 import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -46,10 +48,10 @@ class Site:
         self.verb("zone", "set-key", "transfer.example.org", text=SECRET + "\n")
         self.verb("certificate", "import", "example.org", *self.authority.sign("one.example", ["example.org"]))
 
-    def write(self, store="secret-key-file: store-key", more=""):
+    def write(self, store="secret-key-file: store-key", more="", url=None):
         self.config.write_text(
             "listen: [{dns: '127.0.0.1:0'}, {https: '127.0.0.1:0'}]\nworkers: 1\nadmin: admin.sock\n"
-            f"store: {{url: '{self.database.url}', parts: [users, zones, keys], directory: copies,"
+            f"store: {{url: '{url or self.database.url}', parts: [users, zones, keys], directory: copies,"
             f" refresh: 200ms, {store}}}\n"
             f"tls: {{certificates: [{{chain: {self.files[0]}, key: {self.files[1]}}}]}}\n"
             "sites: [{root: www, auth: [{realm: all}]}]\n"
@@ -196,3 +198,64 @@ def test_secrets_in_clear_have_no_copy(site):
     for path in site.copies.iterdir():
         text = path.read_bytes()
         assert SECRET.encode() not in text and b"CERTIFICATE" not in text
+
+
+class Silent:
+    """A server that accepts connections and never replies. It counts them."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"postgres://weir@127.0.0.1:{self.socket.getsockname()[1]}/weir"
+        self.clients = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        try:
+            while True:
+                self.clients.append(self.socket.accept()[0])
+        except OSError:
+            pass  # it was closed
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        for each in [self.socket, *self.clients]:
+            each.close()
+
+
+def test_a_start_does_not_wait_for_long_for_a_database_that_never_replies(site):
+    site.serve().stop()
+    silent = Silent()
+    site.write(store="connections: 2, secret-key-file: store-key", url=silent.url)
+    server = site.serve()
+    # One wait for all parts: each connection was made once, and none was given up and made again.
+    assert 1 <= len(silent.clients) <= 2
+    site.works()
+    assert site.origins() == dict.fromkeys(SNAPSHOTS, "copy")
+    lines = server.stderr.splitlines()
+    copies = [i for i, line in enumerate(lines) if re.search(r"of the database are those of the copy .*: ", line)]
+    assert len(copies) == len(SNAPSHOTS) and copies == list(range(copies[0], copies[0] + len(SNAPSHOTS)))
+    silent.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_confined_server_goes_on_with_the_copies(site):
+    for path in (site.path, *site.path.parents[:3]):
+        path.chmod(0o755)
+    site.path.chmod(0o777)
+    site.write(more="user: nobody\nprivilege-separation: yes\n")
+    site.serve()
+    site.works()
+    assert site.origins() == dict.fromkeys(SNAPSHOTS, "database")
+    site.server.stop()
+    owner = (site.copies / "certificates").stat()
+    assert owner.st_uid != 0
+    # A crash has left unfinished copies.
+    for name in "certificates.new-17", "users.new-4194304":
+        (site.copies / name).write_bytes(b"half")
+        (site.copies / name).chmod(0o600)
+        os.chown(site.copies / name, owner.st_uid, owner.st_gid)
+    site.database.stop()
+    site.serve()
+    site.works()
+    assert site.origins() == dict.fromkeys(SNAPSHOTS, "copy")
+    assert not list(site.copies.glob("*.new-*"))

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 
 #include <weir/database.h>
+#include <weir/database_copy.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 
@@ -145,6 +146,15 @@ static void serve_store_make_directory(const struct config *config)
 		say("cannot keep copies in %s: %s", directory, weir_error_text(error));
 }
 
+/* Files of the server's user alone are there, so this runs as that user. */
+static void serve_store_clean_directory(const struct config *config)
+{
+	const char *directory = config->store.directory;
+	int error = directory ? weir_database_copies_clean(directory) : 0;
+	if (error < 0 && error != -ENOENT)
+		say("cannot remove unfinished copies in %s: %s", directory, weir_error_text(error));
+}
+
 int serve_store_start(struct daemon *daemon, struct config *config)
 {
 	if (!daemon->database)
@@ -156,6 +166,7 @@ int serve_store_start(struct daemon *daemon, struct config *config)
 	int error = resources_lend(config->user);
 	if (error < 0)
 		return error;
+	serve_store_clean_directory(config);
 	error = serve_store_create(daemon, config);
 	if (error == 0)
 		error = serve_store_await(daemon, config);
