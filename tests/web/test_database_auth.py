@@ -100,7 +100,8 @@ def test_changes_are_followed(site):
         assert not site.login("frank", path=path)
     assert site.login("frank", path="/file/a") and not site.login(path="/file/a")
     assert status("alice:one") == 200 and status("carol:one") == 401
-    assert re.search(r"^alice +http ", site.console("users"), re.M)
+    # Of the site and of the rule.
+    assert len(re.findall(r"^alice +http ", site.console("users"), re.M)) == 2
     site.sql(f"INSERT INTO weir_user VALUES ('carol', '{ONE}', ''); UPDATE weir_user SET hash = '{TWO}' WHERE name = 'alice'")
     for path in "/in/a", "/rule/a":
         assert site.login("carol", path=path) and site.login(password="two", path=path) and not site.login(path=path)

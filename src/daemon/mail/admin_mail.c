@@ -182,43 +182,51 @@ static void admin_queue_delete(void *context, struct admin_request *request)
 
 /* -- users ------------------------------------------------------------------------------------- */
 
+struct admin_users_listing {
+	struct admin_request *request;
+	size_t count;
+};
+
 /* Lists users by the file that has them. A file that two parts use is listed for each. */
-static void admin_users_print(struct admin_request *request, const char *part, const char *path,
-        const struct weir_users *users, size_t *shown)
+static void admin_users_print(struct admin_users_listing *listing, const char *part,
+        const char *path, const struct weir_users *users)
 {
 	struct weir_span name;
 	bool locked;
 	if (!users)
 		return;
-	for (size_t i = 0; weir_users_name(users, i, &name, &locked); i++, (*shown)++) {
-		if (*shown >= ADMIN_USERS_MAX)
+	for (size_t i = 0; weir_users_name(users, i, &name, &locked); i++) {
+		if (listing->count++ >= ADMIN_USERS_MAX)
 			continue;
-		admin_print(request, "%-30.*s  %-8s  %-6s  %s", (int)name.size, name.data, part,
-		        locked ? "locked" : "", path ? path : "");
+		admin_print(listing->request, "%-30.*s  %-8s  %-6s  %s", (int)name.size, name.data,
+		        part, locked ? "locked" : "", path ? path : "");
 	}
+}
+
+/* Of a site or of a rule. */
+static void admin_users_on_auth(void *context, const char *path, struct weir_users **users)
+{
+	admin_users_print(context, "http", path, *users);
 }
 
 static void admin_users(void *context, struct admin_request *request)
 {
 	const struct admin_mail *commands = context;
 	const struct config *config = *commands->config;
-	size_t count = 0;
+	struct admin_users_listing listing = {.request = request};
 	if (!config) {
 		admin_error(request, "the daemon is starting");
 		return;
 	}
 	admin_print(request, "%-30s  %-8s  %-6s  %s", "USER", "PART", "STATE", "FILE");
-	admin_users_print(request, "mail", config->mail.users_path, config->mail.users, &count);
-	admin_users_print(request, "ftp", config->ftp.users_path, config->ftp.users, &count);
-	admin_users_print(request, "admin", config->admin_users_path, config->admin.users, &count);
-	for (size_t i = 0; i < config->sites.count; i++)
-		for (size_t j = 0; j < config->sites.items[i].auth.count; j++) {
-			const struct config_auth *auth = &config->sites.items[i].auth.items[j];
-			admin_users_print(request, "http", auth->users_path, auth->users, &count);
-		}
-	if (count > ADMIN_USERS_MAX)
-		admin_print(request, "and %zu more, which are not shown", count - ADMIN_USERS_MAX);
-	admin_print(request, "%zu user%s", count, count == 1 ? "" : "s");
+	admin_users_print(&listing, "mail", config->mail.users_path, config->mail.users);
+	admin_users_print(&listing, "ftp", config->ftp.users_path, config->ftp.users);
+	admin_users_print(&listing, "admin", config->admin_users_path, config->admin.users);
+	config_each_auth(config, admin_users_on_auth, &listing);
+	if (listing.count > ADMIN_USERS_MAX)
+		admin_print(request, "and %zu more, which are not shown",
+		        listing.count - ADMIN_USERS_MAX);
+	admin_print(request, "%zu user%s", listing.count, listing.count == 1 ? "" : "s");
 	admin_ok(request);
 }
 
