@@ -26,9 +26,9 @@ enum {
 };
 
 struct zone_action {
-	const char *name;
-	const char *usage;
-	unsigned least, most; /* words */
+	struct verb_action base;
+	bool (*read)(
+	        struct zone_request *request); /* what the words behind the name mean; or NULL */
 	bool (*run)(struct zone_verb *verb);
 	enum config_store_part part;
 };
@@ -121,63 +121,6 @@ static bool zone_verb_remove_key(struct zone_verb *verb)
 	                             verb->request->name_text, zone_verb_on_done, verb, &call));
 }
 
-/* -- the command line -------------------------------------------------------------------------- */
-
-static const struct zone_action zone_actions[] = {
-        {"list", "", 0, 0, zone_verb_list, STORE_ZONES},
-        {"import", " ZONE FILE", 2, 2, zone_verb_import, STORE_ZONES},
-        {"export", " ZONE [SERIAL]", 1, 2, zone_verb_export, STORE_ZONES},
-        {"history", " ZONE", 1, 1, zone_verb_list, STORE_ZONES},
-        {"remove", " ZONE", 1, 1, zone_verb_remove, STORE_ZONES},
-        {"keys", "", 0, 0, zone_verb_keys, STORE_KEYS},
-        {"set-key", " NAME", 1, 1, zone_verb_set_key, STORE_KEYS},
-        {"remove-key", " NAME", 1, 1, zone_verb_remove_key, STORE_KEYS},
-        {0},
-};
-
-static int zone_verb_parse_action(int count, char **words, struct zone_request *ret)
-{
-	const struct zone_action *action = zone_actions;
-	const char *name = count ? words[0] : "list";
-	unsigned more = count ? (unsigned)count - 1 : 0;
-	char usage[64];
-	while (action->name && strcmp(action->name, name) != 0)
-		action++;
-	if (!action->name)
-		return usage_error("zone",
-		        "there is no action '%s': list, import, export, history, remove, keys, "
-		        "set-key or remove-key",
-		        name);
-	snprintf(usage, sizeof usage, "%s%s", action->name, action->usage);
-	if (more < action->least || more > action->most)
-		return usage_error("zone", "it is `weir zone %s`", usage);
-	ret->action = action;
-	for (unsigned i = 0; i < more; i++)
-		ret->words[i] = words[1 + i];
-	return 0;
-}
-
-static int zone_verb_parse(int count, char **arguments, struct zone_request *ret)
-{
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"algorithm", required_argument, NULL, 'a'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->algorithm = letter == 'a' ? optarg : ret->algorithm;
-		ret->help |= letter == 'h';
-	}
-	return ret->help ? 0 : zone_verb_parse_action(count - optind, arguments + optind, ret);
-}
-
 /* -- what the words name ----------------------------------------------------------------------- */
 
 static bool zone_verb_read_name(struct zone_request *request)
@@ -194,6 +137,8 @@ static bool zone_verb_read_name(struct zone_request *request)
 static bool zone_verb_read_serial(struct zone_request *request)
 {
 	uint64_t serial;
+	if (!request->words[1])
+		return true;
 	if (weir_span_number(weir_span_of(request->words[1]), 10, &serial) < 0 ||
 	        serial > UINT32_MAX) {
 		say("'%s' is not a serial", request->words[1]);
@@ -224,22 +169,46 @@ static bool zone_verb_read_secret(struct zone_request *request)
 	request->secret.size = size;
 	explicit_bzero(line, sizeof line);
 	if (!good)
-		say("the standard input must have a secret of %d to %d bytes in base64, as `openssl "
-		    "rand -base64 32` makes it",
+		say("the standard input must have a secret of %d to %d bytes in base64, as "
+		    "`openssl rand -base64 32` makes it",
 		        WEIR_DNS_SECRET_MIN, WEIR_DNS_SECRET_MAX);
 	return good;
 }
 
+/* -- the command line -------------------------------------------------------------------------- */
+
+static const struct zone_action zone_actions[] = {
+        {{"list", "", 0, 0}, NULL, zone_verb_list, STORE_ZONES},
+        {{"import", " ZONE FILE", 2, 2}, zone_verb_load, zone_verb_import, STORE_ZONES},
+        {{"export", " ZONE [SERIAL]", 1, 2}, zone_verb_read_serial, zone_verb_export, STORE_ZONES},
+        {{"history", " ZONE", 1, 1}, NULL, zone_verb_list, STORE_ZONES},
+        {{"remove", " ZONE", 1, 1}, NULL, zone_verb_remove, STORE_ZONES},
+        {{"keys", "", 0, 0}, NULL, zone_verb_keys, STORE_KEYS},
+        {{"set-key", " NAME", 1, 1}, zone_verb_read_secret, zone_verb_set_key, STORE_KEYS},
+        {{"remove-key", " NAME", 1, 1}, NULL, zone_verb_remove_key, STORE_KEYS},
+        {{0}},
+};
+
+static int zone_verb_parse(int count, char **arguments, struct zone_request *ret)
+{
+	const struct action_option options[] = {
+	        {"config", 'c', &ret->config, NULL}, {"algorithm", 0, &ret->algorithm, NULL}, {0}};
+	const struct verb_action *action;
+	int status = verb_actions_options(count, arguments, options, &ret->help);
+	if (status || ret->help)
+		return status;
+	status = verb_actions_find("zone", &zone_actions[0].base, sizeof *zone_actions,
+	        count - optind, arguments + optind, &action, ret->words);
+	if (status == 0)
+		ret->action = WEIR_CONTAINER(action, const struct zone_action, base);
+	return status;
+}
+
 static bool zone_verb_read_words(struct zone_request *request)
 {
-	bool (*run)(struct zone_verb * verb) = request->action->run;
 	if (request->words[0] && !zone_verb_read_name(request))
 		return false;
-	if (run == zone_verb_set_key)
-		return zone_verb_read_secret(request);
-	if (run == zone_verb_import)
-		return zone_verb_load(request);
-	return !request->words[1] || zone_verb_read_serial(request);
+	return !request->action->read || request->action->read(request);
 }
 
 static bool zone_verb_run(const struct zone_request *request, struct config *config)

@@ -10,18 +10,15 @@
 #include <weir/dns_zone.h>
 
 #include "store_verb.h"
+#include "verb_actions.h"
 
 struct zone_action;
-
-enum {
-	ZONE_WORDS_MAX = 2
-};
 
 struct zone_request {
 	const char *config;
 	const char *algorithm;
 	const struct zone_action *action;
-	const char *words[ZONE_WORDS_MAX];
+	const char *words[ACTION_WORDS_MAX];
 	bool help;
 	/* The name that the first word is, absolute and in lower case; and so on. */
 	struct weir_dns_name name;

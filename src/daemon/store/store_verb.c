@@ -2,7 +2,6 @@
 #include "store_verb.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,24 +20,12 @@
 #include "sources.h"
 #include "store.h"
 #include "table.h"
+#include "verb_actions.h"
 
 int store_verb_options(int count, char **arguments, const char **ret_config, bool *ret_help)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		*ret_config = letter == 'c' ? optarg : *ret_config;
-		*ret_help |= letter == 'h';
-	}
-	return 0;
+	const struct action_option options[] = {{"config", 'c', ret_config, NULL}, {0}};
+	return verb_actions_options(count, arguments, options, ret_help);
 }
 
 /* The files that were left unread are those of secrets. */

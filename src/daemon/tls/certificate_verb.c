@@ -20,16 +20,18 @@
 #include "say.h"
 #include "store.h"
 #include "store_verb.h"
+#include "verb_actions.h"
 
 enum {
-	CERTIFICATE_WORDS_MAX = 3,
 	CERTIFICATE_TIME = 24,
 };
 
+struct certificate_action;
+
 struct certificate_request {
 	const char *config;
-	const char *action;
-	const char *words[CERTIFICATE_WORDS_MAX]; /* the name, the chain, the key */
+	const struct certificate_action *action;
+	const char *words[ACTION_WORDS_MAX]; /* the name, the chain, the key */
 	bool help;
 	struct weir_buffer chain, key; /* of import */
 };
@@ -88,26 +90,6 @@ static bool certificate_verb_remove(struct certificate_verb *verb)
 	                verb->request->words[0], certificate_verb_on_done, verb, &call));
 }
 
-static const struct certificate_action {
-	const char *name;
-	const char *usage;
-	unsigned words;
-	bool (*run)(struct certificate_verb *verb);
-} certificate_actions[] = {
-        {"list", "", 0, certificate_verb_list},
-        {"import", " NAME CHAIN KEY", 3, certificate_verb_import},
-        {"remove", " NAME", 1, certificate_verb_remove},
-        {0},
-};
-
-static const struct certificate_action *certificate_verb_find(const char *name)
-{
-	const struct certificate_action *action = certificate_actions;
-	while (action->name && strcmp(action->name, name) != 0)
-		action++;
-	return action->name ? action : NULL;
-}
-
 /* -- the files --------------------------------------------------------------------------------- */
 
 static void certificate_verb_on_mistake(void *context, const char *path, const char *text)
@@ -151,25 +133,31 @@ static bool certificate_verb_load(struct certificate_request *request)
 
 /* -- the command ------------------------------------------------------------------------------- */
 
+struct certificate_action {
+	struct verb_action base;
+	bool (*read)(struct certificate_request *request); /* the files; or NULL */
+	bool (*run)(struct certificate_verb *verb);
+};
+
+static const struct certificate_action certificate_actions[] = {
+        {{"list", "", 0, 0}, NULL, certificate_verb_list},
+        {{"import", " NAME CHAIN KEY", 3, 3}, certificate_verb_load, certificate_verb_import},
+        {{"remove", " NAME", 1, 1}, NULL, certificate_verb_remove},
+        {{0}},
+};
+
 static int certificate_verb_parse(int count, char **arguments, struct certificate_request *ret)
 {
-	char usage[64];
+	const struct verb_action *action;
 	int status = store_verb_options(count, arguments, &ret->config, &ret->help);
-	if (status)
+	if (status || ret->help)
 		return status;
-	ret->action = optind < count ? arguments[optind++] : "list";
-	const struct certificate_action *action = certificate_verb_find(ret->action);
-	if (ret->help)
-		return 0;
-	if (!action)
-		return usage_error("certificate", "there is no action '%s': list, import or remove",
-		        ret->action);
-	snprintf(usage, sizeof usage, "%s%s", action->name, action->usage);
-	if ((unsigned)(count - optind) != action->words)
-		return usage_error("certificate", "it is `weir certificate %s`", usage);
-	for (unsigned i = 0; i < action->words; i++)
-		ret->words[i] = arguments[optind + (int)i];
-	return 0;
+	status = verb_actions_find("certificate", &certificate_actions[0].base,
+	        sizeof *certificate_actions, count - optind, arguments + optind, &action,
+	        ret->words);
+	if (status == 0)
+		ret->action = WEIR_CONTAINER(action, const struct certificate_action, base);
+	return status;
 }
 
 static bool certificate_verb_run(const struct certificate_request *request, struct config *config)
@@ -177,8 +165,7 @@ static bool certificate_verb_run(const struct certificate_request *request, stru
 	struct certificate_verb verb = {.request = request};
 	if (!store_verb_has(config, request->config, STORE_KEYS))
 		return false;
-	bool good = store_verb_begin(&verb.verb, config) == 0 &&
-	            certificate_verb_find(request->action)->run(&verb);
+	bool good = store_verb_begin(&verb.verb, config) == 0 && request->action->run(&verb);
 	store_verb_finish(&verb.verb);
 	return fflush(stdout) == 0 && good;
 }
@@ -191,7 +178,7 @@ int certificate_verb(int count, char **arguments)
 		return error;
 	if (request.help)
 		return help_print_verb("certificate");
-	bool good = strcmp(request.action, "import") != 0 || certificate_verb_load(&request);
+	bool good = !request.action->read || request.action->read(&request);
 	struct config *config = good ? store_verb_read(request.config) : NULL;
 	good = config && certificate_verb_run(&request, config);
 	config_release(config);
