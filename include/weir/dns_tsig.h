@@ -29,8 +29,7 @@ enum weir_dns_tsig_algorithm {
 
 enum {
 	WEIR_DNS_MAC_MAX = 64,
-	WEIR_DNS_SECRET_MIN =
-	        16, /* bytes of a secret that `weir zone` stores; RFC 8945 has no rule */
+	WEIR_DNS_SECRET_MIN = 16, /* bytes of a new secret; shorter ones work, with a warning */
 	WEIR_DNS_SECRET_MAX = 128,
 	WEIR_DNS_TSIG_MAX = 420, /* bytes that a signature adds to a message at most */
 };

@@ -341,7 +341,7 @@ WEIR_C_BEGIN
 #define WEIR_QUEUE_LEASE_S (30 * 60)              /* time of a claim in a database (set) */
 #define WEIR_QUEUE_POLL_S 10            /* longest time between two looks for messages (set) */
 #define WEIR_QUEUE_LOOK_MS 30000        /* time between two looks at all that is due */
-#define WEIR_QUEUE_COUNT_MS 15000       /* time between two counts of the messages */
+#define WEIR_QUEUE_COUNT_MS 4000        /* time between two counts of the messages, at least */
 #define WEIR_QUEUE_COMMAND_MS 5000      /* time for a command to a queue to be run */
 #define WEIR_QUEUE_BUFFER (1024 * 1024) /* bytes of a message that wait for the disk */
 

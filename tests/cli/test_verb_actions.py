@@ -1,4 +1,4 @@
-"""Verbs with actions: what the command line may be, and what is said of one that is wrong."""
+"""Verbs with actions: which command lines are good, and the messages about the others."""
 
 import subprocess
 

@@ -344,6 +344,27 @@ static void leases_end(void)
 	migrated_run(&migrated, "UPDATE weir_queue SET lease_end = now() - interval '1 s'");
 }
 
+/* By the clock of the loop: an idle server counts again within 5 s. */
+static void another_front_end_sees_a_deletion_soon(void **state)
+{
+	struct front_list list;
+	int error;
+	(void)state;
+	open_two(1000);
+	front_skips_pauses = true;
+	assert_null(front_claim(&two, &error));
+	assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
+	FRONT_TURN(&two, weir_mail_queue_count(two.queue) == 1);
+	front_look(&one, &list);
+	assert_int_equal(front_ask(&one, WEIR_QUEUE_DELETE, list.ids[0]), 0);
+	assert_int_equal(weir_mail_queue_count(one.queue), 0);
+	int64_t begin_ms = weir_loop_now_ms(two.loop);
+	FRONT_TURN(&two, weir_mail_queue_count(two.queue) == 0);
+	assert_true(weir_loop_now_ms(two.loop) - begin_ms <= 11000);
+	front_skips_pauses = false;
+	close_two();
+}
+
 static void a_message_is_taken_over(void **state)
 {
 	struct weir_mail_queue_claims claims;
@@ -588,6 +609,7 @@ int main(void)
 	        cmocka_unit_test(aborted_messages_leave_nothing),
 	        cmocka_unit_test(bounds_and_bad_input),
 	        cmocka_unit_test(commands_are_run),
+	        cmocka_unit_test(another_front_end_sees_a_deletion_soon),
 	        cmocka_unit_test(a_message_is_taken_over),
 	        cmocka_unit_test(a_message_that_was_due_long_ago_is_found),
 	        cmocka_unit_test(a_claim_is_renewed),

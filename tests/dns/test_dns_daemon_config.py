@@ -1,5 +1,6 @@
 """The settings of DNS, on the command line and in the configuration."""
 
+import base64
 import re
 import socket
 
@@ -125,6 +126,15 @@ def test_wrong_configurations(run, tmp_path, lines, place, said):
     assert result.returncode == 1
     assert said in result.stderr and f"weir.yaml:{place}" in result.stderr, result.stderr
     assert "AddressSanitizer" not in result.stderr
+
+
+def test_a_short_secret_is_used_with_a_warning(run, tmp_path):
+    short, long = base64.b64encode(b"s" * 15).decode(), base64.b64encode(b"s" * 16).decode()
+    keys = f"keys: [{{name: short.example, secret: {short}}}, {{name: long.example, secret: {long}}}]"
+    result = check(run, tmp_path, [ZONES % "", keys])
+    assert result.returncode == 0
+    assert "the secret of the TSIG key short.example. has 15 bytes: " in result.stderr
+    assert "long.example" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@
 #include "acme_report.h"
 #include "cli.h"
 #include "config.h"
+#include "config_dns.h"
 #include "config_tls.h"
 #include "confine.h"
 #include "options.h"
@@ -227,6 +228,7 @@ void config_warn(const struct config *config)
 	config_warn_stored_keys(config);
 	config_tls_warn(config);
 	config_ftp_warn(config);
+	config_dns_warn(config);
 	config_warn_secrets(config);
 	config_warn_reload(config);
 	config_warn_writing(config);

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "config_dns.h"
 #include "helper.h"
+#include "say.h"
 #include "store.h"
 
 enum {
@@ -75,6 +76,23 @@ int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void
 		        error == WEIR_E_SYNTAX ? "two keys have the same name"
 		                               : weir_error_text(error));
 	return error;
+}
+
+/* NSD and Knot accept short secrets silently. Peers may have no other, so they are used. */
+void config_dns_warn(const struct config *config)
+{
+	for (size_t i = 0; i < config->dns.keys.count; i++) {
+		const struct weir_dns_tsig_key *key = &config->dns.keys.items[i].key;
+		char name[WEIR_DNS_TEXT_MAX];
+		if (!key->secret_size || key->secret_size >= WEIR_DNS_SECRET_MIN)
+			continue;
+		weir_dns_name_format(&key->name, name);
+		say_at(WEIR_LOG_WARNING,
+		        "the secret of the TSIG key %s has %u byte%s: make one of %d or more, as "
+		        "`openssl rand -base64 32` does, since short ones can be guessed",
+		        name, key->secret_size, key->secret_size == 1 ? "" : "s",
+		        WEIR_DNS_SECRET_MIN);
+	}
 }
 
 /* -- the secrets of cookies -------------------------------------------------------------------- */

@@ -25,6 +25,9 @@ int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void
 int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context);
 
+/* Warns of keys of files whose secrets are short. Keys that have not been loaded do not count. */
+void config_dns_warn(const struct config *config);
+
 /* Whether a listener or a site answers DNS. */
 bool config_dns_is_served(const struct config *config);
 

@@ -86,14 +86,14 @@ static void zone_verb_on_key(void *context, struct weir_span name, struct weir_s
         struct weir_span secret, int error)
 {
 	struct zone_verb *verb = context;
-	(void)secret;
 	if (!verb->count++)
 		printf("%-40s  %s\n", "KEY", "ALGORITHM");
 	printf("%-40.*s  %.*s%s\n", (int)name.size, name.data, (int)algorithm.size, algorithm.data,
-	        error == -ENOKEY    ? "  encrypted"
-	        : error == -EBADMSG ? "  encrypted by another key"
-	        : error             ? "  damaged"
-	                            : "");
+	        error == -ENOKEY                    ? "  encrypted"
+	        : error == -EBADMSG                 ? "  encrypted by another key"
+	        : error                             ? "  damaged"
+	        : secret.size < WEIR_DNS_SECRET_MIN ? "  short"
+	                                            : "");
 }
 
 static bool zone_verb_keys(struct zone_verb *verb)

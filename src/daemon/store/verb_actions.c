@@ -23,7 +23,7 @@ static unsigned verb_actions_prepare(const struct action_option *options,
         struct option known[ACTION_OPTIONS_MAX + 1], char letters[2 * ACTION_OPTIONS_MAX + 2])
 {
 	unsigned count = 0;
-	*letters++ = ':'; /* a missing value is told from an option that is not known */
+	*letters++ = ':'; /* getopt_long distinguishes a missing value from an unknown option */
 	for (; options[count].name; count++) {
 		const struct action_option *option = &options[count];
 		assert(count + 1 < ACTION_OPTIONS_MAX);

@@ -1,6 +1,6 @@
 /*
- * The command line of a verb that has actions: `weir VERB [OPTION]... ACTION [WORD]...`. A table has
- * the actions, so that the messages about wrong ones follow from it.
+ * The command line of a verb that has actions: `weir VERB [OPTION]... ACTION [WORD]...`. A table
+ * has the actions, so that the messages about wrong ones follow from it.
  */
 #ifndef DAEMON_VERB_ACTIONS_H
 #define DAEMON_VERB_ACTIONS_H
@@ -13,7 +13,7 @@ enum {
 	ACTION_WORDS_MAX = 3    /* of an action */
 };
 
-/* The struct of a verb's action begins with this one. A table ends with an action without a name. */
+/* The struct of a verb's action begins with this one. A table ends with one without a name. */
 struct verb_action {
 	const char *name;
 	const char *usage;    /* the words, each with a space before it; or "" */
