@@ -200,7 +200,8 @@ def test_a_killed_server_loses_and_doubles_nothing(cluster, smart):
     doubled = {number for number in arrived if arrived.count(number) > 1}
     assert doubled == sent - set(map(number_of, messages[:20]))
     assert all(arrived.count(number) <= 2 for number in doubled)
-    assert counted(two, "weir_queue_taken_over_total") == len(doubled)
+    # The killed server may have had others whose delivery had only begun.
+    assert counted(two, "weir_queue_taken_over_total") >= len(doubled) > 0
     assert two.stop() == 0
 
 

@@ -201,22 +201,34 @@ static size_t database_print(const PGresult *result, char *text, size_t size, si
 	return size;
 }
 
-const char *database_run(struct database *database, const char *sql)
+/* Returns false after a deadlock with a statement that goes on without its client. */
+static bool database_try(PGconn *client, const char *sql, char *text, size_t room)
 {
-	static char text[4096];
-	PGconn *client = database_connect(database);
 	PGresult *result;
 	size_t size = 0;
+	bool locked = false;
 	text[0] = 0;
 	if (!PQsendQuery(client, sql))
 		fail_msg("%s for %s", PQerrorMessage(client), sql);
 	while ((result = PQgetResult(client))) {
+		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		if (PQresultStatus(result) == PGRES_TUPLES_OK)
-			size = database_print(result, text, size, sizeof text);
+			size = database_print(result, text, size, room);
+		else if (state && strcmp(state, "40P01") == 0)
+			locked = true;
 		else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
 			fail_msg("%s for %s", PQresultErrorMessage(result), sql);
 		PQclear(result);
 	}
+	return !locked;
+}
+
+const char *database_run(struct database *database, const char *sql)
+{
+	static char text[4096];
+	PGconn *client = database_connect(database);
+	while (!database_try(client, sql, text, sizeof text))
+		;
 	PQclear(PQexec(client, "DISCARD ALL"));
 	return text;
 }
