@@ -448,7 +448,7 @@ static void a_drain_closes_streams_and_then_the_connection(void **state)
 	weir_server_drain(weir_http_listener(sockets.server), note_drained, &drained);
 	client_expect(&client, "goaway0 1:\"\x88\2\x03\xe9\" ");
 	put_frame(&client, 1, 0x88, "\x03\xe9", 2, true);
-	client_expect(&client, "1. ");
+	client_expect(&client, "1. goaway0 ");
 	assert_true(TURN_UNTIL(*state, drained));
 	sockets_expect(&sockets, "closed1001\"\" ");
 	client_end(&client);

@@ -103,21 +103,39 @@ static void h2_connection_send_settings(struct h2_connection *connection)
 	        connection, H2_WINDOW_UPDATE, 0, WEIR_HTTP2_CONNECTION_WINDOW - H2_WINDOW_INITIAL);
 }
 
-static void h2_connection_put_goaway(struct h2_connection *connection, enum h2_error code)
+static void h2_connection_put_goaway(
+        struct h2_connection *connection, uint32_t stream_id, enum h2_error code)
 {
 	char payload[8];
+	h2_frame_put32(h2_frame_put32(payload, stream_id), code);
+	h2_connection_send(connection, H2_GOAWAY, 0, 0, payload, sizeof payload);
+}
+
+static void h2_connection_end_streams(struct h2_connection *connection, enum h2_error code)
+{
 	/* A second frame must not name a later stream (RFC 9113 6.8): those were refused. */
 	if (!connection->goaway_sent)
 		connection->goaway_stream_id = connection->last_stream_id;
-	h2_frame_put32(h2_frame_put32(payload, connection->goaway_stream_id), code);
 	connection->goaway_sent = true;
-	h2_connection_send(connection, H2_GOAWAY, 0, 0, payload, sizeof payload);
+	h2_connection_put_goaway(connection, connection->goaway_stream_id, code);
 }
 
 void h2_connection_send_goaway(struct h2_connection *connection)
 {
 	if (!connection->goaway_sent)
-		h2_connection_put_goaway(connection, H2_NO_ERROR);
+		h2_connection_end_streams(connection, H2_NO_ERROR);
+}
+
+/*
+ * The client opens no more streams here, and those that are on the way are still accepted. The next
+ * one, or the end of the last one, makes the frame follow that names the last one (RFC 9113 6.8).
+ */
+static void h2_connection_announce_goaway(struct h2_connection *connection)
+{
+	if (connection->goaway_sent || connection->goaway_announced)
+		return;
+	connection->goaway_announced = true;
+	h2_connection_put_goaway(connection, H2_STREAM_ID_MAX, H2_NO_ERROR);
 }
 
 void h2_connection_give_back(struct h2_connection *connection, size_t size)
@@ -144,7 +162,7 @@ void h2_connection_fail(struct h2_connection *connection, enum h2_error code)
 		return;
 	connection->failed = true;
 	h2_connection_abort_streams(connection);
-	h2_connection_put_goaway(connection, code);
+	h2_connection_end_streams(connection, code);
 	/* The client may still be sending: input is read and dropped, so that it gets GOAWAY. */
 	weir_channel_expect_body(connection->channel, true);
 	weir_channel_close(connection->channel);
@@ -350,7 +368,15 @@ static void h2_connection_on_timeout(void *session, enum weir_timeout which)
 static void h2_connection_on_draining(void *session)
 {
 	struct h2_connection *connection = session;
-	h2_connection_send_goaway(connection);
+	/* A frame that has begun may open a stream. */
+	if (weir_list_empty(&connection->streams) &&
+	        weir_channel_activity(connection->channel) != WEIR_ACTIVITY_RECEIVING) {
+		h2_connection_send_goaway(connection);
+		weir_channel_close(connection->channel);
+		return;
+	}
+	/* The end of the last stream closes the channel. */
+	h2_connection_announce_goaway(connection);
 	WEIR_LIST_EACH (struct h2_stream, stream, &connection->streams, link) {
 		const struct weir_http_exchange *exchange = stream->exchange;
 		if (!exchange || exchange->body_state != HTTP_BODY_TUNNEL)
@@ -359,9 +385,6 @@ static void h2_connection_on_draining(void *session)
 		if (handling->receiver && handling->receiver->draining)
 			handling->receiver->draining(handling->receiver_context);
 	}
-	/* With streams left, the end of the last one closes the channel. */
-	if (weir_list_empty(&connection->streams))
-		weir_channel_close(connection->channel);
 }
 
 static void h2_connection_on_close(void *session)

@@ -91,14 +91,15 @@ struct h2_connection {
 
 	bool preface_seen : 1;
 	bool settings_seen : 1;
-	bool queued : 1;        /* it is in the reply queue */
-	bool failed : 1;        /* a connection error: only GOAWAY is still sent */
-	bool goaway_sent : 1;   /* no stream is accepted any more */
-	bool no_table_sent : 1; /* h2_head_put_no_table */
-	bool input_held : 1;    /* the channel is paused until `control` has left */
-	bool input_ended : 1;   /* no window will grow any more */
-	bool output_open : 1;   /* the bytes of the last output may not have been taken */
-	uint32_t output_number; /* counts outputs */
+	bool queued : 1;           /* it is in the reply queue */
+	bool failed : 1;           /* a connection error: only GOAWAY is still sent */
+	bool goaway_sent : 1;      /* no stream is accepted any more */
+	bool goaway_announced : 1; /* GOAWAY that names no stream yet was sent */
+	bool no_table_sent : 1;    /* h2_head_put_no_table */
+	bool input_held : 1;       /* the channel is paused until `control` has left */
+	bool input_ended : 1;      /* no window will grow any more */
+	bool output_open : 1;      /* the bytes of the last output may not have been taken */
+	uint32_t output_number;    /* counts outputs */
 };
 
 /* The body of a request, and the window for it: of a stream whose HEADERS had no END_STREAM. */

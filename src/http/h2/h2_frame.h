@@ -18,6 +18,7 @@ enum {
 	H2_FRAME_PAYLOAD_MAX = 16384, /* SETTINGS_MAX_FRAME_SIZE: of both sides */
 	H2_WINDOW_INITIAL = 65535,    /* RFC 9113 6.9.2 */
 	H2_WINDOW_MAX = 0x7fffffff,
+	H2_STREAM_ID_MAX = 0x7fffffff,
 };
 
 enum h2_frame_type {
