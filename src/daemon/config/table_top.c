@@ -64,6 +64,21 @@ static const struct key listener_keys[] = {
                 .option_values = "127.0.0.1:8443 127.0.0.1:0 :8443",
                 .doc = "Listen for HTTP over TLS.",
                 .more = "It needs --cert and --key, or the section `tls`."},
+        {"forwarded-from", &type_networks, AT(config_listener, forwarders), .min = 1,
+                .max = CONFIG_NETWORKS_MAX, .otherwise = "none", .example = "[192.0.2.32/28]",
+                .doc = "The networks of trusted forwarders: proxies of HTTP, such as those of a CDN, "
+                       "which name their client in each request.",
+                .more = "Of the addresses that the field has, the client is the last one that is in "
+                        "none of these networks. It then counts for `allow`, `deny`, bans, rates of "
+                        "requests, the guard, logs, FastCGI and what the proxy sends. Limits of "
+                        "connections count the forwarder, and its connections are not refused. For "
+                        "listeners of http and https only; others have `proxy-from`."},
+        {"forwarded-field", &type_word, AT(config_listener, forwarded_field),
+                .words = listener_fields, .otherwise = "off", .example = "x-forwarded-for",
+                .doc = "The field in which trusted forwarders name their client: x-forwarded-for, "
+                       "with X-Forwarded-Proto, or forwarded (RFC 7239).",
+                .more = "It must be the one that they set or append to in every request. The other "
+                        "one is not believed, since a client may have sent it."},
         {"smtp", &type_listener, .option = "smtp", .example = "127.0.0.1:2525",
                 .option_values = "127.0.0.1:2525 127.0.0.1:0 :25",
                 .doc = "Receive mail: for local domains from everybody, for other domains from "
@@ -128,21 +143,6 @@ static const struct key listener_keys[] = {
                         "input. With LOCAL or UNKNOWN the proxy itself is the client. DNS over UDP "
                         "and the data connections of FTP have no such header; clients of FTP must "
                         "reach its passive ports without the proxy."},
-        {"forwarded-from", &type_networks, AT(config_listener, forwarders), .min = 1,
-                .max = CONFIG_NETWORKS_MAX, .otherwise = "none", .example = "[192.0.2.32/28]",
-                .doc = "The networks of trusted forwarders: proxies of HTTP, such as those of a CDN, "
-                       "which name their client in each request.",
-                .more = "Of the addresses that the field has, the client is the last one that is in "
-                        "none of these networks. It then counts for `allow`, `deny`, bans, rates of "
-                        "requests, the guard, logs, FastCGI and what the proxy sends. Limits of "
-                        "connections count the forwarder, and its connections are not refused. For "
-                        "listeners of http and https only; others have `proxy-from`."},
-        {"forwarded-field", &type_word, AT(config_listener, forwarded_field),
-                .words = listener_fields, .example = "x-forwarded-for",
-                .doc = "The field in which trusted forwarders name their client: x-forwarded-for, "
-                       "with X-Forwarded-Proto, or forwarded (RFC 7239).",
-                .more = "It must be the one that they set or append to in every request. The other "
-                        "one is not believed, since a client may have sent it."},
         {"allow", &type_networks, AT(config_listener, allow), .min = 1, .max = CONFIG_NETWORKS_MAX,
                 .otherwise = "that of the section `policy`", .example = "[192.0.2.0/24]",
                 .doc = "The networks whose clients this listener serves.",
