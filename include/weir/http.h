@@ -102,10 +102,22 @@ WEIR_API bool weir_http_path_is_directory(const struct weir_http_exchange *excha
 WEIR_API bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange);
 
 WEIR_API struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange);
+
+/*
+ * Returns the address of the client: the peer of the connection, or the client that a trusted
+ * forwarder has named (weir/policy.h). Its port is 0 if that was not named.
+ */
 WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange);
 
 /*
- * Returns whether the request came over TLS, and in *ret the result of the handshake (weir/tls.h).
+ * Returns whether the client has sent the request over TLS: to this server, or to a trusted
+ * forwarder, which has named the scheme.
+ */
+WEIR_API bool weir_http_secure(const struct weir_http_exchange *exchange);
+
+/*
+ * Returns whether the request came over TLS to this server, and in *ret the result of the handshake
+ * (weir/tls.h).
  * False also when the client has gone.
  */
 WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret);

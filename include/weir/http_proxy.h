@@ -237,7 +237,16 @@ struct weir_http_proxy_options {
 	enum weir_http_forwarded forwarded;
 	const struct weir_network *trusted;
 	size_t trusted_count;
-	bool via;          /* Via: 1.1 weir (RFC 9110 7.6.3); true by default */
+	/*
+	 * Via: 1.1 weir-0123456789abcdef (RFC 9110 7.6.3); true by default. The pseudonym is made
+	 * at random for each process and handler. A request that has it has come back: 508.
+	 */
+	bool via;
+	/*
+	 * Fields of the client whose names have other characters than letters, digits and `-` pass.
+	 * False by default: many applications take `_` for `-`.
+	 */
+	bool underscores;
 	bool request_id;   /* X-Request-ID, the id that the log has; true by default */
 	uint64_t body_max; /* bytes of a request's body: 413; UINT64_MAX, the default: any */
 	/*

@@ -18,8 +18,8 @@ WEIR_API struct weir_http_handler *weir_http_redirect_create(
 
 /*
  * Redirects requests in clear by 308 to the same path by https, at `port`; 0 is 443, which the URL
- * does not name. The host is that of the request, or, without Host, the address of this server.
- * Returns NULL without memory.
+ * does not name. Clients of trusted forwarders are redirected to 443. The host is that of the
+ * request, or, without Host, the address of this server. Returns NULL without memory.
  */
 WEIR_API struct weir_http_handler *weir_http_https_redirect_create(unsigned port);
 

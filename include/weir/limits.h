@@ -98,6 +98,9 @@ WEIR_C_BEGIN
 #define WEIR_PROXY_HEADER_MS (5 * 1000) /* time for a header */
 #define WEIR_PROXY_HEADER_MAX 4096      /* bytes of a header */
 
+/* -- trusted forwarders -- */
+#define WEIR_HTTP_FORWARDERS_MAX 16 /* addresses of a request that are looked at */
+
 /* -- datagrams -- */
 #define WEIR_DATAGRAM_MAX                                                                          \
 	1472 /* bytes of a datagram received or sent: the UDP payload of an Ethernet frame (set) */

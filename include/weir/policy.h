@@ -30,6 +30,12 @@ struct weir_bans;
 struct weir_channel;
 struct weir_policy;
 
+/* The field in which a trusted forwarder names its client. */
+enum weir_forwarder_field {
+	WEIR_FORWARDER_X_FORWARDED_FOR, /* with X-Forwarded-Proto */
+	WEIR_FORWARDER_FORWARDED,       /* RFC 7239 */
+};
+
 struct weir_policy_options {
 	/*
 	 * Trusted proxies. A connection from one of these networks has to begin with a header of
@@ -43,6 +49,18 @@ struct weir_policy_options {
 	 */
 	const struct weir_network *proxies;
 	size_t proxy_count;
+	/*
+	 * Trusted forwarders: proxies of HTTP that cannot speak the PROXY protocol, as those of a
+	 * CDN. Each request of a peer in one of these networks is that of the client that
+	 * `forwarder_field` names: for weir_http_peer, for `allow`, `deny`, bans and rates of
+	 * requests. Others send whatever they like, so no other field is believed. The connection
+	 * stays one of the forwarder: for weir_channel_peer, weir/peers.h and rates of connections.
+	 * It is not closed because of `allow`, `deny` or a ban: HTTP refuses its requests instead
+	 * (403). Only HTTP looks at requests, so policies of other protocols have no forwarders.
+	 */
+	const struct weir_network *forwarders;
+	size_t forwarder_count;
+	enum weir_forwarder_field forwarder_field;
 	/*
 	 * A peer in one of the networks of `deny` is not served. If there are networks in `allow`,
 	 * only their peers are. The connection is closed as soon as the peer is known: when it was
@@ -84,6 +102,18 @@ WEIR_API bool weir_policy_trusts(const struct weir_policy *policy, const struct 
 WEIR_API bool weir_policy_admits(
         const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
 
+/* Whether a peer is a trusted forwarder, and the field that it is believed in. */
+WEIR_API bool weir_policy_forwards(
+        const struct weir_policy *policy, const struct weir_address *peer);
+WEIR_API enum weir_forwarder_field weir_policy_forwarder_field(const struct weir_policy *policy);
+
+/*
+ * Whether a connection is served: as weir_policy_admits; always that of a trusted forwarder, whose
+ * requests are looked at one by one.
+ */
+WEIR_API bool weir_policy_admits_connection(
+        const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
+
 /*
  * Count a connection, or a request, by the rates. Return 0, or the milliseconds after which there
  * is room for one; 0 with a NULL policy. A server counts the connections of its listener itself.
@@ -92,6 +122,9 @@ WEIR_API uint32_t weir_policy_count_connection(
         const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
 WEIR_API uint32_t weir_policy_count_request(
         const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms);
+
+/* For protocols: the policy of the channel's listener, borrowed for this turn; NULL: none. */
+WEIR_API const struct weir_policy *weir_channel_policy(const struct weir_channel *channel);
 
 /* For protocols: weir_policy_count_request of the channel's listener and peer. */
 WEIR_API uint32_t weir_channel_count_request(const struct weir_channel *channel);

@@ -287,7 +287,7 @@ void channel_admit(struct weir_channel *channel, bool readable)
 	channel->busy = true;
 	channel->progress_at_ms = channel->request_at_ms = channel_clock(channel);
 	if (channel->phase == CHANNEL_PROXIED) {
-		bool admitted = weir_policy_admits(
+		bool admitted = weir_policy_admits_connection(
 		        listener->policy, &channel->peer, weir_loop_now_ms(channel->group->loop));
 		int error = admitted ? channel_secure_begin(channel) : -EACCES;
 		if (error < 0)

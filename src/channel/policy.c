@@ -32,13 +32,15 @@ void weir_policy_options_init(struct weir_policy_options *options)
 
 int weir_policy_create(const struct weir_policy_options *options, struct weir_policy **ret)
 {
-	size_t count = options->proxy_count + options->allow_count + options->deny_count;
+	size_t count = options->proxy_count + options->forwarder_count + options->allow_count +
+	               options->deny_count;
 	struct weir_policy *policy = malloc(sizeof *policy + count * sizeof *policy->networks);
 	if (!policy)
 		return -ENOMEM;
 	struct weir_network *to = policy->networks;
 	policy->options = *options;
 	policy_copy_list(&policy->options.proxies, options->proxy_count, &to);
+	policy_copy_list(&policy->options.forwarders, options->forwarder_count, &to);
 	policy_copy_list(&policy->options.allow, options->allow_count, &to);
 	policy_copy_list(&policy->options.deny, options->deny_count, &to);
 	weir_bans_hold(options->bans);
@@ -70,6 +72,18 @@ bool weir_policy_trusts(const struct weir_policy *policy, const struct weir_addr
 	       weir_networks_contain(policy->options.proxies, policy->options.proxy_count, peer);
 }
 
+bool weir_policy_forwards(const struct weir_policy *policy, const struct weir_address *peer)
+{
+	return policy && policy->options.forwarder_count &&
+	       weir_networks_contain(
+	               policy->options.forwarders, policy->options.forwarder_count, peer);
+}
+
+enum weir_forwarder_field weir_policy_forwarder_field(const struct weir_policy *policy)
+{
+	return policy->options.forwarder_field;
+}
+
 bool weir_policy_admits(
         const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms)
 {
@@ -81,6 +95,12 @@ bool weir_policy_admits(
 		return false;
 	return !options->allow_count ||
 	       weir_networks_contain(options->allow, options->allow_count, peer);
+}
+
+bool weir_policy_admits_connection(
+        const struct weir_policy *policy, const struct weir_address *peer, int64_t now_ms)
+{
+	return weir_policy_forwards(policy, peer) || weir_policy_admits(policy, peer, now_ms);
 }
 
 /* The network is not asked for a client that has used up its own tokens. */
@@ -110,11 +130,14 @@ uint32_t weir_policy_count_request(
 	return policy_count(policy, WEIR_RATE_REQUESTS, WEIR_RATE_NETWORK_REQUESTS, peer, now_ms);
 }
 
-uint32_t weir_channel_count_request(const struct weir_channel *channel)
+const struct weir_policy *weir_channel_policy(const struct weir_channel *channel)
 {
 	const struct weir_listener *listener = channel->group->listener;
-	if (!listener)
-		return 0;
-	return weir_policy_count_request(
-	        listener->policy, &channel->peer, weir_loop_now_ms(channel->group->loop));
+	return listener ? listener->policy : NULL;
+}
+
+uint32_t weir_channel_count_request(const struct weir_channel *channel)
+{
+	return weir_policy_count_request(weir_channel_policy(channel), &channel->peer,
+	        weir_loop_now_ms(channel->group->loop));
 }

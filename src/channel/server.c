@@ -110,8 +110,8 @@ static int server_accept_one(struct weir_server *server)
 		return gone ? 0 : -errno;
 	}
 	const struct weir_policy *policy = server->listener.policy;
-	if (!weir_policy_trusts(policy, &peer) &&
-	        !weir_policy_admits(policy, &peer, weir_loop_now_ms(server->group.loop))) {
+	if (!weir_policy_trusts(policy, &peer) && !weir_policy_admits_connection(policy, &peer,
+	                                                  weir_loop_now_ms(server->group.loop))) {
 		close(fd);
 		server_count_refused(server);
 		return 0;

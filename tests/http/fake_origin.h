@@ -48,7 +48,10 @@ struct peer origin_accept(struct origin *origin);
 /* Returns true if no connection comes for some turns. One that comes is closed. */
 bool origin_is_left_alone(struct origin *origin);
 
-/* Exactly this must come next; each "$" in it stands for the authority of the origin. */
+/*
+ * Exactly this must come next; each "$" in it stands for the authority of the origin, and each "#" for a
+ * hexadecimal digit.
+ */
 void origin_expect(struct origin *origin, struct peer *peer, const char *text);
 
 /* Reads until this has come, with whatever is around it. */

@@ -25,7 +25,7 @@ def test_a_request_and_its_reply(proxied, upstream):
     assert seen.fields["host"] == seen.fields["x-forwarded-host"] == "www.example"
     assert seen.fields["x-forwarded-for"] == "127.0.0.1"
     assert seen.fields["x-forwarded-proto"] == "http"
-    assert seen.fields["via"] == "1.1 weir"
+    assert re.fullmatch("1.1 weir-[0-9a-f]{16}", seen.fields["via"])
     assert re.fullmatch("[0-9a-f]{16}", seen.fields["x-request-id"])
     assert "connection" not in seen.fields
     line = logged(proxied, "/hello?a=b")
@@ -63,7 +63,7 @@ def test_clients_that_lie_and_networks_that_are_trusted(proxied, upstream):
     made = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
     assert {name for name in upstream.requests[-1].names if "orwarded" in name or "real" in name} == made
     get(proxied, "/trusting", "Host: files.example", *family)
-    assert {"x-forwarded-port", "x_forwarded-prefix", "x-forwarded-ssl", "x-real-ip"} <= set(upstream.requests[-1].names)
+    assert {"x-forwarded-port", "x-forwarded-ssl", "x-real-ip"} <= set(upstream.requests[-1].names)
     get(proxied, "/trusting", "Host: files.example", *lies, "X-Forwarded-Proto: https")
     seen = upstream.requests[-1]
     assert seen.fields["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"

@@ -104,7 +104,15 @@ struct config_listener {
 	struct config_networks {
 		struct weir_network *items;
 		size_t count;
-	} proxies, allow, deny; /* see weir/policy.h */
+	} proxies, forwarders, allow, deny; /* see weir/policy.h */
+	unsigned forwarded_field;           /* enum config_forwarded_field */
+};
+
+/* The field that trusted forwarders are believed in. */
+enum config_forwarded_field {
+	CONFIG_FORWARDED_OFF,
+	CONFIG_FORWARDED_X,
+	CONFIG_FORWARDED_RFC,
 };
 
 /* Where HTTP/2 is spoken. */

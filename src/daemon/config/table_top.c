@@ -49,6 +49,13 @@ static const struct type type_listener = {
         .print = listener_print,
 };
 
+static const char *const listener_fields[] = {
+        [CONFIG_FORWARDED_OFF] = "off",
+        [CONFIG_FORWARDED_X] = "x-forwarded-for",
+        [CONFIG_FORWARDED_RFC] = "forwarded",
+        NULL,
+};
+
 static const struct key listener_keys[] = {
         {"http", &type_listener, .option = "http", .example = "127.0.0.1:8080",
                 .initial = "127.0.0.1:8080", .option_values = "127.0.0.1:8080 127.0.0.1:0 :8080",
@@ -57,6 +64,21 @@ static const struct key listener_keys[] = {
                 .option_values = "127.0.0.1:8443 127.0.0.1:0 :8443",
                 .doc = "Listen for HTTP over TLS.",
                 .more = "It needs --cert and --key, or the section `tls`."},
+        {"forwarded-from", &type_networks, AT(config_listener, forwarders), .min = 1,
+                .max = CONFIG_NETWORKS_MAX, .otherwise = "none", .example = "[192.0.2.32/28]",
+                .doc = "The networks of trusted forwarders: proxies of HTTP, such as those of a CDN, "
+                       "which name their client in each request.",
+                .more = "Of the addresses that the field has, the client is the last one that is in "
+                        "none of these networks. It then counts for `allow`, `deny`, bans, rates of "
+                        "requests, the guard, logs, FastCGI and what the proxy sends. Limits of "
+                        "connections count the forwarder, and its connections are not refused. For "
+                        "listeners of http and https only; others have `proxy-from`."},
+        {"forwarded-field", &type_word, AT(config_listener, forwarded_field),
+                .words = listener_fields, .otherwise = "off", .example = "x-forwarded-for",
+                .doc = "The field in which trusted forwarders name their client: x-forwarded-for, "
+                       "with X-Forwarded-Proto, or forwarded (RFC 7239).",
+                .more = "It must be the one that they set or append to in every request. The other "
+                        "one is not believed, since a client may have sent it."},
         {"smtp", &type_listener, .option = "smtp", .example = "127.0.0.1:2525",
                 .option_values = "127.0.0.1:2525 127.0.0.1:0 :25",
                 .doc = "Receive mail: for local domains from everybody, for other domains from "
@@ -139,6 +161,18 @@ static void listener_check(struct reader *reader, struct node *node, void *targe
 	if (!listener->type)
 		reader_problem_at(reader, node,
 		        "a listener lacks its type and address, as in 'http: 127.0.0.1:8080'");
+	else if (listener->forwarders.count && listener->type->service != SERVICE_HTTP)
+		reader_problem_at(reader, node_find(node, "forwarded-from"),
+		        "%s has no such fields: 'forwarded-from' is for http and https, "
+		        "'proxy-from' for all",
+		        listener->type->name);
+	if (listener->forwarders.count && !listener->forwarded_field)
+		reader_problem_at(reader, node_find(node, "forwarded-from"),
+		        "'forwarded-field' must name the field that they set: x-forwarded-for or "
+		        "forwarded");
+	if (listener->forwarded_field && !listener->forwarders.count)
+		reader_problem_at(reader, node_find(node, "forwarded-field"),
+		        "'forwarded-field' is not used: it needs 'forwarded-from'");
 }
 
 static const struct section table_listener = {

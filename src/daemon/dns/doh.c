@@ -15,7 +15,6 @@
 #include <weir/list.h>
 #include <weir/loop.h>
 #include <weir/sources.h>
-#include <weir/tls.h>
 
 #include "config_dns.h"
 #include "helper.h"
@@ -284,10 +283,8 @@ static bool doh_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	const struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
-	struct weir_tls_info info;
 	return weir_span_equal(weir_http_path(exchange), WEIR_SPAN(PATH)) &&
-	       !weir_http_path_is_directory(exchange) &&
-	       (doh->clear || weir_http_tls(exchange, &info));
+	       !weir_http_path_is_directory(exchange) && (doh->clear || weir_http_secure(exchange));
 }
 
 static void doh_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)

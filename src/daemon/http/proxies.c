@@ -156,6 +156,7 @@ int proxies_create(
 	options.trusted = config->trusted.items;
 	options.trusted_count = config->trusted.count;
 	options.via = config->via;
+	options.underscores = config->underscores;
 	options.request_id = config->request_id;
 	options.body_max = config->max_size;
 	options.abort_on_close = config->abort_on_close;

@@ -313,7 +313,8 @@ void table_http_check(struct reader *reader, const struct node *top)
 		site_check_names(reader, item, i);
 		site_check_certificates(reader, item, &config->sites.items[i]);
 		site_check_users(reader, item, &config->sites.items[i]);
-		if (config->sites.items[i].redirect_to_https && !listeners_include_https(config))
+		if (config->sites.items[i].redirect_to_https && !listeners_include_https(config) &&
+		        !listeners_have_forwarders(config))
 			reader_problem_at(reader, node_find(item, "redirect-to-https"),
 			        "'redirect-to-https' leads nowhere: 'listen' has no https");
 	}

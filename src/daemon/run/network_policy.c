@@ -43,6 +43,13 @@ int network_policy_create(const struct config *config, const struct config_liste
 	weir_policy_options_init(&options);
 	options.proxies = listener->proxies.items;
 	options.proxy_count = listener->proxies.count;
+	if (listener->forwarded_field != CONFIG_FORWARDED_OFF) {
+		options.forwarders = listener->forwarders.items;
+		options.forwarder_count = listener->forwarders.count;
+		options.forwarder_field = listener->forwarded_field == CONFIG_FORWARDED_RFC
+		                                  ? WEIR_FORWARDER_FORWARDED
+		                                  : WEIR_FORWARDER_X_FORWARDED_FOR;
+	}
 	options.allow = listener->allow.count ? listener->allow.items : common->allow.items;
 	options.allow_count = listener->allow.count ? listener->allow.count : common->allow.count;
 	network_policy_set_rates(common, &options);

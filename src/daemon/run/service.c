@@ -72,6 +72,14 @@ bool listeners_include_https(const struct config *config)
 	return false;
 }
 
+bool listeners_have_forwarders(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].forwarders.count)
+			return true;
+	return false;
+}
+
 bool listeners_include_secure(const struct config *config)
 {
 	for (size_t i = 0; i < config->listeners.count; i++)

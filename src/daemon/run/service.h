@@ -57,6 +57,8 @@ const struct listener_type *listener_type_find(const char *name);
 /* Whether the configuration has a listener of the service; without any listener, HTTP has one. */
 bool listeners_include(const struct config *config, enum service service);
 bool listeners_include_https(const struct config *config);
+/* Whether clients may reach a listener by a trusted forwarder. */
+bool listeners_have_forwarders(const struct config *config);
 
 /* Whether a listener has TLS from the first byte; and whether one has, or can start it. */
 bool listeners_include_secure(const struct config *config);

@@ -3,10 +3,7 @@
  * once, the quota of the client, then the site's chain of handlers.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#include <weir/policy.h>
 
 #include "exchange.h"
 #include "path.h"
@@ -38,14 +35,9 @@ static int http_dispatch_clean_path(struct weir_http_exchange *exchange)
 
 int http_dispatch_check(struct weir_http_exchange *exchange)
 {
-	char text[16];
 	int status = http_dispatch_clean_path(exchange);
-	uint32_t wait_ms = weir_channel_count_request(exchange->channel);
-	if (!wait_ms)
-		return status;
-	int size = snprintf(text, sizeof text, "%u", (unsigned)((wait_ms + 999ull) / 1000));
-	weir_http_add_field(exchange, "Retry-After", weir_span(text, (size_t)size));
-	return 429;
+	int refusal = http_forwarder_admit(exchange);
+	return refusal ? refusal : status;
 }
 
 static inline void http_dispatch_handle(struct weir_http_exchange *exchange)

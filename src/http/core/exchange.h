@@ -5,6 +5,7 @@
  *   body_reader.c how such a connection reads a body
  *   dispatch.c    from a request to its site and handlers
  *   exchange.c    an exchange's life and states
+ *   forwarder.c   the client of a request that a trusted forwarder passes on
  *   request.c     what handlers ask of the request
  *   body.c        how the request's body is received
  *   reply.c       what handlers reply
@@ -246,6 +247,8 @@ struct http_handling {
 	uint16_t page_status;       /* of the error that a page of the site is sent for; else 0 */
 	uint16_t skip;              /* segments of the path that its files are not in (an alias) */
 	uint8_t rewrites;           /* times that the path was rewritten */
+	bool forwarded;             /* `peer` is the client that `forwarder` has named */
+	uint8_t forwarded_scheme;   /* enum http_scheme: of the client of a forwarder */
 	uint8_t continue_put;       /* bytes of 100 Continue that were put */
 	struct weir_buffer interim; /* those that wait: a struct http_interim and its lines each */
 	struct weir_span lent;      /* lines of fields: weir_http_lend_fields */
@@ -257,10 +260,11 @@ struct http_handling {
 	void *trailers_context;
 	struct weir_buffer granted; /* fields that an upstream gets (http_proxy_grant) */
 
-	struct weir_address peer;
-	struct weir_buffer fields; /* of the reply: whole lines. The memory is used again, */
-	struct weir_buffer user;   /* and so is this one's, */
-	struct http_log_entry log; /* and that of the line */
+	struct weir_address peer;      /* the client */
+	struct weir_address forwarder; /* if `forwarded`: the peer of the connection */
+	struct weir_buffer fields;     /* of the reply: whole lines. The memory is used again, */
+	struct weir_buffer user;       /* and so is this one's, */
+	struct http_log_entry log;     /* and that of the line */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
 };
 
@@ -381,6 +385,20 @@ static inline bool http_exchange_closed(const struct weir_http_exchange *exchang
 static inline struct http_cells *http_metrics_cells(const struct weir_http_exchange *exchange)
 {
 	return exchange->site ? exchange->site->cells : exchange->server->cells;
+}
+
+/* -- forwarder.c -- */
+/*
+ * Finds the client of the request, which a trusted forwarder may have named, and counts the
+ * request. Returns 0 or the status of the reply: 403, or 429 with its Retry-After.
+ */
+int http_forwarder_admit(struct weir_http_exchange *exchange);
+/* Returns the peer that has sent the fields of the request: the forwarder, or the client. */
+static inline const struct weir_address *http_forwarder_sender(
+        const struct weir_http_exchange *exchange)
+{
+	const struct http_handling *handling = exchange->handling;
+	return handling->forwarded ? &handling->forwarder : &handling->peer;
 }
 
 /* -- request.c -- */

@@ -98,6 +98,11 @@ static __attribute__((noinline)) void http_log_compose_line(
 	                                                             : exchange->status;
 	if (http_log_level(status) > weir_log_level())
 		return;
+	if (handling->forwarded) {
+		char text[WEIR_ADDRESS_TEXT_MAX];
+		size_t size = weir_address_host(&handling->forwarder, text);
+		weir_http_log_note(exchange, "forwarder", weir_span(text, size));
+	}
 	exchange->log = &handling->log;
 	handling->log.log = log;
 	handling->log.level = (uint8_t)http_log_level(status);

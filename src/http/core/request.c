@@ -154,6 +154,14 @@ bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_in
 	return exchange->channel && weir_channel_tls(exchange->channel, ret);
 }
 
+bool weir_http_secure(const struct weir_http_exchange *exchange)
+{
+	const struct http_handling *handling = exchange->handling;
+	if (handling && handling->forwarded_scheme != HTTP_SCHEME_UNKNOWN)
+		return handling->forwarded_scheme == HTTP_SCHEME_HTTPS;
+	return exchange->channel && weir_channel_secure(exchange->channel);
+}
+
 bool weir_http_gone(const struct weir_http_exchange *exchange)
 {
 	return http_exchange_closed(exchange) || !exchange->channel;

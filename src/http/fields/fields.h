@@ -1,7 +1,7 @@
 /*
  * The values of fields, parsed and written without I/O: parameters, Accept-Encoding, Authorization,
- * dates, media types, entity-tags, conditions and ranges. The public ones, of queries, forms and
- * cookies, are in weir/http_form.h.
+ * dates, media types, entity-tags, conditions, ranges and Forwarded. The public ones, of queries,
+ * forms and cookies, are in weir/http_form.h.
  */
 #ifndef WEIR_HTTP_FIELD_VALUES_H
 #define WEIR_HTTP_FIELD_VALUES_H
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weir/address.h>
 #include <weir/http_request.h>
 #include <weir/limits.h>
 #include <weir/span.h>
@@ -238,5 +239,43 @@ enum http_range_result {
  */
 enum http_range_result http_range_parse(
         struct weir_span value, uint64_t size, struct http_ranges *ret_ranges);
+
+/* -- forwarded.c ------------------------------------------------------------------------------- */
+
+/*
+ * The lists in which proxies of HTTP name their clients: X-Forwarded-For, and Forwarded (RFC 7239).
+ * Each one appends the address that it was connected from, so the end of a list is the part that
+ * the nearest one has made.
+ *
+ *   X-Forwarded-For: 203.0.113.7, 2001:db8::1
+ *   Forwarded: for=203.0.113.7, for="[2001:db8::1]:4711";proto=https
+ */
+enum http_scheme {
+	HTTP_SCHEME_UNKNOWN,
+	HTTP_SCHEME_HTTP,
+	HTTP_SCHEME_HTTPS,
+};
+
+/* Returns the scheme of this name, in any case; UNKNOWN for all others. */
+enum http_scheme http_scheme_find(struct weir_span text);
+
+/* The values of an element of Forwarded. */
+struct http_forwarded {
+	struct weir_address client; /* port 0: none was named, or an obfuscated one */
+	enum http_scheme scheme;    /* by which the client has reached the proxy */
+};
+
+/*
+ * Cuts the last element off *list, without the space around it; empty ones are skipped. With
+ * `quotes`, a comma within a quoted-string does not end an element. Returns false at the end.
+ */
+bool http_forwarded_cut_last(struct weir_span *list, bool quotes, struct weir_span *ret);
+
+/*
+ * Parse an element of X-Forwarded-For, an address that may have a port, and one of Forwarded.
+ * Return 0; or WEIR_E_SYNTAX, also for `unknown` and obfuscated identifiers, with *ret untouched.
+ */
+int http_forwarded_parse_for(struct weir_span element, struct weir_address *ret);
+int http_forwarded_parse_element(struct weir_span element, struct http_forwarded *ret);
 
 #endif

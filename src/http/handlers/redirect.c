@@ -108,7 +108,7 @@ static bool http_redirect_https_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	(void)handler;
-	return exchange->channel && !weir_channel_secure(exchange->channel) &&
+	return exchange->channel && !weir_http_secure(exchange) &&
 	       weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/"));
 }
 
@@ -144,7 +144,10 @@ static int http_redirect_https_compose(const struct redirect_https *redirect,
 	int error = weir_buffer_format(location, limit, "https://");
 	if (error == 0)
 		error = http_redirect_https_put_host(location, exchange);
-	if (error == 0 && redirect->port && redirect->port != 443)
+	/* The port that a client of a forwarder reaches is the forwarder's. */
+	const struct http_handling *handling = exchange->handling;
+	bool forwarded = handling->forwarded || handling->forwarded_scheme != HTTP_SCHEME_UNKNOWN;
+	if (error == 0 && redirect->port && redirect->port != 443 && !forwarded)
 		error = weir_buffer_format(location, limit, ":%u", redirect->port);
 	if (error == 0 && weir_http_path(exchange).size == 0)
 		error = weir_buffer_append(location, "/", 1, limit);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <weir/address.h>
-#include <weir/tls.h>
 
 #include "exchange.h"
 #include "head.h"
@@ -147,7 +146,6 @@ static int fastcgi_params_add_client(
 {
 	const struct weir_address *peer = weir_http_peer(exchange);
 	struct weir_span user = weir_http_user(exchange);
-	struct weir_tls_info tls;
 	char address[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_host(peer, address);
 	int error = fastcgi_params_format(to, "REMOTE_ADDR", "%s", address);
@@ -157,7 +155,7 @@ static int fastcgi_params_add_client(
 		fastcgi_params_put(to, "AUTH_TYPE", fastcgi_params_scheme(exchange));
 		fastcgi_params_put(to, "REMOTE_USER", user);
 	}
-	bool secure = weir_http_tls(exchange, &tls);
+	bool secure = weir_http_secure(exchange);
 	if (secure)
 		fastcgi_params_put(to, "HTTPS", WEIR_SPAN("on"));
 	fastcgi_params_put(to, "REQUEST_SCHEME", secure ? WEIR_SPAN("https") : WEIR_SPAN("http"));

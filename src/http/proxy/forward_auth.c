@@ -277,6 +277,10 @@ static void forward_auth_handle(
 	question->upstreams = weir_http_upstreams_hold(upstreams);
 	question->upstream->busy++;
 	weir_http_on_gone(exchange, forward_auth_on_gone, question);
+	if (http_proxy_loops(&auth->proxy, weir_http_request(exchange))) {
+		forward_auth_refuse(question, 508, PROXY_LOOP_TEXT);
+		return;
+	}
 	int error = forward_auth_ask(question);
 	if (error)
 		forward_auth_refuse(question,

@@ -451,7 +451,13 @@ void http_proxy_start(
 	weir_http_on_gone(exchange, proxy_on_gone, job);
 	if (proxy->options.abort_on_close)
 		proxy_job_expect_client(job, true);
-	proxy_attempt(job);
+	if (http_proxy_loops(proxy, weir_http_request(exchange))) {
+		job->result = PROXY_RESULT_LOOP;
+		job->begun_ms = weir_loop_now_ms(upstreams->loop);
+		http_proxy_refuse(job, 508, PROXY_LOOP_TEXT);
+	} else {
+		proxy_attempt(job);
+	}
 }
 
 static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
@@ -505,7 +511,8 @@ bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *
 	if (proxy->trusted)
 		memcpy(proxy->trusted, options->trusted, size);
 	proxy->options.trusted = proxy->trusted;
-	return proxy->prefix && (proxy->host || !options->host) && (proxy->trusted || !size);
+	return proxy->prefix && (proxy->host || !options->host) && (proxy->trusted || !size) &&
+	       http_proxy_make_via(proxy);
 }
 
 struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_options *options)

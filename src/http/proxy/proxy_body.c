@@ -253,7 +253,9 @@ int http_proxy_flow_add(struct proxy_job *job, struct proxy_flow *flow, struct w
 void http_proxy_flow_add_trailer(
         struct proxy_job *job, struct proxy_flow *flow, const struct weir_http_field *field)
 {
-	if (!http_proxy_passes_trailer(job, field))
+	bool of_client = flow == &job->request;
+	if (!http_proxy_passes_trailer(job, field) ||
+	        (of_client && !http_proxy_passes_name(job->proxy, field->name)))
 		return;
 	weir_buffer_format(&flow->trailers, WEIR_TRAILERS_MAX, "%.*s: %.*s\r\n",
 	        (int)field->name.size, field->name.data, (int)field->value.size, field->value.data);

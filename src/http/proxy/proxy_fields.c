@@ -10,7 +10,6 @@
 
 #include <weir/address.h>
 #include <weir/error.h>
-#include <weir/tls.h>
 
 #include "exchange.h"
 #include "path.h"
@@ -39,14 +38,19 @@ int http_proxy_find_options(
 	return 0;
 }
 
+/* Those of RFC 9110 7.6.1, and those that are made anew. */
+static const struct weir_span proxy_fields_own[] = {WEIR_SPAN("Connection"),
+        WEIR_SPAN("Content-Length"), WEIR_SPAN("Date"), WEIR_SPAN("Expect"), WEIR_SPAN("Host"),
+        WEIR_SPAN("Keep-Alive"), WEIR_SPAN("Proxy-Connection"), WEIR_SPAN("TE"),
+        WEIR_SPAN("Trailer"), WEIR_SPAN("Transfer-Encoding"), WEIR_SPAN("Upgrade")};
+
+enum {
+	PROXY_FIELDS_OWN = sizeof proxy_fields_own / sizeof *proxy_fields_own
+};
+
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field)
 {
-	/* Those of RFC 9110 7.6.1, and those that are made anew. */
-	static const struct weir_span own[] = {WEIR_SPAN("Connection"), WEIR_SPAN("Content-Length"),
-	        WEIR_SPAN("Date"), WEIR_SPAN("Expect"), WEIR_SPAN("Host"), WEIR_SPAN("Keep-Alive"),
-	        WEIR_SPAN("Proxy-Connection"), WEIR_SPAN("TE"), WEIR_SPAN("Trailer"),
-	        WEIR_SPAN("Transfer-Encoding"), WEIR_SPAN("Upgrade")};
-	if (http_name_is_one_of(field->name, own, sizeof own / sizeof *own))
+	if (http_name_is_one_of(field->name, proxy_fields_own, PROXY_FIELDS_OWN))
 		return false;
 	for (unsigned i = 0; i < options->count; i++)
 		if (weir_span_equal_nocase(field->name, options->names[i]))
@@ -63,7 +67,7 @@ bool http_proxy_wants_trailers(const struct weir_http_request *request)
 	return false;
 }
 
-/* -- fields that describe the client ---------------------------------------------------------- */
+/* -- names with another character ------------------------------------------------------------- */
 
 static bool proxy_fields_same_but_underscores(struct weir_span name, struct weir_span known)
 {
@@ -74,6 +78,36 @@ static bool proxy_fields_same_but_underscores(struct weir_span name, struct weir
 		copy[i] = (char)(name.data[i] == '_' ? '-' : name.data[i]);
 	return weir_span_equal_nocase(weir_span(copy, name.size), known);
 }
+
+/* -- names that pass for others ---------------------------------------------------------------- */
+
+static bool proxy_fields_is_plain(struct weir_span name)
+{
+	for (size_t i = 0; i < name.size; i++) {
+		char c = name.data[i], lower = (char)(c | 0x20);
+		if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Applications that make variables of fields, as CGI does, take `_` and some take other characters
+ * for `-`: so Content_Length passes for Content-Length.
+ */
+bool http_proxy_passes_name(const struct proxy *proxy, struct weir_span name)
+{
+	if (proxy_fields_is_plain(name))
+		return true;
+	if (!proxy->options.underscores)
+		return false;
+	for (size_t i = 0; i < PROXY_FIELDS_OWN; i++)
+		if (proxy_fields_same_but_underscores(name, proxy_fields_own[i]))
+			return false;
+	return true;
+}
+
+/* -- fields that describe the client, by name -------------------------------------------------- */
 
 /* Fields that are made anew. */
 static bool proxy_fields_is_made(struct weir_span name)
@@ -135,6 +169,7 @@ struct proxy_description {
 	bool trusted; /* the client's own fields are continued */
 	struct weir_span address;
 	struct weir_span scheme;
+	const char *via;
 };
 
 static void proxy_fields_put(
@@ -249,9 +284,7 @@ static int proxy_fields_describe(const struct proxy_description *description,
 	if (!error && options->request_id)
 		error = proxy_fields_add_id(description, exchange);
 	if (!error && options->via)
-		proxy_fields_put(description->to, WEIR_SPAN("Via"),
-		        description->request->minor ? WEIR_SPAN("1.1 weir")
-		                                    : WEIR_SPAN("1.0 weir"));
+		proxy_fields_put(description->to, WEIR_SPAN("Via"), weir_span_of(description->via));
 	return error;
 }
 
@@ -299,22 +332,27 @@ static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)
 {
 	const struct weir_http_proxy_options *options = &job->proxy->options;
 	const struct weir_http_request *request = weir_http_request(job->exchange);
-	const struct weir_address *peer = weir_http_peer(job->exchange);
 	const struct weir_buffer *granted = &job->exchange->handling->granted;
 	struct proxy_options connection;
-	struct weir_tls_info tls;
 	char address[WEIR_ADDRESS_TEXT_MAX];
 	struct proxy_description description = {.request = request, .to = ret};
-	description.trusted = weir_networks_contain(options->trusted, options->trusted_count, peer);
+	description.via = http_proxy_via(job->proxy, request->minor);
+	/* A forwarder has sent the fields, and is one more hop of a list that is continued. */
+	const struct weir_address *sender = http_forwarder_sender(job->exchange);
+	description.trusted =
+	        weir_networks_contain(options->trusted, options->trusted_count, sender);
 	description.scheme =
-	        weir_http_tls(job->exchange, &tls) ? WEIR_SPAN("https") : WEIR_SPAN("http");
-	description.address = weir_span(address, weir_address_host(peer, address));
+	        weir_http_secure(job->exchange) ? WEIR_SPAN("https") : WEIR_SPAN("http");
+	description.address = weir_span(address,
+	        weir_address_host(
+	                description.trusted ? sender : weir_http_peer(job->exchange), address));
 	int error = http_proxy_find_options(request->fields, request->field_count, &connection);
 	if (!error)
 		error = proxy_fields_reserve(&ret->text, request, http_proxy_params_size(job));
 	for (unsigned i = 0; i < request->field_count && !error; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (http_proxy_passes(&connection, field) &&
+		        http_proxy_passes_name(job->proxy, field->name) &&
 		        !(*job->key && request->known[i] == WEIR_HTTP_SEC_WEBSOCKET_KEY) &&
 		        (!proxy_fields_describes_client(field->name) ||
 		                proxy_fields_are_kept(&description, job, field->name)) &&

@@ -12,6 +12,7 @@ static const char *const proxy_metrics_results[PROXY_RESULTS] = {
         [PROXY_RESULT_FAILED] = "failed",
         [PROXY_RESULT_TRUNCATED] = "truncated",
         [PROXY_RESULT_GONE] = "gone",
+        [PROXY_RESULT_LOOP] = "loop",
 };
 
 static const struct weir_metric_label proxy_metrics_result = {
@@ -34,7 +35,8 @@ static const struct weir_metric_label proxy_metrics_outcome = {"result", proxy_m
 static const struct weir_metric proxy_metrics_rows[] = {
         {.name = "weir_proxy_requests_total",
                 .help = "Proxied requests by the upstream's status; failed: no upstream replied; "
-                        "truncated: it failed within its body; gone: the client left",
+                        "truncated: it failed within its body; gone: the client left; "
+                        "loop: the request had passed this proxy before",
                 .type = WEIR_METRIC_COUNTER,
                 .cell = WEIR_METRIC_CELL(struct proxy_cells, requests),
                 .labels = {&proxy_metrics_result}},

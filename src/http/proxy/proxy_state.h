@@ -15,6 +15,7 @@
  *   forward_auth.c    another server decides whether a request may pass
  *   fastcgi.c         the handler of applications that speak FastCGI: which script is run
  *   fastcgi_params.c  the variables that describe the request and the client to them
+ *   proxy_via.c       Via, and requests that come back
  *   proxy_metrics.c   what is counted
  *
  * A job is one request. Three parties use it: the exchange, up to the end of its reply; the call,
@@ -49,6 +50,7 @@ enum proxy_result {
 	PROXY_RESULT_FAILED,    /* no upstream has replied: a status of our own */
 	PROXY_RESULT_TRUNCATED, /* the upstream failed within its body */
 	PROXY_RESULT_GONE,      /* the client left */
+	PROXY_RESULT_LOOP,      /* it had passed this proxy before */
 	PROXY_RESULTS,
 };
 
@@ -204,11 +206,16 @@ struct http_upstream *http_upstreams_choose(struct weir_http_upstreams *upstream
 
 /* -- jobs -------------------------------------------------------------------------------------- */
 
+enum {
+	PROXY_VIA_SIZE = sizeof "1.1 weir-0123456789abcdef"
+};
+
 struct proxy {
 	struct weir_http_handler handler;
 	struct weir_http_proxy_options options; /* its texts are the handler's */
 	char *prefix, *host;
 	struct weir_network *trusted;
+	char via[2][PROXY_VIA_SIZE]; /* of requests of HTTP/1.0 and later ones; "": none */
 	char *application_root; /* of FastCGI: the directory of the scripts; NULL: there are none */
 };
 
@@ -402,7 +409,10 @@ int http_proxy_find_options(
 /* Returns whether the field is for the next server or client, and not for the connection. */
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field);
 
-/* Likewise of a field of the trailer section, either way. */
+/* Returns whether a client's field of this name passes; see `underscores`. */
+bool http_proxy_passes_name(const struct proxy *proxy, struct weir_span name);
+
+/* Returns whether a field of the trailer section passes, either way. */
 bool http_proxy_passes_trailer(const struct proxy_job *job, const struct weir_http_field *field);
 
 enum {
@@ -442,6 +452,16 @@ size_t http_proxy_params_size(const struct proxy_job *job);
 int http_proxy_grant(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value);
 
+/* -- proxy_via.c -- */
+/* Makes the values of Via. Returns false without a random number. */
+bool http_proxy_make_via(struct proxy *proxy);
+/* Returns the value for a request of this minor version. */
+const char *http_proxy_via(const struct proxy *proxy, unsigned minor);
+/* Returns whether the request has passed this proxy already: 508, for this reason. */
+#define PROXY_LOOP_TEXT "the request has passed this proxy before"
+bool http_proxy_loops(const struct proxy *proxy, const struct weir_http_request *request);
+
+/* -- proxy_fields.c -- */
 /* Returns whether the client takes trailer fields (TE). */
 bool http_proxy_wants_trailers(const struct weir_http_request *request);
 

@@ -149,7 +149,7 @@ static int http_rule_make_changes(struct weir_http_exchange *exchange, unsigned 
 	const struct http_rule *rule = exchange->handling->rule;
 	const struct weir_http_field_change *of = NULL;
 	bool applies = false;
-	bool secure = exchange->channel && weir_channel_secure(exchange->channel);
+	bool secure = weir_http_secure(exchange);
 	int error = 0;
 	for (size_t i = 0; i < rule->change_count && !error; i++) {
 		const struct rule_change *change = &rule->changes[i];
