@@ -25,10 +25,15 @@ static void store_schema_on_part(void *context, const struct weir_database_part 
 {
 	struct store_schema_look *look = context;
 	const char *lack = store_part_lack(part);
-	if (!lack || !store_uses(look->config, part))
+	char waits[STORE_WAITS_SIZE];
+	if (!store_uses(look->config, part))
 		return;
-	say("the tables of %s in the database are %s", part->name, lack);
-	look->lacks = true;
+	if (lack)
+		say("the tables of %s in the database are %s", part->name, lack);
+	else if (store_part_waits(part, waits, sizeof waits))
+		say_at(WEIR_LOG_WARNING, "the tables of %s in the database are %s", part->name,
+		        waits);
+	look->lacks |= lack != NULL;
 }
 
 static void store_schema_on_late(struct weir_timer *timer)
@@ -86,12 +91,18 @@ static void store_schema_on_change(void *context, const struct weir_database_par
 {
 	const struct store_schema *schema = context;
 	const char *lack = store_part_lack(part);
+	char waits[STORE_WAITS_SIZE];
 	if (!store_uses(schema->config, part))
 		return;
 	/* The first look has no change to report, unless the start had no reply. */
 	if (lack)
 		say("the tables of %s in the database are %s", part->name, lack);
-	else if (weir_database_watch_looks(schema->watch))
+	else if (weir_database_watch_looks(schema->watch) == 0)
+		return;
+	else if (store_part_waits(part, waits, sizeof waits))
+		say_at(WEIR_LOG_WARNING, "the tables of %s in the database are %s", part->name,
+		        waits);
+	else
 		say_at(WEIR_LOG_INFO, "the tables of %s in the database have version %u now",
 		        part->name, part->have);
 }

@@ -41,8 +41,7 @@ int store_verb_options(int count, char **arguments, const char **ret_config, boo
 	return 0;
 }
 
-/* The files that were left unread are those of secrets. */
-static bool store_verb_read_secrets(struct config *config)
+bool store_verb_read_secrets(struct config *config)
 {
 	struct problems problems = {.file = config->store.password_path};
 	struct reader reader = {.memory = &config->memory, .problems = &problems};

@@ -19,6 +19,12 @@ struct weir_loop;
 struct config *store_verb_read(const char *path);
 
 /*
+ * Reads the password and the key of `store`, which sources_skim leaves unread. Returns false after
+ * messages.
+ */
+bool store_verb_read_secrets(struct config *config);
+
+/*
  * Reads --config and --help, the only options of the verb; the words after them begin at optind.
  * Returns 0, or an exit status after a message. An option that is not given keeps its value.
  */

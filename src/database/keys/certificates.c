@@ -9,8 +9,6 @@
 
 #include "call.h"
 
-#define CERTIFICATES_PURPOSE "certificate"
-
 #define CERTIFICATES_RAISE                                                                         \
 	DATABASE_RAISE(WEIR_DATABASE_CERTIFICATES_SNAPSHOT, "changed") " SELECT name FROM changed"
 
@@ -27,8 +25,8 @@ int weir_database_certificate_put(struct weir_database *database, struct weir_lo
 {
 	struct weir_buffer text = {0};
 	struct weir_database_call *call;
-	int error =
-	        weir_database_seal(database, CERTIFICATES_PURPOSE, weir_span_of(name), key, &text);
+	int error = weir_database_seal(
+	        database, WEIR_DATABASE_CERTIFICATE_PURPOSE, weir_span_of(name), key, &text);
 	if (error == 0)
 		error = database_call_create(database, loop, sizeof *call, done, context, &call);
 	if (error == 0) {
@@ -73,7 +71,7 @@ int weir_database_certificate_remove(struct weir_database *database, struct weir
 int weir_database_certificate_key(const struct weir_database *database, struct weir_span name,
         struct weir_span text, struct weir_buffer *key)
 {
-	return weir_database_unseal(database, CERTIFICATES_PURPOSE, name, text, key);
+	return weir_database_unseal(database, WEIR_DATABASE_CERTIFICATE_PURPOSE, name, text, key);
 }
 
 struct certificates_list {
