@@ -104,8 +104,8 @@ struct weir_database_part {
 	unsigned oldest; /* the oldest version of a program that can use what is there */
 	unsigned wanted; /* the version of this program */
 	/*
-	 * The oldest version in the database that this program can do with. What is new since then
-	 * waits for a migration.
+	 * The oldest version in the database that this program can use. Its newer features wait for
+	 * a migration.
 	 */
 	unsigned least;
 };

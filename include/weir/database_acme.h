@@ -1,7 +1,7 @@
 /*
- * What front ends share that obtain certificates by ACME (RFC 8555), in a database
- * (weir/database.h): small files such as the key of the account, proofs of names and times, and a
- * lease. The holder of the lease alone changes the files, so that one front end orders at a time.
+ * Certificates that front ends obtain together by ACME (RFC 8555): a database (weir/database.h) has
+ * small files, such as the key of the account, proofs of names and times, and a lease. The holder
+ * of the lease alone changes the files, so that one front end orders at a time.
  *
  *   claim ─▶ load ─▶ store, again and again ─▶ release
  *               └─▶ others: a snapshot of the same rows (weir/database_snapshot.h)

@@ -35,7 +35,8 @@ WEIR_API int weir_database_check(struct weir_database *database, struct weir_loo
 /*
  * The statements of a migration, for those who want to read them first. `step` brings a part from
  * that version to the next one. Returns NULL past the last statement of a step, and for a step that
- * this program does not know. A part of NULL has the statements that run before all others, in step 0.
+ * this program does not know. A part of NULL has the statements that run before all others, in step
+ * 0.
  */
 WEIR_API const char *weir_database_statement(const char *part, unsigned step, unsigned index);
 

@@ -153,7 +153,7 @@ def test_another_takes_over(cluster, fake):
 
 
 def test_a_pause_is_shared(cluster, fake):
-    """What one front end has been refused, another one does not ask for again."""
+    """A refusal pauses all front ends."""
     authority = fake(http_port=free_port())
     authority.faults["order"] = [lambda handler, reply: reply.__setitem__(slice(None), [429, {"type": "urn:ietf:params:acme:error:rateLimited"}, {"Retry-After": "600"}])]
     first = cluster.add(authority, http=authority.ports["http-01"])
@@ -237,7 +237,8 @@ def test_a_zone_of_the_database_proves(cluster, fake, run):
     """A wildcard, by a zone that no configuration names; the authority asks the other front end."""
     port, other_port = free_port(), free_port()
     authority = fake(dns_port=other_port)
-    options = {"store": "parts: [keys, zones]", "acme": f"names: ['*.example.org']\nhttp-01: no\ntls-alpn-01: no"}
+    zones = "dns: {database-zones: {transfer: {networks: [127.0.0.1]}}}\n"
+    options = {"store": "parts: [keys, zones]", "more": zones, "acme": f"names: ['*.example.org']\nhttp-01: no\ntls-alpn-01: no"}
     first = cluster.add(authority, listen=[f"dns: 127.0.0.1:{port}"], **options)
     (cluster.path / "example.zone").write_text(ZONE)
     done = run("zone", "-c", first.config, "import", "example.org", cluster.path / "example.zone")
@@ -250,7 +251,7 @@ def test_a_zone_of_the_database_proves(cluster, fake, run):
 
 
 def test_a_schema_of_the_version_before(cluster, fake):
-    """It starts, says what is missing, and takes it up when it is there."""
+    """The front end starts, reports the missing tables, and uses them as soon as they are there."""
     authority = fake(http_port=free_port())
     front_end = cluster.add(authority, http=authority.ports["http-01"])
     cluster.database.query(

@@ -469,7 +469,7 @@ static void acme_on_shared(void *context, bool installed)
 	acme_wait(acme);
 }
 
-/* What was done of the order is not known to the one that has the claim now. */
+/* The new holder of the claim begins another order: it does not know this one. */
 static void acme_on_lost(void *context)
 {
 	struct acme *acme = context;

@@ -1,6 +1,7 @@
 /*
  * It reads the configuration out of the table of the master, and none of the files that are named
- * there but the secrets of `store`. Everything that it knows is on the disk, so it may be killed at any time.
+ * there but the secrets of `store`. Everything that it knows is on the disk, so it may be killed at
+ * any time.
  */
 #include <errno.h>
 #include <signal.h>

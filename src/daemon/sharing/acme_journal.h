@@ -1,6 +1,6 @@
 /*
- * What the holder of a claim has changed in its directory, and the database does not have yet. A
- * later change of a file takes the place of an earlier one, unless that is on its way.
+ * Changes that the holder of a claim has made in its directory, and the database does not have yet.
+ * A later change of a file takes the place of an earlier one, unless that is on its way.
  */
 #ifndef DAEMON_ACME_JOURNAL_H
 #define DAEMON_ACME_JOURNAL_H

@@ -6,7 +6,7 @@
  * FREE: the snapshot of the rows is written into the directory. HELD: the observer of the store
  * fills the journal, publish empties it, and the lease is renewed at a third of its time. A lease
  * that could not be renewed for two thirds of its time counts as lost, before another front end can
- * have it. Whether it is, is told by the clock of this machine for passed time alone.
+ * have it. That time is measured by the monotonic clock of this machine.
  *
  * A certificate that could not be brought to the database stays in the directory, and is brought at
  * the next claim.
@@ -107,7 +107,7 @@ static void share_be_free(struct share_database *share)
 	if (share->renewal)
 		weir_database_call_cancel(share->renewal);
 	share->call = share->renewal = NULL;
-	/* What has come meanwhile was not used. */
+	/* It has not used the rows that came meanwhile. */
 	weir_database_snapshot_destroy(share->snapshot);
 	share->snapshot = NULL;
 }

@@ -31,7 +31,10 @@ int acme_rows_format(const struct weir_postgres_row *row, struct weir_buffer *te
 
 struct acme_rows;
 
-/* The configuration is held, and says which certificates are of use. Returns NULL without memory. */
+/*
+ * Holds the configuration: certificates for names that it does not manage are skipped. Returns NULL
+ * without memory.
+ */
 struct acme_rows *acme_rows_create(const struct weir_database *database, struct config *config);
 void acme_rows_destroy(struct acme_rows *rows);
 
@@ -42,7 +45,7 @@ void acme_rows_destroy(struct acme_rows *rows);
 int acme_rows_parse(
         struct acme_rows *rows, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
-/* What applying has changed. */
+/* The result of acme_rows_apply. */
 struct acme_rows_changes {
 	bool states;
 	bool installed; /* certificates, for the servers of this machine */

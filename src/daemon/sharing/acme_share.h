@@ -35,7 +35,7 @@ typedef void acme_share_zone_fn(void *context, const char *zone);
 struct acme_share;
 
 struct acme_share_events {
-	/* Another server has changed states; or has `installed` certificates, which are here now. */
+	/* Another server has changed states; or `installed` certificates, which are here now. */
 	void (*changed)(void *context, bool installed);
 	/*
 	 * The claim is lost, since the database was away for too long: another server may have it.
@@ -99,7 +99,7 @@ void acme_share_find_zone(
 /* Nobody waits for the operation any more; what it began goes on. */
 void acme_share_cancel(struct acme_share *share);
 
-/* Gives the claim up. What was not published is lost to the others. */
+/* Gives the claim up. Changes that were not published are lost to the others. */
 void acme_share_release(struct acme_share *share);
 
 /* -- for implementations ----------------------------------------------------------------------- */

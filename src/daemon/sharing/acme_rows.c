@@ -1,7 +1,8 @@
 /*
- * The text has a head for each row, "KIND SECONDS NAME-SIZE CONTENT-SIZE KEY-SIZE", then the three.
+ * The text has a head for each row, "KIND SECONDS NAME-SIZE CONTENT-SIZE KEY-SIZE"; the three
+ * follow it.
  *
- * Whether a certificate is newer is told by its end: a later one replaces the other, here and there.
+ * Of two certificates for a name, here and in the rows, the one that expires later is the newer.
  */
 #include "acme_rows.h"
 
