@@ -84,8 +84,8 @@ static struct acme_dns_check *ask(struct scene *scene, struct asked *ret)
 	struct acme_dns_check *check = NULL;
 	socklen_t size = sizeof ret->peer;
 	scene->over = false;
-	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "a.Example.org", "", text,
-	                         on_end, scene, &check),
+	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "a.Example.org", "",
+	                         text, on_end, scene, &check),
 	        0);
 	ssize_t got = recvfrom(scene->fd, ret->message, sizeof ret->message, 0,
 	        (struct sockaddr *)&ret->peer, &size);
