@@ -55,6 +55,11 @@ def pytest_ignore_collect(collection_path):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """Files whose tests wait for servers of a database come first: at the end one of them would be alone."""
+    items.sort(key=lambda item: "cluster" not in item.path.parts and not hasattr(item.module, "Database"))
+
+
 def said_of(text):
     """Returns the lines of stderr without their times, and without the warning that all parsers stay root,
     which tests get when they run as root."""
@@ -232,14 +237,20 @@ class Server:
 
     def open_files(self):
         """(sockets and their like, files and directories) that it has open."""
-        counts, pid = [0, 0], self.serving_pid
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            try:
-                name = os.readlink(f"/proc/{pid}/fd/{fd}")
-            except FileNotFoundError:
-                continue
+        counts = [0, 0]
+        for name in self.open_names():
             counts[name.startswith("/")] += 1
         return counts
+
+    def open_names(self):
+        """The names of all that it has open, as /proc shows them. It may close some meanwhile."""
+        found, pid = [], self.serving_pid
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass
+        return found
 
     def memory_kb(self):
         """Returns its resident memory."""

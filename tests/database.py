@@ -24,7 +24,11 @@ class Database:
         if self.user:
             entry = pwd.getpwnam(self.user)
             os.chown(self.path, entry.pw_uid, entry.pw_gid)
-        self.run("initdb", "--no-sync", "-A", "trust", "-U", "weir", "-E", "UTF8", "-D", self.path / "data")
+        template = os.environ.get("WEIR_DATABASE_TEMPLATE")  # ./dev test has made it
+        if template:
+            subprocess.run(["cp", "-a", template, str(self.path / "data")], check=True)
+        else:
+            self.run("initdb", "--no-sync", "-A", "trust", "-U", "weir", "-E", "UTF8", "--locale=C", "-D", self.path / "data")
         with (self.path / "data" / "postgresql.auto.conf").open("a") as file:
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"

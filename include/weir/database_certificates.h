@@ -21,9 +21,6 @@ WEIR_C_BEGIN
 /* The version row in weir_snapshot. */
 #define WEIR_DATABASE_CERTIFICATES_SNAPSHOT "certificates"
 
-/* The purpose for which private keys are sealed; the name is that of the row. */
-#define WEIR_DATABASE_CERTIFICATE_PURPOSE "certificate"
-
 /* The statement of a snapshot: the name, the chain, the key as it is stored, seconds since 1970. */
 #define WEIR_DATABASE_CERTIFICATES_SELECT                                                          \
 	"SELECT name, chain, key, floor(extract(epoch FROM stored))::bigint FROM weir_certificate" \

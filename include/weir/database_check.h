@@ -19,7 +19,8 @@ struct weir_database_finding {
 	struct weir_span what;
 	struct weir_span value;
 	bool problem;
-	bool missing; /* a table, or a column of it: weir_database_repair or _migrate makes it */
+	bool missing; /* a table, column or index: weir_database_repair or _migrate makes it */
+	bool sealed;  /* a secret that cannot be decrypted with the key of this database */
 };
 
 typedef void weir_database_finding_fn(void *context, const struct weir_database_finding *finding);

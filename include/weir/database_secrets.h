@@ -8,17 +8,19 @@
  *
  * The first front end that needs a secret makes it, by one conditional insert. Every one learns the
  * next secret during the period before, and changes to it without a word between them. While the
- * database is away, each goes on with what it has.
+ * database is away, each goes on with what it has, or what its copy on disk has.
  */
 #ifndef WEIR_DATABASE_SECRETS_H
 #define WEIR_DATABASE_SECRETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <weir/api.h>
 #include <weir/buffer.h>
 #include <weir/database.h>
+#include <weir/database_snapshot.h>
 #include <weir/limits.h>
 #include <weir/span.h>
 
@@ -50,6 +52,9 @@ WEIR_API int weir_database_seal(const struct weir_database *database, const char
 WEIR_API int weir_database_unseal(const struct weir_database *database, const char *purpose,
         struct weir_span name, struct weir_span text, struct weir_buffer *secret);
 
+/* Whether the text of a secret is encrypted, so that it may be in a copy on disk. */
+WEIR_API bool weir_database_is_sealed(struct weir_span text);
+
 /* Erases the bytes, and frees them. */
 WEIR_API void weir_database_erase(struct weir_buffer *secret);
 
@@ -74,6 +79,10 @@ struct weir_database_secrets_options {
 	void (*changed)(void *context, const struct weir_database_secret *secrets, size_t count);
 	/* They cannot be had; it is tried again. Called once, up to the next success. */
 	void (*failed)(void *context, const char *why);
+	/* Hears what is wrong with the copy. NULL: no reports. */
+	void (*warn)(void *context, const char *text);
+	/* The file of the copy of encrypted secrets (weir/database_copy.h); NULL: none. */
+	const char *copy;
 	void *context;
 };
 
@@ -85,6 +94,10 @@ WEIR_API void weir_database_secrets_options_init(struct weir_database_secrets_op
  */
 WEIR_API int weir_database_secrets_create(struct weir_database *database, struct weir_loop *loop,
         const struct weir_database_secrets_options *options, struct weir_database_secrets **ret);
+
+/* Reports on the secrets as on a snapshot without a version. */
+WEIR_API void weir_database_secrets_info(
+        const struct weir_database_secrets *secrets, struct weir_database_snapshot_info *ret);
 
 /* Call it before the loop leaves the database. Erases the secrets. NULL is allowed. */
 WEIR_API void weir_database_secrets_destroy(struct weir_database_secrets *secrets);

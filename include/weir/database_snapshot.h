@@ -5,13 +5,16 @@
  *   poll ─▶ version ─┬─ as before ─▶ wait
  *                    └─ another ─▶ rows ─▶ text ─▶ parse (on the work pool) ─▶ use ─▶ wait
  *                                                    └─▶ a copy on disk
+ *   start ─▶ the copy on disk ─▶ parse ─▶ use ─▶ poll
  *
  * The table weir_snapshot has a row for each kind of snapshot. A writer of such rows changes the
  * version in the same transaction (weir_database_snapshot_bump). Every front end looks at it every
  * few seconds. Any other version counts as new, so that the snapshot also follows a database that
  * was restored from a backup.
  *
- * The copy on disk lets a front end start while the database is away.
+ * The copy on disk (weir/database_copy.h) lets a front end start while the database is away. A
+ * snapshot begins with it. It is not trusted for long: the first look at the database loads all
+ * rows.
  *
  * Everything here belongs to the loop's thread, except `parse`.
  */
@@ -63,6 +66,14 @@ struct weir_database_snapshot_type {
 	 * no reports.
 	 */
 	void (*report)(void *context, const char *why);
+	/*
+	 * Appends the text of the copy, which lacks the secrets that are not encrypted, and counts
+	 * them. On a thread of the work pool. NULL: the copy has the whole text. Returns 0 or a
+	 * negative error.
+	 */
+	int (*copy)(struct weir_span text, struct weir_buffer *copy, size_t *ret_left_out);
+	/* Hears what is wrong with the copy: a line for the user. NULL: no reports. */
+	void (*warn)(void *context, const char *text);
 };
 
 /* Begin with weir_database_snapshot_options_init. */
@@ -73,12 +84,11 @@ struct weir_database_snapshot_options {
 	const char *copy;
 	/* Between two looks, less a random part of up to a half; WEIR_DATABASE_POLL_MS. */
 	uint32_t poll_ms;
-	int64_t have; /* the version that is in use already; -1, the default: none */
 };
 
 WEIR_API void weir_database_snapshot_options_init(struct weir_database_snapshot_options *options);
 
-/* Begins to look at once. The database must outlive it. Returns 0 or -ENOMEM. */
+/* Begins at once, with the copy. The database must outlive it. Returns 0 or -ENOMEM. */
 WEIR_API int weir_database_snapshot_create(struct weir_database *database, struct weir_loop *loop,
         const struct weir_database_snapshot_options *options, struct weir_database_snapshot **ret);
 
@@ -88,11 +98,20 @@ WEIR_API void weir_database_snapshot_destroy(struct weir_database_snapshot *snap
 /* Looks now: a writer may have given a hint. */
 WEIR_API void weir_database_snapshot_poll(struct weir_database_snapshot *snapshot);
 
+/* Where the object in use is from. */
+enum weir_database_origin {
+	WEIR_DATABASE_NOTHING, /* there is none */
+	WEIR_DATABASE_COPY,    /* the copy on disk; the database has not confirmed it since */
+	WEIR_DATABASE_ROWS,    /* the database */
+};
+
 struct weir_database_snapshot_info {
-	int64_t version;   /* in use; -1: none */
-	int64_t since_ms;  /* when it was created, as weir_loop_now_ms */
-	int64_t seen_ms;   /* when the database last confirmed it, as weir_loop_now_ms; 0: never */
-	uint64_t loads;    /* objects that were used */
+	enum weir_database_origin origin;
+	bool reading;     /* the copy is being read */
+	int64_t version;  /* in use; -1: none */
+	int64_t since_ms; /* when it was created, as weir_loop_now_ms */
+	int64_t seen_ms;  /* when the database last confirmed it, likewise: also before the start */
+	uint64_t loads;   /* objects that were used */
 	uint64_t failures; /* looks and loads that failed */
 	size_t bytes;      /* of the text of the last load */
 	bool failing;      /* the last look or load has failed */
@@ -101,15 +120,6 @@ struct weir_database_snapshot_info {
 
 WEIR_API void weir_database_snapshot_info(
         const struct weir_database_snapshot *snapshot, struct weir_database_snapshot_info *ret);
-
-/*
- * Loads a snapshot for a start, and blocks: from the database, or from the copy if that does not
- * reply within `wait_ms`. `use` is called before it returns. Stores the version, and whether it is
- * the copy's. Returns 0, or a negative error, with the reason in `ret_why`.
- */
-WEIR_API int weir_database_snapshot_load(struct weir_database *database,
-        const struct weir_database_snapshot_options *options, uint32_t wait_ms,
-        int64_t *ret_version, bool *ret_is_copy, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
 /*
  * The statement by which a writer changes the version; its value is the name. It is a part of the

@@ -111,6 +111,10 @@ WEIR_API int weir_database_zone_remove(struct weir_database *database, struct we
 typedef void weir_database_tsig_fn(void *context, struct weir_span name, struct weir_span algorithm,
         struct weir_span secret, int error);
 
+/* Appends the secret of a row of weir_tsig_key. Returns as weir_database_unseal. Any thread. */
+WEIR_API int weir_database_tsig_secret(const struct weir_database *database, struct weir_span name,
+        struct weir_span text, struct weir_buffer *secret);
+
 /* Reports all keys, in the order of their names. `again` as above. */
 WEIR_API int weir_database_tsig_list(struct weir_database *database, struct weir_loop *loop,
         weir_database_tsig_fn *key, void (*again)(void *context), weir_database_done_fn *done,

@@ -276,7 +276,10 @@ struct weir_http_compression {
 WEIR_API bool weir_http_compress_with(
         struct weir_http_exchange *exchange, const struct weir_http_compression *how);
 
-/* Sets the fields that follow the body of the reply. They are left out if it is not chunked. */
+/*
+ * Sets the fields that follow the body of the reply, over HTTP/1.1 and HTTP/2. A client of HTTP/1.0
+ * gets none, and neither does a reply without a body.
+ */
 WEIR_API void weir_http_set_trailers(
         struct weir_http_exchange *exchange, weir_trailers_fn *trailers, void *context);
 

@@ -206,9 +206,9 @@ struct weir_http_call_options {
 	unsigned field_count;
 	/*
 	 * Of FastCGI: further variables, as SCRIPT_FILENAME. GATEWAY_INTERFACE, REQUEST_METHOD,
-	 * REQUEST_URI, QUERY_STRING, CONTENT_LENGTH and those of the fields are made from the
-	 * request. Fields of one name become one variable, a list; Proxy becomes none, and neither
-	 * does a name with other characters than letters, digits and `-`.
+	 * REQUEST_URI (unless it is among these), QUERY_STRING, CONTENT_LENGTH and those of the
+	 * fields are made from the request. Fields of one name become one variable, a list; Proxy
+	 * becomes none, and neither does a name with other characters than letters, digits and `-`.
 	 */
 	const struct weir_http_field *params;
 	unsigned param_count;

@@ -226,6 +226,7 @@ WEIR_C_BEGIN
 #define WEIR_WEBSOCKET_SEND_MAX (256 * 1024 * 1024) /* bytes of a message that is sent */
 #define WEIR_WEBSOCKET_QUEUE_MAX (1024 * 1024)      /* bytes that wait for a client (set) */
 #define WEIR_WEBSOCKET_PRODUCER_COST 1024           /* bytes that a producer counts there */
+#define WEIR_WEBSOCKET_MESSAGE_COST 128             /* bytes that a smaller message counts there */
 #define WEIR_WEBSOCKET_PONGS_MAX 16                 /* pongs that wait; the oldest goes */
 #define WEIR_WEBSOCKET_PING_MS (30 * 1000)          /* without input, then a ping (set) */
 #define WEIR_WEBSOCKET_PONG_MS (20 * 1000)          /* for the answer to it (set) */
@@ -553,8 +554,10 @@ WEIR_C_BEGIN
 #define WEIR_DATABASE_ZONE_VERSION_S (7 * 24 * 60 * 60) /* time for which old ones are there */
 #define WEIR_DATABASE_CHUNK (64 * 1024)                 /* bytes of a chunk of a message */
 #define WEIR_DATABASE_ACME_CHANGES_MAX 12               /* changes of a transaction */
-#define WEIR_DATABASE_POLL_MS 2000  /* time between two looks at the version of a snapshot (set) */
-#define WEIR_DATABASE_COPY_HEAD 128 /* bytes of the first line of a copy on disk */
+#define WEIR_DATABASE_POLL_MS 2000 /* time between two looks at the version of a snapshot (set) */
+#define WEIR_DATABASE_SNAPSHOT_BYTES 64000000 /* bytes of a text that is looked at on disk */
+#define WEIR_DATABASE_COPY_HEAD 128           /* bytes of the first line of a copy on disk */
+#define WEIR_DATABASE_COPY_CONFIRM_MS 60000   /* between two changes of the time of a copy */
 #define WEIR_DATABASE_BUFFER                                                                       \
 	(32 * 1024 * 1024) /* bytes of messages that wait, of a loop, before small chunks leave */
 #define WEIR_DATABASE_BODY_STALE "1 day" /* a message that is still being written is removed */

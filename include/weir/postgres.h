@@ -92,6 +92,13 @@ struct weir_postgres_options {
 	 * The statement is cancelled then.
 	 */
 	uint32_t answer_ms;
+	/*
+	 * Ends the calls that wait when all hosts have refused a connection for a reason that time
+	 * does not change: a wrong password or user, a database or host that does not exist, TLS
+	 * that fails. For programs that a person waits for. False by default: they wait for
+	 * `wait_ms`.
+	 */
+	bool hasty;
 	uint32_t idle_ms; /* an idle connection is closed after; WEIR_POSTGRES_IDLE_MS */
 };
 
@@ -134,6 +141,12 @@ WEIR_API int weir_postgres_list_needs(const struct weir_postgres_options *option
 /* The connections that are open or being opened, and the calls that wait for one. */
 WEIR_API unsigned weir_postgres_connections(const struct weir_postgres *postgres);
 WEIR_API unsigned weir_postgres_waiting(const struct weir_postgres *postgres);
+
+/*
+ * Returns why the last attempt to connect has failed on all hosts, with the host; NULL if there was
+ * none, or a connection was made since. Valid until the loop goes on.
+ */
+WEIR_API const char *weir_postgres_failure(const struct weir_postgres *postgres);
 
 /* -- statements -------------------------------------------------------------------------------- */
 

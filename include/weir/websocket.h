@@ -64,7 +64,10 @@ typedef void weir_websocket_begin_fn(void *context, enum weir_websocket_kind kin
 typedef void weir_websocket_piece_fn(void *context, struct weir_span bytes);
 typedef void weir_websocket_end_fn(void *context);
 
-/* After a send that was refused with WEIR_E_LIMIT: the client has taken all that was queued. */
+/*
+ * After a send that was refused with WEIR_E_LIMIT while others were queued: the client has taken
+ * all of them.
+ */
 typedef void weir_websocket_drained_fn(void *context);
 
 /*
@@ -124,7 +127,12 @@ struct weir_websocket_options {
 
 	uint32_t frame_max;   /* bytes of a frame that is received; WEIR_WEBSOCKET_FRAME_MAX */
 	uint32_t message_max; /* bytes of a message, inflated, too; WEIR_WEBSOCKET_MESSAGE_MAX */
-	uint32_t queue_max;   /* bytes that wait for the client; WEIR_WEBSOCKET_QUEUE_MAX */
+	/*
+	 * Bytes that wait for the client, of which a message counts WEIR_WEBSOCKET_MESSAGE_COST at
+	 * least, and a producer WEIR_WEBSOCKET_PRODUCER_COST; WEIR_WEBSOCKET_QUEUE_MAX. A larger
+	 * message is never sent: weir_websocket_send_producer has no such bound.
+	 */
+	uint32_t queue_max;
 	enum weir_websocket_slow slow; /* WEIR_WEBSOCKET_SLOW_REFUSE by default */
 
 	/* Without input, at most twice that, then a ping; 0: never. WEIR_WEBSOCKET_PING_MS. */
@@ -231,7 +239,7 @@ WEIR_API int weir_websocket_send(
 WEIR_API int weir_websocket_send_producer(struct weir_websocket *websocket,
         enum weir_websocket_kind kind, struct weir_producer *producer);
 
-/* Returns the bytes that wait: of messages that the kernel has not taken whole. */
+/* Returns the bytes that wait as `queue_max` counts them: the kernel has not taken them whole. */
 WEIR_API size_t weir_websocket_queued(const struct weir_websocket *websocket);
 
 WEIR_C_END

@@ -1,6 +1,6 @@
 /*
  * Running the checks: first which parts are there, then a statement at a time, for each of their
- * tables whether it is there, and the checks. The rows of one
+ * tables and indexes whether it is there, and the checks. The rows of one
  * statement are findings, which are reported as they come; a check that is repeated reports again.
  */
 #include "checks.h"
@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include <weir/database_check.h>
+#include <weir/database_secrets.h>
 #include <weir/error.h>
 
 #include "helper.h"
+#include "seal.h"
 #include "schema.h"
 
 /* Of the server as a whole. The catalogues differ between engines, so all of them may fail. */
@@ -48,6 +50,23 @@ static const struct database_check checks_server[] = {
         {0},
 };
 
+/* Secrets that this program must be able to decrypt: subject, purpose, name, text. */
+static const struct database_check checks_sealed[] = {
+        {"keys",
+                "SELECT 'certificate ' || name, '" SEAL_CERTIFICATE "', name, key"
+                " FROM weir_certificate ORDER BY name",
+                .sealed = true},
+        {"zones",
+                "SELECT 'key of TSIG ' || name, '" SEAL_TSIG "', name, secret FROM weir_tsig_key"
+                " ORDER BY name",
+                .sealed = true},
+        {"keys",
+                "SELECT 'shared secret of ' || purpose, purpose, id, secret FROM weir_secret"
+                " ORDER BY purpose, begins",
+                .sealed = true},
+        {0},
+};
+
 /* Counts of the parts that need no further checks. */
 static const struct database_check checks_counts[] = {
         {"queue",
@@ -69,9 +88,11 @@ static const struct database_check *const checks_all[] = {
         database_checks_users,
         database_checks_mailboxes,
         checks_counts,
+        checks_sealed,
 };
 
 struct checking {
+	const struct weir_database *database;
 	struct weir_postgres *pool;
 	weir_database_finding_fn *found;
 	weir_database_done_fn *done;
@@ -80,7 +101,8 @@ struct checking {
 	unsigned part; /* the table whose presence is asked, by the statement that makes it */
 	unsigned step;
 	unsigned statement;
-	char table[64]; /* "": none, all were asked */
+	char table[64]; /* or index; "": none, all were asked */
+	bool is_index;
 	size_t list;
 	const struct database_check *check; /* that runs; NULL before the first */
 };
@@ -110,10 +132,15 @@ static bool checking_find_table(struct checking *checking)
 		unsigned steps = have > part->version ? 0 : have;
 		for (; checking->step < steps; checking->step++, checking->statement = 0) {
 			const char *text;
-			while ((text = part->steps[checking->step][checking->statement++]))
-				if (sscanf(text, "CREATE TABLE IF NOT EXISTS %63[a-z_]",
-				            checking->table) == 1)
+			while ((text = part->steps[checking->step][checking->statement++])) {
+				checking->is_index =
+				        sscanf(text, "CREATE INDEX IF NOT EXISTS %63[a-z_]",
+				                checking->table) == 1;
+				if (checking->is_index ||
+				        sscanf(text, "CREATE TABLE IF NOT EXISTS %63[a-z_]",
+				                checking->table) == 1)
 					return true;
+			}
 		}
 	}
 	*checking->table = '\0';
@@ -138,11 +165,51 @@ static bool checking_advance(struct checking *checking)
 	}
 }
 
+static void checking_report_index(const struct checking *checking)
+{
+	struct weir_database_finding finding = {
+	        .part = schema_parts[checking->part]->name,
+	        .what = weir_span_of(checking->table),
+	        .value = WEIR_SPAN("the index does not exist, or is not valid"),
+	        .problem = true,
+	        .missing = true,
+	};
+	checking->found(checking->context, &finding);
+}
+
+/* A secret that can be read is no finding. */
+static void checking_unseal(const struct checking *checking, const struct weir_postgres_row *row)
+{
+	struct weir_span purpose = weir_postgres_row_value(row, 1);
+	struct weir_buffer secret = {0};
+	int error = weir_database_unseal(checking->database, purpose.data,
+	        weir_postgres_row_value(row, 2), weir_postgres_row_value(row, 3), &secret);
+	weir_database_erase(&secret);
+	if (error == 0)
+		return;
+	struct weir_database_finding finding = {
+	        .part = checking->check->part,
+	        .what = weir_postgres_row_value(row, 0),
+	        .value = weir_span_of(error == -ENOKEY    ? "encrypted, and there is no key for it"
+	                              : error == -EBADMSG ? "encrypted by another key, or damaged"
+	                                                  : weir_error_text(error)),
+	        .problem = true,
+	        .sealed = true,
+	};
+	checking->found(checking->context, &finding);
+}
+
 static void checking_on_row(void *context, const struct weir_postgres_row *row)
 {
 	const struct checking *checking = context;
+	if (*checking->table && checking->is_index)
+		checking_report_index(checking);
 	if (*checking->table)
 		return;
+	if (checking->check->sealed) {
+		checking_unseal(checking, row);
+		return;
+	}
 	struct weir_span problem = weir_postgres_row_value(row, 2);
 	struct weir_database_finding finding = {
 	        .part = checking->check->part,
@@ -168,6 +235,9 @@ static void checking_report(const struct checking *checking, const struct weir_p
 	        .missing = table || strcmp(end->state, "42703") == 0,
 	};
 	/* Tables that are missing were reported before the checks that need them. */
+	/* The catalogue of indexes is PostgreSQL's own. */
+	if (*checking->table && checking->is_index)
+		return;
 	if (*checking->table || !(checking->check->optional || table))
 		checking->found(checking->context, &finding);
 }
@@ -189,16 +259,26 @@ static const struct weir_postgres_events checking_events = {
         .end = checking_on_end,
 };
 
+static const char checking_table[] = "SELECT 1 FROM %s WHERE false";
+
+/* A row comes if it is not there. An index whose making was interrupted is not valid. */
+static const char checking_index[] =
+        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_class AS c JOIN pg_index AS i ON"
+        " i.indexrelid = c.oid WHERE c.relname = '%s' AND pg_table_is_visible(c.oid) AND"
+        " i.indisvalid)";
+
 static void checking_next(struct checking *checking)
 {
 	struct weir_postgres_call *call;
-	char look[128];
+	char look[512];
 	bool table = checking_find_table(checking);
 	if (!table && !checking_advance(checking)) {
 		checking_end(checking, 0, "");
 		return;
 	}
-	snprintf(look, sizeof look, "SELECT 1 FROM %s WHERE false", checking->table);
+	if (table)
+		snprintf(look, sizeof look, checking->is_index ? checking_index : checking_table,
+		        checking->table);
 	struct weir_postgres_statement statement = {
 	        table ? look : checking->check->statement, NULL, 0};
 	struct weir_postgres_call_options options;
@@ -238,8 +318,11 @@ int weir_database_check(struct weir_database *database, struct weir_loop *loop,
 	struct checking *checking = calloc(1, sizeof *checking);
 	if (!checking)
 		return -ENOMEM;
-	*checking =
-	        (struct checking){.pool = pool, .found = found, .done = done, .context = context};
+	*checking = (struct checking){.database = database,
+	        .pool = pool,
+	        .found = found,
+	        .done = done,
+	        .context = context};
 	error = weir_database_look(database, loop, checking_on_part, checking_on_looked, checking);
 	if (error < 0)
 		free(checking);

@@ -15,6 +15,7 @@ struct database_check {
 	const char *part; /* of the schema; not asked if that is not there. NULL: none is needed */
 	const char *statement; /* without values; NULL ends a list */
 	bool optional;         /* an error means that the server does not have it */
+	bool sealed;           /* rows are: subject, purpose, name, a text of weir_database_seal */
 };
 
 extern const struct database_check database_checks_users[], database_checks_mailboxes[];

@@ -1,8 +1,8 @@
 /*
- * Snapshots: looking, loading, and using what was loaded.
+ * Snapshots: the copy, looking, loading, and using what was loaded.
  *
- * Invariant: at most one of these runs: the timer, a call, a parse. A parse that runs when the
- * snapshot is destroyed ends later, and frees what it has.
+ * Invariant: at most one of these runs: the timer, a call, a work. A work, which reads the copy or
+ * parses, and which runs when the snapshot is destroyed, ends later, and frees what it has.
  *
  * The version and the rows come in one call, the version first: so the rows are at least as new as
  * the version, whichever host has replied. A change between the two is loaded twice.
@@ -15,11 +15,11 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <weir/database_copy.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 
 #include "helper.h"
-#include "snapshot_copy.h"
 
 /* A version of this moment: another one than those that a lost transaction may have had. */
 const char weir_database_snapshot_bump[] =
@@ -30,17 +30,20 @@ const char weir_database_snapshot_bump[] =
 
 static const char snapshot_look[] = "SELECT version FROM weir_snapshot WHERE name = $1";
 
-/* A text on its way into an object. */
+/* A text on its way into an object: rows, or with `reads` that of the copy. */
 struct snapshot_work {
 	struct weir_work work;
 	struct weir_database_snapshot *snapshot; /* NULL: it was destroyed */
 	const struct weir_database_snapshot_type *type;
+	bool reads;
 	char *copy; /* or NULL */
 	void *object;
 	struct weir_buffer text;
 	int64_t version;
+	int64_t age_ms; /* of the copy that was read */
 	int error;
-	int copy_error;
+	int copy_error;  /* of reading or writing it */
+	size_t left_out; /* of the copy that was written */
 	char why[WEIR_POSTGRES_WHY_MAX];
 };
 
@@ -62,18 +65,25 @@ struct weir_database_snapshot {
 	int format_error;
 	char why[WEIR_POSTGRES_WHY_MAX]; /* of a format that has failed */
 	bool copy_failing;
-	bool quiet; /* nothing is reported */
+	bool copy_lacks;         /* it was reported that the copy lacks secrets */
+	int64_t copy_written_ms; /* or confirmed; 0: never */
 	char last_why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database_snapshot_info info;
 };
 
 static void snapshot_call(struct weir_database_snapshot *snapshot, bool loading);
+static void snapshot_read_copy(struct weir_database_snapshot *snapshot);
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
 static void snapshot_on_timer(struct weir_timer *timer)
 {
-	snapshot_call(WEIR_CONTAINER(timer, struct weir_database_snapshot, timer), false);
+	struct weir_database_snapshot *snapshot =
+	        WEIR_CONTAINER(timer, struct weir_database_snapshot, timer);
+	if (snapshot->info.reading)
+		snapshot_read_copy(snapshot);
+	else
+		snapshot_call(snapshot, false);
 }
 
 /* Front ends that were started together look at different times. */
@@ -90,7 +100,7 @@ static void snapshot_report(struct weir_database_snapshot *snapshot, const char 
 {
 	bool news = snapshot->info.failing == !why;
 	snapshot->info.failing = why;
-	if (news && snapshot->type->report && !snapshot->quiet)
+	if (news && snapshot->type->report)
 		snapshot->type->report(snapshot->context, why);
 }
 
@@ -100,13 +110,6 @@ static void snapshot_fail(struct weir_database_snapshot *snapshot, const char *w
 	text_copy(snapshot->last_why, sizeof snapshot->last_why, why);
 	weir_buffer_finish(&snapshot->text);
 	snapshot_report(snapshot, why);
-	snapshot_wait(snapshot);
-}
-
-static void snapshot_confirm(struct weir_database_snapshot *snapshot)
-{
-	snapshot->info.seen_ms = weir_loop_now_ms(snapshot->loop);
-	snapshot_report(snapshot, NULL);
 	snapshot_wait(snapshot);
 }
 
@@ -123,38 +126,164 @@ static void snapshot_work_free(struct snapshot_work *work)
 	free(work);
 }
 
+/* -- the copy ---------------------------------------------------------------------------------- */
+
+static void snapshot_warn(const struct weir_database_snapshot *snapshot, const char *text)
+{
+	if (snapshot->type->warn)
+		snapshot->type->warn(snapshot->context, text);
+}
+
+static void snapshot_report_written(
+        struct weir_database_snapshot *snapshot, int error, size_t left_out)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	if (error && !snapshot->copy_failing) {
+		snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s", snapshot->copy,
+		        weir_error_text(error));
+		snapshot_warn(snapshot, text);
+	}
+	snapshot->copy_failing = error;
+	if (left_out && !snapshot->copy_lacks) {
+		snprintf(text, sizeof text,
+		        "the copy %.120s lacks %zu secret%s that the database has in clear: set "
+		        "'secret-key-file'",
+		        snapshot->copy, left_out, left_out == 1 ? "" : "s");
+		snapshot_warn(snapshot, text);
+	}
+	snapshot->copy_lacks = left_out;
+}
+
+static void snapshot_report_read(const struct weir_database_snapshot *snapshot, const char *why)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	snprintf(text, sizeof text, "the copy %.120s is ignored: %.100s", snapshot->copy, why);
+	snapshot_warn(snapshot, text);
+}
+
+/* The copy gets the time of now, if it has not for a while. */
+struct snapshot_touch {
+	struct weir_work work;
+	char path[];
+};
+
+static void snapshot_touch_run(struct weir_work *work)
+{
+	/* A copy that is gone comes back with the next version. */
+	weir_database_copy_confirm(WEIR_CONTAINER(work, struct snapshot_touch, work)->path);
+}
+
+static void snapshot_touch_done(struct weir_work *work)
+{
+	free(WEIR_CONTAINER(work, struct snapshot_touch, work));
+}
+
+static void snapshot_confirm_copy(struct weir_database_snapshot *snapshot)
+{
+	int64_t now_ms = weir_loop_now_ms(snapshot->loop);
+	if (!snapshot->copy || snapshot->copy_failing ||
+	        now_ms - snapshot->copy_written_ms < WEIR_DATABASE_COPY_CONFIRM_MS)
+		return;
+	snapshot->copy_written_ms = now_ms;
+	size_t size = strlen(snapshot->copy) + 1;
+	struct snapshot_touch *touch = calloc(1, sizeof *touch + size);
+	if (!touch)
+		return;
+	memcpy(touch->path, snapshot->copy, size);
+	if (weir_work_submit_to(snapshot->loop, WEIR_LANE_GENERAL, &touch->work, snapshot_touch_run,
+	            snapshot_touch_done) < 0)
+		free(touch);
+}
+
+static void snapshot_confirm(struct weir_database_snapshot *snapshot)
+{
+	snapshot->info.origin = WEIR_DATABASE_ROWS;
+	snapshot->info.seen_ms = weir_loop_now_ms(snapshot->loop);
+	snapshot_confirm_copy(snapshot);
+	snapshot_report(snapshot, NULL);
+	snapshot_wait(snapshot);
+}
+
+/* -- works ------------------------------------------------------------------------------------- */
+
+static void snapshot_work_read(struct snapshot_work *work)
+{
+	struct weir_database_copy_info info;
+	work->copy_error = weir_database_copy_read(
+	        work->copy, work->type->name, work->type->bytes_max, &info, &work->text);
+	if (work->copy_error < 0)
+		return;
+	work->version = info.version;
+	work->age_ms = info.age_ms;
+}
+
+static void snapshot_work_write(struct snapshot_work *work)
+{
+	struct weir_buffer filtered = {0};
+	struct weir_span text = weir_buffer_span(&work->text);
+	if (work->type->copy) {
+		work->copy_error = work->type->copy(text, &filtered, &work->left_out);
+		text = weir_buffer_span(&filtered);
+	}
+	if (work->copy_error == 0)
+		work->copy_error =
+		        weir_database_copy_write(work->copy, work->type->name, work->version, text);
+	if (filtered.data)
+		explicit_bzero(filtered.data, filtered.capacity);
+	weir_buffer_finish(&filtered);
+}
+
 static void snapshot_work_run(struct weir_work *base)
 {
 	struct snapshot_work *work = WEIR_CONTAINER(base, struct snapshot_work, work);
-	struct weir_span text = weir_buffer_span(&work->text);
 	text_copy(work->why, sizeof work->why, "");
-	work->error = work->type->parse(work->object, text, work->why);
+	if (work->reads)
+		snapshot_work_read(work);
+	if (work->copy_error < 0)
+		return;
+	work->error = work->type->parse(work->object, weir_buffer_span(&work->text), work->why);
 	if (work->error && !*work->why)
 		text_copy(work->why, sizeof work->why, weir_error_text(work->error));
-	if (work->error == 0 && work->copy)
-		work->copy_error =
-		        snapshot_copy_write(work->copy, work->type->name, work->version, text);
+	if (work->error == 0 && work->copy && !work->reads)
+		snapshot_work_write(work);
 }
 
 static void snapshot_use(struct weir_database_snapshot *snapshot, struct snapshot_work *work)
 {
 	snapshot->info.version = work->version;
 	snapshot->info.bytes = work->text.size;
-	snapshot->info.loads++;
 	snapshot->type->use(snapshot->context, work->object, &work->text);
 	work->object = NULL;
 }
 
-static void snapshot_report_copy(struct weir_database_snapshot *snapshot, int error)
+static void snapshot_on_copy(struct weir_database_snapshot *snapshot, struct snapshot_work *work)
 {
-	char why[WEIR_POSTGRES_WHY_MAX];
-	bool news = error && !snapshot->copy_failing;
-	snapshot->copy_failing = error;
-	if (!news || !snapshot->type->report || snapshot->quiet)
+	snapshot->info.reading = false;
+	if (work->copy_error == 0 && work->error == 0) {
+		snapshot->info.origin = WEIR_DATABASE_COPY;
+		snapshot->info.seen_ms = weir_loop_now_ms(snapshot->loop) - work->age_ms;
+		snapshot_use(snapshot, work);
+	} else if (work->copy_error == 0) {
+		snapshot_report_read(snapshot, work->why);
+	} else if (work->copy_error != -ENOENT) {
+		snapshot_report_read(snapshot, weir_database_copy_text(work->copy_error));
+	}
+	snapshot_call(snapshot, false);
+}
+
+static void snapshot_on_rows(struct weir_database_snapshot *snapshot, struct snapshot_work *work)
+{
+	if (work->error) {
+		/* Without memory it is loaded again. */
+		snapshot->bad = work->error == -ENOMEM ? -1 : work->version;
+		snapshot_fail(snapshot, work->why);
 		return;
-	snprintf(
-	        why, sizeof why, "cannot write %.200s: %s", snapshot->copy, weir_error_text(error));
-	snapshot->type->report(snapshot->context, why);
+	}
+	snapshot->info.loads++;
+	snapshot->copy_written_ms = weir_loop_now_ms(snapshot->loop);
+	snapshot_use(snapshot, work);
+	snapshot_report_written(snapshot, work->copy_error, work->left_out);
+	snapshot_confirm(snapshot);
 }
 
 static void snapshot_work_done(struct weir_work *base)
@@ -163,54 +292,68 @@ static void snapshot_work_done(struct weir_work *base)
 	struct weir_database_snapshot *snapshot = work->snapshot;
 	if (snapshot) {
 		snapshot->work = NULL;
-		if (work->error) {
-			/* Without memory it is loaded again. */
-			snapshot->bad = work->error == -ENOMEM ? -1 : work->version;
-			snapshot_fail(snapshot, work->why);
-		} else {
-			snapshot_use(snapshot, work);
-			snapshot_confirm(snapshot);
-			snapshot_report_copy(snapshot, work->copy_error);
-		}
+		if (work->reads)
+			snapshot_on_copy(snapshot, work);
+		else
+			snapshot_on_rows(snapshot, work);
 	}
 	snapshot_work_free(work);
 }
 
-static struct snapshot_work *snapshot_work_create(
-        const struct weir_database_snapshot_type *type, void *context, const char *copy)
+static struct snapshot_work *snapshot_work_create(struct weir_database_snapshot *snapshot)
 {
 	struct snapshot_work *work = calloc(1, sizeof *work);
 	if (!work)
 		return NULL;
-	work->type = type;
-	work->copy = copy ? strdup(copy) : NULL;
-	work->object = type->begin(context);
-	if (work->object && (work->copy || !copy))
+	work->snapshot = snapshot;
+	work->type = snapshot->type;
+	work->copy = snapshot->copy ? strdup(snapshot->copy) : NULL;
+	work->object = work->type->begin(snapshot->context);
+	if (work->object && (work->copy || !snapshot->copy))
 		return work;
 	snapshot_work_free(work);
 	return NULL;
 }
 
-static void snapshot_parse(struct weir_database_snapshot *snapshot)
+/* Frees the work if it cannot be submitted. */
+static int snapshot_work_submit(struct weir_database_snapshot *snapshot, struct snapshot_work *work)
 {
-	struct snapshot_work *work =
-	        snapshot_work_create(snapshot->type, snapshot->context, snapshot->copy);
-	if (!work) {
-		snapshot_fail(snapshot, weir_error_text(-ENOMEM));
-		return;
-	}
-	work->snapshot = snapshot;
-	work->version = snapshot->version;
-	work->text = snapshot->text;
-	snapshot->text = (struct weir_buffer){0};
 	int error = weir_work_submit_to(snapshot->loop, WEIR_LANE_GENERAL, &work->work,
 	        snapshot_work_run, snapshot_work_done);
-	if (error < 0) {
+	if (error < 0)
 		snapshot_work_free(work);
-		snapshot_fail(snapshot, weir_error_text(error));
-		return;
+	else
+		snapshot->work = work;
+	return error;
+}
+
+static void snapshot_parse(struct weir_database_snapshot *snapshot)
+{
+	struct snapshot_work *work = snapshot_work_create(snapshot);
+	int error = -ENOMEM;
+	if (work) {
+		work->version = snapshot->version;
+		work->text = snapshot->text;
+		snapshot->text = (struct weir_buffer){0};
+		error = snapshot_work_submit(snapshot, work);
 	}
-	snapshot->work = work;
+	if (error < 0)
+		snapshot_fail(snapshot, weir_error_text(error));
+}
+
+static void snapshot_read_copy(struct weir_database_snapshot *snapshot)
+{
+	struct snapshot_work *work = snapshot_work_create(snapshot);
+	int error = -ENOMEM;
+	if (work) {
+		work->reads = true;
+		error = snapshot_work_submit(snapshot, work);
+	}
+	if (error == 0)
+		return;
+	snapshot->info.reading = false;
+	snapshot_report_read(snapshot, weir_error_text(error));
+	snapshot_call(snapshot, false);
 }
 
 /* -- calls ------------------------------------------------------------------------------------- */
@@ -252,11 +395,13 @@ static void snapshot_on_end(void *context, const struct weir_postgres_end *end)
 {
 	struct weir_database_snapshot *snapshot = context;
 	snapshot->call = NULL;
-	bool known = snapshot->version == snapshot->info.version;
+	/* Rows of a copy may be those of another database. */
+	bool known = snapshot->info.origin == WEIR_DATABASE_ROWS &&
+	             snapshot->version == snapshot->info.version;
 	if (end->error) {
 		snapshot_fail(snapshot, end->text);
 	} else if (snapshot->format_error) {
-		snapshot->bad = snapshot->version;
+		snapshot->bad = snapshot->format_error == -ENOMEM ? -1 : snapshot->version;
 		snapshot_fail(snapshot, snapshot->why);
 	} else if (snapshot->loading) {
 		snapshot_parse(snapshot);
@@ -297,7 +442,7 @@ static void snapshot_call(struct weir_database_snapshot *snapshot, bool loading)
 
 void weir_database_snapshot_poll(struct weir_database_snapshot *snapshot)
 {
-	if (!weir_timer_running(&snapshot->timer))
+	if (!weir_timer_running(&snapshot->timer) || snapshot->info.reading)
 		return;
 	weir_timer_stop(&snapshot->timer);
 	snapshot_call(snapshot, false);
@@ -307,8 +452,7 @@ void weir_database_snapshot_poll(struct weir_database_snapshot *snapshot)
 
 void weir_database_snapshot_options_init(struct weir_database_snapshot_options *options)
 {
-	*options = (struct weir_database_snapshot_options){
-	        .poll_ms = WEIR_DATABASE_POLL_MS, .have = -1};
+	*options = (struct weir_database_snapshot_options){.poll_ms = WEIR_DATABASE_POLL_MS};
 }
 
 int weir_database_snapshot_create(struct weir_database *database, struct weir_loop *loop,
@@ -322,9 +466,10 @@ int weir_database_snapshot_create(struct weir_database *database, struct weir_lo
 	snapshot->context = options->context;
 	snapshot->poll_ms = options->poll_ms;
 	snapshot->bad = -1;
-	snapshot->info.version = options->have;
+	snapshot->info.version = -1;
 	snapshot->info.since_ms = weir_loop_now_ms(loop);
 	snapshot->copy = options->copy ? strdup(options->copy) : NULL;
+	snapshot->info.reading = snapshot->copy;
 	weir_list_init(&snapshot->timer.link);
 	int error = options->copy && !snapshot->copy ? -ENOMEM : 0;
 	if (error == 0)
@@ -357,87 +502,4 @@ void weir_database_snapshot_info(
 {
 	*ret = snapshot->info;
 	ret->why = snapshot->last_why;
-}
-
-/* -- a start ----------------------------------------------------------------------------------- */
-
-/* Uses the copy. Returns 0 or a negative error. */
-static int snapshot_use_copy(
-        const struct weir_database_snapshot_options *options, int64_t *ret_version)
-{
-	struct snapshot_work *work =
-	        snapshot_work_create(options->type, options->context, options->copy);
-	if (!work)
-		return -ENOMEM;
-	int error = snapshot_copy_read(options->copy, options->type->name, options->type->bytes_max,
-	        &work->version, &work->text);
-	if (error == 0)
-		error = work->type->parse(work->object, weir_buffer_span(&work->text), work->why);
-	if (error == 0) {
-		*ret_version = work->version;
-		work->type->use(options->context, work->object, &work->text);
-		work->object = NULL;
-	}
-	snapshot_work_free(work);
-	return error;
-}
-
-struct snapshot_start {
-	struct weir_timer timer;
-	bool late;
-};
-
-static void snapshot_start_on_timer(struct weir_timer *timer)
-{
-	WEIR_CONTAINER(timer, struct snapshot_start, timer)->late = true;
-}
-
-/* Turns the loop until the first load has ended, in one way or the other. */
-static int snapshot_start_run(struct weir_database *database, struct weir_loop *loop,
-        const struct weir_database_snapshot_options *options, uint32_t wait_ms,
-        int64_t *ret_version, char why[WEIR_POSTGRES_WHY_MAX])
-{
-	struct snapshot_start start = {.late = false};
-	struct weir_database_snapshot *snapshot;
-	int error = weir_database_snapshot_create(database, loop, options, &snapshot);
-	if (error < 0)
-		return error;
-	snapshot->quiet = true;
-	weir_list_init(&start.timer.link);
-	weir_timer_start(loop, &start.timer, wait_ms, snapshot_start_on_timer);
-	const struct weir_database_snapshot_info *info = &snapshot->info;
-	while (error >= 0 && !start.late && info->loads + info->failures == 0)
-		error = weir_loop_turn(loop, -1);
-	weir_timer_stop(&start.timer);
-	if (error >= 0)
-		error = info->loads ? 0 : info->failures ? WEIR_E_DATABASE : -ETIMEDOUT;
-	*ret_version = info->version;
-	text_copy(why, WEIR_POSTGRES_WHY_MAX,
-	        error == WEIR_E_DATABASE ? snapshot->last_why
-	        : error == -ETIMEDOUT    ? "it does not reply"
-	                                 : weir_error_text(error));
-	weir_database_snapshot_destroy(snapshot);
-	return error;
-}
-
-int weir_database_snapshot_load(struct weir_database *database,
-        const struct weir_database_snapshot_options *options, uint32_t wait_ms,
-        int64_t *ret_version, bool *ret_is_copy, char ret_why[WEIR_POSTGRES_WHY_MAX])
-{
-	struct weir_loop *loop;
-	int64_t version = -1;
-	int error = weir_loop_create(&loop);
-	if (error < 0) {
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
-		return error;
-	}
-	error = snapshot_start_run(database, loop, options, wait_ms, &version, ret_why);
-	weir_database_leave(database, loop);
-	weir_loop_destroy(loop); /* waits for a parse */
-	bool is_copy = error < 0 && options->copy && snapshot_use_copy(options, &version) == 0;
-	if (error < 0 && !is_copy)
-		return error;
-	*ret_version = version;
-	*ret_is_copy = is_copy;
-	return 0;
 }

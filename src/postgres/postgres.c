@@ -209,6 +209,11 @@ unsigned weir_postgres_connections(const struct weir_postgres *postgres)
 	return postgres->connection_count;
 }
 
+const char *weir_postgres_failure(const struct weir_postgres *postgres)
+{
+	return postgres->failures ? postgres->why : NULL;
+}
+
 unsigned weir_postgres_waiting(const struct weir_postgres *postgres)
 {
 	return postgres->waiting_count;

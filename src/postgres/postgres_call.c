@@ -166,6 +166,22 @@ static void call_on_deadline(struct weir_timer *timer)
 	postgres_call_end(call, &verdict);
 }
 
+/* A callback may cancel, or start, other calls: begin anew after each. */
+void postgres_calls_end_waiting(struct weir_postgres *postgres)
+{
+	struct weir_list *queues[] = {&postgres->batchers, &postgres->streamers};
+	char why[WEIR_POSTGRES_WHY_MAX];
+	memcpy(why, postgres->why, sizeof why);
+	const struct postgres_verdict verdict = {
+	        .outcome = WEIR_POSTGRES_UNDONE, .error = -ENOTCONN, .text = why};
+	unsigned left = postgres->waiting_count;
+	for (size_t i = 0; i < 2; i++)
+		for (; left && !weir_list_empty(queues[i]); left--)
+			postgres_call_end(
+			        WEIR_CONTAINER(queues[i]->next, struct weir_postgres_call, queue),
+			        &verdict);
+}
+
 void postgres_call_enqueue(struct weir_postgres_call *call, bool first)
 {
 	struct weir_postgres *postgres = call->pool;

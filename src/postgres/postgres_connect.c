@@ -28,13 +28,75 @@ static const struct postgres_host *connect_host(const struct postgres_connection
 	return &connection->pool->target.hosts[connection->host];
 }
 
-/* The first line of the reason: the others are advice. */
+/* -- failures ---------------------------------------------------------------------------------- */
+
+/*
+ * Failures that time does not change, and what to do about them: by the beginning of the SQLSTATE,
+ * or by words of libpq.
+ */
+static const struct connect_refusal {
+	const char *state;
+	const char *words;
+	const char *advice;
+} connect_refusals[] = {
+        {"28P01", NULL, "correct the password, or the user in the URL"},
+        {"28", NULL, "correct the user in the URL, or let it in by the server's pg_hba.conf"},
+        {"3D000", NULL, "make this database, or correct its name in the URL"},
+        {"42501", NULL, "the user needs the right to connect to this database"},
+        {NULL, "no password supplied", "the server asks for a password: give one"},
+        {NULL, "does not support SSL", "the server needs a certificate, or sslmode another value"},
+        {NULL, "certificate verify failed", "sslrootcert must name the authority of the server"},
+        {NULL, "does not match host name", "the URL must have a name of the certificate"},
+        {NULL, "root certificate file", "sslrootcert must name a file that can be read"},
+        {NULL, "certificate file", "sslcert must name a file that can be read"},
+        {NULL, "private key file", "sslkey must name a private file that can be read"},
+        {NULL, ": no such name", "correct the host in the URL"}, /* weir_resolved_text */
+        {NULL, ": not a name", "correct the host in the URL"},
+};
+
+static const struct connect_refusal *connect_find_refusal(const char *state, const char *text)
+{
+	for (size_t i = 0; i < sizeof connect_refusals / sizeof *connect_refusals; i++) {
+		const struct connect_refusal *refusal = &connect_refusals[i];
+		if (refusal->state ? strncmp(state, refusal->state, strlen(refusal->state)) == 0
+		                   : strstr(text, refusal->words) != NULL)
+			return refusal;
+	}
+	return NULL;
+}
+
+/* Moves the SQLSTATE, which PQERRORS_VERBOSE puts behind the severity, out of the text. */
+static void connect_cut_state(char *text, char ret_state[POSTGRES_STATE_SIZE])
+{
+	size_t size = POSTGRES_STATE_SIZE - 1;
+	for (char *at = text; (at = strstr(at, ":  ")); at++) {
+		char *code = at + 3;
+		if (strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != size ||
+		        strncmp(code + size, ": ", 2) != 0)
+			continue;
+		memcpy(ret_state, code, size);
+		ret_state[size] = 0;
+		memmove(code, code + size + 2, strlen(code + size + 2) + 1);
+		return;
+	}
+}
+
+/* The first line of the reason: the others are advice of libpq. */
 static void connect_note_failure(struct postgres_connection *connection, const char *text)
 {
 	struct weir_postgres *postgres = connection->pool;
 	struct weir_span line, rest = weir_span_of(text);
+	char state[POSTGRES_STATE_SIZE] = "";
 	weir_span_cut(&rest, '\n', &line);
 	text_copy_span(postgres->why, sizeof postgres->why, line);
+	connect_cut_state(postgres->why, state);
+	const struct connect_refusal *refusal = connect_find_refusal(state, postgres->why);
+	size_t size = strlen(postgres->why);
+	if (refusal)
+		snprintf(
+		        postgres->why + size, sizeof postgres->why - size, "; %s", refusal->advice);
+	else
+		connection->may_succeed = true;
 	weir_metric_add(&postgres->cells->connects[1], 1);
 }
 
@@ -145,6 +207,8 @@ static bool connect_start_attempt(struct postgres_connection *connection)
 		return false;
 	}
 	PQsetNoticeReceiver(connection->pg, connect_on_notice, NULL);
+	/* The text of a refusal has its SQLSTATE then; libpq returns it in no other way. */
+	PQsetErrorVerbosity(connection->pg, PQERRORS_VERBOSE);
 	weir_timer_start(
 	        postgres->loop, &connection->timer, postgres->options.connect_ms, connect_on_time);
 	connect_await(connection, WEIR_WRITABLE);
@@ -220,8 +284,11 @@ static bool connect_find_addresses(struct postgres_connection *connection)
 static void connect_give_up(struct postgres_connection *connection)
 {
 	struct weir_postgres *postgres = connection->pool;
+	bool hopeless = postgres->options.hasty && !connection->may_succeed;
 	postgres_connection_free(connection);
 	postgres_back_off(postgres);
+	if (hopeless)
+		postgres_calls_end_waiting(postgres);
 }
 
 /* Returns false if all have been tried. */

@@ -169,6 +169,9 @@ struct weir_postgres_call {
 void postgres_call_enqueue(struct weir_postgres_call *call, bool first);
 void postgres_call_dequeue(struct weir_postgres_call *call);
 
+/* Ends the calls that wait for a connection, by the reason why there is none. */
+void postgres_calls_end_waiting(struct weir_postgres *postgres);
+
 /* The end of calls, as their callers will hear of it. */
 struct postgres_verdict {
 	enum weir_postgres_outcome outcome;
@@ -238,9 +241,10 @@ struct postgres_connection {
 	struct weir_address addresses[WEIR_POSTGRES_ADDRESSES_MAX];
 	unsigned address_count;
 	unsigned address_next;
-	unsigned host;  /* the one that is tried, or is connected to */
-	unsigned tried; /* hosts, in this pass */
-	bool second;    /* prefer-standby: any server will do now */
+	unsigned host;    /* the one that is tried, or is connected to */
+	unsigned tried;   /* hosts, in this pass */
+	bool second;      /* prefer-standby: any server will do now */
+	bool may_succeed; /* a failure was one that time may change */
 
 	/* While it is busy. */
 	struct weir_list batch; /* calls in the order in which they were sent */

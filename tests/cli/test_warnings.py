@@ -32,6 +32,16 @@ def test_nothing_to_warn_of(run, served):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_a_key_process_without_the_keys_of_the_database(run, served):
+    text = served.read_text().replace("key: key.pem}]}", "key: key.pem}], key-process: yes}\nprivilege-separation: yes")
+    warning = "'key-process' of 'tls' does not have the private keys of certificates in the database"
+    for parts, said in ("[users]", False), ("[keys]", True):
+        served.write_text(text + f"store: {{url: 'postgres://weir@127.0.0.1:1/weir', wait: 1s, parts: {parts}}}\n")
+        result = run("check", "-c", served)
+        assert result.returncode == 0, result.stderr
+        assert (warning in result.stderr) == said, result.stderr
+
+
 @pytest.mark.parametrize("name, what", [("key.pem", "private key"), ("users", "users file")])
 def test_a_secret_that_others_can_read(run, weir, served, name, what):
     (served.parent / name).chmod(0o644)

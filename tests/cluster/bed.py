@@ -25,10 +25,12 @@ from bed_postgres import Pair
 
 DOMAIN = "example.org"
 KINDS = {"smtp": 2525, "pop3s": 2995, "http": 8080, "https": 8443, "dns": 5353}
-ALL_PARTS = ("users", "mailboxes", "queue")
+MAIL_PARTS = ("users", "mailboxes", "queue")
+ALL_PARTS = (*MAIL_PARTS, "zones", "keys")
 SECRET = "secret"
 HASH = "abNANd1rDfiNc"  # DES, of "secret": the cheapest, so that crypt is not what is measured
 ZONE = "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n@ A 192.0.2.1\nwww A 192.0.2.1\n"
+TRANSFER_KEY, TRANSFER_SECRET = f"transfer.{DOMAIN}", "c2VjcmV0IHNlY3JldCBzZWNyZXQ="
 
 
 class FrontEnd:
@@ -59,6 +61,10 @@ admin: admin.sock
 {self.cluster.stores(self)}
 {self.more}
 """)
+
+    def verb(self, verb, *words, **options):
+        """Runs a verb of the program on this machine, with the configuration, and returns its output."""
+        return self.machine.run([self.cluster.program, verb, "-c", self.path / "weir.yaml", *words], cwd=self.path, **options)
 
     def start(self, environment=None):
         """Returns at once; await_start() waits until it serves."""
@@ -165,13 +171,17 @@ class Cluster:
                                      port_of)
 
     def fill_database(self, front_end):
-        """Makes the tables, by the program of a front end, and the users."""
+        """Makes the tables, by the program of a front end, the users, the zone and the key of its transfers."""
         front_end.configure()
-        front_end.machine.run([self.program, "store", "-c", front_end.path / "weir.yaml", "init"], cwd=front_end.path)
+        front_end.verb("store", "init")
         if "users" in self.parts:
             rows = ",".join(f"('{user}', '{HASH}')" for user in self.users)
             self.pair.query(f"INSERT INTO weir_user (name, hash) VALUES {rows}; INSERT INTO weir_snapshot"
                             " VALUES ('users', 1) ON CONFLICT (name) DO UPDATE SET version = weir_snapshot.version + 1")
+        if "zones" in self.parts:
+            front_end.verb("zone", "import", DOMAIN, self.path / "zone")
+        if "keys" in self.parts:
+            front_end.verb("zone", "set-key", TRANSFER_KEY, input=TRANSFER_SECRET + "\n")
 
     def stores(self, front_end):
         """The lines of a configuration that say where the stores are."""
@@ -182,10 +192,14 @@ class Cluster:
             mail.append(f"directory: {self.path}/mail")
         if "users" not in parts:
             mail.append(f"users: {self.path}/users")
+        if "zones" in parts:
+            dns = f"database-zones: {{transfer: {{keys: [{TRANSFER_KEY}]}}}}" if "keys" in parts else ""
+        else:
+            dns = f"zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]"
         return f"""{store}tls: {{certificates: [{{chain: {self.chain}, key: {self.key}}}]}}
 mail: {{{', '.join(mail)}{self.mail}}}
 sites: [{{root: {self.path}/site}}]
-dns: {{zones: [{{name: {DOMAIN}, file: {self.path}/zone}}]}}"""
+dns: {{{dns}}}"""
 
     def __enter__(self):
         return self

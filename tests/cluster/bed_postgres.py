@@ -279,7 +279,8 @@ class Pair:
         if self.primary.synchronous != name:
             self.primary.configure(self.standby, name)
             self.primary.reload()
-        await_true(lambda: self.primary.ask("SHOW synchronous_standby_names") == [(name,)], "the reload")
+        await_true(lambda: not self.primary.is_running()
+                   or self.primary.ask("SHOW synchronous_standby_names") == [(name,)], "the reload")
 
     def wait_for_standby(self):
         if self.promotable:
@@ -329,6 +330,15 @@ class Pair:
         """Has the watch do nothing, or watch again."""
         with self.lock:
             self.paused = on
+
+    def kill_primary(self):
+        """Kills it at a moment at which the standby may be promoted, and returns it."""
+        def kill():
+            with self.lock:
+                if self.promotable:
+                    self.primary.process.kill()
+                    return self.primary
+        return await_true(kill, "a standby that may be promoted")
 
     def await_redundant(self):
         """Waits until a commit is on both."""

@@ -91,8 +91,7 @@ def test_the_primary_dies(cluster):
     with begin(cluster) as traffic:
         for _ in range(2):
             await_more(traffic)
-            dead = cluster.pair.primary
-            dead.process.send_signal(signal.SIGKILL)
+            dead = cluster.pair.kill_primary()
             await_true(lambda dead=dead: cluster.pair.primary is not dead, "promotion")
             await_more(traffic)
             cluster.pair.await_redundant()

@@ -1,7 +1,6 @@
 """Mail for another host, of which any front end may send any message, while front ends and the primary die."""
 
 import collections
-import signal
 import threading
 
 import pytest
@@ -94,8 +93,7 @@ def test_front_ends_and_the_primary_die_while_they_send(cluster):
             cluster.front_ends[name].kill()
             cluster.front_ends[name].start().await_start()
             kills += 1
-        dead = cluster.pair.primary
-        dead.process.send_signal(signal.SIGKILL)
+        dead = cluster.pair.kill_primary()
         kills += len(cluster.front_ends)
         await_true(lambda: cluster.pair.primary is not dead, "promotion")
         mark = traffic.sent() + 30

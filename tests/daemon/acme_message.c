@@ -252,6 +252,7 @@ static void test_states_survive_printing(void **state)
 	                          .renew_s = 2,
 	                          .begins_s = 3,
 	                          .expires_s = 4,
+	                          .obtained_s = 5,
 	                          .id = "a.b",
 	                          .authority = "https://a/",
 	                          .why = "no \"proof\" \xff\n"},
@@ -262,6 +263,7 @@ static void test_states_survive_printing(void **state)
 	assert_int_equal(acme_state_parse(weir_buffer_span(&text), &after), 0);
 	assert_int_equal(after.failures, 3);
 	assert_int_equal(after.expires_s, 4);
+	assert_int_equal(after.obtained_s, 5);
 	assert_string_equal(after.id, "a.b");
 	assert_string_equal(after.authority, "https://a/");
 	assert_string_equal(after.why, "no \"proof\" ??");

@@ -3,7 +3,17 @@
 
 #include "helper.h"
 
-int front_patience = 500;
+bool front_skips_pauses;
+
+/* -- time -------------------------------------------------------------------------------------- */
+
+void front_turn(struct front *front)
+{
+	weir_loop_turn(front->loop, 1);
+	if (front_skips_pauses && front->database &&
+	        !migrated_awaits_server(front->database, front->loop))
+		clock_advance(20);
+}
 
 /* -- life -------------------------------------------------------------------------------------- */
 

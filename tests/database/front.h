@@ -21,14 +21,20 @@ void front_open(struct front *front, struct weir_database *database,
         const struct weir_database_queue_options *options);
 void front_close(struct front *front);
 
-/* Turns until it is true; it must become so. After so many turns the clock runs fast. */
-extern int front_patience;
+/*
+ * While this is set, waits for time alone pass at once: the clock runs fast in a turn in which no
+ * server has anything to do. A server, and a connection to it, have all their time.
+ */
+extern bool front_skips_pauses;
+
+/* Turns once, for a millisecond at most. */
+void front_turn(struct front *front);
+
+/* Turns until it is true; it must become so. */
 #define FRONT_TURN(front, condition)                                                               \
 	do {                                                                                       \
-		for (int turn_ = 0; turn_ < 5000 && !(condition); turn_++) {                       \
-			weir_loop_turn((front)->loop, 1);                                          \
-			clock_advance(turn_ < front_patience ? 0 : 20);                            \
-		}                                                                                  \
+		for (int turn_ = 0; turn_ < 60000 && !(condition); turn_++)                        \
+			front_turn(front);                                                         \
 		assert_true(condition);                                                            \
 	} while (0)
 

@@ -37,7 +37,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	severed_calm(&severed);
+	severed_calm(&severed, database, loop);
 	severed.refusing = false;
 	weir_mail_store_destroy(store);
 	weir_database_leave(database, loop);
@@ -82,7 +82,7 @@ static void break_everywhere(void (*operation)(long), long step)
 		for (long bytes = 0; broken; bytes += step) {
 			severed_break_after(&severed, (enum severed_direction)direction, bytes);
 			operation(bytes);
-			broken = severed_calm(&severed);
+			broken = severed_calm(&severed, database, loop);
 		}
 	}
 	expect_sound();
@@ -371,6 +371,43 @@ static void a_database_that_is_away(void **state)
 	expect_sound();
 }
 
+/*
+ * A session ends while the database is away for longer than a statement waits: its lease is
+ * released when the database is back, not by time.
+ */
+static void a_lease_is_released_when_the_database_is_back(void **state)
+{
+	struct answer answer = {.done = 0};
+	struct weir_postgres *pool;
+	size_t removed;
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	struct weir_maildrop *drop = must_open("alice");
+	severed.refusing = true;
+	assert_int_equal(weir_database_pool(database, loop, &pool), 0);
+	assert_true(TURN_UNTIL(loop, weir_postgres_connections(pool) == 0));
+	weir_maildrop_close(drop);
+	for (int round = 0; round < 2; round++) {
+		clock_advance(WEIR_POSTGRES_WAIT_MS + 100);
+		assert_true(TURN_UNTIL(loop, weir_postgres_waiting(pool) == 0));
+		clock_advance(1100);
+		assert_true(TURN_UNTIL(loop, weir_postgres_waiting(pool) == 1));
+	}
+	assert_string_equal(
+	        migrated_run(&migrated, "SELECT count(*) FROM weir_mailbox WHERE lease > now()"),
+	        "1");
+	severed.refusing = false;
+	clock_advance(WEIR_POSTGRES_BACKOFF_MAX_MS * 2);
+	assert_true(TURN_UNTIL(loop,
+	        strcmp(migrated_run(&migrated, "SELECT count(session) FROM weir_mailbox"), "0") ==
+	                0));
+	weir_maildrop_open(store, loop, WEIR_SPAN("alice"), &answer.call, on_opened);
+	wait_for(&answer.done);
+	assert_int_equal(answer.error, 0);
+	assert_int_equal(drop_remove(answer.drop, (const uint8_t[]){1}, &removed), 0);
+	weir_maildrop_close(answer.drop);
+}
+
 /* The server is killed while messages are stored: what was acknowledged is there. */
 static void a_server_that_is_killed(void **state)
 {
@@ -434,6 +471,7 @@ int main(void)
 	        CASE(one_bad_mailbox_among_many),
 	        CASE(a_database_that_is_slow),
 	        CASE(a_database_that_is_away),
+	        CASE(a_lease_is_released_when_the_database_is_back),
 	        CASE(a_server_that_is_killed),
 	};
 	return cmocka_run_group_tests(tests, start_all, stop_all);

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include "postgres_state.h"
+
 static void migrated_on_done(void *context, int error, const char *text)
 {
 	if (error)
@@ -50,7 +52,26 @@ void migrated_stop(struct migrated *migrated)
 	database_remove(&migrated->server);
 }
 
-const char *migrated_run(const struct migrated *migrated, const char *sql)
+bool migrated_awaits_server(struct weir_database *database, struct weir_loop *loop)
+{
+	struct weir_postgres *pool;
+	if (weir_database_pool(database, loop, &pool) < 0)
+		return false;
+	WEIR_LIST_EACH (const struct postgres_connection, connection, &pool->connections, link)
+		if (connection->state != POSTGRES_IDLE)
+			return true;
+	return false;
+}
+
+const char *migrated_run(struct migrated *migrated, const char *sql)
 {
 	return database_run(&migrated->server, sql);
+}
+
+void migrated_await(
+        struct migrated *migrated, struct weir_loop *loop, const char *sql, const char *wanted)
+{
+	for (int i = 0; i < 6000 && strcmp(migrated_run(migrated, sql), wanted) != 0; i++)
+		weir_loop_turn(loop, 5);
+	assert_string_equal(migrated_run(migrated, sql), wanted);
 }

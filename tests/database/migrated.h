@@ -20,7 +20,17 @@ struct weir_database *migrated_open(const struct migrated *migrated, const char 
 /* The loop leaves and ends, and the reference is released. */
 void migrated_close(struct weir_database *database, struct weir_loop *loop);
 
+/*
+ * Whether the loop's pool waits for a server: for a connection, or for the result of a call. A test
+ * that moves the clock on meanwhile takes the server's time away.
+ */
+bool migrated_awaits_server(struct weir_database *database, struct weir_loop *loop);
+
 /* Runs SQL; the result as text. */
-const char *migrated_run(const struct migrated *migrated, const char *sql);
+const char *migrated_run(struct migrated *migrated, const char *sql);
+
+/* Turns the loop until the result is `wanted`, which must come, perhaps without a callback. */
+void migrated_await(
+        struct migrated *migrated, struct weir_loop *loop, const char *sql, const char *wanted);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -35,6 +36,14 @@ static const char *rows(void)
 	        "SELECT (SELECT count(*) FROM weir_queue), (SELECT count(*) FROM"
 	        " weir_queue_message), (SELECT count(*) FROM weir_queue_recipient), (SELECT"
 	        " count(*) FROM weir_body_chunk), (SELECT count(*) FROM weir_body_sweep)");
+}
+
+/* A server may still have a statement to do of a front end that has gone. */
+static void expect_no_rows(void)
+{
+	for (int i = 0; i < 1000 && strcmp(rows(), "0|0|0|0|0") != 0; i++)
+		poll(NULL, 0, 10);
+	assert_string_equal(rows(), "0|0|0|0|0");
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *at)
@@ -120,7 +129,7 @@ static void envelopes_and_bytes_come_back(void **state)
 		assert_int_equal(weir_mail_queue_count(front.queue), 0);
 		assert_true(weir_mail_queue_oldest_s(front.queue) == INT64_MAX);
 	}
-	assert_string_equal(rows(), "0|0|0|0|0");
+	expect_no_rows();
 }
 
 static void states_stay(void **state)
@@ -188,7 +197,7 @@ static void a_held_message_waits(void **state)
 		if (release)
 			assert_int_equal(front_requeue(&front, queued, WEIR_QUEUED_DONE, 0), 0);
 	}
-	assert_string_equal(rows(), "0|0|0|0|0");
+	expect_no_rows();
 }
 
 static void aborted_messages_leave_nothing(void **state)
@@ -301,7 +310,7 @@ static void commands_are_run(void **state)
 		assert_int_equal(list.count, 0);
 		weir_mail_queue_ignore(front.queue);
 	}
-	assert_string_equal(rows(), "0|0|0|0|0");
+	expect_no_rows();
 }
 
 /* -- claims of several front ends -------------------------------------------------------------- */
@@ -357,7 +366,7 @@ static void a_message_is_taken_over(void **state)
 	/* Nobody has claimed it when its lease has ended: the result counts. */
 	leases_end();
 	assert_int_equal(front_requeue(&two, taken, WEIR_QUEUED_DONE, 0), 0);
-	assert_string_equal(rows(), "0|0|0|0|0");
+	expect_no_rows();
 	close_two();
 }
 
@@ -481,20 +490,21 @@ static void states_wait_for_the_database(void **state)
 	database_stop(&migrated.server, SIGINT);
 	text_copy(queued->recipients[0].status, sizeof queued->recipients[0].status, "250 ok");
 	clock_advance(WEIR_POSTGRES_WAIT_MS / 2);
-	front_patience = 20;
+	front_skips_pauses = true;
 	assert_true(front_requeue(&one, queued, WEIR_QUEUED_DONE, 0) < 0);
 	assert_true(front_requeue(&one, other, WEIR_QUEUED_WAITING, 1000) < 0);
 	assert_true(front_put(&one, "al@example.org", 1, 100) < 0);
 	assert_null(front_claim(&one, &error));
 	assert_true(error < 0 && error != -ENOENT);
-	front_patience = 500;
+	front_skips_pauses = false;
 	database_start(&migrated.server);
 	const char *wanted = "1|t";
 	bool there = false;
-	for (int i = 0; i < 100 && !there; i++) {
+	for (int i = 0; i < 5000 && !there; i++) {
 		for (int turn = 0; turn < 10; turn++)
 			weir_loop_turn(one.loop, 1);
-		clock_advance(1000);
+		if (!migrated_awaits_server(one.database, one.loop))
+			clock_advance(1000);
 		there = strcmp(migrated_run(&migrated,
 		                       "SELECT count(*), bool_and(lease IS NULL) FROM weir_queue"),
 		                wanted) == 0;
@@ -542,9 +552,9 @@ static void a_damaged_message_waits(void **state)
 		migrated_run(&migrated, damages[i]);
 		assert_null(front_claim(&one, &error));
 		assert_int_equal(error, -EIO);
-		assert_string_equal(
-		        migrated_run(&migrated, "SELECT lease IS NULL AND due > now() + interval"
-		                                " '50 minutes' FROM weir_queue"),
+		migrated_await(&migrated, one.loop,
+		        "SELECT lease IS NULL AND due > now() + interval '50 minutes'"
+		        " FROM weir_queue",
 		        "t");
 		empty_tables();
 	}

@@ -66,10 +66,11 @@ static int cut_hold(struct front *front)
 static void cut_await_free(struct front *front, const char *count)
 {
 	const char *free_now = "";
-	for (int i = 0; i < 200 && strcmp(free_now, count) != 0; i++) {
+	for (int i = 0; i < 5000 && strcmp(free_now, count) != 0; i++) {
 		for (int turn = 0; turn < 5; turn++)
 			weir_loop_turn(front->loop, 1);
-		clock_advance(500);
+		if (!migrated_awaits_server(front->database, front->loop))
+			clock_advance(500);
 		free_now = migrated_run(&migrated,
 		        "SELECT count(*) FROM weir_queue WHERE lease IS NULL AND due <= now()");
 	}
@@ -115,7 +116,7 @@ static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut
 		error = front_ask(&front, WEIR_QUEUE_RETRY_ALL, NULL);
 		break;
 	}
-	*ret_cut = severed_calm(&severed);
+	*ret_cut = severed_calm(&severed, front.database, front.loop);
 	if (step == CUT_CLAIM && queued)
 		assert_int_equal(front_requeue(&front, queued, WEIR_QUEUED_WAITING, 0), 0);
 	if (step == CUT_COMMAND)
@@ -137,7 +138,7 @@ static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut
 static void a_connection_is_cut_anywhere(void **state)
 {
 	(void)state;
-	front_patience = 20; /* of the pool's pauses */
+	front_skips_pauses = true;
 	for (int answers = 0; answers < 2; answers++)
 		for (int step = 0; step < CUT_STEPS; step++) {
 			bool cut = true;
@@ -145,6 +146,7 @@ static void a_connection_is_cut_anywhere(void **state)
 			for (long bytes = 0; cut; bytes += 29 + bytes)
 				cut_once((enum cut_step)step, bytes, answers, &cut);
 		}
+	front_skips_pauses = false;
 }
 
 /* -- memory ------------------------------------------------------------------------------------ */
@@ -180,6 +182,7 @@ static void memory_may_fail_anywhere(void **state)
 		/* A message that could not be loaded, or stored, is free again. */
 		for (int i = 0; i < 30; i++)
 			weir_loop_turn(front.loop, 1);
+		FRONT_TURN(&front, !migrated_awaits_server(front.database, front.loop));
 		clock_advance(6000);
 	}
 	char wanted[16];
@@ -277,6 +280,7 @@ struct model {
 	bool there;
 	bool due;
 	bool deleted;
+	bool lingers; /* deleted while it was claimed: its row is there until a look removes it */
 	unsigned tries;
 	int owner;  /* the front end that has claimed it; -1: none */
 	bool stale; /* its lease has ended */
@@ -354,6 +358,7 @@ static void model_requeue(int front)
 	model->tries++;
 	model->due = !later;
 	model->there = !done && !model->deleted;
+	model->lingers = !done && model->deleted;
 	model->deleted = false;
 }
 
@@ -366,7 +371,10 @@ static void model_command(int front)
 		return;
 	int error = front_ask(
 	        &fronts[front], removes ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY, model->id);
-	assert_int_equal(error, model->there ? 0 : -ENOENT);
+	if (!model->there && model->lingers)
+		assert_true(error == 0 || error == -ENOENT);
+	else
+		assert_int_equal(error, model->there ? 0 : -ENOENT);
 	if (!model->there)
 		return;
 	model->due |= !removes;

@@ -19,8 +19,9 @@ struct severed_pair {
 	int fds[2]; /* the client's and the server's; -1: free */
 };
 
-static void severed_reset(struct severed_pair *pair)
+static void severed_reset(struct severed *severed, struct severed_pair *pair)
 {
+	severed->pairs--;
 	for (int i = 0; i < 2; i++) {
 		setsockopt(pair->fds[i], SOL_SOCKET, SO_LINGER,
 		        &(struct linger){.l_onoff = 1, .l_linger = 0}, sizeof(struct linger));
@@ -38,8 +39,9 @@ static void severed_accept(struct severed *severed, struct severed_pair *pairs)
 	address.v4.sin_port = htons((uint16_t)severed->server_port);
 	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct severed_pair pair = {{client, server}};
+	severed->pairs++;
 	if (severed->refusing || connect(server, &address.any, weir_address_size(&address)) < 0) {
-		severed_reset(&pair);
+		severed_reset(severed, &pair);
 		return;
 	}
 	for (int i = 0; i < PAIRS; i++)
@@ -87,19 +89,22 @@ static void *severed_run(void *context)
 		for (int i = 0; i < 2 * PAIRS; i++)
 			polled[1 + i] = (struct pollfd){pairs[i / 2].fds[i % 2], POLLIN, 0};
 		poll(polled, 1 + 2 * PAIRS, TICK_MS);
+		/* A step ends before the test goes on that has seen a part of it. */
+		pthread_mutex_lock(&severed->lock);
 		for (int i = 0; i < 2 * PAIRS; i++) {
 			struct severed_pair *pair = &pairs[i / 2];
 			bool ready = polled[1 + i].revents && pair->fds[0] >= 0;
 			if ((ready && !severed_pass(severed, pair, i % 2)) ||
 			        (severed->refusing && pair->fds[0] >= 0))
-				severed_reset(pair);
+				severed_reset(severed, pair);
 		}
 		if (polled[0].revents)
 			severed_accept(severed, pairs);
+		pthread_mutex_unlock(&severed->lock);
 	}
 	for (int i = 0; i < PAIRS; i++)
 		if (pairs[i].fds[0] >= 0)
-			severed_reset(&pairs[i]);
+			severed_reset(severed, &pairs[i]);
 	return NULL;
 }
 
@@ -115,6 +120,8 @@ void severed_start(struct severed *severed, int server_port)
 	assert_int_equal(getsockname(severed->listener, &address.any, &size), 0);
 	severed->port = ntohs(address.v4.sin_port);
 	severed->ending = severed->refusing = false;
+	severed->pairs = 0;
+	assert_int_equal(pthread_mutex_init(&severed->lock, NULL), 0);
 	severed->left[0] = severed->left[1] = -1;
 	assert_int_equal(pthread_create(&severed->thread, NULL, severed_run, severed), 0);
 }
@@ -124,16 +131,25 @@ void severed_stop(struct severed *severed)
 	severed->ending = true;
 	pthread_join(severed->thread, NULL);
 	close(severed->listener);
+	pthread_mutex_destroy(&severed->lock);
 }
 
 void severed_break_after(struct severed *severed, enum severed_direction direction, long bytes)
 {
+	pthread_mutex_lock(&severed->lock);
 	severed->breaks = 0;
 	severed->left[direction] = bytes;
+	pthread_mutex_unlock(&severed->lock);
 }
 
-bool severed_calm(struct severed *severed)
+bool severed_calm(struct severed *severed, struct weir_database *database, struct weir_loop *loop)
 {
+	struct weir_postgres *pool;
+	pthread_mutex_lock(&severed->lock);
 	severed->left[0] = severed->left[1] = -1;
-	return severed->breaks > 0;
+	bool broken = severed->breaks > 0;
+	pthread_mutex_unlock(&severed->lock);
+	assert_int_equal(weir_database_pool(database, loop, &pool), 0);
+	assert_true(TURN_UNTIL(loop, weir_postgres_connections(pool) == severed->pairs));
+	return broken;
 }

@@ -2,15 +2,14 @@
 #include "../postgres/database.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/database_check.h>
+#include <weir/database_copy.h>
 #include <weir/database_snapshot.h>
 #include <weir/database_users.h>
 
 #include "allocation.h"
-#include "snapshot_copy.h"
 
 static struct database server;
 static char url[256];
@@ -23,6 +22,7 @@ static struct weir_database *database;
 struct seen {
 	char text[512]; /* of the object in use */
 	char why[WEIR_POSTGRES_WHY_MAX];
+	char warning[WEIR_POSTGRES_WHY_MAX]; /* of the copy, the last one */
 	unsigned uses;
 	unsigned reports; /* of failures */
 	unsigned goods;   /* reports that it is renewed again */
@@ -83,6 +83,12 @@ static void words_report(void *context, const char *why)
 	*(why ? &seen->reports : &seen->goods) += 1;
 }
 
+static void words_warn(void *context, const char *text)
+{
+	struct seen *seen = context;
+	snprintf(seen->warning, sizeof seen->warning, "%s", text);
+}
+
 static const struct weir_database_snapshot_type words = {
         .name = "words",
         .select = "SELECT word FROM words ORDER BY 1",
@@ -93,6 +99,7 @@ static const struct weir_database_snapshot_type words = {
         .use = words_use,
         .drop = words_drop,
         .report = words_report,
+        .warn = words_warn,
 };
 
 static struct weir_database_snapshot_options options_for(struct seen *seen)
@@ -159,12 +166,6 @@ static void a_snapshot_follows_its_version(void **state)
 	AWAIT((weir_database_snapshot_info(snapshot, &info), info.seen_ms > seen_ms));
 	assert_int_equal(info.loads, 3);
 	assert_int_equal(seen.reports + seen.goods, 0);
-	weir_database_snapshot_destroy(snapshot);
-	/* The version that is known already is not loaded again. */
-	snapshot = follow(
-	        OPTIONS(weir_database_snapshot_options, o = options_for(&seen), o.have = -6));
-	AWAIT((weir_database_snapshot_info(snapshot, &info), info.seen_ms));
-	assert_int_equal(seen.uses, 3);
 	weir_database_snapshot_destroy(snapshot);
 	weir_database_snapshot_destroy(NULL);
 	assert_int_equal(objects, 0);
@@ -301,84 +302,103 @@ static void without_memory_the_last_one_stays(void **state)
 
 /* -- copies ------------------------------------------------------------------------------------ */
 
-static void a_copy_is_whole_or_refused(void **state)
+static void a_start_begins_with_the_copy(void **state)
 {
-	char path[128], command[256];
-	int64_t version = 0;
-	struct stat status;
-	struct weir_buffer text = {0};
-	(void)state;
-	snprintf(path, sizeof path, "%s/copy", server.path);
-	assert_int_equal(snapshot_copy_write(path, "words", -5, WEIR_SPAN("a\0b")), 0);
-	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 0777, 0600);
-	assert_int_equal(snapshot_copy_read(path, "words", 3, &version, &text), 0);
-	assert_int_equal(version, -5);
-	assert_memory_equal(text.data, "a\0b", 3);
-	assert_int_equal(text.size, 3);
-	weir_buffer_finish(&text);
-	assert_int_equal(snapshot_copy_read(path, "other", 3, &version, &text), -EBADMSG);
-	weir_buffer_finish(&text);
-	/* Every byte counts, and so does the size. */
-	for (off_t at = 0; at < status.st_size; at++) {
-		snprintf(command, sizeof command,
-		        "printf '\\377' | dd of=%s bs=1 seek=%ld conv=notrunc status=none", path,
-		        (long)at);
-		assert_int_equal(system(command), 0);
-		int error = snapshot_copy_read(path, "words", 3, &version, &text);
-		weir_buffer_finish(&text);
-		assert_int_equal(error, -EBADMSG);
-		assert_int_equal(snapshot_copy_write(path, "words", -5, WEIR_SPAN("a\0b")), 0);
-		assert_int_equal(truncate(path, at), 0);
-		error = snapshot_copy_read(path, "words", 3, &version, &text);
-		weir_buffer_finish(&text);
-		assert_int_equal(error, -EBADMSG);
-		assert_int_equal(snapshot_copy_write(path, "words", -5, WEIR_SPAN("a\0b")), 0);
-	}
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(snapshot_copy_read(path, "words", 3, &version, &text), -ENOENT);
-	assert_int_equal(snapshot_copy_write("/nowhere/copy", "words", 1, WEIR_SPAN("")), -ENOENT);
-}
-
-static void a_start_has_the_database_or_the_copy(void **state)
-{
-	char path[128], why[WEIR_POSTGRES_WHY_MAX];
+	char path[128];
 	struct seen seen = {.uses = 0};
-	int64_t version = 0;
-	bool is_copy = true;
+	struct weir_database_snapshot_info info;
 	(void)state;
 	snprintf(path, sizeof path, "%s/start", server.path);
+	reset();
+	put("INSERT INTO words VALUES ('saved')");
+	struct weir_database_snapshot_options options = options_for(&seen);
+	options.copy = path;
+	struct weir_database_snapshot *snapshot = follow(options);
+	AWAIT(seen.uses == 1);
+	weir_database_snapshot_info(snapshot, &info);
+	assert_int_equal(info.origin, WEIR_DATABASE_ROWS);
+	/* A version that cannot be used is not copied. */
+	put("INSERT INTO words VALUES ('!')");
+	AWAIT(seen.reports == 1);
+	weir_database_snapshot_destroy(snapshot);
+	database_stop(&server, SIGINT);
+	seen = (struct seen){.uses = 0};
+	snapshot = follow(options);
+	AWAIT(seen.uses == 1);
+	assert_string_equal(seen.text, "saved");
+	weir_database_snapshot_info(snapshot, &info);
+	assert_int_equal(info.origin, WEIR_DATABASE_COPY);
+	assert_int_equal(info.version, 1);
+	assert_true(info.seen_ms <= weir_loop_now_ms(loop));
+	/* Rows of the same version are loaded nevertheless: the database may be another one. */
+	database_start(&server);
+	database_run(&server, "DELETE FROM words; INSERT INTO words VALUES ('other');"
+	                      "UPDATE weir_snapshot SET version = 1");
+	AWAIT(seen.uses == 2);
+	assert_string_equal(seen.text, "other");
+	weir_database_snapshot_destroy(snapshot);
+	assert_int_equal(objects, 0);
+}
+
+static void a_copy_that_is_bad_is_reported(void **state)
+{
+	char path[128];
+	struct seen seen = {.uses = 0};
+	struct weir_database_snapshot_info info;
+	(void)state;
+	snprintf(path, sizeof path, "%s/bad", server.path);
 	struct weir_database_snapshot_options options = options_for(&seen);
 	options.copy = path;
 	reset();
-	put("INSERT INTO words VALUES ('kept')");
-	assert_int_equal(
-	        weir_database_snapshot_load(database, &options, 60000, &version, &is_copy, why), 0);
-	assert_false(is_copy);
-	assert_int_equal(version, 1);
-	assert_string_equal(seen.text, "kept");
-	/* A version that cannot be used is not copied. */
-	put("INSERT INTO words VALUES ('!')");
-	assert_int_equal(
-	        weir_database_snapshot_load(database, &options, 60000, &version, &is_copy, why), 0);
-	assert_true(is_copy);
-	assert_non_null(strstr(why, "begins with"));
-	database_stop(&server, SIGINT);
-	assert_int_equal(
-	        weir_database_snapshot_load(database, &options, 1, &version, &is_copy, why), 0);
-	assert_true(is_copy);
-	assert_int_equal(version, 1);
-	assert_string_equal(seen.text, "kept");
-	assert_string_equal(why, "it does not reply");
-	unlink(path);
-	assert_int_equal(
-	        weir_database_snapshot_load(database, &options, 1, &version, &is_copy, why),
-	        -ETIMEDOUT);
-	options.copy = NULL;
-	assert_int_equal(
-	        weir_database_snapshot_load(database, &options, 1, &version, &is_copy, why),
-	        -ETIMEDOUT);
-	database_start(&server);
+	/* Of another kind, and one whose text the parser refuses. */
+	for (int i = 0; i < 2; i++) {
+		seen = (struct seen){.uses = 0};
+		assert_int_equal(
+		        weir_database_copy_write(path, i ? "words" : "others", 1, WEIR_SPAN("!")),
+		        0);
+		struct weir_database_snapshot *snapshot = follow(options);
+		AWAIT(seen.uses == 1);
+		assert_non_null(strstr(seen.warning, "is ignored: "));
+		assert_non_null(strstr(seen.warning, i ? "begins with" : "damaged"));
+		weir_database_snapshot_info(snapshot, &info);
+		assert_int_equal(info.origin, WEIR_DATABASE_ROWS);
+		weir_database_snapshot_destroy(snapshot);
+	}
+	/* A copy that cannot be written. */
+	seen = (struct seen){.uses = 0};
+	options.copy = "/nowhere/copy";
+	struct weir_database_snapshot *snapshot = follow(options);
+	AWAIT(seen.uses == 1);
+	assert_non_null(strstr(seen.warning, "cannot write the copy /nowhere/copy"));
+	weir_database_snapshot_destroy(snapshot);
+	assert_int_equal(objects, 0);
+}
+
+static void without_memory_a_copy_is_not_needed(void **state)
+{
+	char path[128];
+	bool failed = true;
+	(void)state;
+	snprintf(path, sizeof path, "%s/memory", server.path);
+	reset();
+	put("INSERT INTO words VALUES ('a')");
+	assert_int_equal(weir_database_copy_write(path, "words", 1, WEIR_SPAN("a")), 0);
+	for (unsigned good = 0; failed; good++) {
+		struct seen seen = {.uses = 0};
+		struct weir_database_snapshot *snapshot;
+		struct weir_database_snapshot_options options = options_for(&seen);
+		struct weir_database_snapshot_info info = {0};
+		options.copy = path;
+		fail_allocation_after(good, false);
+		int error = weir_database_snapshot_create(database, loop, &options, &snapshot);
+		if (error == 0)
+			AWAIT((weir_database_snapshot_info(snapshot, &info),
+			        info.origin == WEIR_DATABASE_ROWS));
+		failed = stop_failing_allocations();
+		assert_true(error == 0 || (failed && error == -ENOMEM));
+		if (error == 0)
+			weir_database_snapshot_destroy(snapshot);
+	}
 	assert_int_equal(objects, 0);
 }
 
@@ -388,19 +408,18 @@ static void a_start_has_the_database_or_the_copy(void **state)
 static const char *users_text(void)
 {
 	static struct seen seen;
-	char why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database_snapshot_type type = words;
-	int64_t version;
-	bool is_copy;
+	seen = (struct seen){.uses = 0};
 	type.name = WEIR_DATABASE_USERS;
 	type.select = weir_database_users_select;
 	type.format = weir_database_users_format;
 	type.bytes_max = 400;
 	struct weir_database_snapshot_options options =
 	        OPTIONS(weir_database_snapshot_options, o = options_for(&seen), o.type = &type);
-	if (weir_database_snapshot_load(database, &options, 60000, &version, &is_copy, why) < 0)
-		snprintf(seen.text, sizeof seen.text, "%s", why);
-	return seen.text;
+	struct weir_database_snapshot *snapshot = follow(options);
+	AWAIT(seen.uses + seen.reports);
+	weir_database_snapshot_destroy(snapshot);
+	return seen.uses ? seen.text : seen.why;
 }
 
 static void rows_become_lines(void **state)
@@ -600,8 +619,9 @@ int main(void)
 	        cmocka_unit_test(it_survives_the_server),
 	        cmocka_unit_test(it_ends_at_any_time),
 	        cmocka_unit_test(without_memory_the_last_one_stays),
-	        cmocka_unit_test(a_copy_is_whole_or_refused),
-	        cmocka_unit_test(a_start_has_the_database_or_the_copy),
+	        cmocka_unit_test(a_start_begins_with_the_copy),
+	        cmocka_unit_test(a_copy_that_is_bad_is_reported),
+	        cmocka_unit_test(without_memory_a_copy_is_not_needed),
 	        cmocka_unit_test(rows_become_lines),
 	        cmocka_unit_test(changes_are_of_the_user_that_was_found),
 	        cmocka_unit_test(a_watch_reports_changes),

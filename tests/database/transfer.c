@@ -183,7 +183,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	severed_calm(&severed);
+	severed_calm(&severed, database, loop);
 	weir_database_leave(database, loop);
 	weir_database_release(database);
 	return scratch_teardown(state);
@@ -289,7 +289,7 @@ static void break_everywhere(start_fn *start, const char *directory, long step,
 			prepare();
 			severed_break_after(&severed, (enum severed_direction)direction, bytes);
 			(void)run(start, directory);
-			broken = severed_calm(&severed);
+			broken = severed_calm(&severed, database, loop);
 			run_well(start, directory);
 			check();
 		}

@@ -1,5 +1,6 @@
 """Zones, keys of TSIG, secrets of cookies and of session tickets that two front ends share in a database."""
 
+import concurrent.futures
 import re
 import subprocess
 
@@ -176,13 +177,17 @@ def test_the_last_zones_stay_while_the_database_is_away(site):
     site.load(1)
     servers = site.serve()
     site.database.stop()
-    for server in servers:
-        server.wait_stderr("the zones and keys of DNS are not renewed from the database")
-        assert addresses(server) == ["192.0.2.1"]
-        assert ask(server, "www.example.org", "A", use_edns=0).rcode() == dns.rcode.NOERROR
-    assert "the database: " in site.verb("zone", "list", code=1)
-    # A front end that starts now has no zones, and serves what it has.
-    [late] = site.serve(1)
+    # Each waits for the time limit of a call, all of them meanwhile.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        listing = pool.submit(site.verb, "zone", "list", code=1)
+        # A front end that starts now has no zones, and serves what it has.
+        starting = pool.submit(site.serve, 1)
+        for server in servers:
+            server.wait_stderr("the zones and keys of DNS are not renewed from the database")
+            assert addresses(server) == ["192.0.2.1"]
+            assert ask(server, "www.example.org", "A", use_edns=0).rcode() == dns.rcode.NOERROR
+        assert "the database: " in listing.result()
+        [late] = starting.result()
     assert ask(late, "www.example.org").rcode() == dns.rcode.REFUSED
     site.database.start()
     site.load(2)
@@ -204,6 +209,30 @@ def test_a_check_counts(site):
     for line in "zones zones 1", "zones keys of TSIG 1", "keys certificates 2", "keys shared secrets 0":
         assert line in lines, lines
     assert [line for line in lines if "queued messages" in line] in ([], ["queue queued messages 0"])
+    # Rows that nobody can decrypt, with another key and without one.
+    (site.path / "other-key").write_text("b3RoZXIga2V5IG90aGVyIGtleSBvdGhlciBrZXkgMzI=\n")
+    (site.path / "other-key").chmod(0o600)
+    for store, why in ("secret-key-file: other-key", "encrypted by another key"), ("prepare: yes", "encrypted, and there is no key"):
+        site.write(store=store)
+        said = " ".join(site.verb("store", "check", code=1).split())
+        for what in "keys certificate one", "keys certificate two", "zones key of TSIG transfer.example.org.":
+            assert f"{what} {why}" in said, said
+        assert "3 problems" in said
+        assert "give the 'secret-key-file' with which it was stored" in said
+
+
+@pytest.mark.parametrize("change, why", [
+    (("/postgres'", "/nowhere'"), 'database "nowhere" does not exist; make this database, or correct its name in the URL'),
+    (("weir@", "nobody@"), 'role "nobody" does not exist; correct the user in the URL'),
+    (("/postgres'", "/postgres?sslmode=require'"), "server does not support SSL, but SSL was required; "),
+])
+def test_a_verb_does_not_repeat_what_time_does_not_change(site, change, why):
+    site.write(store="wait: 10m")
+    text = site.config.read_text()
+    assert change[0] in text
+    site.config.write_text(text.replace(*change, 1))
+    for words in ("store", "check"), ("zone", "list"), ("certificate", "list"):
+        assert why in site.verb(*words, code=1)
 
 
 def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, weir, tmp_path):

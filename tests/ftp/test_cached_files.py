@@ -1,7 +1,6 @@
 """Files that sessions have fetched: the cache of no loop holds what another session has removed."""
 
 import io
-import os
 
 import pytest
 
@@ -13,13 +12,7 @@ SIZE = 4 << 20
 
 def removed_files(server):
     """The open files of the server that have no name any more."""
-    found = []
-    for fd in os.listdir(f"/proc/{server.serving_pid}/fd"):
-        try:
-            found.append(os.readlink(f"/proc/{server.serving_pid}/fd/{fd}"))
-        except FileNotFoundError:
-            pass
-    return [path for path in found if path.endswith(" (deleted)")]
+    return [path for path in server.open_names() if path.endswith(" (deleted)")]
 
 
 @pytest.mark.parametrize("how", ["DELE", "RNTO", "STOR", "unlink"])

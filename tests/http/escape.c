@@ -46,11 +46,29 @@ static void url(void **state)
 	check(http_escape_url, "\xc3\xa4\x01\"<>&'+:", "%C3%A4%01%22%3C%3E%26%27%2B%3A");
 }
 
+static void escapes_of_unreserved_characters(void **state)
+{
+	static const char *const texts[][2] = {{"", ""}, {"/%61dm%69n/%7E%2D", "/admin/~-"},
+	        {"%2F%3f%25%20%00%C3%a4", "%2F%3f%25%20%00%C3%a4"}, {"a%", "a%"}, {"a%6", "a%6"},
+	        {"%%61", "%a"}, {"%2561", "%2561"}, {"%zz%6g", "%zz%6g"}};
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		size_t size = strlen(texts[i][0]);
+		char *text = malloc(size + 1); /* so that a read beyond it is noticed */
+		assert_non_null(text);
+		memcpy(text, texts[i][0], size);
+		text[http_unescape_unreserved(text, size)] = 0;
+		assert_string_equal(text, texts[i][1]);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(html),
 	        cmocka_unit_test(url),
+	        cmocka_unit_test(escapes_of_unreserved_characters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

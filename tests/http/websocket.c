@@ -409,6 +409,30 @@ static void a_message_for_a_slow_client_is_refused(void **state)
 	sockets_stop(&sockets);
 }
 
+static void many_empty_messages_are_bounded(void **state)
+{
+	enum {
+		QUEUE_MAX = 100 * WEIR_WEBSOCKET_MESSAGE_COST
+	};
+	struct sockets sockets;
+	struct weir_buffer expected = {0};
+	unsigned sent = 0;
+	sockets_start(&sockets, *state);
+	sockets.options.queue_max = QUEUE_MAX;
+	struct socket_client client = socket_connect(&sockets, "");
+	while (weir_websocket_send(sockets.last, WEIR_WEBSOCKET_TEXT, WEIR_SPAN("")) == 0)
+		sent++;
+	assert_int_equal(sent, QUEUE_MAX / WEIR_WEBSOCKET_MESSAGE_COST);
+	while (sent--)
+		weir_buffer_append(&expected, "text\"\" ", 7, SIZE_MAX);
+	weir_buffer_append(&expected, "", 1, SIZE_MAX);
+	socket_expect(&client, expected.data);
+	weir_buffer_finish(&expected);
+	sockets_expect(&sockets, "drained ");
+	socket_close(&client);
+	sockets_stop(&sockets);
+}
+
 static void a_slow_client_is_dropped_where_that_is_the_policy(void **state)
 {
 	struct sockets sockets;
@@ -731,6 +755,7 @@ int main(void)
 	        cmocka_unit_test(a_producer_that_fails_ends_the_connection),
 	        cmocka_unit_test(the_last_pongs_are_sent_if_too_many_wait),
 	        cmocka_unit_test(a_message_for_a_slow_client_is_refused),
+	        cmocka_unit_test(many_empty_messages_are_bounded),
 	        cmocka_unit_test(a_slow_client_is_dropped_where_that_is_the_policy),
 	        cmocka_unit_test(a_silent_client_is_pinged_and_dropped),
 	        cmocka_unit_test(an_idle_socket_has_no_other_time_limit),

@@ -270,8 +270,8 @@ static void codes_of_close_frames_are_checked(void **state)
 	} codes[] = {{1000, true}, {1001, true}, {1002, true}, {1003, true}, {1007, true},
 	        {1008, true}, {1009, true}, {1010, true}, {1011, true}, {3000, true}, {3999, true},
 	        {4000, true}, {4999, true}, {0, false}, {999, false}, {1004, false}, {1005, false},
-	        {1006, false}, {1015, false}, {1016, false}, {1100, false}, {2000, false},
-	        {2999, false}, {5000, false}, {65535, false}};
+	        {1006, false}, {1014, false}, {1015, false}, {1016, false}, {1100, false},
+	        {2000, false}, {2999, false}, {5000, false}, {65535, false}};
 	struct sockets sockets;
 	sockets_start(&sockets, *state);
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {

@@ -97,11 +97,12 @@ def site(server, run, weir, weir_program, tmp_path):
 
 def test_tables_that_are_missing_are_found_and_made(site, server):
     assert "users      schema" in site.verb("store", "-c", "weir.yaml", "check")
-    server.query("DROP TABLE weir_alias, weir_queue_message")
+    server.query("DROP TABLE weir_alias, weir_queue_message; DROP INDEX weir_body_sweep_due")
     said = site.verb("store", "-c", "weir.yaml", "check", code=1)
     assert re.search('users +weir_alias .*"weir_alias" does not exist', said)
     assert re.search('queue +weir_queue_message .*"weir_queue_message" does not exist', said)
-    assert re.search("bodies to be removed +0", said) and "2 problems" in said
+    assert re.search("bodies to be removed +0", said) and "3 problems" in said
+    assert re.search("mailboxes +weir_body_sweep_due +the index does not exist", said)
     assert "`weir store init` makes it" in said
     said = site.verb("store", "-c", "weir.yaml", "init")
     assert "the tables are there, and up to date" in said and "migrate" not in said
@@ -197,7 +198,7 @@ def test_the_last_users_stay_while_the_database_is_away(site):
     assert site.login() and not site.accepts("carol@example.org")
     status = json.loads(site.verb("status", "-c", "weir.yaml", "--json"))["store"][0]
     assert status["snapshot"] == "users" and status["version"] == 1 and status["failing"] != "no"
-    assert re.search(r"users: version 1, confirmed \d+ s ago; the database: ", site.console("store"))
+    assert re.search(r"users: version 1, from the database, confirmed \d+ s ago; the database: ", site.console("store"))
     metrics = site.verb("fetch", "--unix-socket", "admin.sock", "http://weir/metrics")
     assert float(re.search(r'^weir_snapshot_age_seconds\{snapshot="users"\} (\S+)$', metrics, re.M)[1]) > 0
     assert 'weir_snapshot_version{snapshot="users"} 1\n' in metrics
@@ -226,9 +227,9 @@ def test_a_database_that_hangs_stops_no_login(site):
 def test_a_start_without_the_database(site):
     site.serve().stop()
     site.database.stop()
-    assert "weir: the database: " in site.verb("check", "weir.yaml")
+    assert "database: users: not read: " in site.verb("check", "weir.yaml")
     site.serve()
-    assert re.search("the users of the database are those of the copy .*/copies/users: ", site.started.stderr)
+    assert re.search(r"the users of the database are those of the copy .*/copies/users, confirmed \d+ s ago: ", site.started.stderr)
     assert site.login() and site.accepts("sales@example.org")
     site.database.start()
     site.sql(f"INSERT INTO weir_user VALUES ('carol', '{ONE}', '')")

@@ -1,5 +1,6 @@
 """The daemon around mail: its command line, `weir check`, reloads, logs, privileges."""
 
+import contextlib
 import os
 import pwd
 import re
@@ -302,7 +303,9 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:
-        assert path.stat().st_uid == nobody.pw_uid, path
+        # The relay rewrites a message's state meanwhile, so that temporary files may be gone.
+        with contextlib.suppress(FileNotFoundError):
+            assert path.stat().st_uid == nobody.pw_uid, path
     status = open(f"/proc/{host.server.pid}/status").read()
     assert re.search(rf"^Uid:(\t{nobody.pw_uid}){{4}}$", status, re.M)
 

@@ -12,11 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <libpq-fe.h>
+
 #define PROGRAMS "/usr/lib/postgresql/15/bin/"
 
 enum {
 	TEXT_MAX = 64 << 20,
-	PATIENCE = 600, /* waits of 50 ms for a server to start or end */
+	PATIENCE = 6000, /* waits of 10 ms for a server to start */
 };
 
 /* -- the server -------------------------------------------------------------------------------- */
@@ -36,8 +38,8 @@ static void database_become_user(void)
 		_exit(122);
 }
 
-/* Starts a program; its output goes to the log of the server, or to `output`. */
-static pid_t database_spawn(const struct database *database, int output, const char *const *words)
+/* Starts a program; its output goes to the log of the server. */
+static pid_t database_spawn(const struct database *database, const char *const *words)
 {
 	char log[128];
 	snprintf(log, sizeof log, "%s/log", database->path);
@@ -47,7 +49,7 @@ static pid_t database_spawn(const struct database *database, int output, const c
 		return pid;
 	database_become_user();
 	int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	dup2(output >= 0 ? output : fd, 1);
+	dup2(fd, 1);
 	dup2(fd, 2);
 	/* The sanitizer's runtime of the test does not follow. */
 	unsetenv("LD_PRELOAD");
@@ -59,7 +61,7 @@ static pid_t database_spawn(const struct database *database, int output, const c
 static void database_run_program(const struct database *database, const char *const *words)
 {
 	int status;
-	pid_t pid = database_spawn(database, -1, words);
+	pid_t pid = database_spawn(database, words);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (status != 0)
 		fail_msg("%s: status %x; see %s/log", words[0], status, database->path);
@@ -96,6 +98,22 @@ void database_write(struct database *database, const char *name, const char *tex
 	database_give(path);
 }
 
+/* ./dev test has a template of what initdb makes. */
+static void database_make_data(struct database *database, const char *data)
+{
+	const char *template = getenv("WEIR_DATABASE_TEMPLATE");
+	char command[512];
+	if (!template) {
+		database_run_program(database,
+		        (const char *[]){PROGRAMS "initdb", "--no-sync", "-A", "trust", "-U",
+		                "weir", "-E", "UTF8", "--locale=C", "-D", data, NULL});
+		return;
+	}
+	assert_in_range(snprintf(command, sizeof command, "cp -a '%s' '%s'", template, data), 1,
+	        sizeof command - 1);
+	assert_int_equal(system(command), 0);
+}
+
 void database_make(struct database *database, const char *more)
 {
 	char data[128], text[2048];
@@ -104,9 +122,7 @@ void database_make(struct database *database, const char *more)
 	assert_non_null(mkdtemp(database->path));
 	database_give(database->path);
 	snprintf(data, sizeof data, "%s/data", database->path);
-	database_run_program(
-	        database, (const char *[]){PROGRAMS "initdb", "--no-sync", "-A", "trust", "-U",
-	                          "weir", "-E", "UTF8", "--locale=C", "-D", data, NULL});
+	database_make_data(database, data);
 	snprintf(text, sizeof text,
 	        "listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\n"
 	        "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
@@ -116,35 +132,32 @@ void database_make(struct database *database, const char *more)
 	database_write(database, "data/postgresql.auto.conf", text);
 }
 
-static bool database_accepts(const struct database *database)
+static void database_make_url(const struct database *database, char *ret, size_t size)
 {
-	char port[16];
-	int status;
-	snprintf(port, sizeof port, "%d", database->port);
-	pid_t pid = database_spawn(database, -1,
-	        (const char *[]){
-	                PROGRAMS "pg_isready", "-q", "-h", database->path, "-p", port, NULL});
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status == 0;
+	snprintf(ret, size, "host=%s port=%d user=weir dbname=postgres", database->path,
+	        database->port);
 }
 
 void database_start(struct database *database)
 {
-	char data[128];
+	char data[128], url[256];
 	snprintf(data, sizeof data, "%s/data", database->path);
-	database->pid = database_spawn(
-	        database, -1, (const char *[]){PROGRAMS "postgres", "-D", data, NULL});
+	database_make_url(database, url, sizeof url);
+	database->pid =
+	        database_spawn(database, (const char *[]){PROGRAMS "postgres", "-D", data, NULL});
 	for (int i = 0; i < PATIENCE; i++) {
-		if (database_accepts(database))
+		if (PQping(url) == PQPING_OK)
 			return;
 		assert_int_equal(waitpid(database->pid, NULL, WNOHANG), 0);
-		poll(NULL, 0, 50);
+		poll(NULL, 0, 10);
 	}
 	fail_msg("the server does not start; see %s/log", database->path);
 }
 
 void database_stop(struct database *database, int signal)
 {
+	PQfinish(database->client);
+	database->client = NULL;
 	assert_int_equal(kill(database->pid, signal), 0);
 	assert_int_equal(waitpid(database->pid, NULL, 0), database->pid);
 	database->pid = 0;
@@ -159,28 +172,64 @@ void database_remove(struct database *database)
 	assert_int_equal(system(command), 0);
 }
 
-const char *database_run(const struct database *database, const char *sql)
+static PGconn *database_connect(struct database *database)
+{
+	char url[256];
+	/* Its server may have ended it. */
+	if (database->client && PQtransactionStatus(database->client) != PQTRANS_IDLE) {
+		PQfinish(database->client);
+		database->client = NULL;
+	}
+	database_make_url(database, url, sizeof url);
+	if (!database->client)
+		database->client = PQconnectdb(url);
+	if (PQstatus(database->client) != CONNECTION_OK)
+		fail_msg("no connection: %s", PQerrorMessage(database->client));
+	return database->client;
+}
+
+/* Appends the rows of a result to `text`, which has `size` bytes so far, and returns the size. */
+static size_t database_print(const PGresult *result, char *text, size_t size, size_t room)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+		for (int column = 0; column < PQnfields(result); column++) {
+			const char *value = PQgetvalue(result, row, column);
+			const char *between = column ? "|" : size ? "\n" : "";
+			size += (size_t)snprintf(text + size, room - size, "%s%s", between, value);
+			assert_true(size < room);
+		}
+	return size;
+}
+
+/* Returns false after a deadlock with a statement that goes on without its client. */
+static bool database_try(PGconn *client, const char *sql, char *text, size_t room)
+{
+	PGresult *result;
+	size_t size = 0;
+	bool locked = false;
+	text[0] = 0;
+	if (!PQsendQuery(client, sql))
+		fail_msg("%s for %s", PQerrorMessage(client), sql);
+	while ((result = PQgetResult(client))) {
+		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		if (PQresultStatus(result) == PGRES_TUPLES_OK)
+			size = database_print(result, text, size, room);
+		else if (state && strcmp(state, "40P01") == 0)
+			locked = true;
+		else if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+			fail_msg("%s for %s", PQresultErrorMessage(result), sql);
+		PQclear(result);
+	}
+	return !locked;
+}
+
+const char *database_run(struct database *database, const char *sql)
 {
 	static char text[4096];
-	char port[16];
-	int pipes[2], status;
-	size_t size = 0;
-	ssize_t got;
-	snprintf(port, sizeof port, "%d", database->port);
-	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	pid_t pid = database_spawn(database, pipes[1],
-	        (const char *[]){PROGRAMS "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
-	                "-h", database->path, "-p", port, "-U", "weir", "-d", "postgres", "-c", sql,
-	                NULL});
-	close(pipes[1]);
-	while (size < sizeof text - 1 &&
-	        (got = read(pipes[0], text + size, sizeof text - 1 - size)) > 0)
-		size += (size_t)got;
-	close(pipes[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status != 0)
-		fail_msg("psql failed for %s; see %s/log", sql, database->path);
-	text[size && text[size - 1] == '\n' ? size - 1 : size] = 0;
+	PGconn *client = database_connect(database);
+	while (!database_try(client, sql, text, sizeof text))
+		;
+	PQclear(PQexec(client, "DISCARD ALL"));
 	return text;
 }
 

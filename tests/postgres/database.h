@@ -33,7 +33,8 @@
 struct database {
 	char path[64];
 	int port;
-	pid_t pid; /* 0: it does not run */
+	pid_t pid;              /* 0: it does not run */
+	struct pg_conn *client; /* of database_run; NULL: not connected */
 };
 
 /* Makes the directory of a server that does not run yet; `more` are lines of its configuration. */
@@ -46,8 +47,11 @@ void database_stop(struct database *database, int signal);
 void database_remove(struct database *database);
 /* A file in its directory, such as a certificate; of its user, and private. */
 void database_write(struct database *database, const char *name, const char *text);
-/* Runs SQL by psql, as another client does. Its output, which is static, has no last newline. */
-const char *database_run(const struct database *database, const char *sql);
+/*
+ * Runs SQL as another client does, in one transaction and with the settings of a new session.
+ * Returns the rows as lines, with | between the values; the text is static. Not for threads.
+ */
+const char *database_run(struct database *database, const char *sql);
 
 /* -- calls ------------------------------------------------------------------------------------- */
 

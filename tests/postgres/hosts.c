@@ -4,6 +4,8 @@
  */
 #include "database.h"
 
+#include <poll.h>
+
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -42,13 +44,14 @@ static void set_read_only(struct database *database, bool on)
 	char text[128];
 	snprintf(text, sizeof text, "ALTER SYSTEM SET default_transaction_read_only = %s",
 	        on ? "on" : "off");
-	database_run(database, "SET default_transaction_read_only = off");
 	database_run(database, text);
 	database_run(database, "SELECT pg_reload_conf()");
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 1000; i++) {
 		if (strcmp(database_run(database, "SHOW default_transaction_read_only"),
 		            on ? "on" : "off") == 0)
 			return;
+		poll(NULL, 0, 10);
+	}
 	fail_msg("the server is not changed");
 }
 
@@ -318,6 +321,76 @@ static void tls_verifies_the_name(void **state)
 	certificates_remove();
 }
 
+/* -- refusals ---------------------------------------------------------------------------------- */
+
+static void expect_refusal(const char *text, const char *advice)
+{
+	struct heard batch = {0}, stream = {0};
+	POOL(o.hasty = true, o.wait_ms = 60000);
+	CALL(&batch, pool, "SELECT 1");
+	CALL(&stream, pool, "SELECT 1", o.options.stream = true);
+	heard_await_end(&batch, loop);
+	heard_await_end(&stream, loop);
+	assert_int_equal(batch.error, -ENOTCONN);
+	assert_string_equal(batch.why, stream.why);
+	assert_string_equal(batch.why, weir_postgres_failure(pool));
+	if (!strstr(batch.why, text) || !strstr(batch.why, advice))
+		fail_msg("%s", batch.why);
+	heard_expect(&batch, loop, "u");
+	heard_expect(&stream, loop, "u");
+	stop_pool();
+}
+
+/* A call of a hasty pool ends at once if all hosts refuse in a way that lasts. */
+static void refusals_that_last_end_a_hasty_call(void **state)
+{
+	char hba[256];
+	struct heard heard = {0};
+	(void)state;
+	snprintf(hba, sizeof hba,
+	        "host all asked 127.0.0.1/32 scram-sha-256\nhost all out 127.0.0.1/32 reject\n"
+	        "host all all 127.0.0.1/32 trust\nlocal all all trust\n");
+	database_write(&two, "data/pg_hba.conf", hba);
+	database_run(&two, "CREATE ROLE asked LOGIN PASSWORD 'right'");
+	database_run(&two, "CREATE ROLE out LOGIN");
+	database_run(&two, "CREATE DATABASE closed");
+	database_run(&two, "REVOKE CONNECT ON DATABASE closed FROM PUBLIC");
+	database_stop(&two, SIGINT);
+	database_start(&two);
+	static const struct {
+		const char *user, *host, *database, *text, *advice;
+	} refusals[] = {
+	        {"asked:wrong", "127.0.0.1", "postgres", "password authentication failed",
+	                "; correct the password"},
+	        {"asked", "127.0.0.1", "postgres", "no password supplied", "; the server asks"},
+	        {"nobody", "127.0.0.1", "postgres", "role \"nobody\" does not exist",
+	                "; correct the user"},
+	        {"out", "127.0.0.1", "postgres", "pg_hba.conf rejects", "; correct the user"},
+	        {"asked:right", "127.0.0.1", "nowhere", "database \"nowhere\" does not exist",
+	                "; make this database"},
+	        {"asked:right", "127.0.0.1", "closed", "permission denied",
+	                "; the user needs the right"},
+	        {"weir", "127.0.0.1", "postgres?sslmode=require", "does not support SSL",
+	                "; the server needs"},
+	        {"weir", "no..name", "postgres", "no..name: not a name", "; correct the host"},
+	};
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		snprintf(url, sizeof url, "postgres://%s@%s:%d/%s", refusals[i].user,
+		        refusals[i].host, two.port, refusals[i].database);
+		expect_refusal(refusals[i].text, refusals[i].advice);
+	}
+	/* A host that does not run may come back, and another pool waits in any case. */
+	snprintf(url, sizeof url, "postgres://nobody@127.0.0.1:%d,127.0.0.1:1/postgres", two.port);
+	POOL(o.hasty = true, o.wait_ms = 300);
+	CALL(&heard, pool, "SELECT 1");
+	for (int i = 0; i < 20; i++)
+		weir_loop_turn(loop, 1);
+	assert_int_equal(heard.ends, 0);
+	heard_await_end(&heard, loop);
+	heard_clear(&heard);
+	stop_pool();
+}
+
 /* -- all --------------------------------------------------------------------------------------- */
 
 static int start_all(void **state)
@@ -349,6 +422,7 @@ int main(void)
 	        cmocka_unit_test(no_host_at_all),
 	        cmocka_unit_test(the_role_of_a_server_counts),
 	        cmocka_unit_test(a_server_is_killed_under_load),
+	        cmocka_unit_test(refusals_that_last_end_a_hasty_call),
 	        cmocka_unit_test(tls_verifies_the_name),
 	};
 	return cmocka_run_group_tests(tests, start_all, stop_all);

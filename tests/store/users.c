@@ -19,14 +19,57 @@ static char hash[128];
 /* crypt fails as yescrypt does without memory. */
 static atomic_bool crypt_fails;
 
-/* No password is computed while a test holds it. */
-static pthread_mutex_t crypt_gate = PTHREAD_MUTEX_INITIALIZER;
+/*
+ * The computations of passwords pass this gate. While a test holds it, each needs a permit, and
+ * their beginnings are recorded: threads that the system delays change nothing then.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t opened;
+	bool held;
+	int permits;
+	int begun; /* since the gate is held */
+	char passwords[WEIR_CHECKS_MAX + 2][8];
+} crypt_gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+
+static void crypt_gate_pass(const char *password)
+{
+	pthread_mutex_lock(&crypt_gate.lock);
+	if (crypt_gate.held) {
+		strncpy(crypt_gate.passwords[crypt_gate.begun++], password,
+		        sizeof crypt_gate.passwords[0] - 1);
+		while (crypt_gate.held && crypt_gate.permits == 0)
+			pthread_cond_wait(&crypt_gate.opened, &crypt_gate.lock);
+		crypt_gate.permits -= crypt_gate.held;
+	}
+	pthread_mutex_unlock(&crypt_gate.lock);
+}
+
+static void crypt_gate_set(bool held, int permits)
+{
+	pthread_mutex_lock(&crypt_gate.lock);
+	if (held && !crypt_gate.held) {
+		crypt_gate.begun = 0;
+		memset(crypt_gate.passwords, 0, sizeof crypt_gate.passwords);
+	}
+	crypt_gate.held = held;
+	crypt_gate.permits = permits;
+	pthread_cond_broadcast(&crypt_gate.opened);
+	pthread_mutex_unlock(&crypt_gate.lock);
+}
+
+static int crypt_gate_begun(void)
+{
+	pthread_mutex_lock(&crypt_gate.lock);
+	int begun = crypt_gate.begun;
+	pthread_mutex_unlock(&crypt_gate.lock);
+	return begun;
+}
 
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 {
 	typedef char *crypt_function(const char *, const char *, struct crypt_data *);
-	pthread_mutex_lock(&crypt_gate);
-	pthread_mutex_unlock(&crypt_gate);
+	crypt_gate_pass(phrase);
 	if (!crypt_fails)
 		return ((crypt_function *)dlsym(RTLD_NEXT, "crypt_r"))(phrase, setting, data);
 	strcpy(data->output, "*0");
@@ -199,17 +242,13 @@ static void as_many_users_as_allowed(void **state)
 struct asked {
 	struct weir_check check;
 	int done;
-	int order; /* among all that are done */
 	int error;
 };
-
-static atomic_int all_done; /* several loops count */
 
 static void on_done(struct weir_check *check, int error)
 {
 	struct asked *asked = WEIR_CONTAINER(check, struct asked, check);
 	asked->done++;
-	asked->order = atomic_fetch_add(&all_done, 1) + 1;
 	asked->error = error;
 }
 
@@ -308,14 +347,20 @@ static void a_hash_that_cannot_be_computed_says_nothing_of_the_password(void **s
 	weir_users_release(users);
 }
 
-static void ask_for(
-        struct weir_users *users, struct asked *asked, const char *address, bool suspect)
+static void ask_by(struct weir_users *users, struct asked *asked, const char *address, bool suspect,
+        const char *password)
 {
 	struct weir_address from;
 	assert_int_equal(weir_address_parse(weir_span_of(address), &from), 0);
 	struct weir_check_client client = {&from, suspect};
 	weir_users_check_for(users, loop, &asked->check, &client, WEIR_SPAN("alice"),
-	        WEIR_SPAN("wrong"), on_done);
+	        weir_span_of(password), on_done);
+}
+
+static void ask_for(
+        struct weir_users *users, struct asked *asked, const char *address, bool suspect)
+{
+	ask_by(users, asked, address, suspect, "wrong");
 }
 
 static void turn_until_all(struct asked *asked, int count)
@@ -325,13 +370,29 @@ static void turn_until_all(struct asked *asked, int count)
 			weir_loop_turn(loop, -1);
 }
 
-/* Returns how many of `asked` were done before the one that is number `order` of all. */
-static int done_before(const struct asked *asked, int count, int order)
+/* Waits until so many computations have begun. */
+static void turn_until_begun(int count)
 {
-	int before = 0;
-	for (int i = 0; i < count; i++)
-		before += asked[i].order < order;
-	return before;
+	while (crypt_gate_begun() < count)
+		weir_loop_turn(loop, 1);
+	assert_int_equal(crypt_gate_begun(), count);
+}
+
+/* Lets one computation after the other end, until `count` have begun; the gate is open then. */
+static void pass_one_by_one(int count)
+{
+	for (int begun = WEIR_CRYPTS_MAX; begun <= count; begun++) {
+		turn_until_begun(begun);
+		if (begun < count)
+			crypt_gate_set(true, 1);
+	}
+	crypt_gate_set(false, 0);
+}
+
+static void expect_begun(int first, int count, const char *password)
+{
+	for (int i = first; i < first + count; i++)
+		assert_string_equal(crypt_gate.passwords[i], password);
 }
 
 static void a_network_has_its_share_of_checks(void **state)
@@ -361,16 +422,16 @@ static void networks_take_turns_in_the_gate(void **state)
 	static struct asked asked[WEIR_CHECKS_NETWORK_MAX + 1];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
-	pthread_mutex_lock(&crypt_gate);
+	crypt_gate_set(true, 0);
 	for (int i = 0; i < WEIR_CHECKS_NETWORK_MAX; i++)
-		ask_for(users, &asked[i], "192.0.2.1:1", false);
-	struct asked *last = &asked[WEIR_CHECKS_NETWORK_MAX];
-	ask_for(users, last, "192.0.2.2:1", false);
-	pthread_mutex_unlock(&crypt_gate);
+		ask_by(users, &asked[i], "192.0.2.1:1", false, "first");
+	ask_by(users, &asked[WEIR_CHECKS_NETWORK_MAX], "192.0.2.2:1", false, "last");
+	pass_one_by_one(WEIR_CHECKS_NETWORK_MAX + 1);
 	turn_until_all(asked, WEIR_CHECKS_NETWORK_MAX + 1);
-	/* In the order of arrival nearly all of the first network would have been before it. */
-	int before = done_before(asked, WEIR_CHECKS_NETWORK_MAX, last->order);
-	assert_true(before + 2 < WEIR_CHECKS_NETWORK_MAX);
+	/* It follows those that ran when it came. */
+	expect_begun(0, WEIR_CRYPTS_MAX, "first");
+	expect_begun(WEIR_CRYPTS_MAX, 1, "last");
+	expect_begun(WEIR_CRYPTS_MAX + 1, WEIR_CHECKS_NETWORK_MAX - WEIR_CRYPTS_MAX, "first");
 	weir_users_release(users);
 }
 
@@ -383,28 +444,18 @@ static void suspects_wait_for_all_others(void **state)
 	static struct asked asked[2 * EACH];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
-	pthread_mutex_lock(&crypt_gate);
+	crypt_gate_set(true, 0);
 	for (int i = 0; i < 2 * EACH; i++) {
 		char address[32];
 		snprintf(address, sizeof address, "192.0.2.%d:1", i);
-		ask_for(users, &asked[i], address, i < EACH);
+		ask_by(users, &asked[i], address, i < EACH, i < EACH ? "suspect" : "other");
 	}
-	pthread_mutex_unlock(&crypt_gate);
+	pass_one_by_one(2 * EACH);
 	turn_until_all(asked, 2 * EACH);
-	/*
-	 * Of the others the last but one: the last may run for long, while suspects run beside it.
-	 * Only those suspects were before it that were running when the others came.
-	 */
-	int last = 0, but_one = 0;
-	for (int i = EACH; i < 2 * EACH; i++) {
-		if (asked[i].order > last) {
-			but_one = last;
-			last = asked[i].order;
-		} else if (asked[i].order > but_one) {
-			but_one = asked[i].order;
-		}
-	}
-	assert_true(done_before(asked, EACH, but_one) <= WEIR_CRYPTS_MAX);
+	/* Only those suspects were before the others that ran when these came. */
+	expect_begun(0, WEIR_CRYPTS_MAX, "suspect");
+	expect_begun(WEIR_CRYPTS_MAX, EACH, "other");
+	expect_begun(WEIR_CRYPTS_MAX + EACH, EACH - WEIR_CRYPTS_MAX, "suspect");
 	weir_users_release(users);
 }
 
@@ -414,7 +465,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 	static struct asked asked[WEIR_CHECKS_MAX + 2];
 	memset(asked, 0, sizeof asked);
 	struct weir_users *users = make_users();
-	pthread_mutex_lock(&crypt_gate);
+	crypt_gate_set(true, 0);
 	for (int i = 0; i < WEIR_CHECKS_MAX; i++) {
 		char address[32];
 		snprintf(address, sizeof address, "192.0.2.%d:1", i / WEIR_CHECKS_NETWORK_MAX);
@@ -423,7 +474,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 	ask_for(users, &asked[WEIR_CHECKS_MAX], "198.51.100.1:1", false);
 	/* A suspect takes no slot, except from a suspect that has more. */
 	ask_for(users, &asked[WEIR_CHECKS_MAX + 1], "198.51.100.2:1", true);
-	pthread_mutex_unlock(&crypt_gate);
+	crypt_gate_set(false, 0);
 	turn_until_all(asked, WEIR_CHECKS_MAX + 2);
 	int displaced[4] = {0};
 	for (int i = 0; i < WEIR_CHECKS_MAX; i++)

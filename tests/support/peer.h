@@ -64,7 +64,7 @@ void peer_reset(struct peer *peer);
 /* Turns until `condition` is true, for some seconds at most. The value is the condition. */
 #define TURN_UNTIL(loop, condition)                                                                \
 	({                                                                                         \
-		for (int turn_ = 0; turn_ < 5000 && !(condition); turn_++)                         \
+		for (int turn_ = 0; turn_ < 30000 && !(condition); turn_++)                        \
 			weir_loop_turn(loop, 1);                                                   \
 		(condition);                                                                       \
 	})

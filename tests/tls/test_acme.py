@@ -231,7 +231,7 @@ def test_renewal_in_the_window_of_the_authority(obtaining, fake):
     server.wait_stderr("the new certificates are in use")
     assert server.stop() == 0
     state = daemon.state()
-    state["next"] = 0  # the authority is asked now, and not in a minute
+    state["next"] = state["obtained"] = 0  # the authority is asked now, of a certificate that is not young
     (daemon.store / "state" / NAME).write_text(json.dumps(state))
     later = datetime.datetime.utcnow() + datetime.timedelta(days=30)
     daemon.start()
@@ -260,6 +260,27 @@ def test_an_early_question_changes_the_time(obtaining, fake):
     start, end = ((moment - since).total_seconds() for moment in authority.window)
     assert start - 1 <= daemon.state()["renew"] <= end + 1
     assert 59 <= daemon.state()["next"] - time.time() <= 61 or daemon.state()["next"] - time.time() < 60
+    assert len(authority.orders_asked) == 1
+
+
+@pytest.mark.parametrize("days", [-1, 2900000])
+def test_a_window_in_error(obtaining, fake, days):
+    """It is over as soon as the certificate is there, or begins when that has expired."""
+    authority = fake(http_port=free_port())
+    start = datetime.datetime.utcnow() + datetime.timedelta(days=days)
+    authority.window = (start, start + datetime.timedelta(hours=1))
+    daemon = obtaining(authority.section(), http=authority.ports["http-01"])
+    server = daemon.start()
+    daemon.wait_issued()
+    server.wait_stderr("the new certificates are in use")
+    server.stop()
+    state = daemon.state()
+    (daemon.store / "state" / NAME).write_text(json.dumps({**state, "next": 0}))
+    daemon.start()
+    wait_for(lambda: daemon.state()["next"] > 0, what="the answer")
+    tenth = (state["expires"] - state["begins"]) // 10
+    expected = state["obtained"] + 3600 if days < 0 else state["expires"] - tenth
+    assert daemon.state()["renew"] == expected
     assert len(authority.orders_asked) == 1
 
 

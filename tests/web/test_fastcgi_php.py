@@ -73,6 +73,13 @@ sites:
   - names: [front.example]
     root: www
     fastcgi: [{{to: php, script: front.php, index: off}}]
+  - names: [tried.example]
+    root: www
+    fastcgi: [{{to: php, index: off}}]
+    rules:
+      - {{path: /index.php/*/**, respond: "", status: 404}}
+      - {{path: /r/*, rewrite: "/front.php?r=$1"}}
+      - {{try: [$path, /front.php]}}
 """
     )
     server = module_weir("-c", directory / "weir.yaml", cwd=directory)
@@ -128,6 +135,22 @@ def test_a_front_controller(site):
             "/a.css": "css",
         }.items():
             assert wire.ask(request(path, "Host: front.example")).text == text
+
+
+def test_a_front_controller_behind_rules(site):
+    """REQUEST_URI is what the client has asked for, as other servers have it."""
+    with Wire(site) as wire:
+        for path, text in {
+            "/about/us?x=1": "front /about/us?x=1 -",
+            "/r/a?z=1": "front /r/a?z=1 -",
+            "/x/../about//us": "front /about/us -",
+            "http://tried.example/about?x": "front /about?x -",
+            "/front.php?x": "front /front.php?x -",
+            "/a.css": "css",
+            "/index.php": "index of /index.php",
+        }.items():
+            assert wire.ask(request(path, "Host: tried.example")).text == text, path
+        assert wire.ask(request("/index.php/about", "Host: tried.example")).status == 404
 
 
 def test_an_upload_of_100_mb(site, tmp_path):

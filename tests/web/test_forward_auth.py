@@ -62,8 +62,15 @@ def test_what_is_asked_and_what_passes(decided):
     seen = behind.requests[0]
     assert seen.fields["remote-user"] == "ann"
     assert not {"remote_user", "remote-groups", "x-other"} & set(seen.names)
-    assert authority.connections == 1
-    assert decisions(server, "admitted") == 2
+    with Wire(server) as wire:
+        # The server decides about the path that is served, however it is written.
+        for path in "/public/../app/x", "//public/%2e%2E//app/./x", "/%61pp/%78":
+            assert wire.ask(request(path + "?a=%61")).status == 200
+            assert authority.requests[-1].fields["x-forwarded-uri"] == "/app/x?a=%61"
+        wire.send(request("/app/x", "Transfer-Encoding: chunked", "TE: trailers", method="POST"))
+        wire.send(b"1\r\na\r\n0\r\nRemote-User: root\r\nX-T: 1\r\n\r\n")
+        assert wire.reply().text == "a" and behind.requests[-1].trailers == [b"X-T: 1"]
+    assert decisions(server, "admitted") == 6
 
 
 def test_a_refusal_is_the_reply(decided):

@@ -296,6 +296,27 @@ def test_a_draining_server_finishes_its_streams_and_says_goodbye(weir, site, tmp
     assert server.wait() == 0
 
 
+def test_an_error_behind_goaway_names_no_later_stream(weir, site, tmp_path):
+    (site / "large.bin").write_bytes(large())
+    config = tmp_path / "weir.yaml"
+    config.write_text("listen: [{http: '127.0.0.1:0'}]\nhttp2: clear\nsites: [{root: site}]\n")
+    server = weir("-c", config)
+    with Client(server.port) as c:
+        c.ask(1, path="/large.bin").until(lambda kind, *_: kind == DATA)
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: not accepts(server.port), what="the drain")
+        c.ask(3).until(lambda kind, *_: kind == GOAWAY)
+        assert c.ask(5).until(lambda kind, _, stream, __: kind == RST_STREAM and stream == 5)[3] == u32(7)
+        c.send(frame(WINDOW_UPDATE, 0, 0, u32(0)))
+        assert c.until(lambda kind, *_: kind == GOAWAY)[3] == u32(3) + u32(1)
+    assert server.wait() == 0
+
+
+def accepts(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_a_reload_is_for_open_connections_too(weir, site, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "index.html").write_text("other")
@@ -416,6 +437,10 @@ FLOODS = {
     "rapid reset": lambda c, n: c.ask_frame(2 * n + 1) + frame(RST_STREAM, 0, 2 * n + 1, u32(8)),
     "errors that the server is provoked to": lambda c, n: c.ask_frame(2 * n + 1)
     + frame(WINDOW_UPDATE, 0, 2 * n + 1, u32(0)),
+    "errors by DATA behind the end": lambda c, n: c.ask_frame(2 * n + 1) + frame(DATA, 0, 2 * n + 1, b"x"),
+    "errors by a window that is too large": lambda c, n: c.ask_frame(2 * n + 1)
+    + frame(WINDOW_UPDATE, 0, 2 * n + 1, u32(0x7FFFFFFF)) * 2,
+    "errors by PRIORITY of 4 bytes": lambda c, n: c.ask_frame(2 * n + 1) + frame(PRIORITY, 0, 2 * n + 1, bytes(4)),
     "malformed requests": lambda c, n: frame(HEADERS, 5, 2 * n + 1, c.encode([("x", "y")])),
     "PING": lambda c, n: frame(PING, 0, 0, bytes(8)) * 1000,
     "SETTINGS": lambda c, n: frame(SETTINGS, 0, 0, setting(99, 1)) * 1000,
@@ -425,6 +450,7 @@ FLOODS = {
     "a window of a byte at a time": lambda c, n: (b"" if n else c.ask_frame(1, path="/large.bin"))
     + frame(WINDOW_UPDATE, 0, 1, u32(1)) * 1000,
     "PRIORITY": lambda c, n: frame(PRIORITY, 0, 7, u32(0) + b"x") * 1000,
+    "PRIORITY_UPDATE": lambda c, n: frame(PRIORITY_UPDATE, 0, 0, u32(7) + b"u=1") * 1000,
 }
 
 

@@ -285,6 +285,10 @@ STREAM = {
         lambda c: field(c, ("content-length", "1")),
         "reset PROTOCOL_ERROR",
     ),
+    "extended CONNECT with a length": (
+        lambda c: raw(c.block([("content-length", "5")], method="CONNECT", protocol="websocket"), BODY),
+        "reset PROTOCOL_ERROR",
+    ),
     "a body shorter than its length": (
         lambda c: raw(c.block([("content-length", "2")], method="PUT", path="/up/f"), BODY)
         + frame(DATA, END_STREAM, 1, b"x"),

@@ -57,6 +57,13 @@ def test_clients_that_lie_and_networks_that_are_trusted(proxied, upstream):
     assert seen.names.count("x-forwarded-for") == 1
     assert not {"forwarded", "x_forwarded_for"} & set(seen.names)
     assert seen.fields["x-request-id"] != "1"
+    # All of the family, and not only those that are made anew.
+    family = ["X-Forwarded-Port: 1", "X_Forwarded-Prefix: /evil", "X-Forwarded-Ssl: on", "X-Real-IP: 192.0.2.1"]
+    get(proxied, "/", *family)
+    made = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
+    assert {name for name in upstream.requests[-1].names if "orwarded" in name or "real" in name} == made
+    get(proxied, "/trusting", "Host: files.example", *family)
+    assert {"x-forwarded-port", "x_forwarded-prefix", "x-forwarded-ssl", "x-real-ip"} <= set(upstream.requests[-1].names)
     get(proxied, "/trusting", "Host: files.example", *lies, "X-Forwarded-Proto: https")
     seen = upstream.requests[-1]
     assert seen.fields["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
@@ -78,6 +85,11 @@ def test_bodies_in_both_directions(proxied, upstream):
         wire.send(b"4\r\nin a\r\n6;x=y\r\n chunk\r\n0\r\nX-T: 1\r\n\r\n")
         assert wire.reply().text == "in a chunk"
         assert upstream.requests[-1].trailers == [b"X-T: 1"]
+        # Some servers merge trailers with the head: what frames, routes or describes is none.
+        wire.send(request("/echo", *chunked, method="POST"))
+        wire.send(b"1\r\na\r\n0\r\nX-Forwarded-For: 192.0.2.1\r\nHost: evil\r\nContent-Length: 9\r\nX-T: 2\r\n\r\n")
+        assert wire.reply().text == "a"
+        assert upstream.requests[-1].trailers == [b"X-T: 2"]
         assert wire.ask(request("/echo", method="HEAD"), "HEAD").body == b""
 
 

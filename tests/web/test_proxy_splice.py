@@ -124,6 +124,23 @@ def test_a_chunked_upload(proxied, upstream):
     assert spliced(proxied) > before + len(LARGE) // 2
 
 
+def test_a_bound_that_is_met_within_a_spliced_chunk(configured, upstream):
+    """The byte that is too many is noticed, and the client gets its reply."""
+
+    def swallow(exchange):
+        while exchange.connection.recv(1 << 16):
+            pass
+        return True
+
+    upstream.replies["/swallow"] = swallow
+    server = configured(f"workers: 1\nsites: [{{proxy: [{{to: '{upstream.url}', max-size: 1M}}]}}]\n")
+    for sizes in [len(LARGE)], [65536]:
+        with Wire(server) as wire:
+            wire.send(request("/swallow", "Transfer-Encoding: chunked", method="PUT"))
+            wire.send_while_open(chunks_of(LARGE, sizes))
+            assert wire.reply().status == 413
+
+
 @pytest.mark.parametrize("sent", [400_000, 1 << 20, 1_000_000 + 8, 1_000_000 + 9, 1_000_000 + 10])
 def test_an_upstream_that_ends_within_its_chunks(proxied, upstream, sent):
     """Also at the end of a chunk, and within the line behind it."""

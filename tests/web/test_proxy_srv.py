@@ -1,4 +1,4 @@
-"""Upstreams by SRV names, from a zone of a server of our own, which the resolver of another one asks."""
+"""Upstreams by names, those of SRV and others, from a zone of a server of our own, which the resolver of another one asks."""
 
 import collections
 import os
@@ -19,7 +19,7 @@ $TTL 1
 @ IN SOA ns hostmaster {serial} 3600 600 86400 1
 @ IN NS ns
 ns IN A 127.0.0.1
-one IN A 127.0.0.1
+one IN A {address}
 two IN A 127.0.0.1
 """
 
@@ -42,7 +42,9 @@ def resolving():
 
 
 class Zone:
-    """A server with the zone app.test, whose SRV records are replaced by a reload."""
+    """A server with the zone app.test, whose SRV records are replaced by a reload, and the address of `one`."""
+
+    address = "127.0.0.1"
 
     def __init__(self, weir, directory):
         self.file, self.serial, self.port = directory / "app.test", 0, free_port()
@@ -56,7 +58,7 @@ class Zone:
     def write(self, *records):
         self.serial += 1
         lines = [f"_http._tcp IN SRV {priority} {weight} {port} {host}" for priority, weight, port, host in records]
-        self.file.write_text(ZONE.format(serial=self.serial) + "\n".join(lines) + "\n")
+        self.file.write_text(ZONE.format(serial=self.serial, address=self.address) + "\n".join(lines) + "\n")
 
     def replace(self, *records):
         self.write(*records)
@@ -101,6 +103,24 @@ sites: [{proxy: [{to: app}]}]
     # With the time to live of a second, the zone is looked at again: other servers, and other weights.
     zone.replace((0, 3, new.port, "two"), (0, 2, backup.port, "one"))
     wait_for(lambda: share() == {"new": 6, "backup": 4}, what="the new servers")
+
+
+def test_a_name_whose_address_changes(zone, configured, resolving, tmp_path):
+    first = Upstream({"/": ok(b"first", b"Connection: close")})
+    second = Upstream({"/": ok(b"second", b"Connection: close")}, address=("127.0.0.2", first.port))
+    conf = tmp_path / "resolv.conf"
+    conf.write_text(f"nameserver [127.0.0.1]:{zone.port}\n")
+    server = configured(
+        f"workers: 1\nsites: [{{proxy: [{{to: 'http://one.app.test:{first.port}'}}]}}]\n", prefix=resolving(conf)
+    )
+    wait_for(lambda: get(server, "/").text == "first", what="the first address")
+    zone.address = "127.0.0.2"
+    zone.replace()
+    wait_for(lambda: get(server, "/").text == "second", what="the second address")
+    # The first server is there still, and is not asked any more.
+    asked = len(first.requests)
+    assert get(server, "/").text == "second" and len(first.requests) == asked
+    first.close(), second.close()
 
 
 def test_a_name_without_records(zone, configured, resolving, tmp_path):

@@ -160,6 +160,8 @@ rules:
     cors: {origins: ["https://a.example"], methods: "GET, PUT", fields: X-Key, expose: X-Id, credentials: true}
     auth: {users: users}
   - {path: /all, cors: {origins: ["*"]}, respond: all}
+  - {path: /some, methods: [PUT], cors: {origins: ["*"], methods: PUT}, respond: put}
+  - {path: /some, methods: [GET], respond: get}
 """,
     )
     ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
@@ -177,6 +179,11 @@ rules:
     reply = server.get("/all", {"Origin": "null"})
     assert reply.fields["Access-Control-Allow-Origin"] == "*" and reply.text == "all"
     assert "Access-Control-Allow-Origin" not in server.get("/all").fields
+    # A preflight belongs to the rule of the method that it asks for.
+    reply = server.request("OPTIONS", "/some", headers=ask)
+    assert reply.status == 204 and reply.fields["Access-Control-Allow-Methods"] == "PUT"
+    reply = server.request("OPTIONS", "/some", headers=ask | {"Access-Control-Request-Method": "GET"})
+    assert "Access-Control-Allow-Methods" not in reply.fields
 
 
 # -- what is served
@@ -360,6 +367,22 @@ def test_rates_by_user(served, tmp_path):
     assert server.get("/", basic("bob:b")).status == 200
 
 
+def test_rates_by_user_behind_another_path(served, tmp_path):
+    (tmp_path / "users").write_text(f"alice:{hashed('a')}\n")
+    server = served(
+        """
+auth: [{users: users}]
+rules:
+  - {path: /to/*, rewrite: /api/$1}
+  - {path: /api/*, rate: {requests: 2, period: 1m, by: user}, respond: api}
+  - {path: /self, rewrite: "/self?a=b", rate: {requests: 2, period: 1m, by: user}}
+"""
+    )
+    assert [server.get("/to/x", basic("alice:a")).status for _ in range(3)] == [200, 200, 429]
+    # A rule that has rewritten the path to its own counts a request once.
+    assert [server.get("/self", basic("alice:a")).status for _ in range(3)] == [404, 404, 429]
+
+
 def test_sizes(served, site):
     server = served("uploads: {}\nmax-body: 1K\nrules: [{path: /h, max-head: 512, respond: h}]")
     assert server.request("PUT", "/x", b"a" * 1024).status == 201
@@ -419,6 +442,9 @@ def test_metrics_and_log(served, site, tmp_path):
         ("rules: [{rewrite: a}]", "must begin with '/' or $path"),
         ("rules: [{redirect: ftp://a}]", "must begin with http://"),
         ("rules: [{redirect: /a, status: 300}]", "301"),
+        ("rules: [{redirect: //evil.example}]", "must not begin with '//'"),
+        ("rules: [{early-hints: [/a.css]}]", "must be as </a.css>"),
+        ("early-hints: [/a.css]", "must be as </a.css>"),
         ("rules: [{rewrite: /a, status: 301}]", "needs 'redirect' or 'respond'"),
         ("rules: [{redirect: /a, rewrite: /b}]", "cannot both be given"),
         ("rules: [{path: /a, alias: site}]", "must end in /**"),

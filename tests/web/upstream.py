@@ -63,7 +63,7 @@ class Upstream:
     """`replies` has for each path the bytes of a reply, or a function that gets the Exchange. Bytes that
     end a connection are a pair (bytes, "close"). Each path that is not there is replied to with `ok`."""
 
-    def __init__(self, replies=None, path=None, context=None):
+    def __init__(self, replies=None, path=None, context=None, address=("127.0.0.1", 0)):
         self.replies, self.context, self.requests = replies or {}, context, []
         self.connections = 0
         if path:
@@ -72,9 +72,9 @@ class Upstream:
             self.listener.listen(128)
             self.url = f"unix:{path}"
         else:
-            self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+            self.listener = socket.create_server(address, backlog=128)
             self.port = self.listener.getsockname()[1]
-            self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
+            self.url = f"{'https' if context else 'http'}://{address[0]}:{self.port}"
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):

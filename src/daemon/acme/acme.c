@@ -136,6 +136,7 @@ static struct acme_state acme_state_of(
 	        .begins_s = chain->begins_s,
 	        .expires_s = chain->expires_s,
 	        .renew_s = acme_renew_s(chain),
+	        .obtained_s = acme_now_s(acme),
 	};
 	text_copy(state.id, sizeof state.id, chain->id);
 	text_copy(state.authority, sizeof state.authority, authority);
@@ -307,12 +308,19 @@ static void acme_on_session(void *context, const struct acme_reply *reply)
 
 /* -- the window of renewal --------------------------------------------------------------------- */
 
-/* Chooses a time in the window. One that has begun, or is over, means now (RFC 9773 4.2). */
+/*
+ * Chooses a time in the window. One that has begun, or is over, means now (RFC 9773 4.2). An
+ * authority in error can neither let the certificate expire nor have one ordered without end: the
+ * time is in the first nine tenths of the lifetime, and not while the certificate is young.
+ */
 static void acme_take_window(struct acme_state *state, const struct acme_renewal *window)
 {
+	int64_t tenth_s = (state->expires_s - state->begins_s) / 10;
+	int64_t first_s = state->obtained_s + min_of(tenth_s, (int64_t)ACME_YOUNG_S);
 	bool fits = state->renew_s >= window->start_s && state->renew_s <= window->end_s;
 	if (!fits)
 		state->renew_s = window->start_s + acme_random(window->end_s - window->start_s);
+	state->renew_s = min_of(max_of(state->renew_s, first_s), state->expires_s - tenth_s);
 }
 
 static void acme_on_window(void *context, const struct acme_reply *reply)

@@ -23,6 +23,7 @@ enum {
 	ACME_ASK_MS = 10 * 60 * 1000, /* until it is asked again to use what was installed */
 	ACME_WINDOW_MIN_S = 60,       /* between two questions about the window */
 	ACME_WINDOW_S = 6 * 60 * 60,  /* likewise, if the authority does not say */
+	ACME_YOUNG_S = 60 * 60,       /* a certificate is not renewed in this time by a window */
 };
 
 struct acme;

@@ -31,11 +31,11 @@ int acme_state_print(const struct acme_state *state, struct weir_buffer *to)
 {
 	char why[ACME_WHY_SIZE];
 	acme_state_clean(state->why, why, sizeof why);
-	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "failures",
+	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "failures",
 	        (json_int_t)state->failures, "next", (json_int_t)state->next_s, "renew",
 	        (json_int_t)state->renew_s, "begins", (json_int_t)state->begins_s, "expires",
-	        (json_int_t)state->expires_s, "id", state->id, "authority", state->authority,
-	        "error", why);
+	        (json_int_t)state->expires_s, "obtained", (json_int_t)state->obtained_s, "id",
+	        state->id, "authority", state->authority, "error", why);
 	char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
 	int error = text ? weir_buffer_append(to, text, strlen(text), ACME_STATE_MAX) : -ENOMEM;
 	free(text);
@@ -70,6 +70,7 @@ int acme_state_parse(struct weir_span json, struct acme_state *ret)
 	        .renew_s = acme_state_number(object, "renew"),
 	        .begins_s = acme_state_number(object, "begins"),
 	        .expires_s = acme_state_number(object, "expires"),
+	        .obtained_s = acme_state_number(object, "obtained"),
 	};
 	acme_state_text(object, "id", ret->id, sizeof ret->id);
 	acme_state_text(object, "authority", ret->authority, sizeof ret->authority);

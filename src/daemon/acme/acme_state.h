@@ -24,6 +24,7 @@ struct acme_state {
 	int64_t renew_s;   /* the certificate is renewed; 0: there is none */
 	int64_t begins_s;  /* of the certificate */
 	int64_t expires_s;
+	int64_t obtained_s;                /* when it came */
 	char id[ACME_CERTIFICATE_ID_SIZE]; /* see acme_chain */
 	char authority[ACME_URL_SIZE];     /* that it is from */
 	char why[ACME_WHY_SIZE];           /* the last failure; "" after a success */

@@ -28,6 +28,7 @@
 #include "say.h"
 #include "service.h"
 #include "service_ftp.h"
+#include "store.h"
 #include "store_verb.h"
 #include "table.h"
 
@@ -211,8 +212,19 @@ static void config_warn_writing(const struct config *config)
 			        "the directory of a site with uploads");
 }
 
+/* The key process has the keys of files, from its start on. */
+static void config_warn_stored_keys(const struct config *config)
+{
+	if (config->tls.key_process && store_has(config, STORE_KEYS))
+		say("'key-process' of 'tls' does not have the private keys of certificates in the "
+		    "database: the server process has them in its memory. To have all keys in the "
+		    "key process, name files in 'certificates', and leave 'keys' out of 'parts' of "
+		    "'store'");
+}
+
 void config_warn(const struct config *config)
 {
+	config_warn_stored_keys(config);
 	config_tls_warn(config);
 	config_ftp_warn(config);
 	config_warn_secrets(config);
@@ -247,9 +259,12 @@ int check(const struct options *options)
 	for (size_t i = 0; i < config->sites.count; i++)
 		names += config->sites.items[i].names.count;
 	size_t listeners = config->listeners.count ? config->listeners.count : 1;
-	printf("%s: good: %zu site%s, %zu name%s, %zu listener%s", options->config_path,
-	        config->sites.count, config->sites.count == 1 ? "" : "s", names,
-	        names == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+	struct store_check store;
+	bool problem = store_check_begin(&store, config);
+	printf("%s: good%s: %zu site%s, %zu name%s, %zu listener%s", options->config_path,
+	        problem ? ", with problems of the database" : "", config->sites.count,
+	        config->sites.count == 1 ? "" : "s", names, names == 1 ? "" : "s", listeners,
+	        listeners == 1 ? "" : "s");
 	if (config->mail.users)
 		printf(", %zu user%s of mail", weir_users_count(config->mail.users),
 		        weir_users_count(config->mail.users) == 1 ? "" : "s");
@@ -262,7 +277,7 @@ int check(const struct options *options)
 		confine_print(config);
 	config_warn(config);
 	resources_warn_of_root(config);
-	store_verb_warn(config);
+	store_check_print(&store, config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

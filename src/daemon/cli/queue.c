@@ -18,6 +18,7 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/mail_queue.h>
+#include <weir/postgres.h>
 
 #include "cli.h"
 #include "config.h"
@@ -35,7 +36,8 @@ enum {
 struct queue_request {
 	const char *config; /* whose queue is meant, or NULL */
 	const char *path;
-	const char *directory; /* the same directory, for the library */
+	const char *directory;      /* the same directory, for the library */
+	struct weir_postgres *pool; /* of a queue in a database */
 	bool all;
 	bool help;
 	enum weir_queue_command command;
@@ -181,6 +183,9 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 
 static const char *queue_command_error_text(const struct queue_request *request, int error)
 {
+	const char *why = request->pool ? weir_postgres_failure(request->pool) : NULL;
+	if (why)
+		return why; /* it names the host */
 	return request->directory ? weir_error_text(error) : store_error_text(error);
 }
 
@@ -229,7 +234,7 @@ static int queue_command_report_result(
 		        request->directory ? "16 hexadecimal digits" : "a UUID");
 	else if (error == -ENOENT)
 		say("%s: there is no message %s", request->path, id);
-	else if (error == -ETIMEDOUT)
+	else if (error == -ETIMEDOUT && request->directory)
 		say("%s: the server was asked, and has not answered yet", id);
 	else
 		say("%s: %s", id, queue_command_error_text(request, error));
@@ -297,8 +302,9 @@ static int queue_database_act(
 	return result;
 }
 
-static int queue_database_run(const struct queue_request *request, struct config *config)
+static int queue_database_run(const struct queue_request *asked, struct config *config)
 {
+	struct queue_request request = *asked;
 	struct weir_database_queue_options options;
 	struct weir_mail_queue *queue = NULL;
 	struct store_verb verb;
@@ -308,7 +314,9 @@ static int queue_database_run(const struct queue_request *request, struct config
 	if (error == 0 && (error = weir_database_queue_open(verb.database, &options, &queue)) < 0)
 		say("the queue: %s", weir_error_text(error));
 	if (error == 0)
-		result = queue_database_act(request, queue, verb.loop);
+		error = weir_database_pool(verb.database, verb.loop, &request.pool);
+	if (error == 0)
+		result = queue_database_act(&request, queue, verb.loop);
 	weir_mail_queue_close(queue);
 	store_verb_finish(&verb);
 	return result;

@@ -198,14 +198,9 @@ static void dns_shared_on_changed(void *context)
 
 /* -- the database ------------------------------------------------------------------------------ */
 
-void dns_shared_await(struct dns_shared *shared)
-{
-	dns_stored_await(shared->stored);
-}
-
 struct dns_stored *dns_shared_stored(struct dns_shared *shared)
 {
-	return shared->stored;
+	return shared ? shared->stored : NULL;
 }
 
 /* -- proofs ------------------------------------------------------------------------------------ */

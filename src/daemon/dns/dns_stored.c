@@ -1,15 +1,18 @@
 /*
  * Invariant: `zones` are those of the last list, sorted by name; each has the newest version that
- * could be read. One zone is read at a time, so that the memory for texts is bounded. The lock is
- * for the keys and secrets, which workers ask for.
+ * could be read. One zone is read at a time, so that the memory for texts is bounded: first those
+ * that have a copy on disk, since a database that is away would hold up the others. The lock is for
+ * the keys and secrets, which workers ask for.
  */
 #include "dns_stored.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/database_copy.h>
 #include <weir/database_secrets.h>
 #include <weir/database_snapshot.h>
 #include <weir/error.h>
@@ -29,8 +32,11 @@ struct dns_stored {
 	void *context;
 	struct weir_database_snapshot *snapshot;
 	struct weir_database_secrets *secrets;
-	bool has_zones, has_keys; /* the parts that are in the database */
-	bool listed;              /* a list has come, or could not */
+	bool has_zones, has_keys;   /* the parts that are in the database */
+	char *directory;            /* of the copies, or NULL */
+	bool copy_failing;          /* it was reported that a copy cannot be written */
+	struct stored_sweep *sweep; /* that runs: no zone is read meanwhile; or NULL */
+	bool is_swept;              /* since the last list of the database */
 	struct stored_zone *zones;
 	size_t count;
 	struct stored_reading *reading; /* or NULL */
@@ -59,6 +65,7 @@ static void dns_stored_report(struct dns_stored *stored)
 /* -- zones ------------------------------------------------------------------------------------- */
 
 static void dns_stored_read(struct dns_stored *stored);
+static void dns_stored_sweep(struct dns_stored *stored);
 
 static struct stored_zone *dns_stored_find(
         const struct dns_stored *stored, const struct weir_dns_name *name)
@@ -113,9 +120,45 @@ static void dns_stored_on_retry(struct weir_timer *timer)
 	dns_stored_read(WEIR_CONTAINER(timer, struct dns_stored, retry));
 }
 
+/* A copy that is bad is one that is not there: the rows are read. */
+static void dns_stored_on_copy(struct dns_stored *stored, struct stored_reading *reading)
+{
+	struct stored_zone *zone = dns_stored_find(stored, &reading->name);
+	char text[WEIR_POSTGRES_WHY_MAX];
+	int error = reading->copy_error ? reading->copy_error : reading->error;
+	if (zone && strcmp(zone->wanted, reading->version) == 0)
+		zone->copy_tried = true;
+	if (error == 0) {
+		dns_stored_use(stored, reading);
+	} else if (error != -ENOENT) {
+		snprintf(text, sizeof text, "the copy %.140s is ignored: %.80s", reading->copy,
+		        reading->copy_error ? weir_database_copy_text(error) : reading->why);
+		store_on_copy_warning(stored, text);
+	}
+	stored_reading_free(reading);
+	stored->reading = NULL;
+	dns_stored_read(stored);
+}
+
+static void dns_stored_check_copy(struct dns_stored *stored, const struct stored_reading *reading)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s",
+	        reading->copy ? reading->copy : "", weir_error_text(reading->copy_error));
+	if (reading->copy_error && !stored->copy_failing)
+		store_on_copy_warning(stored, text);
+	stored->copy_failing = reading->copy_error;
+}
+
 static void dns_stored_on_read(void *context, struct stored_reading *reading)
 {
 	struct dns_stored *stored = context;
+	if (reading->reads_copy) {
+		dns_stored_on_copy(stored, reading);
+		return;
+	}
+	if (reading->error == 0)
+		dns_stored_check_copy(stored, reading);
 	bool again = dns_stored_may_pass(reading->error);
 	if (!again)
 		dns_stored_use(stored, reading);
@@ -128,14 +171,19 @@ static void dns_stored_on_read(void *context, struct stored_reading *reading)
 		dns_stored_read(stored);
 }
 
+/* With a directory, zones whose copy was not tried come first. */
 static struct stored_zone *dns_stored_next(const struct dns_stored *stored)
 {
+	struct stored_zone *next = NULL;
 	for (size_t i = 0; i < stored->count; i++) {
 		struct stored_zone *zone = &stored->zones[i];
-		if (!zone->bad && strcmp(zone->wanted, zone->have) != 0)
+		if (zone->bad || strcmp(zone->wanted, zone->have) == 0)
+			continue;
+		if (!stored->directory || !zone->copy_tried)
 			return zone;
+		next = next ? next : zone;
 	}
-	return NULL;
+	return next;
 }
 
 /* Reads the next version that is new. `changed` is called once for many zones. */
@@ -143,14 +191,91 @@ static void dns_stored_read(struct dns_stored *stored)
 {
 	struct stored_zone *next = dns_stored_next(stored);
 	int64_t now_ms = weir_loop_now_ms(stored->loop);
-	if (stored->reading)
+	if (stored->reading || stored->sweep)
 		return;
 	if (stored->news && (!next || now_ms - stored->changed_ms >= DNS_STORED_CHANGED_MS))
 		dns_stored_report(stored);
-	if (next && stored_reading_start(stored->database, stored->loop, next, dns_stored_on_read,
-	                    stored, &stored->reading) < 0)
+	bool reads_copy = next && stored->directory && !next->copy_tried;
+	if (next && stored_reading_start(stored->database, stored->loop, next, stored->directory,
+	                    reads_copy, dns_stored_on_read, stored, &stored->reading) < 0)
 		weir_timer_start(
 		        stored->loop, &stored->retry, DNS_STORED_RETRY_MS, dns_stored_on_retry);
+	if (!next && !stored->is_swept)
+		dns_stored_sweep(stored);
+}
+
+/* -- copies of versions that are gone ---------------------------------------------------------- */
+
+struct stored_sweep {
+	struct weir_work work;
+	struct dns_stored *stored; /* NULL: it was destroyed */
+	char *directory;
+	size_t count;
+	char versions[][WEIR_DATABASE_ID_SIZE]; /* that stay, sorted */
+};
+
+static int stored_sweep_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool stored_sweep_wants(void *context, const char *name)
+{
+	const struct stored_sweep *sweep = context;
+	return bsearch(name + sizeof STORED_ZONE_FILE - 1, sweep->versions, sweep->count,
+	        sizeof *sweep->versions, stored_sweep_compare);
+}
+
+/* A file that cannot be removed is removed later, or by the operator. */
+static void stored_sweep_run(struct weir_work *work)
+{
+	struct stored_sweep *sweep = WEIR_CONTAINER(work, struct stored_sweep, work);
+	weir_database_copies_sweep(sweep->directory, STORED_ZONE_FILE, stored_sweep_wants, sweep);
+}
+
+static void stored_sweep_free(struct stored_sweep *sweep)
+{
+	free(sweep->directory);
+	free(sweep);
+}
+
+static void stored_sweep_done(struct weir_work *work)
+{
+	struct stored_sweep *sweep = WEIR_CONTAINER(work, struct stored_sweep, work);
+	struct dns_stored *stored = sweep->stored;
+	stored_sweep_free(sweep);
+	if (!stored)
+		return;
+	stored->sweep = NULL;
+	dns_stored_read(stored);
+}
+
+/* Versions of a list that is itself a copy may be old: nothing is removed then. */
+static void dns_stored_sweep(struct dns_stored *stored)
+{
+	struct weir_database_snapshot_info info;
+	weir_database_snapshot_info(stored->snapshot, &info);
+	if (!stored->directory || info.origin != WEIR_DATABASE_ROWS)
+		return;
+	stored->is_swept = true;
+	struct stored_sweep *sweep =
+	        calloc(1, sizeof *sweep + 2 * stored->count * sizeof *sweep->versions);
+	if (!sweep || !(sweep->directory = strdup(stored->directory))) {
+		free(sweep);
+		return;
+	}
+	for (size_t i = 0; i < stored->count; i++) {
+		strcpy(sweep->versions[sweep->count++], stored->zones[i].wanted);
+		if (stored->zones[i].have[0])
+			strcpy(sweep->versions[sweep->count++], stored->zones[i].have);
+	}
+	qsort(sweep->versions, sweep->count, sizeof *sweep->versions, stored_sweep_compare);
+	sweep->stored = stored;
+	if (weir_work_submit_to(stored->loop, WEIR_LANE_NAMES, &sweep->work, stored_sweep_run,
+	            stored_sweep_done) < 0)
+		stored_sweep_free(sweep);
+	else
+		stored->sweep = sweep;
 }
 
 /* -- the list ---------------------------------------------------------------------------------- */
@@ -168,6 +293,7 @@ static void dns_stored_carry(const struct dns_stored *stored, struct stored_list
 		memcpy(zone->have, before->have, sizeof zone->have);
 		if (strcmp(zone->wanted, before->wanted) == 0) {
 			zone->bad = before->bad;
+			zone->copy_tried = before->copy_tried;
 			memcpy(zone->why, before->why, sizeof zone->why);
 		}
 	}
@@ -204,14 +330,13 @@ static void dns_stored_on_list(void *context, void *object, struct weir_buffer *
 	pthread_mutex_unlock(&stored->lock);
 	*list = old;
 	stored_list_free(list);
-	stored->listed = true;
+	stored->is_swept = false;
 	dns_stored_read(stored);
 }
 
 static void dns_stored_on_report(void *context, const char *why)
 {
-	struct dns_stored *stored = context;
-	stored->listed = true;
+	(void)context;
 	if (why)
 		say_at(WEIR_LOG_WARNING,
 		        "the zones and keys of DNS are not renewed from the database: %s", why);
@@ -240,6 +365,8 @@ static const struct weir_database_snapshot_type dns_stored_type = {
         .use = dns_stored_on_list,
         .drop = stored_list_free,
         .report = dns_stored_on_report,
+        .copy = stored_list_copy,
+        .warn = store_on_copy_warning,
 };
 
 /* -- secrets of cookies ------------------------------------------------------------------------ */
@@ -362,29 +489,41 @@ void dns_stored_problems(const struct dns_stored *stored,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static int dns_stored_follow_secrets(struct dns_stored *stored)
+static int dns_stored_follow_secrets(struct dns_stored *stored, const struct config *config)
 {
+	char *copy;
 	struct weir_database_secrets_options options;
 	weir_database_secrets_options_init(&options);
 	options.purpose = "cookie";
 	options.period_s = DNS_STORED_COOKIE_S;
 	options.changed = dns_stored_on_secrets;
 	options.failed = dns_stored_on_secrets_failed;
+	options.warn = store_on_copy_warning;
 	options.context = stored;
-	return weir_database_secrets_create(
-	        stored->database, stored->loop, &options, &stored->secrets);
+	int error = store_copy_path(config, "cookies", &copy);
+	options.copy = copy;
+	if (error == 0)
+		error = weir_database_secrets_create(
+		        stored->database, stored->loop, &options, &stored->secrets);
+	free(copy);
+	return error;
 }
 
-static int dns_stored_follow(struct dns_stored *stored)
+static int dns_stored_follow(struct dns_stored *stored, const struct config *config)
 {
+	char *copy;
 	struct weir_database_snapshot_options options;
 	weir_database_snapshot_options_init(&options);
 	options.type = &dns_stored_type;
 	options.context = stored;
-	int error = weir_database_snapshot_create(
-	        stored->database, stored->loop, &options, &stored->snapshot);
+	int error = store_copy_path(config, "zones", &copy);
+	options.copy = copy;
+	if (error == 0)
+		error = weir_database_snapshot_create(
+		        stored->database, stored->loop, &options, &stored->snapshot);
+	free(copy);
 	if (error == 0 && stored->has_keys)
-		error = dns_stored_follow_secrets(stored);
+		error = dns_stored_follow_secrets(stored, config);
 	return error;
 }
 
@@ -406,7 +545,11 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 		weir_list_init(&stored->retry.link);
 		weir_list_init(&stored->choose.link);
 		pthread_mutex_init(&stored->lock, NULL);
-		error = dns_stored_follow(stored);
+		if (config->store.directory &&
+		        !(stored->directory = strdup(config->store.directory)))
+			error = -ENOMEM;
+		if (error == 0)
+			error = dns_stored_follow(stored, config);
 	}
 	if (error < 0) {
 		say("cannot follow the zones of the database: %s", weir_error_text(error));
@@ -417,13 +560,27 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 	return error;
 }
 
-void dns_stored_await(struct dns_stored *stored)
+bool dns_stored_info(
+        const struct dns_stored *stored, bool secrets, struct weir_database_snapshot_info *ret)
 {
-	if (!stored)
-		return;
-	int64_t end_ms = weir_loop_now_ms(stored->loop) + DNS_STORED_WAIT_MS;
-	while ((!stored->listed || stored->reading) && weir_loop_now_ms(stored->loop) < end_ms)
-		weir_loop_turn(stored->loop, 100);
+	if (!stored || (secrets && !stored->secrets))
+		return false;
+	if (secrets)
+		weir_database_secrets_info(stored->secrets, ret);
+	else
+		weir_database_snapshot_info(stored->snapshot, ret);
+	return true;
+}
+
+bool dns_stored_is_reading(const struct dns_stored *stored, bool copies)
+{
+	return stored && stored->reading && (!copies || stored->reading->reads_copy);
+}
+
+void dns_stored_poll(struct dns_stored *stored)
+{
+	if (stored)
+		weir_database_snapshot_poll(stored->snapshot);
 }
 
 void dns_stored_destroy(struct dns_stored *stored)
@@ -434,6 +591,9 @@ void dns_stored_destroy(struct dns_stored *stored)
 	weir_database_secrets_destroy(stored->secrets);
 	if (stored->reading)
 		stored_reading_free(stored->reading);
+	if (stored->sweep)
+		stored->sweep->stored = NULL;
+	free(stored->directory);
 	weir_timer_stop(&stored->retry);
 	weir_timer_stop(&stored->choose);
 	explicit_bzero(stored->shared, sizeof stored->shared);

@@ -4,6 +4,7 @@
  *   snapshot "zones" ─▶ names, versions; keys ─▶ each new version: rows ─▶ text ─▶ (pool) a zone
  *
  * A version that cannot be read leaves the one before in use, and so does a database that is away.
+ * With 'directory' in 'store', the list, the secrets and each version are copies on disk, too.
  * For the main thread, but for functions for any thread.
  */
 #ifndef DAEMON_DNS_STORED_H
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weir/database_snapshot.h>
 #include <weir/dns_tsig.h>
 #include <weir/dns_zone.h>
 
@@ -25,7 +27,6 @@ enum {
 	DNS_STORED_COOKIE_LIFE_S = 2 * 60 * 60, /* no cookie is older: see RFC 9018 4.3 */
 	DNS_STORED_RETRY_MS = 5000,             /* after a zone could not be read */
 	DNS_STORED_CHANGED_MS = 1000, /* while zones are read, between two calls of `changed` */
-	DNS_STORED_WAIT_MS = 10000,   /* a start waits so long for the zones */
 };
 
 /*
@@ -35,8 +36,15 @@ enum {
 int dns_stored_create(struct weir_loop *loop, const struct config *config,
         void (*changed)(void *context), void *context, struct dns_stored **ret);
 
-/* Turns the loop until all zones were read, for DNS_STORED_WAIT_MS at most. NULL is allowed. */
-void dns_stored_await(struct dns_stored *stored);
+/* Reports on the list of zones, or on the secrets of cookies. False: there are none. */
+bool dns_stored_info(
+        const struct dns_stored *stored, bool secrets, struct weir_database_snapshot_info *ret);
+
+/* Whether a zone is being read; with `copies`, from its copy on disk. NULL is allowed. */
+bool dns_stored_is_reading(const struct dns_stored *stored, bool copies);
+
+/* Looks at the database now. NULL is allowed. */
+void dns_stored_poll(struct dns_stored *stored);
 
 /* Call it before the loop leaves the database. NULL is allowed. */
 void dns_stored_destroy(struct dns_stored *stored);

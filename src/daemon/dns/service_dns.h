@@ -57,10 +57,7 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
  */
 void dns_shared_notify(struct dns_shared *shared);
 
-/* At the start: waits for the zones of the database, a while at most. */
-void dns_shared_await(struct dns_shared *shared);
-
-/* The zones and keys of the database (dns_stored.h); NULL: there are none. */
+/* The zones and keys of the database (dns_stored.h); NULL: there are none. NULL is allowed. */
 struct dns_stored *dns_shared_stored(struct dns_shared *shared);
 
 void dns_shared_reopen_log(struct dns_shared *shared);

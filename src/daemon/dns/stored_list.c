@@ -59,6 +59,27 @@ int stored_list_format(const struct weir_postgres_row *row, struct weir_buffer *
 	return buffer_append_spans(text, parts, 2 * LIST_FIELDS, STORED_LIST_BYTES);
 }
 
+int stored_list_copy(struct weir_span text, struct weir_buffer *copy, size_t *ret_left_out)
+{
+	size_t left_out = 0;
+	int error = 0;
+	while (error == 0 && text.size) {
+		struct weir_span line, rest, fields[LIST_FIELDS];
+		weir_span_cut(&text, '\n', &line);
+		rest = line;
+		for (unsigned i = 0; i < LIST_FIELDS; i++)
+			weir_span_cut(&rest, '\t', &fields[i]);
+		const struct weir_span parts[] = {line, WEIR_SPAN("\n")};
+		if (weir_span_equal(fields[0], WEIR_SPAN("key")) &&
+		        !weir_database_is_sealed(fields[3]))
+			left_out++;
+		else
+			error = buffer_append_spans(copy, parts, 2, STORED_LIST_BYTES);
+	}
+	*ret_left_out = left_out;
+	return error;
+}
+
 /* -- reading ----------------------------------------------------------------------------------- */
 
 static void stored_list_complain(
@@ -94,7 +115,7 @@ static void stored_list_add_key(struct stored_list *list, const struct weir_span
 	struct weir_buffer secret = {0};
 	memset(key, 0, sizeof *key);
 	const char *why = NULL;
-	int error = weir_database_unseal(list->database, "tsig", fields[1], fields[3], &secret);
+	int error = weir_database_tsig_secret(list->database, fields[1], fields[3], &secret);
 	if (error < 0)
 		why = store_secret_text(error);
 	else if (!stored_list_read_name(fields[1], &key->name))

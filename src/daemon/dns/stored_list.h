@@ -35,6 +35,7 @@ void stored_list_free(void *list);
 /* Functions of struct weir_database_snapshot_type. */
 int stored_list_format(const struct weir_postgres_row *row, struct weir_buffer *text,
         char ret_why[WEIR_POSTGRES_WHY_MAX]);
+int stored_list_copy(struct weir_span text, struct weir_buffer *copy, size_t *ret_left_out);
 int stored_list_parse(void *list, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
 /* For bsearch in a list of zones: a name, and a zone. */

@@ -1,4 +1,7 @@
 /*
+ * A version is immutable, so its copy on disk is as good as its rows, also while the database is
+ * there.
+ *
  * The rows of a version become the text of a zone file, which the loader of zone files reads: the
  * same checks hold for both. A version has at most WEIR_DATABASE_ZONE_BYTES of text.
  */
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/database_copy.h>
 #include <weir/error.h>
 
 #include "helper.h"
@@ -37,12 +41,39 @@ static void stored_reading_on_mistake(
 		snprintf(reading->why, sizeof reading->why, "%s", text);
 }
 
+/* The name of the file is the name in the copy. */
+static const char *stored_reading_copy_name(const struct stored_reading *reading)
+{
+	return strrchr(reading->copy, '/') + 1;
+}
+
+static void stored_reading_read_copy(struct stored_reading *reading)
+{
+	struct weir_database_copy_info info;
+	reading->copy_error = weir_database_copy_read(reading->copy,
+	        stored_reading_copy_name(reading), WEIR_DATABASE_ZONE_BYTES, &info, &reading->text);
+}
+
+static void stored_reading_write_copy(struct stored_reading *reading)
+{
+	reading->copy_error = weir_database_copy_write(reading->copy,
+	        stored_reading_copy_name(reading), 0, weir_buffer_span(&reading->text));
+}
+
 static void stored_reading_run(struct weir_work *work)
 {
 	struct stored_reading *reading = WEIR_CONTAINER(work, struct stored_reading, work);
 	struct weir_dns_zone_info now, then;
+	if (reading->reads_copy)
+		stored_reading_read_copy(reading);
+	if (reading->copy_error < 0) {
+		weir_buffer_finish(&reading->text);
+		return;
+	}
 	reading->error = weir_dns_zone_parse(weir_buffer_span(&reading->text), "", &reading->name,
 	        stored_reading_on_mistake, reading, &reading->zone);
+	if (reading->error == 0 && reading->copy && !reading->reads_copy)
+		stored_reading_write_copy(reading);
 	weir_buffer_finish(&reading->text);
 	if (reading->error < 0 || !reading->before)
 		return;
@@ -61,6 +92,15 @@ static void stored_reading_on_made(struct weir_work *work)
 		stored_reading_free(reading);
 	else
 		stored_reading_end(reading, reading->error);
+}
+
+static int stored_reading_submit(struct stored_reading *reading)
+{
+	reading->working = true;
+	int error = weir_work_submit_to(reading->loop, WEIR_LANE_NAMES, &reading->work,
+	        stored_reading_run, stored_reading_on_made);
+	reading->working = error == 0;
+	return error;
 }
 
 /* -- rows -------------------------------------------------------------------------------------- */
@@ -104,12 +144,8 @@ static void stored_reading_on_read(void *context, int error, const char *text)
 	/* A version that is not there any more: the next list has another one. */
 	if (error == 0 && reading->text.size == 0)
 		error = -ESTALE;
-	if (error == 0) {
-		reading->working = true;
-		error = weir_work_submit_to(reading->loop, WEIR_LANE_NAMES, &reading->work,
-		        stored_reading_run, stored_reading_on_made);
-		reading->working = error == 0;
-	}
+	if (error == 0)
+		error = stored_reading_submit(reading);
 	if (error < 0)
 		stored_reading_end(reading, error);
 }
@@ -117,8 +153,9 @@ static void stored_reading_on_read(void *context, int error, const char *text)
 /* -- life -------------------------------------------------------------------------------------- */
 
 int stored_reading_start(struct weir_database *database, struct weir_loop *loop,
-        const struct stored_zone *zone, void (*done)(void *context, struct stored_reading *reading),
-        void *context, struct stored_reading **ret)
+        const struct stored_zone *zone, const char *directory, bool reads_copy,
+        void (*done)(void *context, struct stored_reading *reading), void *context,
+        struct stored_reading **ret)
 {
 	static const struct weir_database_zone_events events = {
 	        .record = stored_reading_on_record,
@@ -126,16 +163,25 @@ int stored_reading_start(struct weir_database *database, struct weir_loop *loop,
 	        .done = stored_reading_on_read,
 	};
 	struct stored_reading *reading = calloc(1, sizeof *reading);
+	int error = 0;
 	if (!reading)
 		return -ENOMEM;
 	reading->loop = loop;
 	reading->name = zone->name;
 	text_copy(reading->version, sizeof reading->version, zone->wanted);
 	reading->before = zone->zone ? weir_dns_zone_hold(zone->zone) : NULL;
+	reading->reads_copy = reads_copy;
 	reading->done = done;
 	reading->context = context;
-	int error = weir_database_zone_read(
-	        database, loop, reading->version, &events, reading, &reading->call);
+	if (directory && asprintf(&reading->copy, "%s/" STORED_ZONE_FILE "%s", directory,
+	                         reading->version) < 0) {
+		reading->copy = NULL;
+		error = -ENOMEM;
+	}
+	if (error == 0)
+		error = reads_copy ? stored_reading_submit(reading)
+		                   : weir_database_zone_read(database, loop, reading->version,
+		                             &events, reading, &reading->call);
 	if (error < 0)
 		stored_reading_free(reading);
 	else
@@ -152,6 +198,7 @@ void stored_reading_free(struct stored_reading *reading)
 	if (reading->call)
 		weir_database_call_cancel(reading->call);
 	weir_buffer_finish(&reading->text);
+	free(reading->copy);
 	weir_dns_zone_release(reading->before);
 	weir_dns_zone_release(reading->zone);
 	free(reading);

@@ -277,6 +277,9 @@ static void rule_check_redirect(
 	if (status && !to && !rule->respond)
 		reader_problem_at(reader, node_find(node, "status"),
 		        "'status' is not used: it needs 'redirect' or 'respond'");
+	if (to && strncmp(to, "//", 2) == 0)
+		reader_problem_at(reader, node_find(node, "redirect"),
+		        "'redirect' must not begin with '//': name the scheme, as https://");
 	if (to && *to != '/' && strncmp(to, "$path", 5) != 0 && strncmp(to, "http://", 7) != 0 &&
 	        strncmp(to, "https://", 8) != 0)
 		reader_problem_at(reader, node_find(node, "redirect"),
@@ -316,6 +319,20 @@ static void rule_check_alias(
 	}
 }
 
+/* RFC 8288 3: a link without its brackets is ignored by browsers. */
+static void rule_check_hints(
+        struct reader *reader, const struct node *node, const struct config_settings *settings)
+{
+	const struct node *list = node_find(node, "early-hints");
+	for (size_t i = 0; list && i < settings->hints.count; i++) {
+		const char *hint = settings->hints.items[i];
+		if (*hint != '<' || !strchr(hint, '>'))
+			reader_problem_at(reader, node_item(list, i),
+			        "'early-hints' must be as </a.css>; rel=preload; as=style, not '%.64s'",
+			        hint);
+	}
+}
+
 static void rule_check(struct reader *reader, struct node *node, void *target)
 {
 	const struct config_rule *rule = target;
@@ -325,6 +342,7 @@ static void rule_check(struct reader *reader, struct node *node, void *target)
 	for (size_t i = 0; i < rule->candidates.count; i++)
 		rule_check_target(reader, node, rule, "try", rule->candidates.items[i]);
 	rule_check_alias(reader, node, rule);
+	rule_check_hints(reader, node, &rule->settings);
 }
 
 const struct section table_rule = {
@@ -450,6 +468,7 @@ void table_complete_rules(struct reader *reader, const struct node *node, const 
 	const struct node *list = node_find(node, "rules");
 	const char *name = site->names.count ? site->names.items[0] : "-";
 	site->settings.template = rule_load_template(reader, node, site->settings.template_path);
+	rule_check_hints(reader, node, &site->settings);
 	for (size_t i = 0; i < site->rules.count; i++) {
 		struct config_rule *rule = &site->rules.items[i];
 		rule_complete(rule, node_item(list, i), of, site);

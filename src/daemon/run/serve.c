@@ -53,7 +53,8 @@ static void serve_on_signal(struct weir_signals *signals, int signal)
 		say("not upgraded: %s", SERVE_NO_MASTER);
 	} else if (signal != SIGHUP) {
 		serve_stop(daemon);
-	} else if (daemon->stop_signals == 0) {
+	} else if (daemon->stop_signals == 0 && daemon->config) {
+		/* Before, the configuration was read a moment ago. */
 		serve_reload(daemon);
 	}
 }
@@ -101,22 +102,11 @@ static int serve_start_workers(struct daemon *daemon)
 }
 
 /* Workers that end take no change. */
-static void serve_renew(void *context)
+void serve_renew(void *context)
 {
 	struct daemon *daemon = context;
 	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
 		worker_renew(daemon->workers[i]);
-}
-
-/* A database that does not reply is not waited for a second time. */
-static int serve_load_store(struct daemon *daemon, struct config *config)
-{
-	bool replied;
-	int error = store_schema_check(config, &replied);
-	if (error == 0)
-		error = store_users_load(
-		        daemon->loop, config, replied ? store_start_ms(config) : 1, &daemon->users);
-	return error;
 }
 
 /* Everything that needs root comes before resources_become, and all threads start after it. */
@@ -163,7 +153,7 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = dns_shared_update(daemon->dns, config, true);
 	if (error == 0)
-		error = serve_load_store(daemon, config);
+		error = serve_store_start(daemon, config);
 	if (error < 0)
 		config_release(config);
 	else
@@ -174,14 +164,6 @@ static int serve_start(struct daemon *daemon)
 		error = link_active() ? serve_process_start(daemon)
 		                      : resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
-	if (error == 0) {
-		stored_certificates_await(daemon->certificates);
-		dns_shared_await(daemon->dns);
-	}
-	if (error == 0)
-		error = store_users_start(daemon->users, serve_renew, daemon);
-	if (error == 0)
-		error = store_schema_follow(daemon->loop, daemon->config, &daemon->schema);
 	if (error == 0)
 		error = store_share_guard(daemon->loop, daemon->config, &daemon->shared_guard);
 	if (error == 0)

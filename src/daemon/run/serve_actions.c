@@ -25,7 +25,8 @@ void serve_stop(struct daemon *daemon)
 	} else if (!link_active()) {
 		notify_stopping();
 	}
-	uint64_t drain_ms = daemon->config->limits.drain_ms;
+	/* A start waits for the database before a configuration is in effect. */
+	uint64_t drain_ms = daemon->config ? daemon->config->limits.drain_ms : 0;
 	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
 	                                : drain_ms               ? (uint32_t)drain_ms
 	                                                         : WEIR_DRAIN_MS);

@@ -97,7 +97,13 @@ static int serve_create_admin_http(struct daemon *daemon)
 	        .workers = &daemon->worker_count,
 	};
 	daemon->store = (struct store_report){
-	        .loop = daemon->loop, .config = &daemon->config, .users = &daemon->users};
+	        .loop = daemon->loop,
+	        .config = &daemon->config,
+	        .users = &daemon->users,
+	        .dns = &daemon->dns,
+	        .certificates = &daemon->certificates,
+	        .tickets = &daemon->tickets,
+	};
 	store_report_init(&daemon->store);
 	daemon_metrics_init(&daemon->metrics);
 	return admin_http_create(

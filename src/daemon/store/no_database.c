@@ -36,6 +36,12 @@ int weir_postgres_call_start(struct weir_postgres *postgres,
 	return -ENOSYS;
 }
 
+const char *weir_postgres_failure(const struct weir_postgres *postgres)
+{
+	(void)postgres;
+	return NULL;
+}
+
 struct weir_span weir_postgres_row_value(const struct weir_postgres_row *row, unsigned column)
 {
 	(void)row, (void)column;
@@ -73,6 +79,10 @@ NEVER_CALLED(weir_database_certificate_put)
 NEVER_CALLED(weir_database_certificate_remove)
 NEVER_CALLED(weir_database_certificates_list)
 NEVER_CALLED(weir_database_check)
+NEVER_CALLED(weir_database_copies_sweep)
+NEVER_CALLED(weir_database_copy_read)
+NEVER_CALLED(weir_database_copy_text)
+NEVER_CALLED(weir_database_copy_write)
 NEVER_CALLED(weir_database_create)
 NEVER_CALLED(weir_database_erase)
 NEVER_CALLED(weir_database_export_mail)
@@ -82,6 +92,7 @@ NEVER_CALLED(weir_database_guard_create)
 NEVER_CALLED(weir_database_import_mail)
 NEVER_CALLED(weir_database_import_queue)
 NEVER_CALLED(weir_database_import_users)
+NEVER_CALLED(weir_database_is_sealed)
 NEVER_CALLED(weir_database_leave)
 NEVER_CALLED(weir_database_look)
 NEVER_CALLED(weir_database_mail_create)
@@ -91,18 +102,18 @@ NEVER_CALLED(weir_database_queue_open)
 NEVER_CALLED(weir_database_queue_options_init)
 NEVER_CALLED(weir_database_repair)
 NEVER_CALLED(weir_database_secrets_create)
+NEVER_CALLED(weir_database_secrets_info)
 NEVER_CALLED(weir_database_secrets_options_init)
 NEVER_CALLED(weir_database_set_seal)
 NEVER_CALLED(weir_database_snapshot_create)
 NEVER_CALLED(weir_database_snapshot_info)
-NEVER_CALLED(weir_database_snapshot_load)
 NEVER_CALLED(weir_database_snapshot_options_init)
 NEVER_CALLED(weir_database_snapshot_poll)
 NEVER_CALLED(weir_database_statement)
 NEVER_CALLED(weir_database_tsig_list)
 NEVER_CALLED(weir_database_tsig_put)
 NEVER_CALLED(weir_database_tsig_remove)
-NEVER_CALLED(weir_database_unseal)
+NEVER_CALLED(weir_database_tsig_secret)
 NEVER_CALLED(weir_database_user_change)
 NEVER_CALLED(weir_database_user_find)
 NEVER_CALLED(weir_database_users_format)

@@ -51,6 +51,7 @@ void store_options(const struct config *config, const char *user, struct weir_po
 	ret->streams_max = connections - ret->batches_max;
 	ret->wait_ms = (uint32_t)store->wait_ms;
 	ret->answer_ms = (uint32_t)store->answer_ms;
+	ret->hasty = store->hasty;
 	if (!store->prepares)
 		ret->statements_max = 0;
 }
@@ -101,6 +102,23 @@ bool store_part_waits(const struct weir_database_part *part, char *ret, size_t s
 	        "waits for that",
 	        part->have, part->wanted);
 	return true;
+}
+
+int store_copy_path(const struct config *config, const char *name, char **ret)
+{
+	const char *directory = config->store.directory;
+	*ret = NULL;
+	if (!directory || asprintf(ret, "%s/%s", directory, name) >= 0)
+		return 0;
+	*ret = NULL;
+	say("out of memory");
+	return -ENOMEM;
+}
+
+void store_on_copy_warning(void *context, const char *text)
+{
+	(void)context;
+	say_at(WEIR_LOG_WARNING, "%s", text);
 }
 
 /* Files have none of the first two. */

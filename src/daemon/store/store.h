@@ -23,7 +23,10 @@ struct weir_database_guard;
 struct weir_database_part;
 
 enum {
-	STORE_START_MS = 5000 /* that a start waits for the database, at most */
+	/* A start waits so long for a database that does not reply, for all parts together. */
+	STORE_START_MS = 2000,
+	/* It waits so long for the rows of one that does, and for copies on disk. */
+	STORE_LOAD_MS = 10000,
 };
 
 /* How long a start waits for the database: STORE_START_MS, or less if `wait` is less. */
@@ -94,6 +97,15 @@ void store_leave(struct weir_database *database, struct weir_loop *loop);
 
 /* Whether both have the same parts in the same database, reached in the same way. */
 bool store_same(const struct config *a, const struct config *b);
+
+/*
+ * Makes the path of a copy on disk; the caller frees it. Stores NULL without 'directory'. Returns 0
+ * or -ENOMEM, which was reported.
+ */
+int store_copy_path(const struct config *config, const char *name, char **ret);
+
+/* Reports what is wrong with a copy. */
+void store_on_copy_warning(void *context, const char *text);
 
 /* A short text for an error of a store of mail, in files or in the database. */
 const char *store_error_text(int error);

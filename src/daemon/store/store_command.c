@@ -140,32 +140,13 @@ static bool store_command_migrate(struct store_looking *looking, bool first, boo
 	return fflush(stdout) == 0;
 }
 
-/* The reasons are warnings: the configuration is good. */
-void store_verb_warn(struct config *config)
-{
-	struct store_looking looking = {.count = 0};
-	if (!config->store.url)
-		return;
-	config->store.wait_ms = store_start_ms(config);
-	bool replied = store_verb_begin(&looking.verb, config) == 0 && store_command_look(&looking);
-	for (unsigned i = 0; i < looking.count && replied; i++) {
-		const struct weir_database_part *part = &looking.parts[i];
-		const char *lack = store_part_lack(part);
-		char waits[STORE_WAITS_SIZE] = "";
-		bool due = lack || store_part_waits(part, waits, sizeof waits);
-		if (due && store_uses(config, part))
-			say("the tables of %s in the database are %s", part->name,
-			        lack ? lack : waits);
-	}
-	store_verb_finish(&looking.verb);
-}
-
 /* -- checks ------------------------------------------------------------------------------------ */
 
 struct store_checking {
 	struct store_verb verb;
 	unsigned problems;
-	bool missing; /* a table, or a column */
+	bool missing; /* a table, a column or an index */
+	bool sealed;  /* a secret that cannot be decrypted */
 };
 
 static void store_command_on_finding(void *context, const struct weir_database_finding *finding)
@@ -173,6 +154,7 @@ static void store_command_on_finding(void *context, const struct weir_database_f
 	struct store_checking *checking = context;
 	checking->problems += finding->problem;
 	checking->missing |= finding->missing;
+	checking->sealed |= finding->sealed;
 	store_command_print(finding->part, finding->what, finding->value,
 	        finding->problem ? "look at this" : NULL);
 }
@@ -207,7 +189,11 @@ static bool store_command_check(const struct store_looking *looking, const struc
 	        weir_database_check(checking.verb.database, checking.verb.loop,
 	                store_command_on_finding, store_command_on_checked, &checking));
 	if (checking.missing)
-		say("a table is missing: `weir store init` makes it, without rows");
+		say("a table or index is missing: `weir store init` makes it, a table without rows");
+	if (checking.sealed)
+		say("a secret cannot be decrypted: give the 'secret-key-file' with which it was "
+		    "stored, or store it again (`weir certificate`, `weir zone set-key`); shared "
+		    "secrets are made anew after `DELETE FROM weir_secret`");
 	if (checking.problems)
 		say("%u problem%s", checking.problems, checking.problems == 1 ? "" : "s");
 	return fflush(stdout) == 0 && good && checking.problems == 0;

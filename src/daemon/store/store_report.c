@@ -1,30 +1,76 @@
-/* The snapshots of the process. A new one is a row in `store_report_find`. */
+/* The snapshots of the process. A new one is a case in `store_report_get`. */
 #include "store_report.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <weir/loop.h>
 #include <weir/users.h>
 
+#include "dns_stored.h"
+#include "service_dns.h"
+#include "shared_tickets.h"
 #include "status_writer.h"
 #include "store_users.h"
+#include "stored_certificates.h"
 
-/* Finds the snapshot of this index. False: there is none. */
-static bool store_report_find(const struct store_report *report, size_t index,
-        const char **ret_name, struct weir_database_snapshot_info *ret)
+enum store_snapshot {
+	STORE_SNAPSHOT_USERS,
+	STORE_SNAPSHOT_ZONES, /* with the keys of TSIG */
+	STORE_SNAPSHOT_COOKIES,
+	STORE_SNAPSHOT_CERTIFICATES,
+	STORE_SNAPSHOT_TICKETS,
+	STORE_SNAPSHOTS,
+};
+
+static const char *const store_snapshot_names[STORE_SNAPSHOTS] = {
+        [STORE_SNAPSHOT_USERS] = "users",
+        [STORE_SNAPSHOT_ZONES] = "zones",
+        [STORE_SNAPSHOT_COOKIES] = "cookies",
+        [STORE_SNAPSHOT_CERTIFICATES] = "certificates",
+        [STORE_SNAPSHOT_TICKETS] = "tickets",
+};
+
+/* By enum weir_database_origin. */
+static const char *const store_origins[] = {"none", "copy", "database"};
+
+static bool store_report_get(const struct store_report *report, enum store_snapshot which,
+        struct weir_database_snapshot_info *ret)
 {
-	*ret_name = "users";
-	return index == 0 && store_users_info(*report->users, ret);
+	switch (which) {
+	case STORE_SNAPSHOT_USERS:
+		return store_users_info(*report->users, ret);
+	case STORE_SNAPSHOT_ZONES:
+	case STORE_SNAPSHOT_COOKIES:
+		return dns_stored_info(
+		        dns_shared_stored(*report->dns), which == STORE_SNAPSHOT_COOKIES, ret);
+	case STORE_SNAPSHOT_CERTIFICATES:
+		return stored_certificates_info(*report->certificates, ret);
+	case STORE_SNAPSHOT_TICKETS:
+		return shared_tickets_info(*report->tickets, ret);
+	case STORE_SNAPSHOTS:
+		break;
+	}
+	return false;
 }
 
-/* Seconds since the database has confirmed it; since the start, if it never has. */
-static double store_report_age(
+bool store_report_find(const struct store_report *report, size_t index, const char **ret_name,
+        struct weir_database_snapshot_info *ret)
+{
+	for (unsigned i = 0; i < STORE_SNAPSHOTS; i++)
+		if (store_report_get(report, i, ret) && index-- == 0) {
+			*ret_name = store_snapshot_names[i];
+			return true;
+		}
+	return false;
+}
+
+double store_report_age(
         const struct store_report *report, const struct weir_database_snapshot_info *info)
 {
-	int64_t now_ms = weir_loop_now_ms(report->loop);
-	int64_t from_ms = info->seen_ms ? info->seen_ms : info->since_ms;
-	return (double)(now_ms - from_ms) / 1000;
+	int64_t from_ms = info->origin == WEIR_DATABASE_NOTHING ? info->since_ms : info->seen_ms;
+	return (double)(weir_loop_now_ms(report->loop) - from_ms) / 1000;
 }
 
 /* -- metrics ----------------------------------------------------------------------------------- */
@@ -35,6 +81,7 @@ enum store_metric {
 	STORE_BYTES,
 	STORE_LOADS,
 	STORE_FAILURES,
+	STORE_ORIGIN,
 };
 
 static const struct weir_metric store_rows[] = {
@@ -48,6 +95,9 @@ static const struct weir_metric store_rows[] = {
                 WEIR_METRIC_COUNTER},
         [STORE_FAILURES] = {"weir_snapshot_failures_total",
                 "Looks at the database, and loads, that have failed", WEIR_METRIC_COUNTER},
+        [STORE_ORIGIN] = {"weir_snapshot_origin",
+                "Where it is from: 0 nowhere, 1 the copy on disk, 2 the database",
+                WEIR_METRIC_GAUGE},
         {0},
 };
 
@@ -74,11 +124,30 @@ static int store_report_sample(
 	case STORE_FAILURES:
 		ret->value = (double)info.failures;
 		break;
+	case STORE_ORIGIN:
+		ret->value = info.origin;
+		break;
 	}
 	return info.version >= 0 || metric != STORE_VERSION;
 }
 
 /* -- the console ------------------------------------------------------------------------------- */
+
+/* "users: version 7, from the copy, confirmed 120 s ago; the database: connection refused" */
+static void store_report_print(struct admin_request *request, const char *name,
+        const struct weir_database_snapshot_info *info, double age_s)
+{
+	char version[40] = "";
+	const char *before = info->failing ? "; the database: " : "";
+	const char *why = info->failing ? info->why : "";
+	if (info->version >= 0)
+		snprintf(version, sizeof version, " version %" PRId64 ",", info->version);
+	if (info->origin == WEIR_DATABASE_NOTHING)
+		admin_print(request, "%s: none for %.0f s%s%.200s", name, age_s, before, why);
+	else
+		admin_print(request, "%s:%s from the %s, confirmed %.0f s ago%s%.200s", name,
+		        version, store_origins[info->origin], age_s, before, why);
+}
 
 static void store_report_list(void *context, struct admin_request *request)
 {
@@ -87,9 +156,7 @@ static void store_report_list(void *context, struct admin_request *request)
 	const char *name;
 	size_t index = 0;
 	for (; store_report_find(report, index, &name, &info); index++)
-		admin_print(request, "%s: version %" PRId64 ", confirmed %.0f s ago%s%.200s", name,
-		        info.version, store_report_age(report, &info),
-		        info.failing ? "; the database: " : "", info.failing ? info.why : "");
+		store_report_print(request, name, &info, store_report_age(report, &info));
 	if (index == 0)
 		admin_print(request, "nothing in memory is from a database");
 	admin_ok(request);
@@ -99,6 +166,8 @@ static void store_report_refresh(void *context, struct admin_request *request)
 {
 	const struct store_report *report = context;
 	store_users_poll(*report->users);
+	dns_stored_poll(dns_shared_stored(*report->dns));
+	stored_certificates_poll(*report->certificates);
 	admin_ok(request);
 }
 
@@ -114,6 +183,7 @@ void store_report_status(const struct store_report *report, struct status_writer
 	for (size_t i = 0; store_report_find(report, i, &name, &info); i++) {
 		status_item(writer);
 		status_text(writer, "snapshot", name);
+		status_text(writer, "origin", store_origins[info.origin]);
 		status_signed(writer, "version", info.version);
 		status_signed(writer, "age_seconds", (int64_t)store_report_age(report, &info));
 		status_number(writer, "loads", info.loads);

@@ -12,15 +12,12 @@
 struct store_schema;
 struct weir_loop;
 
-/*
- * Looks at the schema, and blocks, for store_start_ms at most. Stores whether the database has
- * replied. Returns 0; -EPROTO if a part that the configuration has there cannot be used, which was
- * reported; or another negative errno, likewise. Without a database there is nothing to look at.
- */
-int store_schema_check(const struct config *config, bool *ret_replied);
-
 /* Reports changes from now on. Stores NULL without a database. Returns 0 or -ENOMEM. */
 int store_schema_follow(struct weir_loop *loop, struct config *config, struct store_schema **ret);
+
+/* Whether the database has replied; and whether its reply was that a part cannot be used. */
+bool store_schema_replied(const struct store_schema *schema);
+bool store_schema_lacks(const struct store_schema *schema);
 
 /* NULL is allowed. */
 void store_schema_destroy(struct store_schema *schema);

@@ -15,7 +15,6 @@
 #include <weir/users.h>
 
 #include "helper.h"
-#include "resources.h"
 #include "say.h"
 #include "service.h"
 #include "service_mail.h"
@@ -24,13 +23,11 @@
 struct store_users {
 	struct weir_loop *loop;
 	struct weir_database *database;
-	struct weir_database_snapshot *snapshot; /* NULL before the start */
-	struct config *config;                   /* held; NULL before it is in effect */
-	struct config *first;                    /* that the first load is for */
-	char *copy;                              /* the path of the copy, or NULL */
+	struct weir_database_snapshot *snapshot;
+	struct config *config; /* held; the one of the start at first */
+	bool in_effect;        /* it is */
+	char *copy;            /* the path of the copy, or NULL */
 	struct weir_buffer text;
-	uint64_t refresh_ms;
-	int64_t version; /* of the first load; -1: there was none */
 	bool loaded;
 	void (*renew)(void *context);
 	void *context;
@@ -138,7 +135,7 @@ static void stored_users_exchange(struct stored_users *made, struct weir_users *
 static void *store_users_begin(void *context)
 {
 	struct store_users *users = context;
-	return stored_users_create(users->config ? users->config : users->first);
+	return stored_users_create(users->config);
 }
 
 static void store_users_take_text(struct store_users *users, struct weir_buffer *text)
@@ -159,7 +156,7 @@ static void store_users_use(void *context, void *object, struct weir_buffer *tex
 	struct weir_users *ftp;
 	char why[WEIR_POSTGRES_WHY_MAX];
 	store_users_take_text(users, text);
-	if (users->config && made->config != users->config) {
+	if (made->config != users->config) {
 		stored_users_free(made);
 		made = stored_users_create(users->config);
 		if (!made || stored_users_parse(made, weir_buffer_span(&users->text), why) < 0) {
@@ -170,7 +167,7 @@ static void store_users_use(void *context, void *object, struct weir_buffer *tex
 			return;
 		}
 	}
-	if (users->config) {
+	if (users->in_effect) {
 		stored_users_exchange(made, &ftp);
 		users->renew(users->context);
 		weir_users_release(ftp);
@@ -178,9 +175,12 @@ static void store_users_use(void *context, void *object, struct weir_buffer *tex
 	stored_users_free(made);
 }
 
+/* The start itself reports what it has. */
 static void store_users_report(void *context, const char *why)
 {
-	(void)context;
+	const struct store_users *users = context;
+	if (!users->in_effect)
+		return;
 	if (why)
 		say("the users of the database are not renewed: %s; the last ones stay", why);
 	else
@@ -197,18 +197,8 @@ static const struct weir_database_snapshot_type store_users_type = {
         .use = store_users_use,
         .drop = stored_users_free,
         .report = store_users_report,
+        .warn = store_on_copy_warning,
 };
-
-static void store_users_set_options(
-        struct store_users *users, struct weir_database_snapshot_options *ret)
-{
-	weir_database_snapshot_options_init(ret);
-	ret->type = &store_users_type;
-	ret->context = users;
-	ret->copy = users->copy;
-	ret->have = users->version;
-	ret->poll_ms = (uint32_t)users->refresh_ms;
-}
 
 /* -- the start --------------------------------------------------------------------------------- */
 
@@ -231,68 +221,52 @@ static bool store_users_are_needed(const struct config *config)
 	       (listeners_include(config, SERVICE_FTP) && store_users_is_ftp(config));
 }
 
-/* Without it there are no copies. */
-static int store_users_make_directory(const struct config *config)
-{
-	const char *directory = config->store.directory;
-	int error = directory ? resources_make_directory(config, directory) : 0;
-	if (error < 0)
-		say("cannot keep copies in %s: %s", directory, weir_error_text(error));
-	return error;
-}
-
-static int store_users_load_first(
-        struct store_users *users, const struct config *config, uint32_t wait_ms)
+static int store_users_follow_snapshot(struct store_users *users, const struct config *config)
 {
 	struct weir_database_snapshot_options options;
-	char why[WEIR_POSTGRES_WHY_MAX];
-	bool is_copy;
-	int error = store_users_make_directory(config);
-	if (error < 0) {
-		free(users->copy);
-		users->copy = NULL;
-	}
-	store_users_set_options(users, &options);
-	error = resources_lend(config->user);
-	if (error < 0)
-		return error;
-	error = weir_database_snapshot_load(
-	        users->database, &options, wait_ms, &users->version, &is_copy, why);
-	resources_return();
-	bool needed = store_users_are_needed(config);
-	if (error == 0 && is_copy)
-		say_at(WEIR_LOG_WARNING, "the users of the database are those of the copy %s: %s",
-		        users->copy, why);
-	else if (error < 0 && needed)
-		say("cannot load the users of the database: %s%s", why,
-		        users->copy ? "" : "; with 'directory' in 'store' a copy would be used");
-	return error < 0 && needed ? error : 0;
+	weir_database_snapshot_options_init(&options);
+	options.type = &store_users_type;
+	options.context = users;
+	options.copy = users->copy;
+	options.poll_ms = (uint32_t)config->store.refresh_ms;
+	return weir_database_snapshot_create(
+	        users->database, users->loop, &options, &users->snapshot);
 }
 
-int store_users_load(
-        struct weir_loop *loop, struct config *config, uint32_t wait_ms, struct store_users **ret)
+int store_users_create(struct weir_loop *loop, struct config *config, void (*renew)(void *context),
+        void *context, struct store_users **ret)
 {
 	struct weir_database *database = store_database(config, STORE_USERS);
 	*ret = NULL;
 	if (!database)
 		return 0;
 	struct store_users *users = calloc(1, sizeof *users);
-	const char *directory = config->store.directory;
-	if (users && directory && asprintf(&users->copy, "%s/users", directory) < 0) {
-		free(users);
-		users = NULL;
-	}
 	if (!users) {
 		say("out of memory");
 		return -ENOMEM;
 	}
 	users->loop = loop;
 	users->database = database;
-	users->refresh_ms = config->store.refresh_ms;
-	users->version = -1;
-	users->first = config;
-	*ret = users;
-	return store_users_load_first(users, config, wait_ms);
+	users->config = config_hold(config);
+	users->renew = renew;
+	users->context = context;
+	int error = store_copy_path(config, "users", &users->copy);
+	if (error == 0)
+		error = store_users_follow_snapshot(users, config);
+	if (error < 0)
+		store_users_destroy(users);
+	else
+		*ret = users;
+	return error;
+}
+
+int store_users_check(const struct store_users *users, const char *why)
+{
+	if (!users || users->loaded || !store_users_are_needed(users->config))
+		return 0;
+	say("cannot load the users of the database: %s%s", why,
+	        users->copy ? "" : "; with 'directory' in 'store' a copy would be used");
+	return -ENOENT;
 }
 
 int store_users_apply(struct store_users *users, struct config *config)
@@ -323,23 +297,12 @@ void store_users_follow(struct store_users *users, struct config *config)
 	config_hold(config);
 	config_release(users->config);
 	users->config = config;
-}
-
-int store_users_start(struct store_users *users, void (*renew)(void *context), void *context)
-{
-	struct weir_database_snapshot_options options;
-	if (!users)
-		return 0;
-	users->renew = renew;
-	users->context = context;
-	store_users_set_options(users, &options);
-	return weir_database_snapshot_create(
-	        users->database, users->loop, &options, &users->snapshot);
+	users->in_effect = true;
 }
 
 bool store_users_info(const struct store_users *users, struct weir_database_snapshot_info *ret)
 {
-	if (!users || !users->snapshot)
+	if (!users)
 		return false;
 	weir_database_snapshot_info(users->snapshot, ret);
 	return true;
@@ -347,7 +310,7 @@ bool store_users_info(const struct store_users *users, struct weir_database_snap
 
 void store_users_poll(struct store_users *users)
 {
-	if (users && users->snapshot)
+	if (users)
 		weir_database_snapshot_poll(users->snapshot);
 }
 

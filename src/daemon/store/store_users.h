@@ -24,12 +24,17 @@ struct store_users;
 struct weir_loop;
 
 /*
- * Loads the users, and blocks, for `wait_ms` at most. Call it as the user that the process is or
- * becomes. Stores NULL if files have them. Returns 0 or a negative error, which was reported:
- * a listener needs them, and there are none.
+ * Follows the users, which are those of the copy on disk at first; `renew` is called when others
+ * are in use. Stores NULL if files have them. Returns 0 or -ENOMEM.
  */
-int store_users_load(
-        struct weir_loop *loop, struct config *config, uint32_t wait_ms, struct store_users **ret);
+int store_users_create(struct weir_loop *loop, struct config *config, void (*renew)(void *context),
+        void *context, struct store_users **ret);
+
+/*
+ * At the end of a start's wait. Returns 0, or a negative errno, which was reported with the reason
+ * `why`: a listener needs users, and there are none. `users` may be NULL.
+ */
+int store_users_check(const struct store_users *users, const char *why);
 
 /*
  * Gives a configuration that is not in effect yet its users. Returns 0 or a negative error, which
@@ -40,10 +45,7 @@ int store_users_apply(struct store_users *users, struct config *config);
 /* The configuration is in effect. `users` may be NULL. */
 void store_users_follow(struct store_users *users, struct config *config);
 
-/* Follows the database from now on. Returns 0 or -ENOMEM. `users` may be NULL. */
-int store_users_start(struct store_users *users, void (*renew)(void *context), void *context);
-
-/* Returns false if there is no such snapshot, or it has not been started. */
+/* Returns false if there is no such snapshot. `users` may be NULL. */
 bool store_users_info(const struct store_users *users, struct weir_database_snapshot_info *ret);
 
 /* Looks at the database now. `users` may be NULL. */

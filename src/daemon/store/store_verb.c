@@ -103,6 +103,7 @@ int store_verb_begin(struct store_verb *verb, struct config *config)
 {
 	*verb = (struct store_verb){0};
 	int error = store_verb_become(config);
+	config->store.hasty = true;
 	if (error == 0)
 		error = store_open(config, &verb->database);
 	if (error == 0 && (error = weir_loop_create(&verb->loop)) < 0)

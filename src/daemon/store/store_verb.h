@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
+#include <weir/postgres.h>
+
 #include "config.h"
+#include "store.h"
 
 struct weir_database;
 struct weir_loop;
@@ -52,8 +55,24 @@ void store_verb_finish(struct store_verb *verb);
 /* A weir_database_done_fn for the struct: reports an error. */
 void store_verb_done(void *context, int error, const char *text);
 
-/* For `weir check`: reports parts that the database lacks, or why it does not reply. */
-void store_verb_warn(struct config *config);
+/*
+ * For `weir check`; in store_check.c. store_check_begin asks the database, and returns whether it
+ * has a problem. store_check_print prints a line for each part and each copy on disk.
+ */
+struct store_check {
+	unsigned count;
+	struct store_check_part {
+		const char *name;
+		const char *lack;             /* or NULL */
+		char waits[STORE_WAITS_SIZE]; /* the same, of store_part_waits */
+	} parts[STORE_PARTS];
+	bool replied;
+	bool problem;
+	char why[WEIR_POSTGRES_WHY_MAX]; /* if it has not replied */
+};
+
+bool store_check_begin(struct store_check *check, struct config *config);
+void store_check_print(const struct store_check *check, const struct config *config);
 
 /*
  * Turns the loop until store_verb_done was called; `error` is what has started it. Returns whether

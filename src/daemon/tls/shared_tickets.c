@@ -94,8 +94,14 @@ int shared_tickets_create(
 	options.period_s = WEIR_TLS_TICKET_ROTATE_S;
 	options.changed = shared_tickets_on_changed;
 	options.failed = shared_tickets_on_failed;
+	options.warn = store_on_copy_warning;
 	options.context = tickets;
-	int error = weir_database_secrets_create(database, loop, &options, &tickets->secrets);
+	char *copy;
+	int error = store_copy_path(config, "tickets", &copy);
+	options.copy = copy;
+	if (error == 0)
+		error = weir_database_secrets_create(database, loop, &options, &tickets->secrets);
+	free(copy);
 	if (error < 0) {
 		say("cannot share the keys of session tickets: %s", weir_error_text(error));
 		free(tickets);
@@ -112,6 +118,14 @@ void shared_tickets_use(struct shared_tickets *tickets, struct config *config)
 	config_release(tickets->config);
 	tickets->config = config_hold(config);
 	shared_tickets_set(tickets);
+}
+
+bool shared_tickets_info(
+        const struct shared_tickets *tickets, struct weir_database_snapshot_info *ret)
+{
+	if (tickets)
+		weir_database_secrets_info(tickets->secrets, ret);
+	return tickets;
 }
 
 void shared_tickets_destroy(struct shared_tickets *tickets)

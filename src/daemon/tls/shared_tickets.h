@@ -5,6 +5,10 @@
 #ifndef DAEMON_SHARED_TICKETS_H
 #define DAEMON_SHARED_TICKETS_H
 
+#include <stdbool.h>
+
+#include <weir/database_snapshot.h>
+
 #include "config.h"
 
 struct shared_tickets;
@@ -19,6 +23,10 @@ int shared_tickets_create(
 
 /* Has the certificates of a configuration, which is held, use the keys. NULL is allowed. */
 void shared_tickets_use(struct shared_tickets *tickets, struct config *config);
+
+/* Returns false if nothing is followed. NULL is allowed. */
+bool shared_tickets_info(
+        const struct shared_tickets *tickets, struct weir_database_snapshot_info *ret);
 
 /* Call it before the loop leaves the database. NULL is allowed. */
 void shared_tickets_destroy(struct shared_tickets *tickets);

@@ -24,7 +24,6 @@
 
 enum {
 	STORED_CERTIFICATES_BYTES = 64 * 1024 * 1024, /* of the text of all */
-	STORED_CERTIFICATES_WAIT_MS = 10000,          /* a start waits so long for them */
 };
 
 /* The certificates of one version for one configuration. */
@@ -44,7 +43,7 @@ struct stored_certificates {
 	struct config *config;   /* in use; NULL at first */
 	struct weir_buffer text; /* of the rows in use, for the next configuration */
 	bool has_text;
-	bool settled; /* they have come, or could not */
+	char *copy; /* the path, or NULL */
 };
 
 /* -- the text ---------------------------------------------------------------------------------- */
@@ -86,12 +85,27 @@ static bool stored_row_next(struct weir_span *rest, struct stored_row *ret)
 	weir_span_cut(&head, ' ', &chain_size);
 	key_size = head;
 	if (weir_span_number(chain_size, 10, &chain) < 0 ||
-	        weir_span_number(key_size, 10, &key) < 0 || chain + key > rest->size)
+	        weir_span_number(key_size, 10, &key) < 0 || chain > rest->size ||
+	        key > rest->size - chain)
 		return false;
 	ret->chain = weir_span(rest->data, (size_t)chain);
 	ret->key = weir_span(rest->data + chain, (size_t)key);
 	*rest = weir_span_skip(*rest, (size_t)(chain + key));
 	return true;
+}
+
+static int stored_set_copy(struct weir_span text, struct weir_buffer *copy, size_t *ret_left_out)
+{
+	struct stored_row row;
+	size_t left_out = 0;
+	int error = 0;
+	while (error == 0 && stored_row_next(&text, &row))
+		if (weir_database_is_sealed(row.key))
+			error = stored_row_put(&row, copy);
+		else
+			left_out++;
+	*ret_left_out = left_out;
+	return error;
 }
 
 static bool stored_row_find(struct weir_span text, struct weir_span name, struct stored_row *ret)
@@ -314,7 +328,7 @@ static void stored_certificates_on_set(void *context, void *object, struct weir_
 	weir_database_erase(&certificates->text);
 	certificates->text = set->text;
 	set->text = (struct weir_buffer){0};
-	certificates->has_text = certificates->settled = true;
+	certificates->has_text = true;
 	stored_set_report(set);
 	/* A reload may have come in between. */
 	if (set->config == certificates->config)
@@ -326,7 +340,7 @@ static void stored_certificates_on_set(void *context, void *object, struct weir_
 
 static void stored_certificates_on_report(void *context, const char *why)
 {
-	((struct stored_certificates *)context)->settled = true;
+	(void)context;
 	if (why)
 		say_at(WEIR_LOG_WARNING, "the certificates are not renewed from the database: %s",
 		        why);
@@ -344,6 +358,8 @@ static const struct weir_database_snapshot_type stored_certificates_type = {
         .use = stored_certificates_on_set,
         .drop = stored_set_free,
         .report = stored_certificates_on_report,
+        .copy = stored_set_copy,
+        .warn = store_on_copy_warning,
 };
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -361,8 +377,12 @@ int stored_certificates_create(
 	}
 	certificates->loop = loop;
 	certificates->database = config->store.database;
-	*ret = certificates;
-	return 0;
+	int error = store_copy_path(config, "certificates", &certificates->copy);
+	if (error < 0)
+		stored_certificates_destroy(certificates);
+	else
+		*ret = certificates;
+	return error;
 }
 
 /* Begins with the first configuration that has certificates: a set is made for one. */
@@ -372,6 +392,7 @@ static void stored_certificates_follow(struct stored_certificates *certificates)
 	weir_database_snapshot_options_init(&options);
 	options.type = &stored_certificates_type;
 	options.context = certificates;
+	options.copy = certificates->copy;
 	int error = weir_database_snapshot_create(
 	        certificates->database, certificates->loop, &options, &certificates->snapshot);
 	if (error < 0)
@@ -380,7 +401,7 @@ static void stored_certificates_follow(struct stored_certificates *certificates)
 
 void stored_certificates_use(struct stored_certificates *certificates, struct config *config)
 {
-	if (!certificates)
+	if (!certificates || certificates->config == config)
 		return;
 	config_release(certificates->config);
 	certificates->config = config_hold(config);
@@ -390,13 +411,19 @@ void stored_certificates_use(struct stored_certificates *certificates, struct co
 		stored_certificates_make(certificates);
 }
 
-void stored_certificates_await(struct stored_certificates *certificates)
+bool stored_certificates_info(
+        const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret)
 {
 	if (!certificates || !certificates->snapshot)
-		return;
-	int64_t end_ms = weir_loop_now_ms(certificates->loop) + STORED_CERTIFICATES_WAIT_MS;
-	while (!certificates->settled && weir_loop_now_ms(certificates->loop) < end_ms)
-		weir_loop_turn(certificates->loop, 100);
+		return false;
+	weir_database_snapshot_info(certificates->snapshot, ret);
+	return true;
+}
+
+void stored_certificates_poll(struct stored_certificates *certificates)
+{
+	if (certificates && certificates->snapshot)
+		weir_database_snapshot_poll(certificates->snapshot);
 }
 
 void stored_certificates_destroy(struct stored_certificates *certificates)
@@ -406,5 +433,6 @@ void stored_certificates_destroy(struct stored_certificates *certificates)
 	weir_database_snapshot_destroy(certificates->snapshot);
 	config_release(certificates->config);
 	weir_database_erase(&certificates->text);
+	free(certificates->copy);
 	free(certificates);
 }

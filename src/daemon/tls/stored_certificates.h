@@ -5,11 +5,15 @@
  *   snapshot "certificates" ─▶ (pool) a weir_tls for each service ─▶ weir_tls_set_more
  *
  * A row that cannot be used is left out, or the one before of its name stays in use. A database
- * that is away leaves all of them in use.
+ * that is away leaves all of them in use; at a start those of the copy on disk are used then.
  * Their private keys are in the server process, also with `key-process`. For the main thread.
  */
 #ifndef DAEMON_STORED_CERTIFICATES_H
 #define DAEMON_STORED_CERTIFICATES_H
+
+#include <stdbool.h>
+
+#include <weir/database_snapshot.h>
 
 #include "config.h"
 
@@ -26,8 +30,12 @@ int stored_certificates_create(
 /* Has the services of a configuration, which is held, show them. NULL is allowed. */
 void stored_certificates_use(struct stored_certificates *certificates, struct config *config);
 
-/* At the start: turns the loop until they have come, for a while at most. NULL is allowed. */
-void stored_certificates_await(struct stored_certificates *certificates);
+/* Returns false if nothing is followed. NULL is allowed. */
+bool stored_certificates_info(
+        const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret);
+
+/* Looks at the database now. NULL is allowed. */
+void stored_certificates_poll(struct stored_certificates *certificates);
 
 /* Call it before the loop leaves the database. NULL is allowed. */
 void stored_certificates_destroy(struct stored_certificates *certificates);

@@ -28,6 +28,11 @@ void weir_database_erase(struct weir_buffer *secret)
 	weir_buffer_finish(secret);
 }
 
+bool weir_database_is_sealed(struct weir_span text)
+{
+	return weir_span_starts(text, WEIR_SPAN(SEAL_PREFIX));
+}
+
 /* Authenticates "purpose\0name". */
 static bool seal_name(
         EVP_CIPHER_CTX *cipher, bool sealing, const char *purpose, struct weir_span name)
@@ -155,12 +160,11 @@ int weir_database_unseal(const struct weir_database *database, const char *purpo
         struct weir_span name, struct weir_span text, struct weir_buffer *secret)
 {
 	struct weir_buffer bytes = {0};
-	struct weir_span prefix = WEIR_SPAN(SEAL_PREFIX);
-	if (!weir_span_starts(text, prefix))
+	if (!weir_database_is_sealed(text))
 		return seal_read_base64(text, secret);
 	if (!database_seal_key(database))
 		return -ENOKEY;
-	int error = seal_read_base64(weir_span_skip(text, prefix.size), &bytes);
+	int error = seal_read_base64(weir_span_skip(text, sizeof SEAL_PREFIX - 1), &bytes);
 	if (error == 0)
 		error = seal_open(database, purpose, name, &bytes, secret);
 	weir_buffer_finish(&bytes);

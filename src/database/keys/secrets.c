@@ -4,6 +4,8 @@
  *
  * The statements of a poll are one transaction: the current and the next secret are inserted unless
  * they are there, old ones are removed, the rest is read. All times are computed by the database.
+ *
+ * A line of the copy is "BEGINS ID SECRET", with seconds since 1970 by the clock of this machine.
  */
 #include <weir/database_secrets.h>
 
@@ -11,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/rand.h>
 
 #include <weir/buffer.h>
+#include <weir/database_copy.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 
@@ -24,6 +28,7 @@ enum {
 	SECRETS_POLLS = 8, /* in a period */
 	SECRETS_POLL_MAX_MS = 10 * 60 * 1000,
 	SECRETS_NUMBER = 24,
+	SECRETS_COPY_BYTES = 4096,
 };
 
 struct shared_secret {
@@ -42,12 +47,20 @@ struct weir_database_secrets {
 	struct weir_timer poll;
 	struct weir_timer change; /* when the next secret comes into use */
 	bool failing;
+	char *copy;                /* the path, or NULL */
+	struct secrets_work *work; /* that reads the copy; or NULL */
+	bool copy_failing;
+	bool copy_lacks; /* it was reported that the copy lacks secrets */
+	struct weir_database_snapshot_info info;
+	char why[WEIR_POSTGRES_WHY_MAX]; /* if it is failing */
 	size_t count;
 	struct shared_secret known[WEIR_DATABASE_SECRETS_MAX];
 	/* Of the poll under way. */
 	int read_error; /* of a row */
 	size_t read_count;
 	struct shared_secret read[WEIR_DATABASE_SECRETS_MAX];
+	struct weir_buffer read_copy; /* lines of the copy */
+	size_t read_clear;            /* secrets that it lacks */
 };
 
 void weir_database_secrets_options_init(struct weir_database_secrets_options *options)
@@ -59,6 +72,8 @@ void weir_database_secrets_options_init(struct weir_database_secrets_options *op
 
 static void secrets_fail(struct weir_database_secrets *secrets, const char *why)
 {
+	text_copy(secrets->why, sizeof secrets->why, why);
+	secrets->info.failures++;
 	if (!secrets->failing && secrets->options.failed)
 		secrets->options.failed(secrets->options.context, why);
 	secrets->failing = true;
@@ -90,9 +105,203 @@ static void secrets_on_change(struct weir_timer *timer)
 	secrets_report(WEIR_CONTAINER(timer, struct weir_database_secrets, change));
 }
 
-/* -- polling ----------------------------------------------------------------------------------- */
+/* -- the copy ---------------------------------------------------------------------------------- */
 
 static void secrets_poll(struct weir_database_secrets *secrets);
+static void secrets_use(
+        struct weir_database_secrets *secrets, enum weir_database_origin origin, int64_t age_ms);
+
+struct secrets_work {
+	struct weir_work work;
+	struct weir_database_secrets *secrets; /* NULL: they were destroyed */
+	bool reads;
+	char *path, *purpose;
+	struct weir_buffer text;
+	struct weir_database_copy_info info; /* of the copy that was read */
+	int error;
+};
+
+static int64_t secrets_now_s(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
+
+static void secrets_warn(const struct weir_database_secrets *secrets, const char *text)
+{
+	if (secrets->options.warn)
+		secrets->options.warn(secrets->options.context, text);
+}
+
+static void secrets_work_free(struct secrets_work *work)
+{
+	weir_buffer_finish(&work->text);
+	free(work->path);
+	free(work->purpose);
+	free(work);
+}
+
+static void secrets_work_run(struct weir_work *base)
+{
+	struct secrets_work *work = WEIR_CONTAINER(base, struct secrets_work, work);
+	work->error = work->reads ? weir_database_copy_read(work->path, work->purpose,
+	                                    SECRETS_COPY_BYTES, &work->info, &work->text)
+	                          : weir_database_copy_write(work->path, work->purpose, 0,
+	                                    weir_buffer_span(&work->text));
+}
+
+static void secrets_on_written(struct weir_database_secrets *secrets, int error)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s", secrets->copy,
+	        weir_error_text(error));
+	if (error && !secrets->copy_failing)
+		secrets_warn(secrets, text);
+	secrets->copy_failing = error;
+}
+
+/* Adds a secret to those of the poll, or of the copy. */
+static int secrets_add(struct weir_database_secrets *secrets, struct weir_span id,
+        struct weir_span text, int64_t begins_ms)
+{
+	struct weir_buffer bytes = {0};
+	int error = weir_database_unseal(secrets->database, secrets->purpose, id, text, &bytes);
+	if (error == 0 && bytes.size != WEIR_DATABASE_SHARED_SECRET)
+		error = WEIR_E_SYNTAX;
+	if (error == 0) {
+		struct shared_secret *read = &secrets->read[secrets->read_count++];
+		memcpy(read->bytes, bytes.data, sizeof read->bytes);
+		read->begins_ms = begins_ms;
+	}
+	weir_database_erase(&bytes);
+	return error;
+}
+
+static int secrets_parse_copy(struct weir_database_secrets *secrets, struct weir_span text)
+{
+	int error = 0;
+	while (error == 0 && text.size && secrets->read_count < WEIR_DATABASE_SECRETS_MAX) {
+		struct weir_span line, begins, id;
+		uint64_t begins_s;
+		weir_span_cut(&text, '\n', &line);
+		weir_span_cut(&line, ' ', &begins);
+		weir_span_cut(&line, ' ', &id);
+		error = weir_span_number(begins, 10, &begins_s);
+		if (error == 0 && begins_s > UINT32_MAX)
+			error = WEIR_E_SYNTAX;
+		if (error == 0)
+			error = secrets_add(
+			        secrets, id, line, ((int64_t)begins_s - secrets_now_s()) * 1000);
+	}
+	return error;
+}
+
+static const char *secrets_why(int error)
+{
+	return error == -ENOKEY    ? "they are encrypted, and there is no key for them"
+	       : error == -EBADMSG ? "they are encrypted by another key"
+	                           : weir_error_text(error);
+}
+
+static void secrets_on_copy(struct weir_database_secrets *secrets, const struct secrets_work *work)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	const char *why = NULL;
+	secrets->info.reading = false;
+	if (work->error < 0) {
+		why = work->error == -ENOENT ? NULL : weir_database_copy_text(work->error);
+	} else {
+		int error = secrets_parse_copy(secrets, weir_buffer_span(&work->text));
+		if (error < 0)
+			why = secrets_why(error);
+		else if (secrets->read_count)
+			secrets_use(secrets, WEIR_DATABASE_COPY, work->info.age_ms);
+	}
+	if (why) {
+		snprintf(text, sizeof text, "the copy %.120s is ignored: %.100s", secrets->copy,
+		        why);
+		secrets_warn(secrets, text);
+	}
+	explicit_bzero(secrets->read, sizeof secrets->read);
+	secrets_poll(secrets);
+}
+
+static void secrets_work_done(struct weir_work *base)
+{
+	struct secrets_work *work = WEIR_CONTAINER(base, struct secrets_work, work);
+	struct weir_database_secrets *secrets = work->secrets;
+	if (secrets) {
+		secrets->work = NULL;
+		if (work->reads)
+			secrets_on_copy(secrets, work);
+		else
+			secrets_on_written(secrets, work->error);
+	}
+	secrets_work_free(work);
+}
+
+/* Reads the copy, or writes the text, which it takes. */
+static int secrets_work_start(
+        struct weir_database_secrets *secrets, bool reads, struct weir_buffer *text)
+{
+	struct secrets_work *work = calloc(1, sizeof *work);
+	if (!work)
+		return -ENOMEM;
+	work->secrets = secrets;
+	work->reads = reads;
+	work->path = strdup(secrets->copy);
+	work->purpose = strdup(secrets->purpose);
+	if (text) {
+		work->text = *text;
+		*text = (struct weir_buffer){0};
+	}
+	int error = work->path && work->purpose ? 0 : -ENOMEM;
+	if (error == 0)
+		error = weir_work_submit_to(secrets->loop, WEIR_LANE_GENERAL, &work->work,
+		        secrets_work_run, secrets_work_done);
+	if (error < 0)
+		secrets_work_free(work);
+	else
+		secrets->work = work;
+	return error;
+}
+
+/* Also if nothing has changed: the time of the file is that of the poll. */
+static void secrets_write_copy(struct weir_database_secrets *secrets)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	if (!secrets->copy || secrets->work)
+		return;
+	if (secrets->read_clear && !secrets->copy_lacks) {
+		snprintf(text, sizeof text,
+		        "the copy %.120s lacks secrets that the database has in clear: set "
+		        "'secret-key-file'",
+		        secrets->copy);
+		secrets_warn(secrets, text);
+	}
+	secrets->copy_lacks = secrets->read_clear;
+	int error = secrets_work_start(secrets, false, &secrets->read_copy);
+	if (error < 0)
+		secrets_on_written(secrets, error);
+}
+
+/* A line of the copy. */
+static int secrets_keep(struct weir_database_secrets *secrets, struct weir_span id,
+        struct weir_span text, int64_t begins_ms)
+{
+	if (!secrets->copy)
+		return 0;
+	if (!weir_database_is_sealed(text)) {
+		secrets->read_clear++;
+		return 0;
+	}
+	return weir_buffer_format(&secrets->read_copy, SECRETS_COPY_BYTES, "%lld %.*s %.*s\n",
+	        (long long)(secrets_now_s() + begins_ms / 1000), (int)id.size, id.data,
+	        (int)text.size, text.data);
+}
+
+/* -- polling ----------------------------------------------------------------------------------- */
 
 static void secrets_on_poll(struct weir_timer *timer)
 {
@@ -115,31 +324,28 @@ static void secrets_on_again(void *context)
 	struct weir_database_secrets *secrets = context;
 	secrets->read_count = 0;
 	secrets->read_error = 0;
+	secrets->read_clear = 0;
+	weir_buffer_consume(&secrets->read_copy, secrets->read_copy.size);
 }
 
 /* Columns: the seconds until it comes into use, the id, the text. */
 static void secrets_on_row(void *context, const struct weir_postgres_row *row)
 {
 	struct weir_database_secrets *secrets = context;
-	struct weir_buffer bytes = {0};
 	if (secrets->read_count == WEIR_DATABASE_SECRETS_MAX || row->count != 3)
 		return;
-	int error = weir_database_unseal(secrets->database, secrets->purpose,
-	        weir_postgres_row_value(row, 1), weir_postgres_row_value(row, 2), &bytes);
-	if (error == 0 && bytes.size != WEIR_DATABASE_SHARED_SECRET)
-		error = WEIR_E_SYNTAX;
-	if (error == 0) {
-		struct shared_secret *read = &secrets->read[secrets->read_count++];
-		memcpy(read->bytes, bytes.data, sizeof read->bytes);
-		read->begins_ms =
-		        (int64_t)(strtod(weir_postgres_row_value(row, 0).data, NULL) * 1000);
-	} else {
+	struct weir_span id = weir_postgres_row_value(row, 1),
+	                 text = weir_postgres_row_value(row, 2);
+	int64_t begins_ms = (int64_t)(strtod(weir_postgres_row_value(row, 0).data, NULL) * 1000);
+	int error = secrets_add(secrets, id, text, begins_ms);
+	if (error == 0)
+		error = secrets_keep(secrets, id, text, begins_ms);
+	if (error < 0)
 		secrets->read_error = error;
-	}
-	weir_database_erase(&bytes);
 }
 
-static void secrets_use(struct weir_database_secrets *secrets)
+static void secrets_use(
+        struct weir_database_secrets *secrets, enum weir_database_origin origin, int64_t age_ms)
 {
 	bool are_new = secrets_are_new(secrets);
 	int64_t now_ms = weir_loop_now_ms(secrets->loop);
@@ -147,16 +353,10 @@ static void secrets_use(struct weir_database_secrets *secrets)
 		secrets->read[i].begins_ms += now_ms;
 	memcpy(secrets->known, secrets->read, sizeof secrets->known);
 	secrets->count = secrets->read_count;
-	secrets->failing = false;
+	secrets->info.origin = origin;
+	secrets->info.seen_ms = now_ms - age_ms;
 	if (are_new)
 		secrets_report(secrets);
-}
-
-static const char *secrets_why(int error)
-{
-	return error == -ENOKEY    ? "they are encrypted, and there is no key for them"
-	       : error == -EBADMSG ? "they are encrypted by another key"
-	                           : weir_error_text(error);
 }
 
 static void secrets_on_end(void *context, const struct weir_postgres_end *end)
@@ -165,12 +365,16 @@ static void secrets_on_end(void *context, const struct weir_postgres_end *end)
 	uint64_t wait_ms = min_of((uint64_t)secrets->options.period_s * 1000 / SECRETS_POLLS,
 	        (uint64_t)SECRETS_POLL_MAX_MS);
 	secrets->call = NULL;
-	if (end->error)
+	if (end->error) {
 		secrets_fail(secrets, end->text);
-	else if (secrets->read_error)
+	} else if (secrets->read_error) {
 		secrets_fail(secrets, secrets_why(secrets->read_error));
-	else
-		secrets_use(secrets);
+	} else {
+		secrets->failing = false;
+		secrets->info.loads++;
+		secrets_use(secrets, WEIR_DATABASE_ROWS, 0);
+		secrets_write_copy(secrets);
+	}
 	explicit_bzero(secrets->read, sizeof secrets->read);
 	if (secrets->failing)
 		wait_ms = min_of(wait_ms, (uint64_t)WEIR_DATABASE_SECRETS_RETRY_MS);
@@ -250,6 +454,24 @@ static void secrets_poll(struct weir_database_secrets *secrets)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+static void secrets_on_start(struct weir_timer *timer)
+{
+	struct weir_database_secrets *secrets =
+	        WEIR_CONTAINER(timer, struct weir_database_secrets, poll);
+	if (secrets->copy && secrets_work_start(secrets, true, NULL) == 0)
+		return;
+	secrets->info.reading = false;
+	secrets_poll(secrets);
+}
+
+void weir_database_secrets_info(
+        const struct weir_database_secrets *secrets, struct weir_database_snapshot_info *ret)
+{
+	*ret = secrets->info;
+	ret->failing = secrets->failing;
+	ret->why = secrets->why;
+}
+
 int weir_database_secrets_create(struct weir_database *database, struct weir_loop *loop,
         const struct weir_database_secrets_options *options, struct weir_database_secrets **ret)
 {
@@ -266,11 +488,16 @@ int weir_database_secrets_create(struct weir_database *database, struct weir_loo
 	snprintf(secrets->period, sizeof secrets->period, "%u", (unsigned)options->period_s);
 	weir_list_init(&secrets->poll.link);
 	weir_list_init(&secrets->change.link);
-	if (!secrets->purpose) {
+	secrets->copy = options->copy ? strdup(options->copy) : NULL;
+	secrets->info.version = -1;
+	secrets->info.since_ms = weir_loop_now_ms(loop);
+	if (!secrets->purpose || (options->copy && !secrets->copy)) {
 		weir_database_secrets_destroy(secrets);
 		return -ENOMEM;
 	}
-	secrets_poll(secrets);
+	/* The file is not opened here: the process may become another user before the loop runs. */
+	weir_timer_start(loop, &secrets->poll, 0, secrets_on_start);
+	secrets->info.reading = secrets->copy;
 	*ret = secrets;
 	return 0;
 }
@@ -281,10 +508,14 @@ void weir_database_secrets_destroy(struct weir_database_secrets *secrets)
 		return;
 	if (secrets->call)
 		weir_postgres_call_cancel(secrets->call);
+	if (secrets->work)
+		secrets->work->secrets = NULL;
 	weir_timer_stop(&secrets->poll);
 	weir_timer_stop(&secrets->change);
 	explicit_bzero(secrets->known, sizeof secrets->known);
 	explicit_bzero(secrets->read, sizeof secrets->read);
+	weir_buffer_finish(&secrets->read_copy);
+	free(secrets->copy);
 	free(secrets->purpose);
 	weir_database_release(secrets->database);
 	free(secrets);

@@ -37,7 +37,11 @@ static void mailboxes_loop_leave(struct database_leaver *leaver)
 		mailboxes_loop_put(loop);
 	}
 	while (!weir_list_empty(&loop->closing))
-		mailboxes_drop_end(WEIR_CONTAINER(loop->closing.next, struct mailboxes_drop, link));
+		mailboxes_drop_free(
+		        WEIR_CONTAINER(loop->closing.next, struct mailboxes_drop, link));
+	while (!weir_list_empty(&loop->releasing))
+		mailboxes_drop_free(
+		        WEIR_CONTAINER(loop->releasing.next, struct mailboxes_drop, link));
 	mailboxes_loop_put(loop);
 }
 
@@ -66,6 +70,7 @@ static int mailboxes_loop_create(
 	created->mailboxes = mailboxes;
 	local_refcount_init(&created->references);
 	weir_list_init(&created->closing);
+	weir_list_init(&created->releasing);
 	created->leaver.leave = mailboxes_loop_leave;
 	weir_list_append(&created->at->leavers, &created->leaver.link);
 	pthread_mutex_lock(&mailboxes->lock);
@@ -116,19 +121,6 @@ int mailboxes_call(struct mailboxes_loop *loop, const struct mailboxes_statement
 	options.binary = statement->binary;
 	options.idempotent = true;
 	return weir_postgres_call_start(loop->at->pool, &options, events, context, ret);
-}
-
-static void mailboxes_ignore_end(void *context, const struct weir_postgres_end *end)
-{
-	(void)context, (void)end;
-}
-
-void mailboxes_call_blindly(
-        struct mailboxes_loop *loop, const struct mailboxes_statement *statement)
-{
-	static const struct weir_postgres_events events = {.end = mailboxes_ignore_end};
-	struct weir_postgres_call *call;
-	(void)mailboxes_call(loop, statement, &events, NULL, &call);
 }
 
 int64_t mailboxes_row_number(const struct weir_postgres_row *row, unsigned column, bool binary)

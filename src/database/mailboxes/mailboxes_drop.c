@@ -2,7 +2,10 @@
  * Maildrops: the lease on a mailbox, and the list of its messages.
  *
  * Invariant: a row that may have our session is released or left to its end when the drop ends. So
- * a drop whose owner goes while the lease is being taken lives until the answer is there.
+ * a drop whose owner goes while the lease is being taken lives until the answer is there. One that
+ * has ended lives in `releasing` of its loop until the database has confirmed the release, or the
+ * lease must be over: so there are no more of them than sessions that were open when the database
+ * went away.
  *
  * UIDs grow in the order in which deliveries commit, since each locks the row of the mailbox: the
  * list has all messages up to its last one.
@@ -19,8 +22,9 @@
 #include "mailboxes_state.h"
 
 enum {
-	DROP_STREAMED = 256, /* a list with more messages has a connection of its own */
-	DROP_RETRY_MS = 100, /* then a lock that was taken is tried once more */
+	DROP_STREAMED = 256,    /* a list with more messages has a connection of its own */
+	DROP_RETRY_MS = 100,    /* then a lock that was taken is tried once more */
+	DROP_RELEASE_MS = 1000, /* between two attempts to release a lease */
 };
 
 #define DROP_TEXT(number) #number
@@ -34,7 +38,7 @@ static const char drop_lock[] =
                 WEIR_MAILDROP_LEASE_S) ")"
                                        " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
                                        " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
-                                       " RETURNING b.validity, b.messages, b.octets";
+                                       " RETURNING b.messages, b.octets";
 
 static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_END(
         WEIR_MAILDROP_LEASE_S) " WHERE name = $1 AND session = $2::uuid";
@@ -42,8 +46,11 @@ static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_E
 static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
                                   " WHERE name = $1 AND session = $2::uuid";
 
-static const char drop_list[] = "SELECT uid, octets, dotless, ended, uidl FROM weir_message"
-                                " WHERE mailbox = $1 ORDER BY uid LIMIT $2::int";
+/* With `validity` by the same snapshot: an import may change both after the lock. */
+static const char drop_list[] =
+        "SELECT m.uid, m.octets, m.dotless, m.ended, m.uidl, b.validity FROM weir_mailbox AS b"
+        " JOIN weir_message AS m ON m.mailbox = b.name WHERE b.name = $1"
+        " ORDER BY m.uid LIMIT $2::int";
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
@@ -52,7 +59,16 @@ static struct mailboxes_drop *drop_of(const struct weir_maildrop *base)
 	return WEIR_CONTAINER(base, struct mailboxes_drop, base);
 }
 
-static void drop_free(struct mailboxes_drop *drop)
+static void drop_forget_messages(struct mailboxes_drop *drop)
+{
+	weir_buffer_finish(&drop->messages);
+	weir_buffer_finish(&drop->uidls);
+	weir_buffer_finish(&drop->texts);
+	free(drop->marks);
+	drop->marks = NULL;
+}
+
+void mailboxes_drop_free(struct mailboxes_drop *drop)
 {
 	struct mailboxes_loop *at = drop->at;
 	weir_list_remove(&drop->link);
@@ -61,16 +77,41 @@ static void drop_free(struct mailboxes_drop *drop)
 		weir_postgres_call_cancel(drop->call);
 	if (drop->renewal)
 		weir_postgres_call_cancel(drop->renewal);
-	weir_buffer_finish(&drop->messages);
-	weir_buffer_finish(&drop->uidls);
-	weir_buffer_finish(&drop->texts);
-	free(drop->marks);
+	drop_forget_messages(drop);
 	free(drop);
 	mailboxes_loop_put(at);
 }
 
-void mailboxes_drop_end(struct mailboxes_drop *drop)
+static void drop_release(struct mailboxes_drop *drop);
+
+static void drop_on_release_time(struct weir_timer *timer)
 {
+	drop_release(WEIR_CONTAINER(timer, struct mailboxes_drop, timer));
+}
+
+static void drop_release_later(struct mailboxes_drop *drop)
+{
+	struct weir_loop *loop = drop->at->at->loop;
+	if (weir_loop_now_ms(loop) >= drop->ended_ms + WEIR_MAILDROP_LEASE_S * 1000)
+		mailboxes_drop_free(drop);
+	else
+		weir_timer_start(loop, &drop->timer, DROP_RELEASE_MS, drop_on_release_time);
+}
+
+static void drop_released(void *context, const struct weir_postgres_end *end)
+{
+	struct mailboxes_drop *drop = context;
+	drop->call = NULL;
+	if (end->error)
+		drop_release_later(drop);
+	else
+		mailboxes_drop_free(drop);
+}
+
+/* Without an answer the row may still have our session, which would keep the user out. */
+static void drop_release(struct mailboxes_drop *drop)
+{
+	static const struct weir_postgres_events events = {.end = drop_released};
 	const struct weir_postgres_value values[] = {
 	        weir_postgres_text(drop->user), weir_postgres_text(drop->session)};
 	const struct mailboxes_statement statement = {
@@ -79,9 +120,28 @@ void mailboxes_drop_end(struct mailboxes_drop *drop)
 	        .count = 2,
 	        .key = mailboxes_drop_user(drop),
 	};
-	if (drop->locked)
-		mailboxes_call_blindly(drop->at, &statement);
-	drop_free(drop);
+	if (mailboxes_call(drop->at, &statement, &events, drop, &drop->call) < 0) {
+		drop->call = NULL;
+		drop_release_later(drop);
+	}
+}
+
+void mailboxes_drop_end(struct mailboxes_drop *drop)
+{
+	if (!drop->locked) {
+		mailboxes_drop_free(drop);
+		return;
+	}
+	if (drop->renewal)
+		weir_postgres_call_cancel(drop->renewal);
+	drop->renewal = NULL;
+	weir_timer_stop(&drop->timer);
+	drop_forget_messages(drop);
+	drop->state = MAILBOXES_DROP_RELEASING;
+	drop->ended_ms = weir_loop_now_ms(drop->at->at->loop);
+	weir_list_remove(&drop->link);
+	weir_list_append(&drop->at->releasing, &drop->link);
+	drop_release(drop);
 }
 
 /* The owner has gone. */
@@ -194,6 +254,7 @@ static void drop_listing_on_row(void *context, const struct weir_postgres_row *r
 	        .ended = drop_row_bool(row, 3),
 	};
 	struct weir_span uidl = weir_postgres_row_value(row, 4);
+	drop->validity = mailboxes_row_number(row, 5, true);
 	if (!drop->error && uidl.size)
 		drop->error = drop_append_uidl(drop, uidl);
 	if (!drop->error)
@@ -240,10 +301,9 @@ static void drop_locking_on_row(void *context, const struct weir_postgres_row *r
 {
 	struct mailboxes_drop *drop = context;
 	drop->busy = false;
-	drop->validity = mailboxes_row_number(row, 0, false);
-	drop->expected = (uint64_t)mailboxes_row_number(row, 1, false);
+	drop->expected = (uint64_t)mailboxes_row_number(row, 0, false);
 	mailboxes_usage_note(drop->at->mailboxes, mailboxes_drop_user(drop),
-	        (uint64_t)mailboxes_row_number(row, 2, false), drop->expected,
+	        (uint64_t)mailboxes_row_number(row, 1, false), drop->expected,
 	        weir_loop_now_ms(drop->at->at->loop));
 }
 
@@ -353,7 +413,7 @@ void mailboxes_open(struct weir_mail_store *store, struct weir_loop *loop, struc
 			mailboxes_job_begin(&drop->job, call);
 			return;
 		}
-		drop_free(drop);
+		mailboxes_drop_free(drop);
 	}
 	done(call, error, NULL);
 }

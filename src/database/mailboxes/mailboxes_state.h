@@ -60,6 +60,7 @@ struct mailboxes_loop {
 	struct database_loop *at;
 	struct local_refcount references; /* of deliveries, checks, maildrops, the sweep */
 	struct weir_list closing;         /* maildrops without an owner, which end a call */
+	struct weir_list releasing;       /* maildrops that have ended, whose leases have not */
 	struct weir_postgres_call *sweep; /* NULL: none */
 };
 
@@ -88,10 +89,6 @@ struct mailboxes_statement {
 
 int mailboxes_call(struct mailboxes_loop *loop, const struct mailboxes_statement *statement,
         const struct weir_postgres_events *events, void *context, struct weir_postgres_call **ret);
-
-/* Starts a call of which nobody hears the end. */
-void mailboxes_call_blindly(
-        struct mailboxes_loop *loop, const struct mailboxes_statement *statement);
 
 /* The value of a column of a row, as a number; of 8 bytes if the call is binary. */
 int64_t mailboxes_row_number(const struct weir_postgres_row *row, unsigned column, bool binary);
@@ -162,6 +159,7 @@ static inline struct weir_mail_call *mailboxes_job_end(struct mailboxes_job *job
 
 /*
  *   LOCKING ─▶ LISTING ─▶ OPEN ─▶ REMOVING ─▶ REMOVED
+ *      └──────────┴─────────┴────────┴───────────┴─────▶ RELEASING  if the row may have our session
  *
  * When its owner goes during one of the calls, the drop is in `closing` of its loop until the call
  * has ended.
@@ -172,6 +170,7 @@ enum mailboxes_drop_state {
 	MAILBOXES_DROP_OPEN,
 	MAILBOXES_DROP_REMOVING,
 	MAILBOXES_DROP_REMOVED,
+	MAILBOXES_DROP_RELEASING,
 };
 
 struct mailboxes_message {
@@ -196,7 +195,7 @@ struct mailboxes_uidl {
 struct mailboxes_drop {
 	struct weir_maildrop base;
 	struct mailboxes_job job; /* of opening or removing */
-	struct weir_list link;    /* in `closing`, or in no list */
+	struct weir_list link;    /* in `closing`, in `releasing`, or in no list */
 	struct mailboxes_loop *at;
 	enum mailboxes_drop_state state;
 	bool closed;                     /* no owner is left */
@@ -208,6 +207,7 @@ struct mailboxes_drop {
 	struct weir_postgres_call *renewal;
 	struct weir_timer timer; /* the next renewal */
 	char session[WEIR_DATABASE_ID_SIZE];
+	int64_t ended_ms; /* RELEASING: its begin, by the clock of the loop */
 	int64_t validity;
 	uint64_t expected;           /* messages, by the row of the mailbox */
 	struct weir_buffer messages; /* of struct mailboxes_message */
@@ -250,7 +250,13 @@ void mailboxes_remove(struct weir_maildrop *base, const uint8_t *marks, struct w
         weir_mail_removed_fn *done);
 void mailboxes_close(struct weir_maildrop *base);
 
-/* Gives the lease up, and frees the drop, of which no call is under way. */
+/*
+ * Ends a drop of which no call is under way: frees it once its lease is released. The release is
+ * repeated while the database is away.
+ */
 void mailboxes_drop_end(struct mailboxes_drop *drop);
+
+/* Frees a drop without releasing its lease. */
+void mailboxes_drop_free(struct mailboxes_drop *drop);
 
 #endif

@@ -1,4 +1,4 @@
-/* Keys of TSIG. Their secrets are sealed for the purpose "tsig" and the name of the key. */
+/* Keys of TSIG. Their secrets are sealed for the purpose SEAL_TSIG and the name of the key. */
 #include <weir/database_zones.h>
 
 #include <errno.h>
@@ -9,8 +9,7 @@
 #include <weir/error.h>
 
 #include "call.h"
-
-#define TSIG_PURPOSE "tsig"
+#include "seal.h"
 
 #define TSIG_RAISE                                                                                 \
 	DATABASE_RAISE(WEIR_DATABASE_ZONES_SNAPSHOT, "changed") " SELECT name FROM changed"
@@ -22,6 +21,12 @@ struct tsig_call {
 	void (*again)(void *context);
 };
 
+int weir_database_tsig_secret(const struct weir_database *database, struct weir_span name,
+        struct weir_span text, struct weir_buffer *secret)
+{
+	return weir_database_unseal(database, SEAL_TSIG, name, text, secret);
+}
+
 /* -- listing ----------------------------------------------------------------------------------- */
 
 static void tsig_on_row(struct weir_database_call *call, const struct weir_postgres_row *row)
@@ -29,8 +34,8 @@ static void tsig_on_row(struct weir_database_call *call, const struct weir_postg
 	const struct tsig_call *list = (struct tsig_call *)call;
 	struct weir_span name = weir_postgres_row_value(row, 0);
 	struct weir_buffer secret = {0};
-	int error = weir_database_unseal(
-	        list->database, TSIG_PURPOSE, name, weir_postgres_row_value(row, 2), &secret);
+	int error = weir_database_tsig_secret(
+	        list->database, name, weir_postgres_row_value(row, 2), &secret);
 	list->key(call->context, name, weir_postgres_row_value(row, 1), weir_buffer_span(&secret),
 	        error);
 	weir_database_erase(&secret);
@@ -76,7 +81,7 @@ int weir_database_tsig_put(struct weir_database *database, struct weir_loop *loo
 {
 	struct weir_buffer text = {0};
 	struct weir_database_call *call;
-	int error = weir_database_seal(database, TSIG_PURPOSE, weir_span_of(name), secret, &text);
+	int error = weir_database_seal(database, SEAL_TSIG, weir_span_of(name), secret, &text);
 	if (error == 0)
 		error = database_call_create(database, loop, sizeof *call, done, context, &call);
 	if (error == 0) {

@@ -5,6 +5,7 @@
  * collected only one record takes memory. ldns reads the data of obsolete types alone.
  */
 #include <errno.h>
+#include <stdbool.h> /* ldns would make bool a signed char */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

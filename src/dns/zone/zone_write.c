@@ -4,6 +4,7 @@
  * 5).
  */
 #include <errno.h>
+#include <stdbool.h> /* ldns would make bool a signed char */
 #include <stdlib.h>
 
 #include <ldns/ldns.h>

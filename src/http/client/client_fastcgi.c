@@ -99,14 +99,21 @@ static bool client_fastcgi_can_be(
 	       !call->expect_continue && (!options->body || weir_producer_size(options->body) >= 0);
 }
 
+static bool client_fastcgi_is_uri(struct weir_span name)
+{
+	return weir_span_equal(name, WEIR_SPAN("REQUEST_URI"));
+}
+
 int http_call_set_params(struct weir_http_call *call, const struct weir_http_call_options *options)
 {
 	int error = client_fastcgi_can_be(call, options) ? 0 : -EINVAL;
-	for (unsigned i = 0; i < options->param_count && !error; i++)
+	for (unsigned i = 0; i < options->param_count && !error; i++) {
+		call->has_uri |= client_fastcgi_is_uri(options->params[i].name);
 		error = options->params[i].name.size
 		                ? client_fastcgi_put(&call->fields, options->params[i].name,
 		                          options->params[i].value)
 		                : WEIR_E_SYNTAX;
+	}
 	for (unsigned i = 0; i < options->field_count && !error; i++)
 		error = client_fastcgi_add_field(call, options, i);
 	return error;
@@ -143,7 +150,8 @@ static int client_fastcgi_put_request(
 	};
 	int error = 0;
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs && !error; i++)
-		error = client_fastcgi_put(to, pairs[i].name, pairs[i].value);
+		if (!call->has_uri || !client_fastcgi_is_uri(pairs[i].name))
+			error = client_fastcgi_put(to, pairs[i].name, pairs[i].value);
 	if (!error)
 		error = client_fastcgi_put_length(call, to, body_size);
 	if (!error && call->fields.size)

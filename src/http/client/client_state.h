@@ -164,6 +164,7 @@ struct weir_http_call {
 	weir_trailers_fn *trailers;
 	void *trailers_context;
 	bool has_body;
+	bool has_uri; /* REQUEST_URI is among the variables of its caller */
 	bool expect_continue;
 	unsigned redirects_left;
 	uint64_t body_max;

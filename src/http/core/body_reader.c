@@ -191,7 +191,7 @@ ssize_t http_body_splice(
 		handling->body_got += (uint64_t)got;
 	if (got == -EAGAIN)
 		weir_http_resume(exchange);
-	else if (!channel_splices(channel))
+	else if (!channel_splices(channel) || handling->body_got == handling->body_max)
 		http_body_splice_end(exchange);
 	return got;
 }

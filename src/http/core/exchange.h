@@ -222,6 +222,7 @@ struct http_handling {
 	const struct weir_http_route *route; /* of the handler for routes; NULL: none */
 	const struct http_rule *rule;        /* of the site's rules; NULL: none */
 	const struct http_rule *rewriter;    /* the last one that has rewritten the path */
+	const struct http_rule *rated;       /* whose rate by user has counted the request */
 	char *rewritten; /* the bytes of a path that a rule has put in place of the request's */
 	/* Calls the handler of a deferred request, or replies with a page for an error. */
 	struct weir_task task;

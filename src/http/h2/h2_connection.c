@@ -106,7 +106,10 @@ static void h2_connection_send_settings(struct h2_connection *connection)
 static void h2_connection_put_goaway(struct h2_connection *connection, enum h2_error code)
 {
 	char payload[8];
-	h2_frame_put32(h2_frame_put32(payload, connection->last_stream_id), code);
+	/* A second frame must not name a later stream (RFC 9113 6.8): those were refused. */
+	if (!connection->goaway_sent)
+		connection->goaway_stream_id = connection->last_stream_id;
+	h2_frame_put32(h2_frame_put32(payload, connection->goaway_stream_id), code);
 	connection->goaway_sent = true;
 	h2_connection_send(connection, H2_GOAWAY, 0, 0, payload, sizeof payload);
 }

@@ -71,15 +71,16 @@ struct h2_connection {
 
 	int32_t send_window;
 	int32_t receive_window;
-	uint32_t receive_taken;   /* bytes that were taken and not given back to the window yet */
-	int32_t initial_window;   /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
-	uint32_t last_stream_id;  /* the highest of the client's */
-	uint32_t open_streams;    /* as SETTINGS_MAX_CONCURRENT_STREAMS counts them */
-	uint32_t block_stream_id; /* whose CONTINUATION must come next; 0: none */
-	uint8_t block_frames;     /* CONTINUATION frames of the block */
-	uint8_t block_flags;      /* of its HEADERS */
-	uint8_t closed_next;      /* where the next one belongs in the ring */
-	uint8_t closed_reset;     /* bit 1 << i: closed[i] was reset */
+	uint32_t receive_taken;    /* bytes that were taken and not given back to the window yet */
+	int32_t initial_window;    /* the client's SETTINGS_INITIAL_WINDOW_SIZE */
+	uint32_t last_stream_id;   /* the highest of the client's */
+	uint32_t goaway_stream_id; /* the last one that is handled; see `goaway_sent` */
+	uint32_t open_streams;     /* as SETTINGS_MAX_CONCURRENT_STREAMS counts them */
+	uint32_t block_stream_id;  /* whose CONTINUATION must come next; 0: none */
+	uint8_t block_frames;      /* CONTINUATION frames of the block */
+	uint8_t block_flags;       /* of its HEADERS */
+	uint8_t closed_next;       /* where the next one belongs in the ring */
+	uint8_t closed_reset;      /* bit 1 << i: closed[i] was reset */
 	uint32_t closed[H2_CLOSED_REMEMBERED]; /* the last streams that have ended, a ring */
 
 	/* Against floods; see h2_control_count_frame and h2_connection_count_reset. */

@@ -39,6 +39,9 @@ static void h2_request_refuse(struct h2_stream *stream)
 /* Notes the body that is to come. Returns false if its announced length is wrong already. */
 static bool h2_request_expect_body(struct h2_stream *stream, struct weir_http_request *request)
 {
+	/* A tunnel has no length: an upstream of HTTP/1.1 would take its first bytes for a body. */
+	if (request->has_length && stream->connection->loop_state->head.upgrades)
+		return false;
 	if (!stream->inbound)
 		return request->length == 0;
 	if (request->has_length)

@@ -337,10 +337,12 @@ void h2_stream_receive(struct h2_stream *stream, struct weir_span bytes, bool en
 	}
 	/* The window bounds what is held. */
 	if (bytes.size &&
-	        weir_buffer_append(held, bytes.data, bytes.size, WEIR_HTTP2_STREAM_WINDOW) < 0)
+	        weir_buffer_append(held, bytes.data, bytes.size, WEIR_HTTP2_STREAM_WINDOW) < 0) {
+		h2_connection_give_back(stream->connection, bytes.size);
 		h2_stream_reset(stream, H2_INTERNAL_ERROR);
-	else if (end)
+	} else if (end) {
 		h2_stream_deliver_held(stream);
+	}
 }
 
 void h2_stream_receive_trailers(struct h2_stream *stream, struct weir_span lines)

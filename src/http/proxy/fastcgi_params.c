@@ -10,6 +10,7 @@
 
 #include "exchange.h"
 #include "head.h"
+#include "path.h"
 #include "proxy_state.h"
 
 static void fastcgi_params_put(struct proxy_request *to, const char *name, struct weir_span value)
@@ -40,7 +41,8 @@ size_t http_proxy_params_size(const struct proxy_job *job)
 	const char *root = job->proxy->application_root;
 	if (!job->script.text.data)
 		return 0;
-	return PROXY_PARAMS_TEXT_MAX + (root ? strlen(root) : 0) + job->script.name_size;
+	return PROXY_PARAMS_TEXT_MAX + (root ? strlen(root) : 0) + job->script.name_size +
+	       weir_http_request(job->exchange)->target.size;
 }
 
 static int fastcgi_params_add_script(const struct proxy_job *job, struct proxy_request *to)
@@ -64,6 +66,43 @@ static int fastcgi_params_add_script(const struct proxy_job *job, struct proxy_r
 	fastcgi_params_put(
 	        to, "SCRIPT_FILENAME", weir_span(to->text.data + start, to->text.size - start));
 	return 0;
+}
+
+/* The target without a scheme and an authority (RFC 9112 3.2.2). */
+static struct weir_span fastcgi_params_origin_form(struct weir_span target)
+{
+	struct weir_span before;
+	if (!weir_span_starts(target, WEIR_SPAN("/"))) {
+		weir_span_cut(&target, '/', &before);
+		weir_span_cut(&target, '/', &before);
+		while (target.size && *target.data != '/' && *target.data != '?')
+			target = weir_span_skip(target, 1);
+	}
+	return target;
+}
+
+/*
+ * Applications with one script for all paths choose a page by REQUEST_URI. So it is what the client
+ * has asked for, also where rules have led the request to a script.
+ */
+static int fastcgi_params_add_uri(
+        const struct weir_http_exchange *exchange, struct proxy_request *to)
+{
+	if (!exchange->handling->rewrites)
+		return 0;
+	struct weir_span query = fastcgi_params_origin_form(weir_http_request(exchange)->target);
+	struct weir_span path;
+	size_t start = to->text.size;
+	bool has_query = weir_span_cut(&query, '?', &path);
+	int error = http_path_put_raw(&to->text, path, 0, SIZE_MAX);
+	if (!error && has_query)
+		error = weir_buffer_append(&to->text, "?", 1, SIZE_MAX);
+	if (!error && has_query)
+		error = weir_buffer_append(&to->text, query.data, query.size, SIZE_MAX);
+	if (!error)
+		fastcgi_params_put(
+		        to, "REQUEST_URI", weir_span(to->text.data + start, to->text.size - start));
+	return error;
 }
 
 /* -- the connection ---------------------------------------------------------------------------- */
@@ -91,6 +130,18 @@ static int fastcgi_params_add_server(
 	return 0;
 }
 
+/* The user has proved the name by one of the two (RFC 3875 4.1.1). */
+static struct weir_span fastcgi_params_scheme(const struct weir_http_exchange *exchange)
+{
+	struct weir_span rest =
+	        weir_http_request_known(weir_http_request(exchange), WEIR_HTTP_AUTHORIZATION);
+	struct weir_span scheme = {0};
+	if (rest.data)
+		weir_span_cut(&rest, ' ', &scheme);
+	return weir_span_equal_nocase(scheme, WEIR_SPAN("Bearer")) ? WEIR_SPAN("Bearer")
+	                                                           : WEIR_SPAN("Basic");
+}
+
 static int fastcgi_params_add_client(
         const struct weir_http_exchange *exchange, struct proxy_request *to)
 {
@@ -103,7 +154,7 @@ static int fastcgi_params_add_client(
 	if (!error)
 		error = fastcgi_params_format(to, "REMOTE_PORT", "%u", weir_address_port(peer));
 	if (user.size) {
-		fastcgi_params_put(to, "AUTH_TYPE", WEIR_SPAN("Basic"));
+		fastcgi_params_put(to, "AUTH_TYPE", fastcgi_params_scheme(exchange));
 		fastcgi_params_put(to, "REMOTE_USER", user);
 	}
 	bool secure = weir_http_tls(exchange, &tls);
@@ -123,6 +174,8 @@ static struct weir_span fastcgi_params_protocol(const struct weir_http_exchange 
 int http_proxy_add_params(struct proxy_job *job, struct proxy_request *request)
 {
 	int error = fastcgi_params_add_script(job, request);
+	if (!error)
+		error = fastcgi_params_add_uri(job->exchange, request);
 	if (!error)
 		error = fastcgi_params_add_server(job->exchange, request);
 	if (!error)

@@ -162,10 +162,18 @@ static void forward_auth_on_end(void *context, const struct weir_http_call_end *
 
 /* -- the question ------------------------------------------------------------------------------ */
 
-/* Appends the path and query of the request. */
+/*
+ * Appends the path and query of the request. The path is as an upstream gets it, and characters
+ * that need no escaping have none: so that the server decides about the path that is served.
+ */
 static int forward_auth_put_target(struct weir_buffer *to, const struct weir_http_request *request)
 {
-	int error = weir_buffer_append(to, request->path.data, request->path.size, SIZE_MAX);
+	int error =
+	        weir_span_starts(request->path, WEIR_SPAN("/"))
+	                ? http_path_put_raw(to, request->path, 0, SIZE_MAX)
+	                : weir_buffer_append(to, request->path.data, request->path.size, SIZE_MAX);
+	if (!error)
+		to->size = http_unescape_unreserved(to->data, to->size);
 	if (!error && request->has_query)
 		error = weir_buffer_append(to, "?", 1, SIZE_MAX);
 	if (!error && request->query.size)

@@ -129,7 +129,7 @@ unsigned http_proxy_status_of(int error)
 	return error == -ENOMEM ? 500 : 502;
 }
 
-/* A malformed reply, or none in time, is not asked for again. */
+/* The rule of docs/proxy.md. No reply in time is a failure like any other. */
 static bool proxy_may_retry(const struct proxy_job *job, const struct weir_http_call_end *end)
 {
 	bool idempotent = http_method_is_idempotent(weir_http_request(job->exchange)->method);
@@ -258,7 +258,7 @@ static void proxy_on_piece(void *context, struct weir_span bytes)
 static void proxy_on_trailer(void *context, const struct weir_http_field *field)
 {
 	struct proxy_job *job = context;
-	http_proxy_flow_add_trailer(&job->reply, field);
+	http_proxy_flow_add_trailer(job, &job->reply, field);
 }
 
 /* The application writes to the log of its operator, a bounded part for each request. */

@@ -64,7 +64,7 @@ static void proxy_body_on_piece(void *context, struct weir_span bytes)
 static void proxy_body_on_trailer(void *context, const struct weir_http_field *field)
 {
 	struct proxy_job *job = context;
-	http_proxy_flow_add_trailer(&job->request, field);
+	http_proxy_flow_add_trailer(job, &job->request, field);
 }
 
 static void proxy_body_on_end(void *context, int error)
@@ -250,8 +250,11 @@ int http_proxy_flow_add(struct proxy_job *job, struct proxy_flow *flow, struct w
 	return 0;
 }
 
-void http_proxy_flow_add_trailer(struct proxy_flow *flow, const struct weir_http_field *field)
+void http_proxy_flow_add_trailer(
+        struct proxy_job *job, struct proxy_flow *flow, const struct weir_http_field *field)
 {
+	if (!http_proxy_passes_trailer(job, field))
+		return;
 	weir_buffer_format(&flow->trailers, WEIR_TRAILERS_MAX, "%.*s: %.*s\r\n",
 	        (int)field->name.size, field->name.data, (int)field->value.size, field->value.data);
 }

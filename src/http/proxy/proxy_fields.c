@@ -4,7 +4,7 @@
  * of a peer is passed on unparsed.
  *
  * A client that is not trusted sends none of the fields that describe it: not with `_` for `-`
- * either, which many applications take for the same.
+ * either, which many applications take for the same, and not in the trailer section.
  */
 #include <string.h>
 
@@ -75,7 +75,8 @@ static bool proxy_fields_same_but_underscores(struct weir_span name, struct weir
 	return weir_span_equal_nocase(weir_span(copy, name.size), known);
 }
 
-static bool proxy_fields_describes_client(struct weir_span name)
+/* Fields that are made anew. */
+static bool proxy_fields_is_made(struct weir_span name)
 {
 	static const struct weir_span forwarded[] = {WEIR_SPAN("Forwarded"),
 	        WEIR_SPAN("X-Forwarded-For"), WEIR_SPAN("X-Forwarded-Host"),
@@ -84,6 +85,15 @@ static bool proxy_fields_describes_client(struct weir_span name)
 		if (proxy_fields_same_but_underscores(name, forwarded[i]))
 			return true;
 	return false;
+}
+
+static bool proxy_fields_describes_client(struct weir_span name)
+{
+	const struct weir_span family = WEIR_SPAN("X-Forwarded-");
+	return proxy_fields_is_made(name) ||
+	       proxy_fields_same_but_underscores(name, WEIR_SPAN("X-Real-IP")) ||
+	       (name.size > family.size && proxy_fields_same_but_underscores(
+	                                           weir_span(name.data, family.size), family));
 }
 
 /* -- fields that a handler in front has set ---------------------------------------------------- */
@@ -263,14 +273,26 @@ static int proxy_fields_reserve(
 }
 
 /*
- * FastCGI describes the client by variables. A trusted client's fields about another client are
- * passed on as they are.
+ * A trusted client's fields about another client are passed on as they are, but for those that are
+ * continued. FastCGI continues none: it describes the client by variables.
  */
 static bool proxy_fields_are_kept(const struct proxy_description *description,
         const struct proxy_job *job, struct weir_span name)
 {
-	return description->trusted && job->script.text.data &&
-	       !proxy_fields_same_but_underscores(name, WEIR_SPAN("X-Request-ID"));
+	return description->trusted &&
+	       (job->script.text.data
+	                       ? !proxy_fields_same_but_underscores(name, WEIR_SPAN("X-Request-ID"))
+	                       : !proxy_fields_is_made(name));
+}
+
+/* RFC 9110 6.5.1: what frames, routes or describes a message is no trailer. */
+bool http_proxy_passes_trailer(const struct proxy_job *job, const struct weir_http_field *field)
+{
+	static const struct proxy_options none;
+	const struct weir_http_exchange *exchange = job->exchange;
+	return http_proxy_passes(&none, field) && !proxy_fields_describes_client(field->name) &&
+	       !(exchange && exchange->handling &&
+	               proxy_fields_is_granted(&exchange->handling->granted, field->name));
 }
 
 static int proxy_fields_make(struct proxy_job *job, struct proxy_request *ret)

@@ -327,8 +327,9 @@ struct weir_producer *http_proxy_body_create(
 /* Appends bytes, and pauses their connection if they are many. Returns 0 or -ENOMEM. */
 int http_proxy_flow_add(struct proxy_job *job, struct proxy_flow *flow, struct weir_span bytes);
 
-/* Appends a trailer field; it is dropped where there is no room. */
-void http_proxy_flow_add_trailer(struct proxy_flow *flow, const struct weir_http_field *field);
+/* Appends a trailer field; it is dropped where there is no room, or if it must not pass. */
+void http_proxy_flow_add_trailer(
+        struct proxy_job *job, struct proxy_flow *flow, const struct weir_http_field *field);
 
 /* All of it has come; or, with `failed`, the rest never will. */
 void http_proxy_flow_end(struct proxy_flow *flow, bool failed);
@@ -400,6 +401,9 @@ int http_proxy_find_options(
 
 /* Returns whether the field is for the next server or client, and not for the connection. */
 bool http_proxy_passes(const struct proxy_options *options, const struct weir_http_field *field);
+
+/* Likewise of a field of the trailer section, either way. */
+bool http_proxy_passes_trailer(const struct proxy_job *job, const struct weir_http_field *field);
 
 enum {
 	PROXY_PARAMS_MAX = 20,       /* variables of FastCGI that are made here */

@@ -264,6 +264,18 @@ static void http_rule_finish(const struct http_rule *rule, struct weir_http_exch
 		weir_http_next(act, exchange);
 }
 
+/* Behind the passwords of the site. A rule that has rewritten the path itself counts it once. */
+static bool http_rule_take_rate_of_user(
+        const struct http_rule *rule, struct weir_http_exchange *exchange)
+{
+	struct http_handling *handling = exchange->handling;
+	if (rule->options.rate_by != WEIR_HTTP_RATE_USER || !rule->options.rate.a_second ||
+	        handling->rated == rule)
+		return true;
+	handling->rated = rule;
+	return http_rule_take_rate(rule, exchange);
+}
+
 void http_rule_act(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
 	const struct http_rule *rule = exchange->handling->rule;
@@ -271,8 +283,7 @@ void http_rule_act(struct weir_http_handler *handler, struct weir_http_exchange 
 		weir_http_next(handler, exchange);
 		return;
 	}
-	if (rule->options.rate_by == WEIR_HTTP_RATE_USER && rule->options.rate.a_second &&
-	        !exchange->handling->rewrites && !http_rule_take_rate(rule, exchange))
+	if (!http_rule_take_rate_of_user(rule, exchange))
 		return;
 	if (http_rule_hints(rule, exchange))
 		http_rule_send_hints(rule, exchange);

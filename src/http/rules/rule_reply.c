@@ -215,11 +215,16 @@ static void http_rule_add_preflight(struct weir_http_exchange *exchange)
 	weir_http_add_field(exchange, "Access-Control-Max-Age", weir_span(age, (size_t)size));
 }
 
+struct weir_span http_rule_preflight_method(const struct weir_http_request *request)
+{
+	if (request->method != WEIR_HTTP_OPTIONS || !request->first[WEIR_HTTP_ORIGIN])
+		return weir_span(NULL, 0);
+	return weir_http_request_field(request, WEIR_SPAN("Access-Control-Request-Method"));
+}
+
 bool http_rule_answer_preflight(const struct http_rule *rule, struct weir_http_exchange *exchange)
 {
-	const struct weir_http_request *request = exchange->handling->request;
-	if (request->method != WEIR_HTTP_OPTIONS || !request->first[WEIR_HTTP_ORIGIN] ||
-	        !weir_http_request_field(request, WEIR_SPAN("Access-Control-Request-Method")).data)
+	if (!http_rule_preflight_method(exchange->handling->request).data)
 		return false;
 	if (!http_rule_allowed_origin(exchange).size) {
 		weir_metric_add(&http_metrics_cells(exchange)->refusals[HTTP_REFUSED_ORIGIN], 1);

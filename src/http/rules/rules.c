@@ -11,15 +11,28 @@
 #include "exchange.h"
 #include "rule.h"
 #include "rules_state.h"
+#include "syntax.h"
 
 /* -- look-up ----------------------------------------------------------------------------------- */
+
+/* A preflight is about the method that it names: the rule for that one answers it. */
+static enum weir_http_method http_rule_preflight_is_for(
+        const struct http_rule *rule, const struct weir_http_request *request)
+{
+	struct weir_span name = http_rule_preflight_method(request);
+	return name.data && rule->options.cors.origin_count ? http_method_find(name.data, name.size)
+	                                                    : request->method;
+}
 
 static bool http_rule_has_method(
         const struct http_rule *rule, const struct weir_http_exchange *exchange)
 {
 	unsigned methods = rule->options.methods;
-	enum weir_http_method method = exchange->handling->request->method;
-	return methods == 0 || methods & 1u << method ||
+	if (methods == 0)
+		return true;
+	const struct weir_http_request *request = exchange->handling->request;
+	enum weir_http_method method = http_rule_preflight_is_for(rule, request);
+	return methods & 1u << request->method || methods & 1u << method ||
 	       (method == WEIR_HTTP_HEAD && methods & 1u << WEIR_HTTP_GET);
 }
 

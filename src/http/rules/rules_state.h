@@ -69,6 +69,9 @@ void http_rule_act(struct weir_http_handler *handler, struct weir_http_exchange 
 /* Takes from a rate. Returns whether the request may go on; otherwise the reply was made. */
 bool http_rule_take_rate(const struct http_rule *rule, struct weir_http_exchange *exchange);
 
+/* Returns the method that a preflight of CORS names; data is NULL: the request is none. */
+struct weir_span http_rule_preflight_method(const struct weir_http_request *request);
+
 /* Answers a preflight of CORS. Returns whether it was one. */
 bool http_rule_answer_preflight(const struct http_rule *rule, struct weir_http_exchange *exchange);
 

@@ -61,6 +61,22 @@ int http_escape_url(struct weir_span text, char *buffer, size_t capacity, size_t
 	return 0;
 }
 
+size_t http_unescape_unreserved(char *text, size_t size)
+{
+	size_t to = 0;
+	for (size_t i = 0; i < size; i++, to++) {
+		bool escape = text[i] == '%' && size - i > 2 &&
+		              http_run(weir_span(text + i + 1, 2), WEIR_HTTP_XDIGIT) == 2;
+		char byte = escape ? (char)(http_hex(text[i + 1]) << 4 | http_hex(text[i + 2])) : 0;
+		text[to] = text[i];
+		if (escape && http_is(byte, WEIR_HTTP_UCHAR)) {
+			text[to] = byte;
+			i += 2;
+		}
+	}
+	return to;
+}
+
 /* -- locations --------------------------------------------------------------------------------- */
 
 static int http_location_put_segment(

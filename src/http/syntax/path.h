@@ -88,6 +88,12 @@ int http_escape_html(struct weir_span text, char *buffer, size_t capacity, size_
  */
 int http_escape_url(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
 
+/*
+ * Decodes the escapes of unreserved characters in place, which changes the meaning of no URL (RFC
+ * 3986 6.2.2.2). Returns the size that is left.
+ */
+size_t http_unescape_unreserved(char *text, size_t size);
+
 /* -- locations --------------------------------------------------------------------------------- */
 
 /*

@@ -32,6 +32,7 @@ enum {
 	WEBSOCKET_HEADER_SENT_MAX = 10,
 	WEBSOCKET_CONTROL_MAX = 125, /* bytes of the payload of a control frame */
 	WEBSOCKET_REASON_MAX = WEBSOCKET_CONTROL_MAX - 2,
+	WEBSOCKET_BAD_GATEWAY = 1014, /* a code of IANA's registry that only servers send */
 };
 
 /* The header of a client's frame. */

@@ -163,6 +163,12 @@ static void websocket_input_plain(
 
 /* -- frames ------------------------------------------------------------------------------------ */
 
+/* A gateway sends 1014 to its client, and no client has a gateway behind it. */
+static bool websocket_input_code_is_valid(unsigned code)
+{
+	return websocket_code_valid(code) && code != WEBSOCKET_BAD_GATEWAY;
+}
+
 /* The payload of a Close frame (RFC 6455 5.5.1): nothing, or a code and text. */
 static void websocket_input_close(struct weir_websocket *websocket, struct weir_span payload)
 {
@@ -173,7 +179,7 @@ static void websocket_input_close(struct weir_websocket *websocket, struct weir_
 		code = (unsigned)bytes[0] << 8 | bytes[1];
 		reason = weir_span_skip(payload, 2);
 	}
-	if (payload.size == 1 || (payload.size && !websocket_code_valid(code)))
+	if (payload.size == 1 || (payload.size && !websocket_input_code_is_valid(code)))
 		websocket_fail(websocket, WEIR_WEBSOCKET_PROTOCOL_ERROR);
 	else if (!websocket_utf8_valid(reason))
 		websocket_fail(websocket, WEIR_WEBSOCKET_INVALID_DATA);

@@ -67,7 +67,7 @@ void weir_websocket_message_release(struct weir_websocket_message *message)
 int weir_websocket_send_message(
         struct weir_websocket *websocket, struct weir_websocket_message *message)
 {
-	int error = websocket_may_queue(websocket, websocket_message_frame(message).size);
+	int error = websocket_may_queue(websocket, websocket_message_cost(message));
 	return error ? error : websocket_output_push(websocket, message);
 }
 

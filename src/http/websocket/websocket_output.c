@@ -101,7 +101,7 @@ int websocket_output_push(struct weir_websocket *websocket, struct weir_websocke
 		free(item);
 		return -ENOMEM;
 	}
-	item->size = (uint32_t)websocket_message_frame(item->message).size;
+	item->size = (uint32_t)websocket_message_cost(item->message);
 	websocket_output_insert(websocket, websocket->last, item);
 	weir_wake(&websocket->producer);
 	return 0;

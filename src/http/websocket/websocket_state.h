@@ -53,7 +53,7 @@ struct websocket_item {
 	struct websocket_item *next; /* a ring: the last one's is the first */
 	struct weir_websocket_message *message;
 	struct weir_producer *producer;
-	uint32_t size; /* of the frame; of a producer what it counts for */
+	uint32_t size; /* counted in the queue; the size of a control frame */
 	uint32_t at;   /* bytes put */
 	uint8_t kind;  /* of a producer: its opcode, until its first fragment was put */
 	bool begun;    /* of a producer: the rest of the message must follow */
@@ -111,7 +111,7 @@ struct weir_websocket {
 	struct websocket_saved *saved;
 	struct websocket_takeover *takeover; /* NULL: there is no context */
 	struct weir_timer timer;
-	uint32_t queued; /* bytes in the ring */
+	uint32_t queued; /* the items' sizes */
 
 	/* the frame and the message that are being received */
 	uint32_t frame_left;                  /* bytes of the payload that have not come */
@@ -250,6 +250,16 @@ static inline struct weir_span websocket_message_frame(const struct weir_websock
 {
 	return weir_span(message->bytes + WEBSOCKET_HEADER_SENT_MAX - message->header_size,
 	        (size_t)message->header_size + message->size);
+}
+
+/*
+ * Returns the bytes that a message counts in a queue. An empty one has memory, too: a client that
+ * sends many to an echo, and reads none, is bounded by that.
+ */
+static inline size_t websocket_message_cost(const struct weir_websocket_message *message)
+{
+	size_t size = websocket_message_frame(message).size;
+	return size < WEIR_WEBSOCKET_MESSAGE_COST ? WEIR_WEBSOCKET_MESSAGE_COST : size;
 }
 
 /* Room for a payload of `size` bytes, to be written before the seal; NULL without memory. */
