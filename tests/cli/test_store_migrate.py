@@ -97,6 +97,6 @@ def test_a_version_that_is_due_is_no_failure(store, server, run, tmp_path):
 
 
 def test_an_older_program_uses_the_newer_tables(store, server):
-    """The row says that a program of version 1 may."""
+    """The tables of version 2 are declared to be fit for programs of version 1."""
     store("init")
     assert server.query("SELECT version, oldest FROM weir_schema WHERE part = 'keys'") == "2|1"
