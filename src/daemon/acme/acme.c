@@ -13,6 +13,7 @@
 #include "acme.h"
 #include "acme_order.h"
 #include "acme_state.h"
+#include "config_acme.h"
 #include "helper.h"
 #include "say.h"
 
@@ -496,7 +497,10 @@ static int acme_share(struct acme *acme)
 {
 	struct acme_share_events events = {
 	        .changed = acme_on_shared, .lost = acme_on_lost, .context = acme};
-	return acme_share_create(acme->loop, acme->config, acme->store, &events, &acme->share);
+	return config_acme_is_shared(acme->config) && acme->config->store.database
+	               ? acme_share_create_database(
+	                         acme->loop, acme->config, acme->store, &events, &acme->share)
+	               : acme_share_create_files(acme->loop, acme->store, &acme->share);
 }
 
 /* -- the lock ---------------------------------------------------------------------------------- */

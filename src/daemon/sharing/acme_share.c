@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "acme_share.h"
-#include "config_acme.h"
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
@@ -119,12 +118,4 @@ int acme_share_create_files(
 	share->store = store;
 	*ret = share;
 	return 0;
-}
-
-int acme_share_create(struct weir_loop *loop, struct config *config, struct acme_store *store,
-        const struct acme_share_events *events, struct acme_share **ret)
-{
-	return config_acme_is_shared(config) && config->store.database
-	               ? acme_share_create_database(loop, config, store, events, ret)
-	               : acme_share_create_files(loop, store, ret);
 }

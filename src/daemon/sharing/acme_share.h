@@ -66,12 +66,7 @@ struct acme_share {
 	struct weir_task ending; /* of an operation that must not end from within */
 };
 
-/*
- * Makes the share that the configuration wants. It must be destroyed before the store is closed.
- * Returns 0 or a negative errno.
- */
-int acme_share_create(struct weir_loop *loop, struct config *config, struct acme_store *store,
-        const struct acme_share_events *events, struct acme_share **ret);
+/* Each must be destroyed before the store is closed, and returns 0 or a negative errno. */
 int acme_share_create_files(
         struct weir_loop *loop, struct acme_store *store, struct acme_share **ret);
 /* Needs the database of config->store. */
