@@ -240,7 +240,7 @@ _weir() {
 	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -- "$word") ;;
 	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
 	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -- "$word") ;;
-	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --dry-run --help' -- "$word") ;;
 	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;

@@ -88,6 +88,7 @@ complete -c weir -n '__fish_seen_subcommand_from zone' -l help -s h -d 'Print th
 
 complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check import export users mailboxes queue zones keys'
 complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from store' -l dry-run -s n -d 'With init and migrate: prints the statements that would run, and changes nothing'
 complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users store zones cache reload reopen upgrade drain'

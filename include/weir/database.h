@@ -103,6 +103,11 @@ struct weir_database_part {
 	unsigned have;   /* the version in the database; 0: nothing of it yet */
 	unsigned oldest; /* the oldest version of a program that can use what is there */
 	unsigned wanted; /* the version of this program */
+	/*
+	 * The oldest version in the database that this program can use. Its newer features wait for
+	 * a migration.
+	 */
+	unsigned least;
 };
 
 /* Gets a part; false for an index past the last one. `have` and `oldest` are 0. */

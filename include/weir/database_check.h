@@ -33,6 +33,14 @@ typedef void weir_database_finding_fn(void *context, const struct weir_database_
 WEIR_API int weir_database_check(struct weir_database *database, struct weir_loop *loop,
         weir_database_finding_fn *found, weir_database_done_fn *done, void *context);
 
+/*
+ * The statements of a migration, for those who want to read them first. `step` brings a part from
+ * that version to the next one. Returns NULL past the last statement of a step, and for a step that
+ * this program does not know. A part of NULL has the statements that run before all others, in step
+ * 0.
+ */
+WEIR_API const char *weir_database_statement(const char *part, unsigned step, unsigned index);
+
 WEIR_C_END
 
 #endif

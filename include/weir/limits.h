@@ -558,6 +558,7 @@ WEIR_C_BEGIN
 #define WEIR_DATABASE_ZONE_BYTES 1000000000 /* bytes of the text of a zone that is read */
 #define WEIR_DATABASE_ZONE_VERSION_S (7 * 24 * 60 * 60) /* time for which old ones are there */
 #define WEIR_DATABASE_CHUNK (64 * 1024)                 /* bytes of a chunk of a message */
+#define WEIR_DATABASE_ACME_CHANGES_MAX 12               /* changes of a transaction */
 #define WEIR_DATABASE_POLL_MS 2000 /* time between two looks at the version of a snapshot (set) */
 #define WEIR_DATABASE_SNAPSHOT_BYTES 64000000 /* bytes of a text that is looked at on disk */
 #define WEIR_DATABASE_COPY_HEAD 128           /* bytes of the first line of a copy on disk */

@@ -76,6 +76,10 @@ static const struct database_check checks_counts[] = {
         {"zones", "SELECT 'keys of TSIG', count(*)::text, false FROM weir_tsig_key", false},
         {"keys", "SELECT 'certificates', count(*)::text, false FROM weir_certificate", false},
         {"keys", "SELECT 'shared secrets', count(*)::text, false FROM weir_secret", false},
+        {"keys",
+                "SELECT 'certificates are ordered by', owner, false FROM weir_acme_lease"
+                " WHERE ends > now()",
+                true},
         {0},
 };
 

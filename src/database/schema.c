@@ -2,6 +2,9 @@
 #include "schema.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include <weir/database_check.h>
 
 /*
  * weir_snapshot: a row for each kind of thing that front ends keep in memory. A writer of such
@@ -26,9 +29,29 @@ bool weir_database_part(unsigned index, struct weir_database_part *ret)
 {
 	if (index >= SCHEMA_PARTS)
 		return false;
-	*ret = (struct weir_database_part){
-	        .name = schema_parts[index]->name, .wanted = schema_parts[index]->version};
+	*ret = (struct weir_database_part){.name = schema_parts[index]->name,
+	        .wanted = schema_parts[index]->version,
+	        .least = schema_parts[index]->least};
 	return true;
+}
+
+static const char *const *schema_find_step(const char *name, unsigned step)
+{
+	if (!name)
+		return step == 0 ? schema_first : NULL;
+	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
+		if (strcmp(schema_parts[i]->name, name) == 0)
+			return step < schema_parts[i]->version ? schema_parts[i]->steps[step]
+			                                       : NULL;
+	return NULL;
+}
+
+const char *weir_database_statement(const char *part, unsigned step, unsigned index)
+{
+	const char *const *statements = schema_find_step(part, step);
+	for (unsigned i = 0; statements && *statements && i < index; i++)
+		statements++;
+	return statements ? *statements : NULL;
 }
 
 const char schema_look[] = "SELECT part, version, oldest FROM weir_schema";

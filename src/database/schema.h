@@ -23,6 +23,7 @@ struct schema_part {
 	const char *const *const *steps;
 	unsigned version; /* the number of steps */
 	unsigned oldest;  /* the oldest version of a program that can use this one */
+	unsigned least;   /* the oldest version that this program can do with */
 };
 
 /* The statements that run before all parts; they are never changed. Up to NULL. */

@@ -41,5 +41,8 @@ static const char *const schema_mailboxes_1[] = {
 
 static const char *const *const schema_mailboxes_steps[] = {schema_mailboxes_1};
 
-const struct schema_part schema_mailboxes = {
-        .name = "mailboxes", .steps = schema_mailboxes_steps, .version = 1, .oldest = 1};
+const struct schema_part schema_mailboxes = {.name = "mailboxes",
+        .steps = schema_mailboxes_steps,
+        .version = 1,
+        .oldest = 1,
+        .least = 1};

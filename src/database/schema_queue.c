@@ -29,4 +29,4 @@ static const char *const schema_queue_1[] = {
 static const char *const *const schema_queue_steps[] = {schema_queue_1};
 
 const struct schema_part schema_queue = {
-        .name = "queue", .steps = schema_queue_steps, .version = 1, .oldest = 1};
+        .name = "queue", .steps = schema_queue_steps, .version = 1, .oldest = 1, .least = 1};

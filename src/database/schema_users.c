@@ -19,4 +19,4 @@ static const char *const schema_users_1[] = {
 static const char *const *const schema_users_steps[] = {schema_users_1};
 
 const struct schema_part schema_users = {
-        .name = "users", .steps = schema_users_steps, .version = 1, .oldest = 1};
+        .name = "users", .steps = schema_users_steps, .version = 1, .oldest = 1, .least = 1};

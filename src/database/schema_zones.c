@@ -24,4 +24,4 @@ static const char *const schema_zones_1[] = {
 static const char *const *const schema_zones_steps[] = {schema_zones_1};
 
 const struct schema_part schema_zones = {
-        .name = "zones", .steps = schema_zones_steps, .version = 1, .oldest = 1};
+        .name = "zones", .steps = schema_zones_steps, .version = 1, .oldest = 1, .least = 1};

@@ -84,8 +84,8 @@ static struct acme_dns_check *ask(struct scene *scene, struct asked *ret)
 	struct acme_dns_check *check = NULL;
 	socklen_t size = sizeof ret->peer;
 	scene->over = false;
-	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "a.Example.org", text,
-	                         on_end, scene, &check),
+	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "a.Example.org", "",
+	                         text, on_end, scene, &check),
 	        0);
 	ssize_t got = recvfrom(scene->fd, ret->message, sizeof ret->message, 0,
 	        (struct sockaddr *)&ret->peer, &size);
@@ -202,17 +202,17 @@ static void test_names_without_a_zone(void **state)
 {
 	struct scene *scene = *state;
 	struct acme_dns_check *check;
-	assert_true(acme_dns_can_prove(&scene->config, "example.org"));
-	assert_true(acme_dns_can_prove(&scene->config, "a.b.EXAMPLE.org"));
-	assert_false(acme_dns_can_prove(&scene->config, "example.net"));
-	assert_false(acme_dns_can_prove(&scene->config, "anexample.org"));
-	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "example.net", text,
+	assert_true(acme_dns_can_prove(&scene->config, "example.org", ""));
+	assert_true(acme_dns_can_prove(&scene->config, "a.b.EXAMPLE.org", ""));
+	assert_false(acme_dns_can_prove(&scene->config, "example.net", ""));
+	assert_false(acme_dns_can_prove(&scene->config, "anexample.org", ""));
+	assert_int_equal(acme_dns_check_start(scene->loop, &scene->config, "example.net", "", text,
 	                         on_end, scene, &check),
 	        -ENOENT);
 	/* A zone that comes from elsewhere cannot be changed here. */
 	scene->zone.primaries.items = &scene->address;
 	scene->zone.primaries.count = 1;
-	assert_false(acme_dns_can_prove(&scene->config, "example.org"));
+	assert_false(acme_dns_can_prove(&scene->config, "example.org", ""));
 }
 
 static void test_a_cancel(void **state)
@@ -231,7 +231,7 @@ static void test_without_memory(void **state)
 	struct acme_dns_check *check = NULL;
 	fail_allocation_after(0, true);
 	int error = acme_dns_check_start(
-	        scene->loop, &scene->config, "example.org", text, on_end, scene, &check);
+	        scene->loop, &scene->config, "example.org", "", text, on_end, scene, &check);
 	stop_failing_allocations();
 	assert_int_equal(error, -ENOMEM);
 }

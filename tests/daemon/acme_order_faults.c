@@ -24,6 +24,7 @@ enum {
 
 static struct weir_loop *loop;
 static struct acme_store *store;
+static struct acme_share *share;
 static struct acme_session *session;
 static struct acme_order *order;
 static struct config config;
@@ -51,7 +52,7 @@ static void on_start(void *context, const struct acme_reply *reply)
 {
 	struct acme_order_options options = {.loop = loop,
 	        .session = session,
-	        .store = store,
+	        .share = share,
 	        .acme = &config.acme,
 	        .name = NAME,
 	        .end = on_end};
@@ -67,7 +68,7 @@ static void run(const struct config_authority *authority)
 	over = good = false;
 	*why = 0;
 	session = NULL;
-	if (acme_session_create(loop, store, &config.acme, authority, &session) < 0)
+	if (acme_session_create(loop, share, &config.acme, authority, &session) < 0)
 		fail("no memory");
 	else
 		acme_session_start(session, on_start, NULL);
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
 	listener.type = listener_type_find("http");
 	config.listeners.items = &listener;
 	config.listeners.count = 1;
-	if (weir_loop_create(&loop) < 0 || acme_store_open(argv[3], &store) < 0)
+	if (weir_loop_create(&loop) < 0 || acme_store_open(argv[3], &store) < 0 ||
+	        acme_share_create_files(loop, store, &share) < 0)
 		errx(1, "cannot begin");
 	unsigned orders = 0;
 	for (bool failed = true; failed; orders++) {
@@ -134,6 +136,7 @@ int main(int argc, char **argv)
 			check_installed();
 	}
 	printf("%u\n", orders);
+	acme_share_destroy(share);
 	acme_store_close(store);
 	weir_loop_destroy(loop);
 	return 0;

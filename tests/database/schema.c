@@ -3,8 +3,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <weir/database.h>
+#include <weir/database_certificates.h>
+#include <weir/database_check.h>
 
 #include "allocation.h"
 #include "schema.h"
@@ -172,6 +175,80 @@ static void migrations_may_run_at_one_time(void **state)
 	}
 }
 
+/* -- the version before ------------------------------------------------------------------------ */
+
+struct writer {
+	pthread_t thread;
+	atomic_bool stops;
+	unsigned written;
+	unsigned failed;
+};
+
+/* Writes as a front end of version 1 of the part "keys" does. */
+static void *write_in_thread(void *context)
+{
+	struct writer *writer = context;
+	struct weir_loop *loop;
+	struct weir_database *database = make();
+	assert_int_equal(weir_loop_create(&loop), 0);
+	while (!atomic_load(&writer->stops)) {
+		struct told told = {0};
+		struct weir_database_call *call;
+		int error = weir_database_certificate_put(database, loop, "a.example",
+		        WEIR_SPAN("chain"), WEIR_SPAN("key"), told_done, &told, &call);
+		if (error == 0)
+			told_await(&told, loop);
+		writer->failed += error || told.error;
+		writer->written++;
+	}
+	weir_database_leave(database, loop);
+	weir_database_release(database);
+	weir_loop_destroy(loop);
+	return NULL;
+}
+
+static void front_ends_of_the_version_before_go_on(void **state)
+{
+	struct writer writer = {.written = 0};
+	(void)state;
+	reset();
+	assert_int_equal(tell(true).error, 0);
+	assert_int_equal(pthread_create(&writer.thread, NULL, write_in_thread, &writer), 0);
+	for (int i = 0; i < 10; i++) {
+		database_run(&server, "DROP TABLE weir_acme_file, weir_acme_lease;"
+		                      " UPDATE weir_schema SET version = 1 WHERE part = 'keys'");
+		struct told told = tell(true);
+		assert_int_equal(told.error, 0);
+		assert_non_null(strstr(told.text, "keys 1/2"));
+		assert_non_null(strstr(told.text, "keys 2/2"));
+	}
+	atomic_store(&writer.stops, true);
+	pthread_join(writer.thread, NULL);
+	assert_int_equal(writer.failed, 0);
+	assert_true(writer.written > 0);
+	/* A step that another one has gone beyond does not take the version back. */
+	database_run(&server, "UPDATE weir_schema SET version = 3 WHERE part = 'keys'");
+	assert_int_equal(tell_of(weir_database_repair).error, 0);
+	assert_string_equal(
+	        database_run(&server, "SELECT version FROM weir_schema WHERE part = 'keys'"), "3");
+}
+
+static void statements_can_be_read_first(void **state)
+{
+	unsigned count = 0;
+	(void)state;
+	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
+		for (unsigned step = 0; weir_database_statement(schema_parts[i]->name, step, 0);
+		        step++)
+			while (weir_database_statement(schema_parts[i]->name, step, count))
+				count++;
+	assert_true(count > 0);
+	assert_null(weir_database_statement("keys", schema_keys.version, 0));
+	assert_null(weir_database_statement("none", 0, 0));
+	assert_null(weir_database_statement(NULL, 1, 0));
+	assert_non_null(strstr(weir_database_statement(NULL, 0, 0), "weir_schema"));
+}
+
 /* -- pools and ids ----------------------------------------------------------------------------- */
 
 static void each_loop_has_a_pool(void **state)
@@ -280,6 +357,8 @@ int main(void)
 	        cmocka_unit_test(a_newer_schema_stays),
 	        cmocka_unit_test(a_repair_makes_what_is_missing),
 	        cmocka_unit_test(migrations_may_run_at_one_time),
+	        cmocka_unit_test(front_ends_of_the_version_before_go_on),
+	        cmocka_unit_test(statements_can_be_read_first),
 	        cmocka_unit_test(each_loop_has_a_pool),
 	        cmocka_unit_test(a_bad_url_is_an_error),
 	        cmocka_unit_test(ids_differ_and_grow),

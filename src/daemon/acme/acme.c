@@ -13,6 +13,7 @@
 #include "acme.h"
 #include "acme_order.h"
 #include "acme_state.h"
+#include "config_acme.h"
 #include "helper.h"
 #include "say.h"
 
@@ -31,6 +32,7 @@ struct acme {
 	struct config *config; /* held */
 	const struct config_acme *section;
 	struct acme_store *store;
+	struct acme_share *share;
 	struct weir_timer timer; /* of the lock, and of the next name */
 	struct acme_session *sessions[CONFIG_AUTHORITIES_MAX];
 	struct acme_job *jobs;
@@ -42,7 +44,8 @@ struct acme {
 	void *context;
 	struct weir_timer ask; /* asks again to use what was installed */
 	bool locked;
-	bool said_waiting; /* for the lock */
+	bool said_waiting; /* for the lock, or for a claim */
+	bool claims;       /* a claim was asked for, and was not released */
 };
 
 static void acme_wait(struct acme *acme);
@@ -195,13 +198,28 @@ static void acme_load_states(struct acme *acme)
 
 /* -- the end of a job -------------------------------------------------------------------------- */
 
+static void acme_on_published(void *context, int error, const char *why)
+{
+	struct acme *acme = context;
+	if (error < 0)
+		say("other front ends do not hear of the last order: %s", why);
+	acme->claims = false;
+	acme_share_release(acme->share);
+	acme_wait(acme);
+}
+
+static void acme_end_claim(struct acme *acme)
+{
+	acme_share_publish(acme->share, acme_on_published, acme);
+}
+
 static void acme_end_job(struct acme *acme, int64_t next_s)
 {
 	acme->job->state.next_s = next_s;
 	acme_store_state(acme, acme->job);
 	acme->job = NULL;
 	acme->order = NULL;
-	acme_wait(acme);
+	acme_end_claim(acme);
 }
 
 static void acme_fail_job(struct acme *acme, const char *why, int64_t retry_after_s)
@@ -251,7 +269,7 @@ static void acme_order_job(struct acme *acme)
 	struct acme_order_options options = {
 	        .loop = acme->loop,
 	        .session = acme->session,
-	        .store = acme->store,
+	        .share = acme->share,
 	        .acme = acme->section,
 	        .name = acme->job->name,
 	        .profile = authority->profile,
@@ -347,7 +365,7 @@ static int acme_open_session(struct acme *acme, size_t authority)
 {
 	int error = 0;
 	if (!acme->sessions[authority])
-		error = acme_session_create(acme->loop, acme->store, acme->section,
+		error = acme_session_create(acme->loop, acme->share, acme->section,
 		        &acme->section->authorities.items[authority], &acme->sessions[authority]);
 	acme->session = acme->sessions[authority];
 	return error;
@@ -394,14 +412,48 @@ static struct acme_job *acme_first_due(struct acme *acme)
 	return first;
 }
 
+static struct acme_job *acme_due(struct acme *acme)
+{
+	struct acme_job *job = acme_first_due(acme);
+	return job && job->state.next_s <= acme_now_s(acme) ? job : NULL;
+}
+
+static void acme_on_time(struct weir_timer *timer);
+
+static void acme_on_claimed(void *context, int error, const char *why)
+{
+	struct acme *acme = context;
+	if (error < 0) {
+		acme->claims = false;
+		if (!acme->said_waiting && error == -EBUSY)
+			say_at(WEIR_LOG_INFO,
+			        "another front end obtains certificates; this one waits");
+		else if (!acme->said_waiting)
+			say("no certificates are obtained: %s", why);
+		acme->said_waiting = true;
+		weir_timer_start(acme->loop, &acme->timer, ACME_LOCK_MS, acme_on_time);
+		return;
+	}
+	acme->said_waiting = false;
+	if (acme->share->type->reloads)
+		acme_load_states(acme);
+	/* Another front end may have done it. */
+	struct acme_job *job = acme_due(acme);
+	if (job)
+		acme_begin_job(acme, job);
+	else
+		acme_end_claim(acme);
+}
+
 static void acme_on_time(struct weir_timer *timer)
 {
 	struct acme *acme = WEIR_CONTAINER(timer, struct acme, timer);
-	struct acme_job *job = acme_first_due(acme);
-	if (job && job->state.next_s <= acme_now_s(acme))
-		acme_begin_job(acme, job);
-	else
+	if (!acme_due(acme)) {
 		acme_wait(acme);
+		return;
+	}
+	acme->claims = true;
+	acme_share_claim(acme->share, acme_on_claimed, acme);
 }
 
 static void acme_wait(struct acme *acme)
@@ -411,6 +463,44 @@ static void acme_wait(struct acme *acme)
 	left_s = max_of(left_s, (int64_t)0);
 	weir_timer_start(acme->loop, &acme->timer, min_of(left_s, (int64_t)SLEEP_MAX_S) * 1000 + 1,
 	        acme_on_time);
+}
+
+/* -- other front ends -------------------------------------------------------------------------- */
+
+static void acme_on_shared(void *context, bool installed)
+{
+	struct acme *acme = context;
+	if (installed)
+		acme_on_ask(&acme->ask);
+	if (acme->claims)
+		return;
+	acme_load_states(acme);
+	acme_wait(acme);
+}
+
+/* The new holder of the claim begins another order: it does not know this one. */
+static void acme_on_lost(void *context)
+{
+	struct acme *acme = context;
+	if (acme->order)
+		acme_order_cancel(acme->order);
+	else if (acme->job)
+		acme_session_cancel(acme->session);
+	acme->order = NULL;
+	acme->job = NULL;
+	acme->claims = false;
+	acme_load_states(acme);
+	weir_timer_start(acme->loop, &acme->timer, ACME_LOCK_MS, acme_on_time);
+}
+
+static int acme_share(struct acme *acme)
+{
+	struct acme_share_events events = {
+	        .changed = acme_on_shared, .lost = acme_on_lost, .context = acme};
+	return config_acme_is_shared(acme->config) && acme->config->store.database
+	               ? acme_share_create_database(
+	                         acme->loop, acme->config, acme->store, &events, &acme->share)
+	               : acme_share_create_files(acme->loop, acme->store, &acme->share);
 }
 
 /* -- the lock ---------------------------------------------------------------------------------- */
@@ -445,7 +535,13 @@ static void acme_on_lock(struct weir_timer *timer)
 		weir_timer_start(acme->loop, timer, ACME_LOCK_MS, acme_on_lock);
 		return;
 	}
+	error = acme_share(acme);
+	if (error < 0) {
+		say("cannot obtain certificates: %s", weir_error_text(error));
+		return;
+	}
 	acme->locked = true;
+	acme->said_waiting = false;
 	acme_store_clear(acme->store, ACME_CHALLENGES);
 	acme_load_states(acme);
 	acme_wait(acme);
@@ -504,6 +600,7 @@ void acme_destroy(struct acme *acme)
 	acme_order_cancel(acme->order);
 	for (size_t i = 0; i < CONFIG_AUTHORITIES_MAX; i++)
 		acme_session_destroy(acme->sessions[i]);
+	acme_share_destroy(acme->share);
 	acme_store_close(acme->store);
 	config_release(acme->config);
 	free(acme->jobs);

@@ -189,7 +189,7 @@ static int acme_account_put_contact(const struct acme_session *session, struct w
 	        session->acme->email);
 }
 
-static void acme_account_make(struct acme_session *session)
+static void acme_account_register(struct acme_session *session)
 {
 	struct weir_buffer payload = {0};
 	int error = weir_buffer_format(&payload, ACME_JOSE_MAX, "{\"termsOfServiceAgreed\":true,");
@@ -212,6 +212,21 @@ static void acme_account_make(struct acme_session *session)
 	weir_buffer_finish(&payload);
 }
 
+static void acme_account_on_key_shared(void *context, int error, const char *why)
+{
+	struct acme_session *session = context;
+	if (error < 0)
+		acme_session_refuse(session, error, why);
+	else
+		acme_account_register(session);
+}
+
+/* Another server that takes over must find the account by its key. */
+static void acme_account_make(struct acme_session *session)
+{
+	acme_share_publish(session->share, acme_account_on_key_shared, session);
+}
+
 static void acme_account_update(struct acme_session *session)
 {
 	struct weir_buffer payload = {0};
@@ -228,12 +243,26 @@ static void acme_account_update(struct acme_session *session)
 	weir_buffer_finish(&payload);
 }
 
+/* The key of the store; another server may have changed it. */
+static void acme_account_load_key(struct acme_session *session)
+{
+	EVP_PKEY *key = acme_account_read_key(session, KEY);
+	if (!key && session->share->type->reloads) {
+		EVP_PKEY_free(session->key);
+		session->key = NULL;
+	}
+	if (!key)
+		return;
+	EVP_PKEY_free(session->key);
+	session->key = key;
+}
+
 static void acme_account_open_key(struct acme_session *session)
 {
 	bool same_contact;
 	int error = 0;
-	if (!session->key)
-		session->key = acme_account_read_key(session, KEY);
+	if (!session->key || session->share->type->reloads)
+		acme_account_load_key(session);
 	if (!session->key) {
 		acme_session_forget_account(session);
 		error = acme_account_make_key(session, KEY, &session->key);
@@ -288,6 +317,10 @@ static void acme_account_on_found(void *context, const struct acme_reply *reply)
 
 void acme_account_open(struct acme_session *session)
 {
+	if (session->share->type->reloads) {
+		EVP_PKEY_free(session->next);
+		session->next = NULL;
+	}
 	if (!session->next)
 		session->next = acme_account_read_key(session, NEXT_KEY);
 	if (!session->next) {
@@ -334,11 +367,27 @@ static int acme_account_put_change(const struct acme_session *session, struct we
 	return error;
 }
 
+static void acme_account_on_next_shared(void *context, int error, const char *why)
+{
+	struct acme_session *session = context;
+	struct weir_buffer payload = {0};
+	if (error < 0) {
+		acme_session_refuse(session, error, why);
+		return;
+	}
+	error = acme_account_put_change(session, &payload);
+	if (error == 0)
+		acme_session_post(session, session->directory.key_change,
+		        weir_buffer_span(&payload), acme_account_on_changed, session);
+	else
+		acme_session_refuse(session, error, "the key of the account cannot be changed");
+	weir_buffer_finish(&payload);
+}
+
 void acme_session_roll_over(
         struct acme_session *session, int64_t age_s, acme_reply_fn *done, void *context)
 {
 	char path[ACME_PATH_SIZE];
-	struct weir_buffer payload = {0};
 	int64_t written_ns =
 	        acme_store_written_ns(session->store, acme_account_path(session, KEY, path));
 	session->started = done;
@@ -347,14 +396,10 @@ void acme_session_roll_over(
 	           time(NULL) - written_ns / 1000000000 >= age_s;
 	int error = due ? acme_account_make_key(session, NEXT_KEY, &session->next) : 0;
 	if (due && error == 0)
-		error = acme_account_put_change(session, &payload);
-	if (due && error == 0)
-		acme_session_post(session, session->directory.key_change,
-		        weir_buffer_span(&payload), acme_account_on_changed, session);
+		acme_share_publish(session->share, acme_account_on_next_shared, session);
 	else if (error < 0)
 		acme_session_refuse(session, error, "the key of the account cannot be changed");
 	else
 		acme_session_end_start(
 		        session, &(struct acme_reply){.status = 200, .location = ""});
-	weir_buffer_finish(&payload);
 }

@@ -24,27 +24,53 @@
 
 /* -- zones ------------------------------------------------------------------------------------- */
 
-/* The innermost zone of the configuration that has the name, if it is read from a file; or NULL. */
-static const struct config_zone *acme_dns_zone_of(const struct config *config, const char *name)
+/* A zone that can have proofs. */
+struct dns_place {
+	struct weir_dns_name name;
+	const struct weir_address *notify;
+	size_t notify_count;
+};
+
+/* The innermost zone of the configuration that has the name, or NULL. */
+static const struct config_zone *acme_dns_configured(
+        const struct config *config, const struct weir_dns_name *owner)
 {
 	const struct config_zone *best = NULL;
-	struct weir_dns_name owner;
-	if (!listeners_include(config, SERVICE_DNS) ||
-	        weir_dns_name_parse(weir_span_of(name), &owner) < 0)
-		return NULL;
-	weir_dns_name_lower(&owner);
 	for (size_t i = 0; i < config->dns.zones.count; i++) {
 		const struct config_zone *zone = &config->dns.zones.items[i];
-		if (weir_dns_name_beneath(&owner, &zone->name) &&
+		if (weir_dns_name_beneath(owner, &zone->name) &&
 		        (!best || zone->name.labels > best->name.labels))
 			best = zone;
 	}
-	return best && best->primaries.count == 0 ? best : NULL;
+	return best;
 }
 
-bool acme_dns_can_prove(const struct config *config, const char *name)
+/* Finds the zone of the name; false if proofs cannot be added to it, or there is none. */
+static bool acme_dns_zone_of(
+        const struct config *config, const char *name, const char *stored, struct dns_place *ret)
 {
-	return acme_dns_zone_of(config, name);
+	struct weir_dns_name owner, zone_name;
+	if (!listeners_include(config, SERVICE_DNS) ||
+	        weir_dns_name_parse(weir_span_of(name), &owner) < 0)
+		return false;
+	weir_dns_name_lower(&owner);
+	const struct config_zone *zone = acme_dns_configured(config, &owner);
+	if (*stored && weir_dns_name_parse(weir_span_of(stored), &zone_name) == 0 &&
+	        (!zone || zone_name.labels > zone->name.labels)) {
+		*ret = (struct dns_place){zone_name, config->dns.stored.notify.items,
+		        config->dns.stored.notify.count};
+		return true;
+	}
+	if (!zone || zone->primaries.count)
+		return false;
+	*ret = (struct dns_place){zone->name, zone->notify.items, zone->notify.count};
+	return true;
+}
+
+bool acme_dns_can_prove(const struct config *config, const char *name, const char *stored)
+{
+	struct dns_place place;
+	return acme_dns_zone_of(config, name, stored, &place);
 }
 
 int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZE])
@@ -63,14 +89,15 @@ int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZ
 
 /* -- serials ----------------------------------------------------------------------------------- */
 
-int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name)
+int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name,
+        const char *stored)
 {
 	char zone_name[WEIR_DNS_TEXT_MAX], path[ACME_PATH_SIZE], text[32];
-	const struct config_zone *zone = acme_dns_zone_of(config, name);
+	struct dns_place place;
 	struct weir_buffer before = {0};
-	if (!zone)
+	if (!acme_dns_zone_of(config, name, stored, &place))
 		return -ENOENT;
-	weir_dns_name_format(&zone->name, zone_name);
+	weir_dns_name_format(&place.name, zone_name);
 	int size = snprintf(path, sizeof path, ACME_SERIALS "/%s", zone_name);
 	if (strchr(zone_name, '/') || strlen(zone_name) > ACME_NAME_SIZE ||
 	        size >= (int)sizeof path)
@@ -232,7 +259,7 @@ static struct weir_address acme_dns_reachable(const struct weir_address *listene
 }
 
 static int acme_dns_ask_all(
-        struct acme_dns_check *check, const struct config *config, const struct config_zone *zone)
+        struct acme_dns_check *check, const struct config *config, const struct dns_place *place)
 {
 	int error = 0;
 	for (size_t i = 0; i < config->listeners.count && error == 0; i++) {
@@ -243,19 +270,20 @@ static int acme_dns_ask_all(
 		        check->count < ACME_DNS_SERVERS_MAX)
 			error = acme_dns_ask(check, &address);
 	}
-	for (size_t i = 0; i < zone->notify.count && error == 0; i++)
+	for (size_t i = 0; i < place->notify_count && error == 0; i++)
 		if (check->count < ACME_DNS_SERVERS_MAX)
-			error = acme_dns_ask(check, &zone->notify.items[i]);
+			error = acme_dns_ask(check, &place->notify[i]);
 	check->missing = error < 0 ? SIZE_MAX : check->count;
 	return error;
 }
 
 int acme_dns_check_start(struct weir_loop *loop, const struct config *config, const char *name,
-        const char *text, void (*done)(void *context, bool ready), void *context,
-        struct acme_dns_check **ret)
+        const char *stored, const char *text, void (*done)(void *context, bool ready),
+        void *context, struct acme_dns_check **ret)
 {
 	char owner[ACME_NAME_SIZE + sizeof PROOF_LABEL];
-	const struct config_zone *zone = acme_dns_zone_of(config, name);
+	struct dns_place place;
+	bool found = acme_dns_zone_of(config, name, stored, &place);
 	struct acme_dns_check *check = calloc(1, sizeof *check);
 	if (!check)
 		return -ENOMEM;
@@ -265,11 +293,11 @@ int acme_dns_check_start(struct weir_loop *loop, const struct config *config, co
 	weir_list_init(&check->timer.link);
 	snprintf(owner, sizeof owner, PROOF_LABEL "%s", name);
 	snprintf(check->text, sizeof check->text, "%s", text);
-	int error = zone ? weir_dns_name_parse(weir_span_of(owner), &check->owner) : -ENOENT;
+	int error = found ? weir_dns_name_parse(weir_span_of(owner), &check->owner) : -ENOENT;
 	if (error == 0) {
 		weir_dns_name_lower(&check->owner);
 		/* A server that cannot be asked now may be there later. */
-		acme_dns_ask_all(check, config, zone);
+		acme_dns_ask_all(check, config, &place);
 		weir_timer_start(loop, &check->timer, ACME_DNS_WAIT_MS, acme_dns_on_time);
 		*ret = check;
 	} else {

@@ -30,22 +30,28 @@ enum {
 struct acme_dns_check;
 struct acme_store;
 
-/* Whether the name is in a zone whose file this server has. */
-bool acme_dns_can_prove(const struct config *config, const char *name);
+/*
+ * `stored` is in each function the zone of the database that has the name, such as "example.org.";
+ * "" if there is none. A zone of the configuration of that name, or one within it, goes before it.
+ */
+
+/* Whether the name is in a zone whose file this server has, or in one of the database. */
+bool acme_dns_can_prove(const struct config *config, const char *name, const char *stored);
 
 /* Stores the text of the record for a key authorisation (RFC 8555 8.4). Returns 0 or -ENOMEM. */
 int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZE]);
 
 /* Raises the serial of the name's zone. Returns 0 or a negative errno. */
-int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name);
+int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name,
+        const char *stored);
 
 /*
  * Asks this server and all that are notified of the zone's changes for the record. Calls `done`,
  * not from within: whether all of them have the text. Returns 0 or a negative errno.
  */
 int acme_dns_check_start(struct weir_loop *loop, const struct config *config, const char *name,
-        const char *text, void (*done)(void *context, bool ready), void *context,
-        struct acme_dns_check **ret);
+        const char *stored, const char *text, void (*done)(void *context, bool ready),
+        void *context, struct acme_dns_check **ret);
 
 /* NULL is allowed. After done() it is gone. */
 void acme_dns_check_cancel(struct acme_dns_check *check);

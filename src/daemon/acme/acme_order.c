@@ -38,7 +38,8 @@ struct acme_order {
 	struct acme_authorization authorization;
 	struct acme_dns_check *check;
 	char digest[ACME_THUMBPRINT_SIZE]; /* of the key authorisation, for DNS-01 */
-	unsigned confirmed; /* how many checks in turn have found it on all servers */
+	unsigned confirmed;            /* how many checks in turn have found it on all servers */
+	char zone[ACME_NAME_SIZE + 2]; /* of the database, that has the name; "" */
 
 	EVP_PKEY *key; /* of the certificate */
 };
@@ -50,11 +51,11 @@ static void acme_order_withdraw(struct acme_order *order)
 	if (!order->proving)
 		return;
 	order->proving = false;
-	acme_proof_remove(order->options.store, order->kind, order->authorization.name,
+	acme_proof_remove(order->options.share->store, order->kind, order->authorization.name,
 	        order->authorization.challenges[order->kind].token);
 	if (order->kind == ACME_DNS_01)
-		acme_dns_step(order->options.store, order->options.acme->config,
-		        order->authorization.name);
+		acme_dns_step(order->options.share->store, order->options.acme->config,
+		        order->authorization.name, order->zone);
 }
 
 void acme_order_cancel(struct acme_order *order)
@@ -151,7 +152,7 @@ static void acme_order_on_certificate(void *context, const struct acme_reply *re
 	}
 	int error = acme_key_print(order->key, &key);
 	if (error == 0)
-		error = acme_store_install(order->options.store, order->options.name,
+		error = acme_store_install(order->options.share->store, order->options.name,
 		        weir_buffer_span(&chain.pem), weir_buffer_span(&key));
 	if (key.data)
 		OPENSSL_cleanse(key.data, key.size);
@@ -245,9 +246,13 @@ static void acme_order_look_at_authorization(struct acme_order *order);
 
 static bool acme_order_allows(const struct acme_order *order, enum acme_challenge_kind kind)
 {
-	return *order->authorization.challenges[kind].url &&
-	       config_acme_can_prove(order->options.acme->config, order->authorization.name,
-	               order->authorization.wildcard, kind);
+	const struct config_acme *acme = order->options.acme;
+	const struct acme_authorization *authorization = &order->authorization;
+	return *authorization->challenges[kind].url &&
+	       (config_acme_can_prove(
+	                acme->config, authorization->name, authorization->wildcard, kind) ||
+	               (kind == ACME_DNS_01 && acme->dns_01 &&
+	                       acme_dns_can_prove(acme->config, authorization->name, order->zone)));
 }
 
 /* Chooses by turn among the kinds that are possible. Returns false if none is. */
@@ -276,12 +281,12 @@ static int acme_order_prove(struct acme_order *order)
 	if (order->kind == ACME_DNS_01)
 		error = acme_dns_digest(weir_span_of(text), order->digest);
 	if (error == 0)
-		error = acme_proof_put(order->options.store, order->kind, order->authorization.name,
-		        challenge->token, weir_span_of(text));
+		error = acme_proof_put(order->options.share->store, order->kind,
+		        order->authorization.name, challenge->token, weir_span_of(text));
 	/* Afterwards: a server that sees the step sees the proof, too. */
 	if (error == 0 && order->kind == ACME_DNS_01)
-		error = acme_dns_step(order->options.store, order->options.acme->config,
-		        order->authorization.name);
+		error = acme_dns_step(order->options.share->store, order->options.acme->config,
+		        order->authorization.name, order->zone);
 	return error;
 }
 
@@ -318,12 +323,24 @@ static void acme_order_check_dns(struct acme_order *order)
 {
 	order->waits_for = "the record of the proof, on all servers of the zone";
 	int error = acme_dns_check_start(order->options.loop, order->options.acme->config,
-	        order->authorization.name, order->digest, acme_order_on_dns, order, &order->check);
+	        order->authorization.name, order->zone, order->digest, acme_order_on_dns, order,
+	        &order->check);
 	if (error < 0)
 		acme_order_fail(order, weir_error_text(error));
 }
 
-static void acme_order_begin_proof(struct acme_order *order)
+static void acme_order_on_shared(void *context, int error, const char *why)
+{
+	struct acme_order *order = context;
+	if (error < 0)
+		acme_order_fail(order, why);
+	else if (order->kind == ACME_DNS_01)
+		acme_order_check_dns(order);
+	else
+		acme_order_challenge(order);
+}
+
+static void acme_order_put_proof(struct acme_order *order)
 {
 	char why[ACME_WHY_SIZE];
 	if (!acme_order_choose(order)) {
@@ -335,12 +352,26 @@ static void acme_order_begin_proof(struct acme_order *order)
 	}
 	int error = acme_order_prove(order);
 	snprintf(why, sizeof why, "the proof cannot be stored: %s", weir_error_text(error));
+	order->waits_for = "the other front ends to have the proof";
 	if (error < 0)
 		acme_order_fail(order, why);
-	else if (order->kind == ACME_DNS_01)
-		acme_order_check_dns(order);
 	else
-		acme_order_challenge(order);
+		acme_share_publish(order->options.share, acme_order_on_shared, order);
+}
+
+static void acme_order_on_zone(void *context, const char *zone)
+{
+	struct acme_order *order = context;
+	if (!text_copy(order->zone, sizeof order->zone, zone))
+		*order->zone = 0;
+	acme_order_put_proof(order);
+}
+
+static void acme_order_begin_proof(struct acme_order *order)
+{
+	order->waits_for = "the database";
+	acme_share_find_zone(
+	        order->options.share, order->authorization.name, acme_order_on_zone, order);
 }
 
 /* -- authorisations ---------------------------------------------------------------------------- */

@@ -32,7 +32,7 @@ struct acme_order_end {
 struct acme_order_options {
 	struct weir_loop *loop;
 	struct acme_session *session; /* started, and used by nothing else meanwhile */
-	struct acme_store *store;
+	struct acme_share *share;     /* claimed */
 	const struct config_acme *acme;
 	const char *name;
 	const char *profile;  /* or NULL */

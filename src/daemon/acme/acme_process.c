@@ -1,18 +1,21 @@
 /*
  * It reads the configuration out of the table of the master, and none of the files that are named
- * there. Everything that it knows is on the disk, so it may be killed at any time.
+ * there but the secrets of `store`. Everything that it knows is on the disk, so it may be killed at
+ * any time.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/database.h>
 #include <weir/error.h>
 #include <weir/log.h>
 #include <weir/loop.h>
 
 #include "acme.h"
 #include "acme_process.h"
+#include "config_acme.h"
 #include "confine.h"
 #include "link.h"
 #include "log_file.h"
@@ -21,12 +24,15 @@
 #include "say_log.h"
 #include "serve.h"
 #include "sources.h"
+#include "store.h"
+#include "store_verb.h"
 
 struct acme_process {
 	struct weir_loop *loop;
 	struct weir_signals signals;
 	struct weir_watch control;
 	struct config *config;
+	struct weir_database *database; /* or NULL */
 	struct acme *acme;
 };
 
@@ -76,12 +82,27 @@ static void acme_process_on_control(struct weir_watch *watch, unsigned events)
 	}
 }
 
+/* Nothing is connected before the process is confined. */
+static int acme_process_open_store(struct acme_process *process)
+{
+	struct config *config = process->config;
+	if (!config_acme_is_shared(config))
+		return 0;
+	int error = store_verb_read_secrets(config, "store")
+	                    ? store_open(config, &process->database)
+	                    : -EINVAL;
+	config->store.database = process->database;
+	return error;
+}
+
 static int acme_process_start(struct acme_process *process)
 {
 	/* A terminal sends its signals to this process, too; the master handles them. */
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, 0};
 	log_configure(process->config);
-	int error = confine_apply_acme(process->config);
+	int error = acme_process_open_store(process);
+	if (error == 0)
+		error = confine_apply_acme(process->config);
 	if (error == 0)
 		error = weir_signals_start(
 		        process->loop, &process->signals, signals, acme_process_on_signal);
@@ -114,6 +135,8 @@ static int acme_process_run(const struct options *options)
 	if (process.signals.watch.fd >= 0)
 		weir_signals_stop(&process.signals);
 	say_log_close();
+	store_leave(process.database, process.loop);
+	weir_database_release(process.database);
 	if (process.loop)
 		weir_loop_destroy(process.loop);
 	config_release(process.config);

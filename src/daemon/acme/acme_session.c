@@ -267,6 +267,7 @@ void acme_session_cancel(struct acme_session *session)
 		weir_http_call_cancel(session->call);
 	weir_loop_cancel(session->loop, &session->failing);
 	weir_loop_cancel(session->loop, &session->fresh);
+	acme_share_cancel(session->share);
 	session->call = NULL;
 	session->kind = ACME_NOTHING;
 	session->signer = NULL;
@@ -317,7 +318,7 @@ static int acme_session_open_client(struct acme_session *session)
 	return error;
 }
 
-int acme_session_create(struct weir_loop *loop, struct acme_store *store,
+int acme_session_create(struct weir_loop *loop, struct acme_share *share,
         const struct config_acme *acme, const struct config_authority *authority,
         struct acme_session **ret)
 {
@@ -325,7 +326,8 @@ int acme_session_create(struct weir_loop *loop, struct acme_store *store,
 	if (!session)
 		return -ENOMEM;
 	session->loop = loop;
-	session->store = store;
+	session->share = share;
+	session->store = share->store;
 	session->acme = acme;
 	session->authority = authority;
 	int error = acme_session_open_client(session);

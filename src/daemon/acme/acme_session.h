@@ -5,8 +5,8 @@
  *   post, get ─▶ reply                          one at a time
  *
  * A request whose nonce is refused (badNonce) is sent again with a new one. All other failures are
- * the caller's. The account's URL and key are in the store; an account that the authority does not
- * know any more is made again at the next start.
+ * the caller's. The account's URL and key are in the store of the share, which is claimed; an
+ * account that the authority does not know any more is made again at the next start.
  */
 #ifndef DAEMON_ACME_SESSION_H
 #define DAEMON_ACME_SESSION_H
@@ -19,6 +19,7 @@
 
 #include "acme_jose.h"
 #include "acme_message.h"
+#include "acme_share.h"
 #include "acme_store.h"
 #include "config.h"
 
@@ -48,8 +49,11 @@ typedef void acme_reply_fn(void *context, const struct acme_reply *reply);
 
 struct acme_session;
 
-/* The section and the texts must outlive the session. Returns 0 or a negative errno, reported. */
-int acme_session_create(struct weir_loop *loop, struct acme_store *store,
+/*
+ * The share, the section and the texts must outlive the session. Returns 0 or a negative errno,
+ * reported.
+ */
+int acme_session_create(struct weir_loop *loop, struct acme_share *share,
         const struct config_acme *acme, const struct config_authority *authority,
         struct acme_session **ret);
 

@@ -13,7 +13,8 @@ enum acme_request {
 
 struct acme_session {
 	struct weir_loop *loop;
-	struct acme_store *store;
+	struct acme_share *share;
+	struct acme_store *store; /* of the share */
 	const struct config_acme *acme;
 	const struct config_authority *authority;
 	struct weir_http_client *client;

@@ -20,8 +20,21 @@ enum {
 
 struct acme_store {
 	int directory;
-	int lock; /* -1: not taken */
+	int lock;                                   /* -1: not taken */
+	const struct acme_store_observer *observer; /* or NULL */
 };
+
+void acme_store_observe(struct acme_store *store, const struct acme_store_observer *observer)
+{
+	store->observer = observer;
+}
+
+static void acme_store_report(
+        const struct acme_store *store, const char *path, struct weir_span bytes)
+{
+	if (store->observer)
+		store->observer->changed(store->observer->context, path, bytes);
+}
 
 /* -- files ------------------------------------------------------------------------------------- */
 
@@ -62,11 +75,27 @@ static int acme_store_write_all(int fd, struct weir_span bytes)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int acme_store_rename(const struct acme_store *store, const char *from, const char *to)
+static int acme_store_move(const struct acme_store *store, const char *from, const char *to)
 {
 	if (renameat(store->directory, from, store->directory, to) < 0)
 		return -errno;
 	return acme_store_sync(store, to);
+}
+
+int acme_store_rename(const struct acme_store *store, const char *from, const char *to)
+{
+	struct weir_buffer bytes = {0};
+	int error = acme_store_move(store, from, to);
+	if (error == 0 && store->observer)
+		error = acme_store_read(store, to, &bytes);
+	if (error == 0) {
+		acme_store_report(store, to, weir_buffer_span(&bytes));
+		acme_store_report(store, from, weir_span(NULL, 0));
+	}
+	if (bytes.data)
+		explicit_bzero(bytes.data, bytes.size);
+	weir_buffer_finish(&bytes);
+	return error;
 }
 
 int acme_store_write(const struct acme_store *store, const char *path, struct weir_span bytes)
@@ -79,9 +108,11 @@ int acme_store_write(const struct acme_store *store, const char *path, struct we
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)
-		error = acme_store_rename(store, beside, path);
+		error = acme_store_move(store, beside, path);
 	if (error < 0)
 		unlinkat(store->directory, beside, 0);
+	else
+		acme_store_report(store, path, bytes);
 	return error;
 }
 
@@ -93,9 +124,17 @@ int64_t acme_store_written_ns(const struct acme_store *store, const char *path)
 	               : (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 }
 
+void acme_store_set_written(const struct acme_store *store, const char *path, int64_t written_ns)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+	        {.tv_sec = written_ns / 1000000000, .tv_nsec = written_ns % 1000000000}};
+	utimensat(store->directory, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
 void acme_store_remove(const struct acme_store *store, const char *path)
 {
 	unlinkat(store->directory, path, 0);
+	acme_store_report(store, path, weir_span(NULL, 0));
 }
 
 int acme_store_make_folder(const struct acme_store *store, const char *path)
@@ -113,8 +152,7 @@ int acme_store_make_folder(const struct acme_store *store, const char *path)
 
 /* -- folders ----------------------------------------------------------------------------------- */
 
-/* Calls `visit` for each entry. Returns 0 or a negative errno. */
-static int acme_store_each(const struct acme_store *store, const char *folder,
+int acme_store_each(const struct acme_store *store, const char *folder,
         void (*visit)(void *context, int directory, const char *name), void *context)
 {
 	int fd = openat(store->directory, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -251,6 +289,8 @@ int acme_store_install(const struct acme_store *store, const char *name, struct 
 		acme_version_remove(store, path);
 	else
 		acme_versions_prune(store, folder);
+	if (error == 0 && store->observer)
+		store->observer->installed(store->observer->context, name, chain, key);
 	return error;
 }
 

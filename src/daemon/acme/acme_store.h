@@ -43,6 +43,15 @@ enum {
 
 struct acme_store;
 
+/* Hears of each change that this process makes, once it is on the disk. */
+struct acme_store_observer {
+	/* `bytes.data` is NULL if the file was removed. */
+	void (*changed)(void *context, const char *path, struct weir_span bytes);
+	void (*installed)(
+	        void *context, const char *name, struct weir_span chain, struct weir_span key);
+	void *context;
+};
+
 /* Opens the directory, and makes its folders. Returns 0 or a negative errno. */
 int acme_store_open(const char *path, struct acme_store **ret);
 
@@ -51,6 +60,9 @@ void acme_store_close(struct acme_store *store);
 
 /* Takes the lock. Returns 0; -EWOULDBLOCK if another process has it; or another errno. */
 int acme_store_lock(struct acme_store *store);
+
+/* Has the observer, which must outlive the store, hear of changes from now on; NULL: nobody. */
+void acme_store_observe(struct acme_store *store, const struct acme_store_observer *observer);
 
 /* The folder or file of a name in lower case: "*.example.org" is "_wildcard.example.org". */
 void acme_store_file_of(const char *name, char *ret, size_t size);
@@ -70,8 +82,15 @@ int acme_store_rename(const struct acme_store *store, const char *from, const ch
 /* When a file was written, in nanoseconds since 1970; 0 if it is missing. */
 int64_t acme_store_written_ns(const struct acme_store *store, const char *path);
 
+/* Sets that time, of a file that was written elsewhere. */
+void acme_store_set_written(const struct acme_store *store, const char *path, int64_t written_ns);
+
 /* Removes a file; it may be missing. */
 void acme_store_remove(const struct acme_store *store, const char *path);
+
+/* Calls `visit` for each entry of a folder. Returns 0 or a negative errno. */
+int acme_store_each(const struct acme_store *store, const char *folder,
+        void (*visit)(void *context, int directory, const char *name), void *context);
 
 /* Removes all files of a folder: what an earlier process has left. */
 void acme_store_clear(const struct acme_store *store, const char *folder);

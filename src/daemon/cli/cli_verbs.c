@@ -155,6 +155,16 @@ static const struct key store_options[] = {
         {0},
 };
 
+static const struct key store_verb_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration with `store`. Default: /etc/weir/weir.yaml."},
+        {"dry-run", &type_flag, .option = "dry-run", .option_letter = 'n', .option_value = "yes",
+                .doc = "With init and migrate: prints the statements that would run, and changes "
+                       "nothing."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -273,7 +283,7 @@ const struct verb cli_verbs[] = {
         {
                 .name = "store",
                 .synopsis =
-                        "[-c FILE] init | migrate | check | import [PART...] | export [PART...] DIR",
+                        "[-c FILE] init [-n] | migrate [-n] | check | import [PART...] | export [PART...] DIR",
                 .summary = "make, upgrade, check, fill or copy the shared database",
                 .text = "init makes the tables in the database of `store`, those that are missing "
                         "too, and prints the version of each part. migrate brings them up "
@@ -288,10 +298,11 @@ const struct verb cli_verbs[] = {
                         "Both go on after an interruption when they are repeated, and bring "
                         "nothing twice. A URL as a further word names another database. Run as "
                         "root, it connects, reads and writes as the user of the server.",
-                .options = store_options,
+                .options = store_verb_options,
                 .words = "init migrate check import export users mailboxes queue zones keys",
                 .examples = "weir store -c /etc/weir/weir.yaml init\n"
                             "weir store check\n"
+                            "weir store migrate --dry-run\n"
                             "weir store import\n"
                             "weir store export mailboxes /srv/mailboxes\n",
         },

@@ -11,6 +11,7 @@
 
 #include "acme_store.h"
 #include "config.h"
+#include "config_acme.h"
 #include "landlock.h"
 #include "service.h"
 #include "service_ftp.h"
@@ -186,13 +187,18 @@ static void landlock_add_need(void *context, enum weir_postgres_need need, const
 }
 
 /* The URL was checked. */
-static void landlock_add_store(struct landlock_plan *plan, const struct config *config)
+static void landlock_add_database(struct landlock_plan *plan, const struct config *config)
 {
 	struct weir_postgres_options options;
 	char why[WEIR_POSTGRES_WHY_MAX];
-	landlock_add(plan, config->store.directory, true);
 	store_options(config, STORE_ANY_USER, &options);
 	weir_postgres_list_needs(&options, landlock_add_need, plan, why);
+}
+
+static void landlock_add_store(struct landlock_plan *plan, const struct config *config)
+{
+	landlock_add(plan, config->store.directory, true);
+	landlock_add_database(plan, config);
 }
 
 /* A folder of the directory of certificates. */
@@ -230,6 +236,8 @@ void landlock_plan_acme(const struct config *config, struct landlock_plan *ret)
 	landlock_add(ret, config->acme.directory, true);
 	for (size_t i = 0; i < config->acme.authorities.count; i++)
 		landlock_add_authority(ret, config->acme.authorities.items[i].url);
+	if (config_acme_is_shared(config))
+		landlock_add_database(ret, config);
 	landlock_add_port(ret, 53); /* the resolver of the machine, by TCP */
 }
 

@@ -39,6 +39,12 @@ static int issuer_grant_file(struct grants *table, const char *path)
 	return path ? grants_add(table, GRANT_FILE, path, NULL, 0, -1) : 0;
 }
 
+static int issuer_grant_store(struct grants *table, const struct config_store *store)
+{
+	int error = issuer_grant_file(table, store->password_path);
+	return error ? error : issuer_grant_file(table, store->seal_path);
+}
+
 static int issuer_fill(struct grants *table, const struct master *master)
 {
 	const struct grants *from = master->server->table;
@@ -53,6 +59,8 @@ static int issuer_fill(struct grants *table, const struct master *master)
 	for (size_t i = 0; i < sizeof issuer_system_files / sizeof *issuer_system_files && !error;
 	        i++)
 		error = issuer_grant_file(table, issuer_system_files[i]);
+	if (error == 0 && config_acme_is_shared(master->config))
+		error = issuer_grant_store(table, &master->config->store);
 	for (size_t i = 0; i < acme->authorities.count && error == 0; i++) {
 		error = issuer_grant_file(table, acme->authorities.items[i].trust);
 		if (error == 0)

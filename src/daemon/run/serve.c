@@ -101,14 +101,6 @@ static int serve_start_workers(struct daemon *daemon)
 	return 0;
 }
 
-/* Workers that end take no change. */
-void serve_renew(void *context)
-{
-	struct daemon *daemon = context;
-	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
-		worker_renew(daemon->workers[i]);
-}
-
 /* Everything that needs root comes before resources_become, and all threads start after it. */
 static int serve_start(struct daemon *daemon)
 {

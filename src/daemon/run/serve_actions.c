@@ -14,6 +14,14 @@
 #include "service_dns.h"
 #include "worker.h"
 
+/* Workers that end take no change. */
+void serve_renew(void *context)
+{
+	struct daemon *daemon = context;
+	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
+		worker_renew(daemon->workers[i]);
+}
+
 void serve_stop(struct daemon *daemon)
 {
 	daemon->stop_signals++;

@@ -79,10 +79,6 @@ struct daemon {
 /* Why there is no upgrade. */
 #define SERVE_NO_MASTER "an upgrade needs 'privilege-separation: yes', see weir.yaml(5)"
 
-/* -- serve.c -- */
-/* Has the workers use other users, zones or keys; `context` is the struct daemon. */
-void serve_renew(void *context);
-
 /* -- serve_store.c -- */
 /*
  * Loads what is in the database for a configuration that is not in effect yet, and waits for it
@@ -91,6 +87,9 @@ void serve_renew(void *context);
 int serve_store_start(struct daemon *daemon, struct config *config);
 
 /* -- serve_actions.c -- */
+/* Has the workers use other users, zones or keys; `context` is the struct daemon. */
+void serve_renew(void *context);
+
 /* Ends in order the first time, and at once the second time. */
 void serve_stop(struct daemon *daemon);
 void serve_reopen_logs(struct daemon *daemon);

@@ -86,11 +86,22 @@ const char *store_part_lack(const struct weir_database_part *part)
 {
 	if (part->have == 0 && part->wanted)
 		return "not there: run `weir store init`, or `weir store migrate`";
-	if (part->have < part->wanted)
+	if (part->have < part->least)
 		return "too old: run `weir store migrate`";
 	if (part->oldest > part->wanted)
 		return "too new for this program: upgrade it";
 	return NULL;
+}
+
+bool store_part_waits(const struct weir_database_part *part, char *ret, size_t size)
+{
+	if (store_part_lack(part) || part->have >= part->wanted)
+		return false;
+	snprintf(ret, size,
+	        "of version %u, and this program knows %u: run `weir store migrate`; what is new "
+	        "waits for that",
+	        part->have, part->wanted);
+	return true;
 }
 
 int store_copy_path(const struct config *config, const char *name, char **ret)

@@ -66,6 +66,16 @@ int store_open(const struct config *config, struct weir_database **ret);
  */
 const char *store_part_lack(const struct weir_database_part *part);
 
+/*
+ * Whether this program can use the part, but for what is new since then, and a migration is due.
+ * Stores what to do.
+ */
+bool store_part_waits(const struct weir_database_part *part, char *ret, size_t size);
+
+enum {
+	STORE_WAITS_SIZE = 160
+};
+
 /* Whether the configuration has this part of the schema in the database. */
 bool store_uses(const struct config *config, const struct weir_database_part *part);
 

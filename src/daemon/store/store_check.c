@@ -34,7 +34,10 @@ static void store_check_on_part(void *context, const struct weir_database_part *
 	struct store_check *check = call->check;
 	if (!store_uses(call->config, part) || check->count == STORE_PARTS)
 		return;
-	check->parts[check->count++] = (struct store_check_part){part->name, store_part_lack(part)};
+	struct store_check_part *to = &check->parts[check->count++];
+	*to = (struct store_check_part){.name = part->name, .lack = store_part_lack(part)};
+	if (store_part_waits(part, to->waits, sizeof to->waits))
+		to->lack = to->waits;
 	check->problem |= store_part_lack(part) != NULL;
 }
 

@@ -83,7 +83,36 @@ static bool store_command_look(struct store_looking *looking)
 	                      store_command_on_done, looking));
 }
 
-static bool store_command_migrate(struct store_looking *looking, bool first)
+static void store_command_print_step(const char *part, unsigned step)
+{
+	const char *statement;
+	for (unsigned i = 0; (statement = weir_database_statement(part, step, i)); i++)
+		printf("%s;\n", statement);
+}
+
+/* What weir_database_repair, for `first`, or weir_database_migrate would do. */
+static bool store_command_print_migration(const struct store_looking *looking, bool first)
+{
+	unsigned steps = 0;
+	for (unsigned i = 0; i < looking->count; i++) {
+		const struct weir_database_part *part = &looking->parts[i];
+		unsigned from = first && part->have <= part->wanted ? 0 : part->have;
+		if (from >= part->wanted)
+			continue;
+		if (steps == 0)
+			store_command_print_step(NULL, 0);
+		if (part->have < part->wanted)
+			say("%s would go from version %u to %u", part->name, part->have,
+			        part->wanted);
+		for (; from < part->wanted; from++, steps++)
+			store_command_print_step(part->name, from);
+	}
+	if (steps == 0)
+		say("there is nothing to do");
+	return fflush(stdout) == 0;
+}
+
+static bool store_command_migrate(struct store_looking *looking, bool first, bool dry)
 {
 	struct store_verb *verb = &looking->verb;
 	if (!store_command_look(looking))
@@ -92,6 +121,8 @@ static bool store_command_migrate(struct store_looking *looking, bool first)
 		say("there are no tables; `weir store init` makes them");
 		return false;
 	}
+	if (dry)
+		return store_command_print_migration(looking, first);
 	looking->count = 0;
 	int error = (first ? weir_database_repair : weir_database_migrate)(
 	        verb->database, verb->loop, store_command_on_part, store_command_on_done, looking);
@@ -140,8 +171,12 @@ static unsigned store_command_print_parts(
 	for (unsigned i = 0; i < looking->count; i++) {
 		const struct weir_database_part *part = &looking->parts[i];
 		const char *lack = store_part_lack(part);
-		store_command_print_version(part, lack);
-		problems += lack && store_uses(config, part);
+		char waits[STORE_WAITS_SIZE];
+		bool due = lack || store_part_waits(part, waits, sizeof waits);
+		store_command_print_version(part, lack  ? lack
+		                                  : due ? "run `weir store migrate`"
+		                                        : NULL);
+		problems += due && store_uses(config, part);
 	}
 	return problems;
 }
@@ -172,13 +207,35 @@ struct store_request {
 	const char *config;
 	const char *action;
 	bool help;
+	bool dry;
 	bool transfers;
 	struct store_transfer_request transfer;
 };
 
+static int store_command_options(int count, char **arguments, struct store_request *ret)
+{
+	static const struct option known[] = {
+	        {"config", required_argument, NULL, 'c'},
+	        {"dry-run", no_argument, NULL, 'n'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
+	};
+	int letter;
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt_long(count, arguments, ":c:nh", known, NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return refuse_option(arguments[0], letter, arguments);
+		ret->config = letter == 'c' ? optarg : ret->config;
+		ret->dry |= letter == 'n';
+		ret->help |= letter == 'h';
+	}
+	return 0;
+}
+
 static int store_command_parse(int count, char **arguments, struct store_request *ret)
 {
-	int status = store_verb_options(count, arguments, &ret->config, &ret->help);
+	int status = store_command_options(count, arguments, ret);
 	if (status)
 		return status;
 	if (ret->help)
@@ -187,6 +244,9 @@ static int store_command_parse(int count, char **arguments, struct store_request
 		return usage_error(
 		        "store", "an action is missing: " STORE_COMMAND_ACTIONS "%s", "");
 	ret->action = arguments[optind++];
+	if (ret->dry && strcmp(ret->action, "init") != 0 && strcmp(ret->action, "migrate") != 0)
+		return usage_error(
+		        "store", "--dry-run is for init and migrate, not for %s", ret->action);
 	bool export = strcmp(ret->action, "export") == 0;
 	ret->transfers = export || strcmp(ret->action, "import") == 0;
 	if (ret->transfers)
@@ -211,7 +271,7 @@ static bool store_command_run(const struct store_request *request, struct config
 			       store_command_check(&looking, config);
 		else
 			good = store_command_migrate(
-			        &looking, strcmp(request->action, "init") == 0);
+			        &looking, strcmp(request->action, "init") == 0, request->dry);
 	}
 	store_verb_finish(&looking.verb);
 	return good;

@@ -20,12 +20,16 @@ static void store_schema_on_change(void *context, const struct weir_database_par
 {
 	struct store_schema *schema = context;
 	const char *lack = store_part_lack(part);
+	char waits[STORE_WAITS_SIZE];
 	if (!store_uses(schema->config, part))
 		return;
-	/* The first look has no change to report. */
+	/* The first look reports what is missing alone. */
 	schema->lacks |= lack && !weir_database_watch_looks(schema->watch);
 	if (lack)
 		say("the tables of %s in the database are %s", part->name, lack);
+	else if (store_part_waits(part, waits, sizeof waits))
+		say_at(WEIR_LOG_WARNING, "the tables of %s in the database are %s", part->name,
+		        waits);
 	else if (weir_database_watch_looks(schema->watch))
 		say_at(WEIR_LOG_INFO, "the tables of %s in the database have version %u now",
 		        part->name, part->have);

@@ -28,8 +28,7 @@ int store_verb_options(int count, char **arguments, const char **ret_config, boo
 	return verb_actions_options(count, arguments, options, ret_help);
 }
 
-/* The files that were left unread are those of secrets. */
-static bool store_verb_read_secrets(struct config *config, const char *path)
+bool store_verb_read_secrets(struct config *config, const char *path)
 {
 	struct problems problems = {.file = path};
 	struct reader reader = {.memory = &config->memory, .problems = &problems};

@@ -7,6 +7,7 @@
 #include <weir/postgres.h>
 
 #include "config.h"
+#include "store.h"
 
 struct weir_database;
 struct weir_loop;
@@ -19,6 +20,12 @@ struct weir_loop;
  * database. Returns NULL after messages.
  */
 struct config *store_verb_read(const char *path);
+
+/*
+ * Reads the password and the key of `store`, which sources_skim leaves unread. Returns false after
+ * messages, which begin with `path`, that of the configuration.
+ */
+bool store_verb_read_secrets(struct config *config, const char *path);
 
 /*
  * Reads --config and --help, the only options of the verb; the words after them begin at optind.
@@ -56,7 +63,8 @@ struct store_check {
 	unsigned count;
 	struct store_check_part {
 		const char *name;
-		const char *lack; /* or NULL */
+		const char *lack;             /* or NULL */
+		char waits[STORE_WAITS_SIZE]; /* the same, of store_part_waits */
 	} parts[STORE_PARTS];
 	bool replied;
 	bool problem;

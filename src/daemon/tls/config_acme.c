@@ -22,6 +22,7 @@
 #include "say.h"
 #include "service.h"
 #include "sources.h"
+#include "store.h"
 #include "types.h"
 
 #define ACME_DIRECTORY "/var/lib/weir/acme"
@@ -144,8 +145,19 @@ bool config_acme_can_prove(
 	case ACME_TLS_ALPN_01:
 		return !wildcard && acme->tls_alpn_01 && acme_has_listener(config, "https");
 	default:
-		return acme->dns_01 && acme_dns_can_prove(config, name);
+		return acme->dns_01 && acme_dns_can_prove(config, name, "");
 	}
+}
+
+bool config_acme_is_shared(const struct config *config)
+{
+	return config->acme.managed.count && store_has(config, STORE_KEYS);
+}
+
+bool config_acme_may_prove_by_stored_zone(const struct config *config)
+{
+	return config->acme.dns_01 && store_has(config, STORE_KEYS) &&
+	       store_has(config, STORE_ZONES) && listeners_include(config, SERVICE_DNS);
 }
 
 static bool acme_name_is_provable(const struct config *config, const char *name)
@@ -153,7 +165,8 @@ static bool acme_name_is_provable(const struct config *config, const char *name)
 	bool wild = strncmp(name, "*.", 2) == 0, good = false;
 	for (unsigned kind = 0; kind < ACME_CHALLENGE_KINDS && !good; kind++)
 		good = config_acme_can_prove(config, wild ? name + 2 : name, wild, kind);
-	return good;
+	/* Which zones the database has is known later. */
+	return good || config_acme_may_prove_by_stored_zone(config);
 }
 
 /* Adds a name once, in lower case. Returns false without memory, or for one too many. */
@@ -219,7 +232,7 @@ static void acme_names_check(struct reader *reader, const struct node *node)
 			continue;
 		reader_problem_at(reader, node,
 		        strncmp(name, "*.", 2) == 0
-		                ? "'%.64s' cannot be proven: it needs 'dns-01', and a zone of 'dns' with a file"
+		                ? "'%.64s' cannot be proven: it needs 'dns-01', and a zone of 'dns' with a file, or of 'store'"
 		                : "'%.64s' cannot be proven: it needs a listener of http or https, or a zone of 'dns'",
 		        name);
 	}
@@ -442,7 +455,8 @@ bool config_acme_same(const struct config *one, const struct config *other)
 	            text_equal(a->directory, b->directory) && text_equal(a->email, b->email) &&
 	            a->http_01 == b->http_01 && a->tls_alpn_01 == b->tls_alpn_01 &&
 	            a->dns_01 == b->dns_01 && a->retry_ms == b->retry_ms &&
-	            a->key_age_ms == b->key_age_ms && text_equal(one->user, other->user) &&
+	            a->key_age_ms == b->key_age_ms && a->lease_ms == b->lease_ms &&
+	            store_same(one, other) && text_equal(one->user, other->user) &&
 	            text_equal(one->logs[LOG_DAEMON], other->logs[LOG_DAEMON]) &&
 	            one->log_format == other->log_format;
 	for (size_t i = 0; i < a->managed.count && same; i++)

@@ -28,6 +28,12 @@ const char *config_acme_label(const struct config *config, size_t certificate);
 bool config_acme_can_prove(const struct config *config, const char *name, bool wildcard,
         enum acme_challenge_kind kind);
 
+/* Whether front ends obtain the certificates together, in the database (acme_share.h). */
+bool config_acme_is_shared(const struct config *config);
+
+/* Whether a zone of the database, which is found later, may prove a name by DNS-01. */
+bool config_acme_may_prove_by_stored_zone(const struct config *config);
+
 /* Makes the directories, for the configured user. Returns 0 or a negative errno, reported. */
 int config_acme_make_directories(const struct config *config);
 

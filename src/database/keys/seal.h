@@ -8,6 +8,7 @@ struct weir_database;
 const unsigned char *database_seal_key(const struct weir_database *database);
 
 /* The purposes of seals, beside the purposes of struct weir_database_secrets_options. */
+#define SEAL_ACME "acme"
 #define SEAL_CERTIFICATE "certificate"
 #define SEAL_TSIG "tsig"
 
