@@ -284,6 +284,7 @@ def signature(client, data):
     return reply[12:]
 
 
+@root_only
 def test_what_is_no_handshake_is_not_signed(weir_program, make):
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
     theirs = [pair[1].fileno() for pair in pairs]
