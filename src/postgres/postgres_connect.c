@@ -69,6 +69,7 @@ static const struct connect_refusal *connect_find_refusal(const char *state, con
 static void connect_cut_state(char *text, char ret_state[POSTGRES_STATE_SIZE])
 {
 	size_t size = POSTGRES_STATE_SIZE - 1;
+	const char *end = text + strlen(text) + 1;
 	for (char *at = text; (at = strstr(at, ":  ")); at++) {
 		char *code = at + 3;
 		if (strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != size ||
@@ -76,7 +77,8 @@ static void connect_cut_state(char *text, char ret_state[POSTGRES_STATE_SIZE])
 			continue;
 		memcpy(ret_state, code, size);
 		ret_state[size] = 0;
-		memmove(code, code + size + 2, strlen(code + size + 2) + 1);
+		const char *after = code + size + 2;
+		memmove(code, after, (size_t)(end - after));
 		return;
 	}
 }
