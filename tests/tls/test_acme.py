@@ -351,7 +351,7 @@ def test_the_next_authority(obtaining, fake):
     daemon = obtaining(first.section() + second.section(), http=first.ports["http-01"])
     server = daemon.start()
     daemon.wait_issued()
-    assert daemon.state()["authority"].startswith(second.url)
+    wait_for(lambda: daemon.state()["authority"].startswith(second.url), what="the state")
     assert f"no certificate for {NAME} from {first.url}" in server.stderr
 
 
