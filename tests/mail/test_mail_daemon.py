@@ -55,7 +55,7 @@ def test_what_is_missing_is_said(run, users_file, tmp_path, arguments, said):
     shutil.copy(users_file, tmp_path / "users")
     result = run("serve", *arguments)
     assert result.returncode == 1 and said in result.stderr, result.stderr
-    # A directory for mail is made before what the users file says is known.
+    # A directory for mail may be made before the users file is read.
     assert not (tmp_path / "m").exists() or "submissions" in said or "none" in said
 
 
