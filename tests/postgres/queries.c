@@ -459,6 +459,8 @@ static void a_cancelled_stream_ends_at_the_server(void **state)
 		CALL(&heard, pool, texts[i % 2], o.options.stream = true);
 		assert_true(TURN_UNTIL(
 		        loop, weir_postgres_waiting(pool) == 0 && (i % 2 == 0 || heard.rows)));
+		/* A request to cancel what the server has not begun has no effect. */
+		assert_true(TURN_UNTIL(loop, i % 2 || !server_is_idle()));
 		unsigned rows = heard.rows;
 		if (i == 2)
 			stop_pool(); /* that cancels, too */

@@ -64,9 +64,10 @@ void peer_reset(struct peer *peer);
 /* Turns until `condition` is true, for some seconds at most. The value is the condition. */
 #define TURN_UNTIL(loop, condition)                                                                \
 	({                                                                                         \
-		for (int turn_ = 0; turn_ < 30000 && !(condition); turn_++)                        \
+		bool met_ = false;                                                                 \
+		for (int turn_ = 0; !(met_ = (condition)) && turn_ < 30000; turn_++)               \
 			weir_loop_turn(loop, 1);                                                   \
-		(condition);                                                                       \
+		met_;                                                                              \
 	})
 
 /* Bytes the process has allocated and not freed. */
