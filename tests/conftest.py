@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items):
     if clustered and not network_can_be_made():
         for item in clustered:
             item.add_marker(pytest.mark.skip(reason="cannot make a network"))
-    items.sort(key=lambda item: "cluster" not in item.path.parts and not hasattr(item.module, "Database"))
+    items.sort(key=lambda item: "cluster" not in item.path.parts and "database" not in item.fixturenames)
 
 
 def said_of(text):
@@ -420,3 +420,14 @@ def site(tmp_path):
     root.mkdir()
     (root / "index.html").write_text("hello")
     return root
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A server of PostgreSQL for the tests of a file, whose socket is open to all users."""
+    from database import Database  # which needs this file
+
+    made = Database()
+    made.path.chmod(0o755)
+    yield made
+    made.remove()

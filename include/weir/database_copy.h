@@ -47,6 +47,22 @@ WEIR_API int weir_database_copy_read(const char *path, const char *name, size_t 
 /* Returns a short text for an error of weir_database_copy_read. */
 WEIR_API const char *weir_database_copy_text(int error);
 
+/* Reports what is wrong with copies: each trouble once, up to its end. */
+struct weir_database_copy_reports {
+	void (*warn)(void *context, const char *text); /* a line for the user. NULL: no reports */
+	void *context;
+	bool failing; /* it was reported that a copy cannot be written */
+	bool lacks;   /* or that it lacks secrets */
+};
+
+/* A copy was written, or could not be; it lacks so many secrets. */
+WEIR_API void weir_database_copy_written(
+        struct weir_database_copy_reports *reports, const char *path, int error, size_t left_out);
+
+/* A copy is not used. */
+WEIR_API void weir_database_copy_ignored(
+        const struct weir_database_copy_reports *reports, const char *path, const char *why);
+
 /*
  * Parses a copy that is in memory. Stores its text, which is borrowed, and its version. Returns 0
  * or -EBADMSG.

@@ -6,32 +6,23 @@
 #include <weir/error.h>
 #include <weir/network.h>
 
-static int address_parse_host(
-        struct weir_span host, bool bracketed, uint16_t port, struct weir_address *ret)
+#include "helper.h"
+
+int address_parse_host(struct weir_span host, int family, uint16_t port, struct weir_address *ret)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct weir_address address = {0};
-	if (host.size == 0 && !bracketed) {
-		address.v6.sin6_family = AF_INET6;
-		address.v6.sin6_port = htons(port);
-		*ret = address;
-		return 0;
-	}
-	if (host.size >= sizeof text || memchr(host.data, 0, host.size))
+	if (host.size >= sizeof text || (host.size && memchr(host.data, 0, host.size)))
 		return WEIR_E_SYNTAX;
-	memcpy(text, host.data, host.size);
-	text[host.size] = 0;
-	if (bracketed) {
-		address.v6.sin6_family = AF_INET6;
+	text_copy_span(text, sizeof text, host);
+	address.any.sa_family = (sa_family_t)family;
+	if (family == AF_INET6)
 		address.v6.sin6_port = htons(port);
-		if (inet_pton(AF_INET6, text, &address.v6.sin6_addr) != 1)
-			return WEIR_E_SYNTAX;
-	} else {
-		address.v4.sin_family = AF_INET;
+	else
 		address.v4.sin_port = htons(port);
-		if (inet_pton(AF_INET, text, &address.v4.sin_addr) != 1)
-			return WEIR_E_SYNTAX;
-	}
+	if (inet_pton(family, text,
+	            family == AF_INET6 ? (void *)&address.v6.sin6_addr : &address.v4.sin_addr) != 1)
+		return WEIR_E_SYNTAX;
 	*ret = address;
 	return 0;
 }
@@ -51,7 +42,9 @@ int weir_address_parse(struct weir_span text, struct weir_address *ret)
 	}
 	if (weir_span_number(text, 10, &port) < 0 || port > UINT16_MAX)
 		return WEIR_E_SYNTAX;
-	return address_parse_host(host, bracketed, (uint16_t)port, ret);
+	bool any = host.size == 0 && !bracketed;
+	return address_parse_host(any ? WEIR_SPAN("::") : host,
+	        any || bracketed ? AF_INET6 : AF_INET, (uint16_t)port, ret);
 }
 
 /* What inet_ntop writes, which composes it by printf: every request and log line needs one. */

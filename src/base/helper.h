@@ -112,6 +112,22 @@ const char *bytes_find(struct weir_span bytes, struct weir_span wanted);
 int buffer_append_spans(
         struct weir_buffer *buffer, const struct weir_span *spans, size_t count, size_t limit);
 
+struct weir_address;
+
+/*
+ * Reads an address of this family, AF_INET or AF_INET6, without brackets and a zone. Returns 0 or
+ * WEIR_E_SYNTAX, with *ret untouched.
+ */
+int address_parse_host(struct weir_span host, int family, uint16_t port, struct weir_address *ret);
+
+/* Erases the bytes, and frees them. */
+static inline void buffer_erase(struct weir_buffer *buffer)
+{
+	if (buffer->data)
+		explicit_bzero(buffer->data, buffer->capacity);
+	weir_buffer_finish(buffer);
+}
+
 /* -- memory ------------------------------------------------------------------------------------ */
 
 /*

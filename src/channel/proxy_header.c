@@ -9,6 +9,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "helper.h"
 #include "proxy_header.h"
 
 enum {
@@ -23,37 +24,22 @@ enum {
 
 /* -- version 1 --------------------------------------------------------------------------------- */
 
-static int proxy_header_read_port(struct weir_span text, in_port_t *ret)
+static int proxy_header_read_port(struct weir_span text, uint16_t *ret)
 {
 	uint64_t port;
 	if (text.size == 0 || text.size > 5 || (text.size > 1 && text.data[0] == '0') ||
 	        weir_span_number(text, 10, &port) < 0 || port > UINT16_MAX)
 		return WEIR_E_SYNTAX;
-	*ret = htons((uint16_t)port);
+	*ret = (uint16_t)port;
 	return 0;
-}
-
-static int proxy_header_read_host(struct weir_span host, int family, void *ret)
-{
-	char text[INET6_ADDRSTRLEN];
-	if (host.size >= sizeof text || memchr(host.data, '\0', host.size))
-		return WEIR_E_SYNTAX;
-	memcpy(text, host.data, host.size);
-	text[host.size] = '\0';
-	return inet_pton(family, text, ret) == 1 ? 0 : WEIR_E_SYNTAX;
 }
 
 static int proxy_header_read_address(
         struct weir_span host, struct weir_span port, int family, struct weir_address *ret)
 {
-	*ret = (struct weir_address){0};
-	ret->any.sa_family = (sa_family_t)family;
-	bool v4 = family == AF_INET;
-	int error = proxy_header_read_host(
-	        host, family, v4 ? (void *)&ret->v4.sin_addr : &ret->v6.sin6_addr);
-	if (error == 0)
-		error = proxy_header_read_port(port, v4 ? &ret->v4.sin_port : &ret->v6.sin6_port);
-	return error;
+	uint16_t number;
+	int error = proxy_header_read_port(port, &number);
+	return error ? error : address_parse_host(host, family, number, ret);
 }
 
 /* The line behind "PROXY ", without its CR LF. */

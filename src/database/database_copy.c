@@ -225,6 +225,42 @@ const char *weir_database_copy_text(int error)
 	                         : weir_error_text(error);
 }
 
+/* -- reports ----------------------------------------------------------------------------------- */
+
+static void copy_warn(const struct weir_database_copy_reports *reports, const char *text)
+{
+	if (reports->warn)
+		reports->warn(reports->context, text);
+}
+
+void weir_database_copy_written(
+        struct weir_database_copy_reports *reports, const char *path, int error, size_t left_out)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	if (error && !reports->failing) {
+		snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s", path,
+		        weir_error_text(error));
+		copy_warn(reports, text);
+	}
+	reports->failing = error;
+	if (left_out && !reports->lacks) {
+		snprintf(text, sizeof text,
+		        "the copy %.120s lacks %zu secret%s that the database has in clear: set "
+		        "'secret-key-file'",
+		        path, left_out, left_out == 1 ? "" : "s");
+		copy_warn(reports, text);
+	}
+	reports->lacks = left_out;
+}
+
+void weir_database_copy_ignored(
+        const struct weir_database_copy_reports *reports, const char *path, const char *why)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	snprintf(text, sizeof text, "the copy %.120s is ignored: %.100s", path, why);
+	copy_warn(reports, text);
+}
+
 /* -- copies that are no longer wanted ---------------------------------------------------------- */
 
 int weir_database_copies_sweep(const char *directory, const char *beginning,

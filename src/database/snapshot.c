@@ -64,8 +64,7 @@ struct weir_database_snapshot {
 	int64_t bad;                     /* a version that cannot be parsed; -1: none */
 	int format_error;
 	char why[WEIR_POSTGRES_WHY_MAX]; /* of a format that has failed */
-	bool copy_failing;
-	bool copy_lacks;         /* it was reported that the copy lacks secrets */
+	struct weir_database_copy_reports reports;
 	int64_t copy_written_ms; /* or confirmed; 0: never */
 	char last_why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database_snapshot_info info;
@@ -119,47 +118,12 @@ static void snapshot_work_free(struct snapshot_work *work)
 {
 	if (work->object)
 		work->type->drop(work->object);
-	if (work->text.data)
-		explicit_bzero(work->text.data, work->text.capacity);
-	weir_buffer_finish(&work->text);
+	buffer_erase(&work->text);
 	free(work->copy);
 	free(work);
 }
 
 /* -- the copy ---------------------------------------------------------------------------------- */
-
-static void snapshot_warn(const struct weir_database_snapshot *snapshot, const char *text)
-{
-	if (snapshot->type->warn)
-		snapshot->type->warn(snapshot->context, text);
-}
-
-static void snapshot_report_written(
-        struct weir_database_snapshot *snapshot, int error, size_t left_out)
-{
-	char text[WEIR_POSTGRES_WHY_MAX];
-	if (error && !snapshot->copy_failing) {
-		snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s", snapshot->copy,
-		        weir_error_text(error));
-		snapshot_warn(snapshot, text);
-	}
-	snapshot->copy_failing = error;
-	if (left_out && !snapshot->copy_lacks) {
-		snprintf(text, sizeof text,
-		        "the copy %.120s lacks %zu secret%s that the database has in clear: set "
-		        "'secret-key-file'",
-		        snapshot->copy, left_out, left_out == 1 ? "" : "s");
-		snapshot_warn(snapshot, text);
-	}
-	snapshot->copy_lacks = left_out;
-}
-
-static void snapshot_report_read(const struct weir_database_snapshot *snapshot, const char *why)
-{
-	char text[WEIR_POSTGRES_WHY_MAX];
-	snprintf(text, sizeof text, "the copy %.120s is ignored: %.100s", snapshot->copy, why);
-	snapshot_warn(snapshot, text);
-}
 
 /* The copy gets the time of now, if it has not for a while. */
 struct snapshot_touch {
@@ -181,7 +145,7 @@ static void snapshot_touch_done(struct weir_work *work)
 static void snapshot_confirm_copy(struct weir_database_snapshot *snapshot)
 {
 	int64_t now_ms = weir_loop_now_ms(snapshot->loop);
-	if (!snapshot->copy || snapshot->copy_failing ||
+	if (!snapshot->copy || snapshot->reports.failing ||
 	        now_ms - snapshot->copy_written_ms < WEIR_DATABASE_COPY_CONFIRM_MS)
 		return;
 	snapshot->copy_written_ms = now_ms;
@@ -228,9 +192,7 @@ static void snapshot_work_write(struct snapshot_work *work)
 	if (work->copy_error == 0)
 		work->copy_error =
 		        weir_database_copy_write(work->copy, work->type->name, work->version, text);
-	if (filtered.data)
-		explicit_bzero(filtered.data, filtered.capacity);
-	weir_buffer_finish(&filtered);
+	buffer_erase(&filtered);
 }
 
 static void snapshot_work_run(struct weir_work *base)
@@ -264,9 +226,10 @@ static void snapshot_on_copy(struct weir_database_snapshot *snapshot, struct sna
 		snapshot->info.seen_ms = weir_loop_now_ms(snapshot->loop) - work->age_ms;
 		snapshot_use(snapshot, work);
 	} else if (work->copy_error == 0) {
-		snapshot_report_read(snapshot, work->why);
+		weir_database_copy_ignored(&snapshot->reports, snapshot->copy, work->why);
 	} else if (work->copy_error != -ENOENT) {
-		snapshot_report_read(snapshot, weir_database_copy_text(work->copy_error));
+		weir_database_copy_ignored(&snapshot->reports, snapshot->copy,
+		        weir_database_copy_text(work->copy_error));
 	}
 	snapshot_call(snapshot, false);
 }
@@ -282,7 +245,8 @@ static void snapshot_on_rows(struct weir_database_snapshot *snapshot, struct sna
 	snapshot->info.loads++;
 	snapshot->copy_written_ms = weir_loop_now_ms(snapshot->loop);
 	snapshot_use(snapshot, work);
-	snapshot_report_written(snapshot, work->copy_error, work->left_out);
+	weir_database_copy_written(
+	        &snapshot->reports, snapshot->copy, work->copy_error, work->left_out);
 	snapshot_confirm(snapshot);
 }
 
@@ -352,7 +316,7 @@ static void snapshot_read_copy(struct weir_database_snapshot *snapshot)
 	if (error == 0)
 		return;
 	snapshot->info.reading = false;
-	snapshot_report_read(snapshot, weir_error_text(error));
+	weir_database_copy_ignored(&snapshot->reports, snapshot->copy, weir_error_text(error));
 	snapshot_call(snapshot, false);
 }
 
@@ -468,6 +432,8 @@ int weir_database_snapshot_create(struct weir_database *database, struct weir_lo
 	snapshot->bad = -1;
 	snapshot->info.version = -1;
 	snapshot->info.since_ms = weir_loop_now_ms(loop);
+	snapshot->reports.warn = options->type->warn;
+	snapshot->reports.context = options->context;
 	snapshot->copy = options->copy ? strdup(options->copy) : NULL;
 	snapshot->info.reading = snapshot->copy;
 	weir_list_init(&snapshot->timer.link);

@@ -146,9 +146,7 @@ static void users_on_end(void *context, const struct weir_postgres_end *end)
 		call->done(call->context, -EAGAIN, "the user was changed meanwhile");
 	else
 		call->done(call->context, error, text);
-	if (call->values.data)
-		explicit_bzero(call->values.data, call->values.capacity);
-	weir_buffer_finish(&call->values);
+	buffer_erase(&call->values);
 	free(call);
 }
 

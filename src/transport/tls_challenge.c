@@ -10,6 +10,7 @@
 
 #include <weir/buffer.h>
 
+#include "helper.h"
 #include "tls_state.h"
 
 /* RFC 7301 3.1: the size of the list, and its only name behind the size of that. */
@@ -61,8 +62,6 @@ bool tls_challenge_use(SSL *ssl, const char *name)
 	bool good = name && tls_challenge_copy_name(name, text) &&
 	            tls->challenge(tls->challenge_context, text, &pem) == 0 && pem.size &&
 	            tls_challenge_read(ssl, &pem);
-	if (pem.data)
-		OPENSSL_cleanse(pem.data, pem.size);
-	weir_buffer_finish(&pem);
+	buffer_erase(&pem);
 	return good;
 }

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from conftest import wait_for
-from database import PROGRAMS, Database
 from ports import free_port
 
 TOP = Path(__file__).resolve().parent.parent.parent
@@ -442,16 +441,6 @@ def test_proxy(tried):
 
 def test_datagrams(tried):
     assert tried("datagrams").startswith("HELLO")
-
-
-@pytest.fixture(scope="session")
-def database():
-    """A PostgreSQL server; its tables are those of one test."""
-    if not (PROGRAMS / "initdb").exists():
-        pytest.skip("no postgresql-15")
-    server = Database()
-    yield server
-    server.remove()
 
 
 def test_query(tried, database, monkeypatch):

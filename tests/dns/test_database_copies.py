@@ -20,7 +20,6 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
-from database import Database
 from dns_daemon import KEYRING, SECRET, zone_text
 
 # The hash of "one", by crypt's cheapest method.
@@ -114,13 +113,6 @@ class Site:
         assert self.address() == ["192.0.2.1"] and self.transfers() == 1
         assert self.shown() == "one.example"
         assert self.page("one") == b"page" and self.page("two") == 401
-
-
-@pytest.fixture(scope="module")
-def database():
-    database = Database()
-    yield database
-    database.remove()
 
 
 @pytest.fixture

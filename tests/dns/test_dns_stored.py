@@ -16,18 +16,10 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
-from database import Database
 from dns_daemon import KEYRING, SECRET, zone_text
 from ports import free_port
 
 STORE_KEY = "c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI="
-
-
-@pytest.fixture(scope="module")
-def database():
-    database = Database()
-    yield database
-    database.remove()
 
 
 class Site:

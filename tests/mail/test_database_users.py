@@ -12,18 +12,9 @@ import subprocess
 import pytest
 
 from conftest import wait_for
-from database import Database
 
 # Hashes of "one" by crypt's cheapest method, so that logins take no time.
 ONE = "$5$rounds=1000$salt$o5a4W36GiQx5S8yqOpnz8PiOuK2pLD6VWBcIlFOvyT9"
-
-
-@pytest.fixture(scope="module")
-def server():
-    database = Database()
-    database.path.chmod(0o755)
-    yield database
-    database.remove()
 
 
 class Site:
@@ -83,21 +74,21 @@ class Site:
 
 
 @pytest.fixture
-def site(server, run, weir, weir_program, tmp_path):
-    server.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    made = Site(server, run, weir, tmp_path)
+def site(database, run, weir, weir_program, tmp_path):
+    database.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    made = Site(database, run, weir, tmp_path)
     made.weir_program = str(weir_program)
     assert "users: from version 0 to " in made.verb("store", "-c", "weir.yaml", "init")
-    server.query(
+    database.query(
         f"INSERT INTO weir_user VALUES ('alice', '{ONE}', ''), ('bob', '!{ONE}', '');"
         "INSERT INTO weir_alias VALUES ('sales', 'alice, bob'); INSERT INTO weir_snapshot VALUES ('users', 1)"
     )
     return made
 
 
-def test_tables_that_are_missing_are_found_and_made(site, server):
+def test_tables_that_are_missing_are_found_and_made(site, database):
     assert "users      schema" in site.verb("store", "-c", "weir.yaml", "check")
-    server.query("DROP TABLE weir_alias, weir_queue_message; DROP INDEX weir_body_sweep_due")
+    database.query("DROP TABLE weir_alias, weir_queue_message; DROP INDEX weir_body_sweep_due")
     said = site.verb("store", "-c", "weir.yaml", "check", code=1)
     assert re.search('users +weir_alias .*"weir_alias" does not exist', said)
     assert re.search('queue +weir_queue_message .*"weir_queue_message" does not exist', said)
@@ -108,7 +99,7 @@ def test_tables_that_are_missing_are_found_and_made(site, server):
     assert "the tables are there, and up to date" in said and "migrate" not in said
     assert re.search("zones +schema +version 1, of this program 1", said)
     assert "problem" not in site.verb("store", "-c", "weir.yaml", "check")
-    assert server.query("SELECT count(*) FROM weir_user").strip() == "2"
+    assert database.query("SELECT count(*) FROM weir_user").strip() == "2"
 
 
 # -- changes -------------------------------------------------------------------------------------------

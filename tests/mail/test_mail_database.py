@@ -10,7 +10,6 @@ import smtplib
 import pytest
 
 from conftest import wait_for
-from database import Database
 from mailhost import DOMAIN, HELLO, Host, number_of, numbered
 from mailhost import certificate, users_file  # noqa: F401
 
@@ -19,13 +18,6 @@ SELECT (SELECT count(*) FROM weir_mailbox AS b WHERE messages <> (SELECT count(*
   WHERE mailbox = b.name) OR octets <> (SELECT coalesce(sum(octets), 0) FROM weir_message WHERE mailbox = b.name))
 + (SELECT count(*) FROM weir_message AS m WHERE octets <> (SELECT coalesce(sum(length(bytes)), 0)
   FROM weir_body_chunk WHERE body = m.body))"""
-
-
-@pytest.fixture(scope="module")
-def database():
-    server = Database()
-    yield server
-    server.remove()
 
 
 @pytest.fixture

@@ -11,19 +11,10 @@ import threading
 import pytest
 
 from conftest import wait_for
-from database import Database
 from mailhost import number_of, numbered
 from mailhost import users_file  # noqa: F401
 
 TEXT = b"Subject: hello\r\n\r\nhello\r\n"
-
-
-@pytest.fixture(scope="module")
-def server():
-    database = Database()
-    database.path.chmod(0o755)
-    yield database
-    database.remove()
 
 
 class SmartHost:
@@ -137,9 +128,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(server, smart, weir, weir_program, tmp_path, users_file):
-    server.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    made = Cluster(server, smart, weir, str(weir_program), tmp_path, users_file)
+def cluster(database, smart, weir, weir_program, tmp_path, users_file):
+    database.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    made = Cluster(database, smart, weir, str(weir_program), tmp_path, users_file)
     made.verb("store", "-c", made.config("other"), "init")
     return made
 

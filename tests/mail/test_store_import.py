@@ -15,7 +15,6 @@ import threading
 import pytest
 
 from conftest import wait_for
-from database import Database
 from mailhost import DOMAIN, Host, number_of, numbered
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 from test_mail_relay import SENDER, Sink, queued, relaying
@@ -23,14 +22,6 @@ from test_mail_relay import SENDER, Sink, queued, relaying
 PARTS = {"users": "weir_user", "mailboxes": "weir_message", "queue": "weir_queue"}
 WRONG = "1500000004.wrong.host"  # the size in the name of its file is wrong
 LINE = b"0123456789 abcdefghijklmnopqrstuvwxyz\r\n"
-
-
-@pytest.fixture(scope="module")
-def server():
-    database = Database()
-    database.path.chmod(0o755)
-    yield database
-    database.remove()
 
 
 class Store:
@@ -133,13 +124,13 @@ class Staller:
 
 
 @pytest.fixture
-def store(server, weir_program):
-    return Store(server, "one", weir_program)
+def store(database, weir_program):
+    return Store(database, "one", weir_program)
 
 
 @pytest.fixture
-def other(server, weir_program):
-    return Store(server, "two", weir_program)
+def other(database, weir_program):
+    return Store(database, "two", weir_program)
 
 
 def configure(path, users="users", aliases=None, mail="mail", queue=None):

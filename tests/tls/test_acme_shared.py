@@ -10,26 +10,18 @@ import pytest
 
 from ca import fake, pebble  # noqa: F401  (fixtures)
 from conftest import wait_for
-from database import Database
 from ports import free_port
 from test_acme import NAME, Obtaining
 
 SEAL = "c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI="
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Database()
-    yield server
-    server.remove()
-
-
 @pytest.fixture
-def database(server):
-    if server.process.poll() is not None:
-        server.start()
-    server.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    return server
+def empty(database):
+    if database.process.poll() is not None:
+        database.start()
+    database.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return database
 
 
 class Cluster:
@@ -76,8 +68,8 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(weir, run, database, tmp_path):
-    return Cluster(weir, run, database, tmp_path)
+def cluster(weir, run, empty, tmp_path):
+    return Cluster(weir, run, empty, tmp_path)
 
 
 def issued(authority):

@@ -9,14 +9,6 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
-from database import Database
-
-
-@pytest.fixture(scope="module")
-def database():
-    database = Database()
-    yield database
-    database.remove()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from conftest import wait_for
-from database import Database
 from test_auth import basic, hashed
 
 CONFIG = """
@@ -22,13 +21,6 @@ sites:
     rules: [{{path: [/rule/**], auth: {{}}}}]
 """
 ONE, TWO = hashed("one", "-5"), hashed("two", "-5")
-
-
-@pytest.fixture(scope="module")
-def database():
-    made = Database()
-    yield made
-    made.remove()
 
 
 class Site:

@@ -112,20 +112,11 @@ static bool acme_read_installed(
         const struct acme *acme, const struct acme_job *job, struct acme_chain *ret)
 {
 	struct weir_buffer chain = {0}, pem = {0};
-	EVP_PKEY *key = NULL;
-	bool good = false;
-	if (acme_store_read_installed(acme->store, job->name, &chain, &pem) == 0 &&
-	        (key = acme_key_parse(weir_buffer_span(&pem))) &&
-	        !acme_chain_check(
-	                weir_buffer_span(&chain), key, job->name, acme_now_s(acme), ret)) {
-		weir_buffer_finish(&ret->pem);
-		good = true;
-	}
-	if (pem.data)
-		OPENSSL_cleanse(pem.data, pem.size);
-	weir_buffer_finish(&pem);
+	bool good = acme_store_read_installed(acme->store, job->name, &chain, &pem) == 0 &&
+	            acme_pair_check(weir_buffer_span(&chain), weir_buffer_span(&pem), job->name,
+	                    acme_now_s(acme), ret);
+	buffer_erase(&pem);
 	weir_buffer_finish(&chain);
-	EVP_PKEY_free(key);
 	return good;
 }
 

@@ -59,9 +59,7 @@ static EVP_PKEY *acme_account_read_key(const struct acme_session *session, const
 	EVP_PKEY *key = NULL;
 	if (acme_store_read(session->store, acme_account_path(session, name, path), &pem) == 0)
 		key = acme_key_parse(weir_buffer_span(&pem));
-	if (pem.data)
-		OPENSSL_cleanse(pem.data, pem.size);
-	weir_buffer_finish(&pem);
+	buffer_erase(&pem);
 	return key;
 }
 
@@ -78,9 +76,7 @@ static int acme_account_make_key(
 	if (error == 0)
 		error = acme_store_write(session->store, acme_account_path(session, name, path),
 		        weir_buffer_span(&pem));
-	if (pem.data)
-		OPENSSL_cleanse(pem.data, pem.size);
-	weir_buffer_finish(&pem);
+	buffer_erase(&pem);
 	if (error == 0)
 		*ret = key;
 	else

@@ -242,3 +242,14 @@ const char *acme_chain_check(struct weir_span pem, EVP_PKEY *key, const char *na
 		*ret = chain;
 	return why;
 }
+
+bool acme_pair_check(struct weir_span chain, struct weir_span pem, const char *name, int64_t now_s,
+        struct acme_chain *ret)
+{
+	EVP_PKEY *key = acme_key_parse(pem);
+	bool good = key && !acme_chain_check(chain, key, name, now_s, ret);
+	if (good)
+		weir_buffer_finish(&ret->pem);
+	EVP_PKEY_free(key);
+	return good;
+}

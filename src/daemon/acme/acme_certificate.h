@@ -41,4 +41,8 @@ struct acme_chain {
 const char *acme_chain_check(struct weir_span pem, EVP_PKEY *key, const char *name, int64_t now_s,
         struct acme_chain *ret);
 
+/* Likewise a chain with its key, both PEM, that were stored. `ret` has no `pem`. */
+bool acme_pair_check(struct weir_span chain, struct weir_span key, const char *name, int64_t now_s,
+        struct acme_chain *ret);
+
 #endif

@@ -154,9 +154,7 @@ static void acme_order_on_certificate(void *context, const struct acme_reply *re
 	if (error == 0)
 		error = acme_store_install(order->options.share->store, order->options.name,
 		        weir_buffer_span(&chain.pem), weir_buffer_span(&key));
-	if (key.data)
-		OPENSSL_cleanse(key.data, key.size);
-	weir_buffer_finish(&key);
+	buffer_erase(&key);
 	char text[ACME_WHY_SIZE];
 	snprintf(text, sizeof text, "the certificate cannot be stored: %s", weir_error_text(error));
 	weir_buffer_finish(&chain.pem);

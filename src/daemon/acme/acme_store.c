@@ -92,9 +92,7 @@ int acme_store_rename(const struct acme_store *store, const char *from, const ch
 		acme_store_report(store, to, weir_buffer_span(&bytes));
 		acme_store_report(store, from, weir_span(NULL, 0));
 	}
-	if (bytes.data)
-		explicit_bzero(bytes.data, bytes.size);
-	weir_buffer_finish(&bytes);
+	buffer_erase(&bytes);
 	return error;
 }
 

@@ -26,6 +26,7 @@
 #include "service_mail.h"
 #include "store_passwd.h"
 #include "store_verb.h"
+#include "verb_actions.h"
 
 /* -- the question ------------------------------------------------------------------------------ */
 
@@ -162,33 +163,16 @@ struct passwd_request {
 
 static int passwd_command_parse(int count, char **arguments, struct passwd_request *ret)
 {
-	static const struct option known[] = {
-	        {"users", required_argument, NULL, 'u'},
-	        {"config", required_argument, NULL, 'c'},
-	        {"delete", no_argument, NULL, 'd'},
-	        {"lock", no_argument, NULL, 'l'},
-	        {"unlock", no_argument, NULL, 'k'},
-	        {"no-scram", no_argument, NULL, 'n'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":u:c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->path = letter == 'u' ? optarg : ret->path;
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->actions |= letter == 'd'   ? 1u << PASSWD_DELETE
-		                : letter == 'l' ? 1u << PASSWD_LOCK
-		                : letter == 'k' ? 1u << PASSWD_UNLOCK
-		                                : 0;
-		ret->no_scram |= letter == 'n';
-		ret->help |= letter == 'h';
-	}
-	if (ret->help)
-		return 0;
+	bool delete = false, lock = false, unlock = false;
+	const struct action_option options[] = {{"users", 'u', &ret->path, NULL},
+	        {"config", 'c', &ret->config, NULL}, {"delete", 0, NULL, &delete},
+	        {"lock", 0, NULL, &lock}, {"unlock", 0, NULL, &unlock},
+	        {"no-scram", 0, NULL, &ret->no_scram}, {0}};
+	int status = verb_actions_options(count, arguments, options, &ret->help);
+	if (status || ret->help)
+		return status;
+	ret->actions = (unsigned)delete << PASSWD_DELETE | (unsigned)lock << PASSWD_LOCK |
+	               (unsigned)unlock << PASSWD_UNLOCK;
 	if (ret->path && ret->config)
 		return usage_error("passwd", "--users and -c exclude each other");
 	if (ret->config ? !*ret->config : !ret->path || !*ret->path)

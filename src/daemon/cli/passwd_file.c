@@ -22,6 +22,7 @@
 #include <weir/limits.h>
 
 #include "cli.h"
+#include "helper.h"
 #include "say.h"
 
 struct edit {
@@ -211,13 +212,6 @@ static bool passwd_file_replace(struct edit *edit)
 	return error ? passwd_file_failed(edit, "cannot sync its directory", error) : true;
 }
 
-static void passwd_file_erase(struct weir_buffer *text)
-{
-	if (text->data)
-		explicit_bzero(text->data, text->capacity);
-	weir_buffer_finish(text);
-}
-
 enum passwd_done passwd_file_change(const struct passwd_change *change)
 {
 	struct edit edit = {.change = change, .fd = -1};
@@ -227,7 +221,7 @@ enum passwd_done passwd_file_change(const struct passwd_change *change)
 	            passwd_file_replace(&edit);
 	if (edit.fd >= 0)
 		close(edit.fd);
-	passwd_file_erase(&edit.text);
-	passwd_file_erase(&edit.result);
+	buffer_erase(&edit.text);
+	buffer_erase(&edit.result);
 	return done ? edit.done : PASSWD_FAILED;
 }

@@ -27,6 +27,7 @@
 #include "say.h"
 #include "store.h"
 #include "store_verb.h"
+#include "verb_actions.h"
 
 enum {
 	WAIT_MS = 10 * 1000, /* for the server to answer */
@@ -75,26 +76,11 @@ static int queue_command_parse_action(int count, char **words, struct queue_requ
 
 static int queue_command_parse(int count, char **arguments, struct queue_request *ret)
 {
-	static const struct option known[] = {
-	        {"queue", required_argument, NULL, 'q'},
-	        {"config", required_argument, NULL, 'c'},
-	        {"all", no_argument, NULL, 'a'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":q:c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->path = letter == 'q' ? optarg : ret->path;
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->all |= letter == 'a';
-		ret->help |= letter == 'h';
-	}
-	if (ret->help)
-		return 0;
+	const struct action_option options[] = {{"queue", 'q', &ret->path, NULL},
+	        {"config", 'c', &ret->config, NULL}, {"all", 0, NULL, &ret->all}, {0}};
+	int status = verb_actions_options(count, arguments, options, &ret->help);
+	if (status || ret->help)
+		return status;
 	if (ret->path && ret->config)
 		return usage_error("queue", "--queue and -c exclude each other%s", "");
 	if (ret->config ? !*ret->config : !ret->path || !*ret->path)

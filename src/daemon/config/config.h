@@ -288,9 +288,6 @@ struct config_mail_limits {
 struct config_relay {
 #include "relay_keys.def"
 	const char *password; /* read from its file */
-	bool hasty; /* for a verb, which reports a refusal at once; see weir_postgres_options */
-	bool sealed;
-	unsigned char seal[32]; /* the key of `seal_path` */
 };
 
 struct mail_shared;

@@ -23,6 +23,7 @@
 #include "say.h"
 #include "store.h"
 #include "stored_list.h"
+#include "stored_sweep.h"
 #include "stored_zone.h"
 
 struct dns_stored {
@@ -32,9 +33,9 @@ struct dns_stored {
 	void *context;
 	struct weir_database_snapshot *snapshot;
 	struct weir_database_secrets *secrets;
-	bool has_zones, has_keys;   /* the parts that are in the database */
-	char *directory;            /* of the copies, or NULL */
-	bool copy_failing;          /* it was reported that a copy cannot be written */
+	bool has_zones, has_keys;                  /* the parts that are in the database */
+	char *directory;                           /* of the copies, or NULL */
+	struct weir_database_copy_reports reports; /* of the zones' copies */
 	struct stored_sweep *sweep; /* that runs: no zone is read meanwhile; or NULL */
 	bool is_swept;              /* since the last list of the database */
 	struct stored_zone *zones;
@@ -124,30 +125,18 @@ static void dns_stored_on_retry(struct weir_timer *timer)
 static void dns_stored_on_copy(struct dns_stored *stored, struct stored_reading *reading)
 {
 	struct stored_zone *zone = dns_stored_find(stored, &reading->name);
-	char text[WEIR_POSTGRES_WHY_MAX];
 	int error = reading->copy_error ? reading->copy_error : reading->error;
 	if (zone && strcmp(zone->wanted, reading->version) == 0)
 		zone->copy_tried = true;
 	if (error == 0) {
 		dns_stored_use(stored, reading);
 	} else if (error != -ENOENT) {
-		snprintf(text, sizeof text, "the copy %.140s is ignored: %.80s", reading->copy,
+		weir_database_copy_ignored(&stored->reports, reading->copy,
 		        reading->copy_error ? weir_database_copy_text(error) : reading->why);
-		store_on_copy_warning(stored, text);
 	}
 	stored_reading_free(reading);
 	stored->reading = NULL;
 	dns_stored_read(stored);
-}
-
-static void dns_stored_check_copy(struct dns_stored *stored, const struct stored_reading *reading)
-{
-	char text[WEIR_POSTGRES_WHY_MAX];
-	snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s",
-	        reading->copy ? reading->copy : "", weir_error_text(reading->copy_error));
-	if (reading->copy_error && !stored->copy_failing)
-		store_on_copy_warning(stored, text);
-	stored->copy_failing = reading->copy_error;
 }
 
 static void dns_stored_on_read(void *context, struct stored_reading *reading)
@@ -158,7 +147,7 @@ static void dns_stored_on_read(void *context, struct stored_reading *reading)
 		return;
 	}
 	if (reading->error == 0)
-		dns_stored_check_copy(stored, reading);
+		weir_database_copy_written(&stored->reports, reading->copy, reading->copy_error, 0);
 	bool again = dns_stored_may_pass(reading->error);
 	if (!again)
 		dns_stored_use(stored, reading);
@@ -206,46 +195,9 @@ static void dns_stored_read(struct dns_stored *stored)
 
 /* -- copies of versions that are gone ---------------------------------------------------------- */
 
-struct stored_sweep {
-	struct weir_work work;
-	struct dns_stored *stored; /* NULL: it was destroyed */
-	char *directory;
-	size_t count;
-	char versions[][WEIR_DATABASE_ID_SIZE]; /* that stay, sorted */
-};
-
-static int stored_sweep_compare(const void *a, const void *b)
+static void dns_stored_on_swept(void *context)
 {
-	return strcmp(a, b);
-}
-
-static bool stored_sweep_wants(void *context, const char *name)
-{
-	const struct stored_sweep *sweep = context;
-	return bsearch(name + sizeof STORED_ZONE_FILE - 1, sweep->versions, sweep->count,
-	        sizeof *sweep->versions, stored_sweep_compare);
-}
-
-/* A file that cannot be removed is removed later, or by the operator. */
-static void stored_sweep_run(struct weir_work *work)
-{
-	struct stored_sweep *sweep = WEIR_CONTAINER(work, struct stored_sweep, work);
-	weir_database_copies_sweep(sweep->directory, STORED_ZONE_FILE, stored_sweep_wants, sweep);
-}
-
-static void stored_sweep_free(struct stored_sweep *sweep)
-{
-	free(sweep->directory);
-	free(sweep);
-}
-
-static void stored_sweep_done(struct weir_work *work)
-{
-	struct stored_sweep *sweep = WEIR_CONTAINER(work, struct stored_sweep, work);
-	struct dns_stored *stored = sweep->stored;
-	stored_sweep_free(sweep);
-	if (!stored)
-		return;
+	struct dns_stored *stored = context;
 	stored->sweep = NULL;
 	dns_stored_read(stored);
 }
@@ -258,24 +210,8 @@ static void dns_stored_sweep(struct dns_stored *stored)
 	if (!stored->directory || info.origin != WEIR_DATABASE_ROWS)
 		return;
 	stored->is_swept = true;
-	struct stored_sweep *sweep =
-	        calloc(1, sizeof *sweep + 2 * stored->count * sizeof *sweep->versions);
-	if (!sweep || !(sweep->directory = strdup(stored->directory))) {
-		free(sweep);
-		return;
-	}
-	for (size_t i = 0; i < stored->count; i++) {
-		strcpy(sweep->versions[sweep->count++], stored->zones[i].wanted);
-		if (stored->zones[i].have[0])
-			strcpy(sweep->versions[sweep->count++], stored->zones[i].have);
-	}
-	qsort(sweep->versions, sweep->count, sizeof *sweep->versions, stored_sweep_compare);
-	sweep->stored = stored;
-	if (weir_work_submit_to(stored->loop, WEIR_LANE_NAMES, &sweep->work, stored_sweep_run,
-	            stored_sweep_done) < 0)
-		stored_sweep_free(sweep);
-	else
-		stored->sweep = sweep;
+	stored->sweep = stored_sweep_start(stored->loop, stored->directory, stored->zones,
+	        stored->count, dns_stored_on_swept, stored);
 }
 
 /* -- the list ---------------------------------------------------------------------------------- */
@@ -542,6 +478,7 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 		stored->has_keys = store_has(config, STORE_KEYS);
 		stored->changed = changed;
 		stored->context = context;
+		stored->reports.warn = store_on_copy_warning;
 		weir_list_init(&stored->retry.link);
 		weir_list_init(&stored->choose.link);
 		pthread_mutex_init(&stored->lock, NULL);
@@ -592,7 +529,7 @@ void dns_stored_destroy(struct dns_stored *stored)
 	if (stored->reading)
 		stored_reading_free(stored->reading);
 	if (stored->sweep)
-		stored->sweep->stored = NULL;
+		stored_sweep_abandon(stored->sweep);
 	free(stored->directory);
 	weir_timer_stop(&stored->retry);
 	weir_timer_stop(&stored->choose);

@@ -105,18 +105,24 @@ static int stored_reading_submit(struct stored_reading *reading)
 
 /* -- rows -------------------------------------------------------------------------------------- */
 
+int stored_record_put(const struct weir_database_zone_record *record, struct weir_buffer *to)
+{
+	const struct weir_span parts[] = {record->owner, WEIR_SPAN("\t"), record->ttl,
+	        WEIR_SPAN("\tIN\t"), record->type, WEIR_SPAN("\t"), record->data, WEIR_SPAN("\n")};
+	return buffer_append_spans(
+	        to, parts, sizeof parts / sizeof *parts, WEIR_DATABASE_ZONE_BYTES);
+}
+
 static void stored_reading_on_record(void *context, const struct weir_database_zone_record *record)
 {
 	struct stored_reading *reading = context;
-	struct weir_span parts[] = {record->owner, WEIR_SPAN("\t"), record->ttl,
-	        WEIR_SPAN("\tIN\t"), record->type, WEIR_SPAN("\t"), record->data, WEIR_SPAN("\n")};
+	const struct weir_span parts[] = {record->owner, record->ttl, record->type, record->data};
 	/* Behind a line end the loader would read another record. */
-	for (size_t i = 0; i < sizeof parts / sizeof *parts - 1; i++)
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (parts[i].size && memchr(parts[i].data, '\n', parts[i].size))
 			reading->error = reading->error ? reading->error : WEIR_E_SYNTAX;
 	if (reading->error == 0)
-		reading->error = buffer_append_spans(&reading->text, parts,
-		        sizeof parts / sizeof *parts, WEIR_DATABASE_ZONE_BYTES);
+		reading->error = stored_record_put(record, &reading->text);
 }
 
 static void stored_reading_on_again(void *context)

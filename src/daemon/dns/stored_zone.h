@@ -24,6 +24,9 @@ struct stored_zone {
 /* A copy of a version is the file DIRECTORY/zone-VERSION. */
 #define STORED_ZONE_FILE "zone-"
 
+/* Appends the record as a line of a zone file. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
+int stored_record_put(const struct weir_database_zone_record *record, struct weir_buffer *to);
+
 /*
  * Reads one version, and makes a zone of it on the work pool. Nothing else may be done with a
  * reading before its end.

@@ -12,6 +12,7 @@
 
 #include "helper.h"
 #include "say.h"
+#include "stored_zone.h"
 #include "zone_verb.h"
 
 /* -- reading a version ------------------------------------------------------------------------- */
@@ -53,12 +54,9 @@ static void zone_import_on_record(void *context, const struct weir_database_zone
 {
 	struct zone_verb *verb = context;
 	const struct weir_span before = weir_buffer_span(&verb->text);
-	struct weir_span parts[] = {record->owner, WEIR_SPAN("\t"), record->ttl,
-	        WEIR_SPAN("\tIN\t"), record->type, WEIR_SPAN("\t"), record->data, WEIR_SPAN("\n")};
 	const bool soa = weir_span_equal(record->type, WEIR_SPAN("SOA"));
 	struct weir_buffer first = {0}, *text = soa ? &first : &verb->text;
-	int error = buffer_append_spans(
-	        text, parts, sizeof parts / sizeof *parts, WEIR_DATABASE_ZONE_BYTES);
+	int error = stored_record_put(record, text);
 	if (error == 0 && soa)
 		error = buffer_append_spans(&first, &before, 1, WEIR_DATABASE_ZONE_BYTES);
 	if (error < 0)

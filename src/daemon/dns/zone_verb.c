@@ -235,8 +235,6 @@ int zone_verb(int count, char **arguments)
 	bool good = config && zone_verb_run(&request, config);
 	config_release(config);
 	weir_dns_zone_release(request.file);
-	if (request.secret.data)
-		explicit_bzero(request.secret.data, request.secret.size);
-	weir_buffer_finish(&request.secret);
+	buffer_erase(&request.secret);
 	return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -18,7 +18,6 @@
 #include <weir/error.h>
 
 #include "acme_certificate.h"
-#include "acme_jose.h"
 #include "acme_message.h"
 #include "helper.h"
 #include "store.h"
@@ -235,15 +234,8 @@ static bool acme_rows_have_folder(const struct acme_rows *rows, const char *fold
 /* When a pair ends that can be used for the name; 0 if it cannot. */
 static int64_t acme_pair_expires_s(const char *name, struct weir_span chain, struct weir_span pem)
 {
-	struct acme_chain checked = {0};
-	int64_t expires_s = 0;
-	EVP_PKEY *key = acme_key_parse(pem);
-	if (key && !acme_chain_check(chain, key, name, time(NULL), &checked)) {
-		expires_s = checked.expires_s;
-		weir_buffer_finish(&checked.pem);
-	}
-	EVP_PKEY_free(key);
-	return expires_s;
+	struct acme_chain checked;
+	return acme_pair_check(chain, pem, name, time(NULL), &checked) ? checked.expires_s : 0;
 }
 
 struct acme_pair {

@@ -100,9 +100,7 @@ static void store_check_print_copy(const char *path, const char *file, const cha
 	struct weir_database_copy_info info;
 	struct weir_buffer text = {0};
 	int error = weir_database_copy_read(path, name, WEIR_DATABASE_SNAPSHOT_BYTES, &info, &text);
-	if (text.data)
-		explicit_bzero(text.data, text.capacity);
-	weir_buffer_finish(&text);
+	buffer_erase(&text);
 	if (error == 0)
 		printf("database: the copy %s is %lld s old\n", file,
 		        (long long)(info.age_ms / 1000));

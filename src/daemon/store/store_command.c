@@ -17,6 +17,7 @@
 #include "store.h"
 #include "store_transfer.h"
 #include "store_verb.h"
+#include "verb_actions.h"
 
 /* -- the schema -------------------------------------------------------------------------------- */
 
@@ -212,34 +213,13 @@ struct store_request {
 	struct store_transfer_request transfer;
 };
 
-static int store_command_options(int count, char **arguments, struct store_request *ret)
-{
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"dry-run", no_argument, NULL, 'n'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:nh", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		ret->config = letter == 'c' ? optarg : ret->config;
-		ret->dry |= letter == 'n';
-		ret->help |= letter == 'h';
-	}
-	return 0;
-}
-
 static int store_command_parse(int count, char **arguments, struct store_request *ret)
 {
-	int status = store_command_options(count, arguments, ret);
-	if (status)
+	const struct action_option options[] = {
+	        {"config", 'c', &ret->config, NULL}, {"dry-run", 'n', NULL, &ret->dry}, {0}};
+	int status = verb_actions_options(count, arguments, options, &ret->help);
+	if (status || ret->help)
 		return status;
-	if (ret->help)
-		return 0;
 	if (optind == count)
 		return usage_error(
 		        "store", "an action is missing: " STORE_COMMAND_ACTIONS "%s", "");

@@ -33,13 +33,6 @@ bool store_files_failed(const char *path, int error)
 	return false;
 }
 
-static void store_files_erase(struct weir_buffer *text)
-{
-	if (text->data)
-		explicit_bzero(text->data, text->capacity);
-	weir_buffer_finish(text);
-}
-
 /* -- reading users ----------------------------------------------------------------------------- */
 
 static void store_files_report(void *context, const char *path, unsigned line, const char *text)
@@ -93,7 +86,7 @@ static bool store_files_add_ftp(const char *path, struct store_users_files *file
 		error = buffer_append_spans(&files->users, parts, 2, SIZE_MAX);
 		good = error == 0 || store_files_failed(path, error);
 	}
-	store_files_erase(&text);
+	buffer_erase(&text);
 	return good;
 }
 
@@ -117,8 +110,8 @@ bool store_files_read_users(const struct config *config, struct store_users_file
 
 void store_files_free_users(struct store_users_files *files)
 {
-	store_files_erase(&files->users);
-	store_files_erase(&files->aliases);
+	buffer_erase(&files->users);
+	buffer_erase(&files->aliases);
 }
 
 /* -- writing users ----------------------------------------------------------------------------- */
@@ -228,7 +221,7 @@ bool store_files_write_users(
 		*ret_users = users.counts[0];
 		*ret_aliases = users.counts[1];
 	}
-	store_files_erase(&users.text);
+	buffer_erase(&users.text);
 	return good;
 }
 

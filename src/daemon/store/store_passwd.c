@@ -21,13 +21,6 @@ struct store_passwd {
 	struct weir_buffer before[2], after[2]; /* hash and attributes */
 };
 
-static void store_passwd_erase(struct weir_buffer *buffer)
-{
-	if (buffer->data)
-		explicit_bzero(buffer->data, buffer->capacity);
-	weir_buffer_finish(buffer);
-}
-
 /* A value is never NULL in the database. */
 static struct weir_span store_passwd_span(const struct weir_buffer *buffer)
 {
@@ -80,7 +73,7 @@ static bool store_passwd_make(struct store_passwd *passwd)
 	if (error < 0)
 		say("%s: %s", change->path, weir_error_text(error));
 	bool good = error == 0 && passwd_line_check(change->path, weir_buffer_span(&line));
-	store_passwd_erase(&line);
+	buffer_erase(&line);
 	return good;
 }
 
@@ -123,8 +116,8 @@ enum passwd_done store_passwd_change(struct config *config, const struct passwd_
 	bool done = store_verb_begin(&passwd.verb, config) == 0 && store_passwd_run(&passwd);
 	store_verb_finish(&passwd.verb);
 	for (int i = 0; i < 2; i++) {
-		store_passwd_erase(&passwd.before[i]);
-		store_passwd_erase(&passwd.after[i]);
+		buffer_erase(&passwd.before[i]);
+		buffer_erase(&passwd.after[i]);
 	}
 	return !done           ? PASSWD_FAILED
 	       : passwd.exists ? passwd_line_done(change->action)

@@ -140,9 +140,7 @@ static void *store_users_begin(void *context)
 
 static void store_users_take_text(struct store_users *users, struct weir_buffer *text)
 {
-	if (users->text.data)
-		explicit_bzero(users->text.data, users->text.capacity);
-	weir_buffer_finish(&users->text);
+	buffer_erase(&users->text);
 	users->text = *text;
 	*text = (struct weir_buffer){0};
 	users->loaded = true;
@@ -320,9 +318,7 @@ void store_users_destroy(struct store_users *users)
 		return;
 	weir_database_snapshot_destroy(users->snapshot);
 	config_release(users->config);
-	if (users->text.data)
-		explicit_bzero(users->text.data, users->text.capacity);
-	weir_buffer_finish(&users->text);
+	buffer_erase(&users->text);
 	free(users->copy);
 	free(users);
 }

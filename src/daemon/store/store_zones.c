@@ -206,9 +206,7 @@ static bool store_zones_list_keys(struct store_zones_keys *keys)
 
 static void store_zones_free_keys(struct store_zones_keys *keys)
 {
-	if (keys->text.data)
-		explicit_bzero(keys->text.data, keys->text.capacity);
-	weir_buffer_finish(&keys->text);
+	buffer_erase(&keys->text);
 	weir_buffer_finish(&keys->names);
 }
 
@@ -302,9 +300,7 @@ bool store_zones_export_keys(struct store_verb *verb, const char *directory, con
 	good = good && error == 0 && store_files_write(directory, name, weir_buffer_span(&text));
 	counts->moved += good ? keys.count - keys.unreadable : 0;
 	counts->failed += keys.unreadable;
-	if (text.data)
-		explicit_bzero(text.data, text.capacity);
-	weir_buffer_finish(&text);
+	buffer_erase(&text);
 	store_zones_free_keys(&keys);
 	return good && !keys.unreadable;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 enum {
-	ACTION_OPTIONS_MAX = 6, /* of a verb, with --help */
+	ACTION_OPTIONS_MAX = 8, /* of a verb, with --help */
 	ACTION_WORDS_MAX = 3    /* of an action */
 };
 

@@ -183,8 +183,6 @@ int certificate_verb(int count, char **arguments)
 	good = config && certificate_verb_run(&request, config);
 	config_release(config);
 	weir_buffer_finish(&request.chain);
-	if (request.key.data)
-		explicit_bzero(request.key.data, request.key.size);
-	weir_buffer_finish(&request.key);
+	buffer_erase(&request.key);
 	return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -11,6 +11,7 @@
 #include <weir/base64.h>
 #include <weir/error.h>
 
+#include "helper.h"
 #include "seal.h"
 
 #define SEAL_PREFIX "sealed:"
@@ -23,9 +24,7 @@ enum {
 
 void weir_database_erase(struct weir_buffer *secret)
 {
-	if (secret->data)
-		explicit_bzero(secret->data, secret->size);
-	weir_buffer_finish(secret);
+	buffer_erase(secret);
 }
 
 bool weir_database_is_sealed(struct weir_span text)

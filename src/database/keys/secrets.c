@@ -49,8 +49,7 @@ struct weir_database_secrets {
 	bool failing;
 	char *copy;                /* the path, or NULL */
 	struct secrets_work *work; /* that reads the copy; or NULL */
-	bool copy_failing;
-	bool copy_lacks; /* it was reported that the copy lacks secrets */
+	struct weir_database_copy_reports reports;
 	struct weir_database_snapshot_info info;
 	char why[WEIR_POSTGRES_WHY_MAX]; /* if it is failing */
 	size_t count;
@@ -118,6 +117,7 @@ struct secrets_work {
 	char *path, *purpose;
 	struct weir_buffer text;
 	struct weir_database_copy_info info; /* of the copy that was read */
+	size_t left_out;                     /* of the copy that was written */
 	int error;
 };
 
@@ -126,12 +126,6 @@ static int64_t secrets_now_s(void)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	return now.tv_sec;
-}
-
-static void secrets_warn(const struct weir_database_secrets *secrets, const char *text)
-{
-	if (secrets->options.warn)
-		secrets->options.warn(secrets->options.context, text);
 }
 
 static void secrets_work_free(struct secrets_work *work)
@@ -149,16 +143,6 @@ static void secrets_work_run(struct weir_work *base)
 	                                    SECRETS_COPY_BYTES, &work->info, &work->text)
 	                          : weir_database_copy_write(work->path, work->purpose, 0,
 	                                    weir_buffer_span(&work->text));
-}
-
-static void secrets_on_written(struct weir_database_secrets *secrets, int error)
-{
-	char text[WEIR_POSTGRES_WHY_MAX];
-	snprintf(text, sizeof text, "cannot write the copy %.160s: %.60s", secrets->copy,
-	        weir_error_text(error));
-	if (error && !secrets->copy_failing)
-		secrets_warn(secrets, text);
-	secrets->copy_failing = error;
 }
 
 /* Adds a secret to those of the poll, or of the copy. */
@@ -206,7 +190,6 @@ static const char *secrets_why(int error)
 
 static void secrets_on_copy(struct weir_database_secrets *secrets, const struct secrets_work *work)
 {
-	char text[WEIR_POSTGRES_WHY_MAX];
 	const char *why = NULL;
 	secrets->info.reading = false;
 	if (work->error < 0) {
@@ -218,11 +201,8 @@ static void secrets_on_copy(struct weir_database_secrets *secrets, const struct 
 		else if (secrets->read_count)
 			secrets_use(secrets, WEIR_DATABASE_COPY, work->info.age_ms);
 	}
-	if (why) {
-		snprintf(text, sizeof text, "the copy %.120s is ignored: %.100s", secrets->copy,
-		        why);
-		secrets_warn(secrets, text);
-	}
+	if (why)
+		weir_database_copy_ignored(&secrets->reports, secrets->copy, why);
 	explicit_bzero(secrets->read, sizeof secrets->read);
 	secrets_poll(secrets);
 }
@@ -236,7 +216,8 @@ static void secrets_work_done(struct weir_work *base)
 		if (work->reads)
 			secrets_on_copy(secrets, work);
 		else
-			secrets_on_written(secrets, work->error);
+			weir_database_copy_written(
+			        &secrets->reports, secrets->copy, work->error, work->left_out);
 	}
 	secrets_work_free(work);
 }
@@ -250,6 +231,7 @@ static int secrets_work_start(
 		return -ENOMEM;
 	work->secrets = secrets;
 	work->reads = reads;
+	work->left_out = secrets->read_clear;
 	work->path = strdup(secrets->copy);
 	work->purpose = strdup(secrets->purpose);
 	if (text) {
@@ -270,20 +252,12 @@ static int secrets_work_start(
 /* Also if nothing has changed: the time of the file is that of the poll. */
 static void secrets_write_copy(struct weir_database_secrets *secrets)
 {
-	char text[WEIR_POSTGRES_WHY_MAX];
 	if (!secrets->copy || secrets->work)
 		return;
-	if (secrets->read_clear && !secrets->copy_lacks) {
-		snprintf(text, sizeof text,
-		        "the copy %.120s lacks secrets that the database has in clear: set "
-		        "'secret-key-file'",
-		        secrets->copy);
-		secrets_warn(secrets, text);
-	}
-	secrets->copy_lacks = secrets->read_clear;
 	int error = secrets_work_start(secrets, false, &secrets->read_copy);
 	if (error < 0)
-		secrets_on_written(secrets, error);
+		weir_database_copy_written(
+		        &secrets->reports, secrets->copy, error, secrets->read_clear);
 }
 
 /* A line of the copy. */
@@ -484,6 +458,8 @@ int weir_database_secrets_create(struct weir_database *database, struct weir_loo
 	secrets->loop = loop;
 	secrets->pool = pool;
 	secrets->options = *options;
+	secrets->reports.warn = options->warn;
+	secrets->reports.context = options->context;
 	secrets->purpose = weir_span_copy(weir_span_of(options->purpose));
 	snprintf(secrets->period, sizeof secrets->period, "%u", (unsigned)options->period_s);
 	weir_list_init(&secrets->poll.link);

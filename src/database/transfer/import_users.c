@@ -169,11 +169,8 @@ static void import_users_send(struct users_import *import)
 		import_users_start(import, aliases, arrays);
 	else
 		transfer_end(&import->base);
-	for (unsigned i = 0; i < USERS_COLUMNS; i++) {
-		if (arrays[i].data)
-			explicit_bzero(arrays[i].data, arrays[i].size);
-		weir_buffer_finish(&arrays[i]);
-	}
+	for (unsigned i = 0; i < USERS_COLUMNS; i++)
+		buffer_erase(&arrays[i]);
 }
 
 static uint64_t import_users_count(struct weir_span text)

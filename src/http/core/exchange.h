@@ -420,6 +420,9 @@ void http_request_copy_free(struct http_request_copy *copy);
 int http_reply_add_field(
         struct weir_http_exchange *exchange, struct weir_span name, struct weir_span value);
 
+/* Adds Retry-After, in whole seconds. */
+void http_reply_add_wait(struct weir_http_exchange *exchange, uint32_t wait_ms);
+
 /* An interim reply that waits. Behind it are its field lines ("Name: value\r\n"). */
 struct http_interim {
 	uint16_t status;

@@ -5,8 +5,6 @@
  *
  * A connection carries requests of many clients, so each request is looked up anew.
  */
-#include <stdio.h>
-
 #include <weir/policy.h>
 
 #include "exchange.h"
@@ -104,7 +102,6 @@ int http_forwarder_admit(struct weir_http_exchange *exchange)
 	struct http_handling *handling = exchange->handling;
 	const struct weir_policy *policy = weir_channel_policy(exchange->channel);
 	int64_t now_ms = weir_loop_now_ms(exchange->server->loop);
-	char text[16];
 	if (weir_policy_forwards(policy, &handling->peer)) {
 		forwarder_find_client(handling, policy);
 		if (!weir_policy_admits(policy, &handling->peer, now_ms)) {
@@ -117,7 +114,6 @@ int http_forwarder_admit(struct weir_http_exchange *exchange)
 	uint32_t wait_ms = weir_policy_count_request(policy, &handling->peer, now_ms);
 	if (!wait_ms)
 		return 0;
-	int size = snprintf(text, sizeof text, "%u", (unsigned)((wait_ms + 999ull) / 1000));
-	weir_http_add_field(exchange, "Retry-After", weir_span(text, (size_t)size));
+	http_reply_add_wait(exchange, wait_ms);
 	return 429;
 }

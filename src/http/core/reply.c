@@ -93,6 +93,13 @@ int http_reply_add_field(
 	        &exchange->handling->fields, name, value, WEIR_HTTP_REPLY_FIELDS_MAX);
 }
 
+void http_reply_add_wait(struct weir_http_exchange *exchange, uint32_t wait_ms)
+{
+	char text[16];
+	int size = snprintf(text, sizeof text, "%u", (unsigned)((wait_ms + 999ull) / 1000));
+	weir_http_add_field(exchange, "Retry-After", weir_span(text, (size_t)size));
+}
+
 int weir_http_interim(struct weir_http_exchange *exchange, unsigned status,
         const struct weir_http_field *fields, unsigned field_count)
 {

@@ -3,7 +3,6 @@
  * They are read from the end, one element at a time. Invariant: bytes in front of an element do not
  * change how it is read, since a client may have sent them.
  */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <weir/error.h>
@@ -88,28 +87,6 @@ static bool forwarded_parse_port(struct weir_span text, bool obfuscated, uint16_
 	return true;
 }
 
-static int forwarded_set_v4(struct weir_span host, uint16_t port, struct weir_address *ret)
-{
-	char text[INET_ADDRSTRLEN];
-	struct weir_address address = {.v4 = {.sin_family = AF_INET, .sin_port = htons(port)}};
-	if (!text_copy_span(text, sizeof text, host) ||
-	        inet_pton(AF_INET, text, &address.v4.sin_addr) != 1)
-		return WEIR_E_SYNTAX;
-	*ret = address;
-	return 0;
-}
-
-static int forwarded_set_v6(struct weir_span host, uint16_t port, struct weir_address *ret)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct weir_address address = {.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}};
-	if (!text_copy_span(text, sizeof text, host) ||
-	        inet_pton(AF_INET6, text, &address.v6.sin6_addr) != 1)
-		return WEIR_E_SYNTAX;
-	*ret = address;
-	return 0;
-}
-
 /* [2001:db8::1], with a port or without. */
 static int forwarded_parse_bracketed(
         struct weir_span text, bool obfuscated, struct weir_address *ret)
@@ -118,7 +95,7 @@ static int forwarded_parse_bracketed(
 	uint16_t port;
 	if (!weir_span_cut(&rest, ']', &host) || !forwarded_parse_port(rest, obfuscated, &port))
 		return WEIR_E_SYNTAX;
-	return forwarded_set_v6(host, port, ret);
+	return address_parse_host(host, AF_INET6, port, ret);
 }
 
 /* 192.0.2.1, with a port or without. */
@@ -129,16 +106,16 @@ static int forwarded_parse_v4(struct weir_span text, bool obfuscated, struct wei
 	uint16_t port;
 	if (!forwarded_parse_port(weir_span_skip(text, size), obfuscated, &port))
 		return WEIR_E_SYNTAX;
-	return forwarded_set_v4(weir_span(text.data, size), port, ret);
+	return address_parse_host(weir_span(text.data, size), AF_INET, port, ret);
 }
 
 int http_forwarded_parse_for(struct weir_span text, struct weir_address *ret)
 {
-	if (!text.size || memchr(text.data, 0, text.size))
+	if (!text.size)
 		return WEIR_E_SYNTAX;
 	if (text.data[0] == '[')
 		return forwarded_parse_bracketed(text, false, ret);
-	if (forwarded_set_v6(text, 0, ret) == 0)
+	if (address_parse_host(text, AF_INET6, 0, ret) == 0)
 		return 0;
 	return forwarded_parse_v4(text, false, ret);
 }
@@ -146,7 +123,7 @@ int http_forwarded_parse_for(struct weir_span text, struct weir_address *ret)
 /* RFC 7239 6: an IPv6 address is in brackets. */
 static int forwarded_parse_node(struct weir_span text, struct weir_address *ret)
 {
-	if (!text.size || memchr(text.data, 0, text.size))
+	if (!text.size)
 		return WEIR_E_SYNTAX;
 	return text.data[0] == '[' ? forwarded_parse_bracketed(text, true, ret)
 	                           : forwarded_parse_v4(text, true, ret);

@@ -73,14 +73,13 @@ static struct weir_span http_rule_key(const struct http_rule *rule,
 
 bool http_rule_take_rate(const struct http_rule *rule, struct weir_http_exchange *exchange)
 {
-	char key[WEIR_HTTP_RATE_KEY_MAX + 512], wait[16];
+	char key[WEIR_HTTP_RATE_KEY_MAX + 512];
 	uint32_t wait_ms = weir_rates_take_key(rule->rules->rates, &rule->options.rate,
 	        http_rule_key(rule, exchange, key, sizeof key),
 	        weir_loop_now_ms(exchange->server->loop));
 	if (!wait_ms)
 		return true;
-	int size = snprintf(wait, sizeof wait, "%u", (unsigned)((wait_ms + 999ull) / 1000));
-	weir_http_add_field(exchange, "Retry-After", weir_span(wait, (size_t)size));
+	http_reply_add_wait(exchange, wait_ms);
 	http_rule_refuse(rule, exchange, 429, HTTP_REFUSED_RATE);
 	return false;
 }

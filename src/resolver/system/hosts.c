@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dns_codec.h"
+#include "helper.h"
 #include "system_files.h"
 
 /* -- addresses that are written instead of a name ---------------------------------------------- */
@@ -33,20 +34,15 @@ bool address_literal_parse(struct weir_span span, uint16_t port, struct weir_add
 {
 	struct weir_address address = {0};
 	char text[TEXT_MAX];
+	if (address_parse_host(span, AF_INET, port, ret) == 0)
+		return true;
 	if (span.size >= sizeof text || memchr(span.data, 0, span.size))
 		return false;
 	memcpy(text, span.data, span.size);
 	text[span.size] = 0;
-	if (inet_pton(AF_INET, text, &address.v4.sin_addr) == 1) {
-		address.v4.sin_family = AF_INET;
-		address.v4.sin_port = htons(port);
-		*ret = address;
-		return true;
-	}
 	char *scope = strchr(text, '%');
 	if (scope)
 		*scope++ = 0;
-	address = (struct weir_address){0};
 	if (inet_pton(AF_INET6, text, &address.v6.sin6_addr) != 1 ||
 	        (scope && !address_literal_parse_scope(scope, &address.v6)))
 		return false;

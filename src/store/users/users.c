@@ -290,9 +290,7 @@ void weir_users_release(struct weir_users *users)
 	if (!users || !refcount_release(&users->references))
 		return;
 	pthread_mutex_destroy(&users->lock);
-	if (users->text.data)
-		explicit_bzero(users->text.data, users->text.capacity);
-	weir_buffer_finish(&users->text);
+	buffer_erase(&users->text);
 	weir_buffer_finish(&users->table);
 	weir_buffer_finish(&users->domains);
 	free(users->buckets);
