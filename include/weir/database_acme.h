@@ -16,6 +16,7 @@
 #ifndef WEIR_DATABASE_ACME_H
 #define WEIR_DATABASE_ACME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,9 +41,16 @@ WEIR_C_BEGIN
 	" SELECT 'certificate', name, chain, key, floor(extract(epoch FROM stored))::bigint"       \
 	" FROM weir_certificate ORDER BY 1, 2"
 
-/* Takes the lease. It ends with -EBUSY if another front end has it. */
+/*
+ * The end of a claim, as weir_database_done_fn; the error is -EBUSY if another front end has the
+ * lease. `taken_over`: it was that of a front end that has not given it up.
+ */
+typedef void weir_database_acme_claim_fn(
+        void *context, int error, const char *text, bool taken_over);
+
+/* Takes the lease. */
 WEIR_API int weir_database_acme_claim(struct weir_database *database, struct weir_loop *loop,
-        uint32_t lease_s, weir_database_done_fn *done, void *context,
+        uint32_t lease_s, weir_database_acme_claim_fn *done, void *context,
         struct weir_database_call **ret);
 
 /* A row of WEIR_DATABASE_ACME_SELECT. Valid during the callback. */
@@ -72,7 +80,7 @@ WEIR_API int weir_database_acme_store(struct weir_database *database, struct wei
         uint32_t lease_s, const struct weir_database_acme_change *changes, unsigned count,
         weir_database_done_fn *done, void *context, struct weir_database_call **ret);
 
-/* Gives the lease up. */
+/* Gives the lease up. A store that is still under way ends with -ESTALE if it comes later. */
 WEIR_API int weir_database_acme_release(struct weir_database *database, struct weir_loop *loop,
         weir_database_done_fn *done, void *context, struct weir_database_call **ret);
 

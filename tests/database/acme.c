@@ -21,6 +21,7 @@ struct one {
 	struct weir_loop *loop;
 	bool done;
 	int error;
+	bool taken_over;
 	char text[4096];
 };
 
@@ -54,11 +55,19 @@ static int await(struct one *one, int error)
 	return error ? error : one->error;
 }
 
+static void on_claimed(void *context, int error, const char *text, bool taken_over)
+{
+	struct one *one = context;
+	assert_true(error == 0 || !taken_over);
+	one->taken_over = taken_over;
+	on_done(context, error, text);
+}
+
 static int claim(struct one *one, uint32_t lease_s)
 {
 	struct weir_database_call *call;
-	return await(one,
-	        weir_database_acme_claim(one->database, one->loop, lease_s, on_done, one, &call));
+	return await(one, weir_database_acme_claim(
+	                          one->database, one->loop, lease_s, on_claimed, one, &call));
 }
 
 static int release(struct one *one)
@@ -137,7 +146,10 @@ static void one_at_a_time_has_the_lease(void **state)
 	assert_int_equal(release(&b), 0); /* of which it has none */
 	assert_int_equal(claim(&b, LEASE_S), -EBUSY);
 	assert_int_equal(release(&a), 0);
+	/* A renewal that is late. */
+	assert_int_equal(store(&a, NULL, 0), -ESTALE);
 	assert_int_equal(claim(&b, LEASE_S), 0);
+	assert_false(b.taken_over);
 	assert_int_equal(release(&b), 0);
 	one_close(&a);
 	one_close(&b);
@@ -155,7 +167,11 @@ static void a_lease_that_has_ended_is_taken_over(void **state)
 	assert_int_equal(put(&a, "state/a", "1"), 0);
 	assert_int_equal(claim(&b, LEASE_S), -EBUSY);
 	migrated_run(&migrated, "UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
+	assert_int_equal(claim(&a, LEASE_S), 0);
+	assert_false(a.taken_over);
+	migrated_run(&migrated, "UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
 	assert_int_equal(claim(&b, LEASE_S), 0);
+	assert_true(b.taken_over);
 	int64_t before = version(WEIR_DATABASE_ACME_SNAPSHOT);
 	struct weir_database_acme_change changes[] = {
 	        {.name = "state/a", .content = WEIR_SPAN("2")},

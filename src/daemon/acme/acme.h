@@ -13,6 +13,8 @@
 #ifndef DAEMON_ACME_H
 #define DAEMON_ACME_H
 
+#include <stdbool.h>
+
 #include <weir/loop.h>
 
 #include "config.h"
@@ -38,7 +40,15 @@ int acme_create(struct weir_loop *loop, struct config *config, void (*changed)(v
 /* The result of what `changed` has asked for: 0 or a negative errno. */
 void acme_use_ended(struct acme *acme, int result);
 
-/* NULL is allowed. Not from a callback of it. */
+/*
+ * Ends what is under way, and has other front ends go on at once: the lease is given up. `stopped`
+ * is called once, not from within, after ACME_SHARE_STOP_MS at the latest; acme_destroy is all that
+ * may follow, also from `stopped`. Returns false if there is nothing to wait for: it is not called
+ * then.
+ */
+bool acme_stop(struct acme *acme, void (*stopped)(void *context), void *context);
+
+/* NULL is allowed. Not from the other callback of it. */
 void acme_destroy(struct acme *acme);
 
 #endif

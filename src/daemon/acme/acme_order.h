@@ -2,8 +2,11 @@
  * One order: a certificate for one name (RFC 8555 7.4).
  *
  *   NEW ─▶ AUTHORIZATION ─▶ [proof in place] ─▶ CHALLENGE ─▶ waits until it is valid ─▶ (the next)
- *        ─▶ ORDER, until it is ready ─▶ FINALIZE ─▶ ORDER, until it is valid ─▶ CERTIFICATE ─▶ end
+ *        ─▶ ORDER, until it is ready ─▶ [saved] ─▶ FINALIZE ─▶ ORDER, until it is valid
+ *        ─▶ CERTIFICATE ─▶ end
  *
+ * One that was saved, and did not end, is resumed instead (acme_saved_order.h); or if the authority
+ * has given it up, a new one is placed.
  * The order ends by itself after ACME_ORDER_MS. Whatever happens, its proofs are removed.
  */
 #ifndef DAEMON_ACME_ORDER_H
@@ -37,6 +40,7 @@ struct acme_order_options {
 	const char *name;
 	const char *profile;  /* or NULL */
 	const char *replaces; /* the ID of the certificate that it replaces (RFC 9773), or NULL */
+	int64_t expires_s;    /* when the one before expires; 0: there is none */
 	unsigned turn;        /* chooses among the kinds of challenges that are possible */
 	void (*end)(void *context, const struct acme_order_end *end);
 	void *context;

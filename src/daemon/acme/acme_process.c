@@ -1,7 +1,7 @@
 /*
  * It reads the configuration out of the table of the master, and none of the files that are named
  * there but the secrets of `store`. Everything that it knows is on the disk, so it may be killed at
- * any time.
+ * any time. When it is asked to end, it gives the lease up first, so that other front ends go on.
  */
 #include <errno.h>
 #include <signal.h>
@@ -34,13 +34,30 @@ struct acme_process {
 	struct config *config;
 	struct weir_database *database; /* or NULL */
 	struct acme *acme;
+	bool stopping;
 };
+
+static void acme_process_on_stopped(void *context)
+{
+	struct acme_process *process = context;
+	weir_loop_stop(process->loop);
+}
+
+/* A master that goes sends a signal, and closes the socket. */
+static void acme_process_stop(struct acme_process *process)
+{
+	if (process->stopping)
+		return;
+	process->stopping = true;
+	if (!process->acme || !acme_stop(process->acme, acme_process_on_stopped, process))
+		weir_loop_stop(process->loop);
+}
 
 static void acme_process_on_signal(struct weir_signals *signals, int signal)
 {
 	struct acme_process *process = WEIR_CONTAINER(signals, struct acme_process, signals);
 	if (signal == SIGTERM)
-		weir_loop_stop(process->loop);
+		acme_process_stop(process);
 }
 
 static void acme_process_on_changed(void *context)
@@ -78,7 +95,7 @@ static void acme_process_on_control(struct weir_watch *watch, unsigned events)
 		link_lose_control();
 		weir_watch_close(process->loop, watch);
 		watch->fd = -1;
-		weir_loop_stop(process->loop);
+		acme_process_stop(process);
 	}
 }
 

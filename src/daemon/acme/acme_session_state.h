@@ -1,4 +1,4 @@
-/* The state of a session, for acme_session.c (requests), acme_account.c and acme_start.c. */
+/* The state of a session, for acme_session.c and acme_account.c. */
 #ifndef DAEMON_ACME_SESSION_STATE_H
 #define DAEMON_ACME_SESSION_STATE_H
 

@@ -296,8 +296,8 @@ int acme_store_install(const struct acme_store *store, const char *name, struct 
 
 int acme_store_open(const char *path, struct acme_store **ret)
 {
-	static const char *const folders[] = {
-	        ACME_ACCOUNTS, ACME_CERTIFICATES, ACME_STATES, ACME_CHALLENGES, ACME_SERIALS};
+	static const char *const folders[] = {ACME_ACCOUNTS, ACME_ORDERS, ACME_CERTIFICATES,
+	        ACME_STATES, ACME_CHALLENGES, ACME_SERIALS};
 	struct acme_store *store = calloc(1, sizeof *store);
 	if (!store)
 		return -ENOMEM;

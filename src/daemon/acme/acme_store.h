@@ -8,6 +8,7 @@
  *   certificates/NAME/VERSION/         chain.pem and key.pem, which never change
  *   state/NAME                         what comes next for the name; see acme_state.h
  *   challenges/…                       proofs (acme_proofs.h)
+ *   orders/NAME                        an order that may have a certificate (acme_saved_order.h)
  *   serials/ZONE                       see acme_dns.h
  *
  * Each file appears whole, or not at all: it is written beside its name, synced, and renamed. So a
@@ -36,6 +37,7 @@ enum {
 
 /* The folders in the directory; a server process may read the last three. */
 #define ACME_ACCOUNTS "accounts"
+#define ACME_ORDERS "orders"
 #define ACME_CERTIFICATES "certificates"
 #define ACME_STATES "state"
 #define ACME_CHALLENGES "challenges"

@@ -13,6 +13,7 @@
 
 #include <weir/error.h>
 
+#include "acme_share.h"
 #include "config_acme.h"
 #include "helper.h"
 #include "master_state.h"
@@ -22,7 +23,8 @@ enum {
 	ISSUER_PAUSE_MS =
 	        1000,      /* before the restart of one that has ended; it doubles from there */
 	ISSUER_PAUSES = 6, /* how often it doubles */
-	ISSUER_RAN_LONG_MS = 60 * 1000, /* an end after that counts as the first */
+	ISSUER_RAN_LONG_MS = 60 * 1000,             /* an end after that counts as the first */
+	ISSUER_STOP_MS = ACME_SHARE_STOP_MS + 2000, /* until one that does not end is killed */
 };
 
 static const char *const issuer_system_files[] = {"/etc/hosts", "/etc/resolv.conf"};
@@ -127,12 +129,24 @@ void issuer_update(struct master *master)
 	}
 }
 
+void issuer_kill(struct master *master)
+{
+	if (master->issuer)
+		kill(master->issuer->pid, SIGKILL);
+}
+
+static void issuer_on_overdue(struct weir_timer *timer)
+{
+	issuer_kill(WEIR_CONTAINER(timer, struct master, issuer_timer));
+}
+
 void issuer_stop(struct master *master)
 {
 	weir_timer_stop(&master->issuer_timer);
 	if (!master->issuer)
 		return;
 	kill(master->issuer->pid, SIGTERM);
+	weir_timer_start(master->loop, &master->issuer_timer, ISSUER_STOP_MS, issuer_on_overdue);
 }
 
 bool issuer_ended(struct master *master, pid_t pid, int status)
@@ -144,6 +158,7 @@ bool issuer_ended(struct master *master, pid_t pid, int status)
 	if (weir_loop_now_ms(master->loop) - process->started_ms > ISSUER_RAN_LONG_MS)
 		master->issuer_ends = 0;
 	master->issuer = NULL;
+	weir_timer_stop(&master->issuer_timer);
 	process_destroy(process);
 	if (master->stop_signals)
 		return true;
@@ -158,13 +173,23 @@ bool issuer_ended(struct master *master, pid_t pid, int status)
 	return true;
 }
 
-void issuer_finish(struct master *master)
+static void issuer_forget(struct master *master, int signal)
 {
 	weir_timer_stop(&master->issuer_timer);
 	if (master->issuer)
-		kill(master->issuer->pid, SIGKILL);
+		kill(master->issuer->pid, signal);
 	process_destroy(master->issuer);
 	master->issuer = NULL;
 	config_release(master->issuer_config);
 	master->issuer_config = NULL;
+}
+
+void issuer_leave(struct master *master)
+{
+	issuer_forget(master, SIGTERM);
+}
+
+void issuer_finish(struct master *master)
+{
+	issuer_forget(master, SIGKILL);
 }

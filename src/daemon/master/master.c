@@ -256,7 +256,7 @@ static void master_received(void *context, struct process *process, const struct
 
 static void master_end_if_alone(struct master *master)
 {
-	if (!master->server && !master->old && !master->starting)
+	if (!master->server && !master->old && !master->starting && !master->issuer)
 		weir_loop_stop(master->loop);
 }
 
@@ -291,8 +291,11 @@ static void master_on_child_ended(struct master *master, pid_t pid, int status)
 	for (size_t i = 0; i < 2; i++)
 		if (keys[i] && keys[i]->pid == pid && !master->stop_signals)
 			keys_restart(keys[i], status);
-	if (issuer_ended(master, pid, status))
+	if (issuer_ended(master, pid, status)) {
+		if (master->stop_signals)
+			master_end_if_alone(master);
 		return;
+	}
 	if (master->server && master->server->pid == pid) {
 		process = master->server;
 		master_on_server_ended(master, process, status);
@@ -356,6 +359,7 @@ static void master_stop(struct master *master)
 		master_begin_stop(master);
 	} else if (master->stop_signals == 2) {
 		master->code = EXIT_FAILED;
+		issuer_kill(master);
 		if (master->server)
 			process_send(master->server, HANDOVER_STOP, 0);
 		if (master->old)

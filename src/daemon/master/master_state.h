@@ -91,9 +91,13 @@ int upgrade_resume(struct master *master);
 /* -- issuer.c -- */
 /* Starts or ends the process that obtains certificates, as the configuration wants it. */
 void issuer_update(struct master *master);
+/* Has it end: it gives up what other front ends wait for. One that does not end is killed. */
 void issuer_stop(struct master *master);
+void issuer_kill(struct master *master);
 /* Whether it was that process which has ended. */
 bool issuer_ended(struct master *master, pid_t pid, int status);
+/* Has it end beside the next master. */
+void issuer_leave(struct master *master);
 void issuer_finish(struct master *master);
 
 /* -- restart.c -- */

@@ -214,7 +214,7 @@ static void upgrade_execute(struct master *master)
 	if (state >= 0) {
 		snprintf(number, sizeof number, "%d", state);
 		setenv(UPGRADE_VARIABLE, number, 1);
-		issuer_finish(master); /* the next master starts another one */
+		issuer_leave(master); /* the next master starts another one */
 		upgrade_keep_open(master, state, table, true);
 		say_log_close();
 		execv(master->path, (char *const *)(uintptr_t)(master->arguments - 2));

@@ -449,7 +449,9 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 	        .sample = certificate_sample,
 	};
 	acme_report_source(metrics->config, &metrics->acme);
-	metrics->acme.next = &metrics->zones;
+	metrics->acme.next = &metrics->acme_lease;
+	acme_report_lease_source(metrics->config, &metrics->acme_lease);
+	metrics->acme_lease.next = &metrics->zones;
 	metrics->zones = (struct weir_metric_source){
 	        .next = &metrics->store->source,
 	        .metrics = zone_rows,

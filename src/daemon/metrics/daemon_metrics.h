@@ -35,6 +35,7 @@ struct daemon_metrics {
 	struct weir_metric_source lanes;
 	struct weir_metric_source certificates;
 	struct weir_metric_source acme;
+	struct weir_metric_source acme_lease;
 	struct weir_metric_source zones;
 };
 

@@ -310,6 +310,19 @@ static void status_write_certificates(const struct status_walk *walk)
 	status_list_end(writer, "certificates", all - shown);
 }
 
+static void status_write_lease(const struct status_walk *walk)
+{
+	const struct config *config = *walk->metrics->config;
+	bool held;
+	uint64_t takeovers;
+	if (!config || !acme_report_lease_state(config, &held, &takeovers))
+		return;
+	status_group(walk->writer, "certificate_lease");
+	status_number(walk->writer, "held", held);
+	status_number(walk->writer, "takeovers", takeovers);
+	status_group_end(walk->writer);
+}
+
 static void status_write_lanes(const struct status_walk *walk)
 {
 	struct status_writer *writer = walk->writer;
@@ -371,6 +384,7 @@ void status_write_details(struct status_writer *writer, const struct daemon_metr
 	status_write_guard(&walk);
 	store_report_status(walk.metrics->store, walk.writer);
 	status_write_certificates(&walk);
+	status_write_lease(&walk);
 	status_write_lanes(&walk);
 }
 

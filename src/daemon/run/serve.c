@@ -69,8 +69,8 @@ static void serve_on_worker_ended(void *context)
 		daemon->failed = true;
 		serve_stop(daemon);
 	}
-	if (--daemon->alive == 0)
-		weir_loop_stop(daemon->loop);
+	daemon->alive--;
+	serve_end_if_done(daemon);
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */

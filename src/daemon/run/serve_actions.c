@@ -22,6 +22,12 @@ void serve_renew(void *context)
 		worker_renew(daemon->workers[i]);
 }
 
+void serve_end_if_done(struct daemon *daemon)
+{
+	if (daemon->alive == 0 && (!daemon->acme_stopping || daemon->stop_signals > 1))
+		weir_loop_stop(daemon->loop);
+}
+
 void serve_stop(struct daemon *daemon)
 {
 	daemon->stop_signals++;
@@ -30,9 +36,12 @@ void serve_stop(struct daemon *daemon)
 	if (daemon->stop_signals == 2) {
 		say_at(WEIR_LOG_INFO, "ending at once");
 		daemon->failed = true;
+		if (daemon->acme_stopping)
+			serve_end_if_done(daemon);
 	} else if (!link_active()) {
 		notify_stopping();
 	}
+	serve_certificates_stop(daemon);
 	/* A start waits for the database before a configuration is in effect. */
 	uint64_t drain_ms = daemon->config ? daemon->config->limits.drain_ms : 0;
 	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0

@@ -67,24 +67,51 @@ static void serve_certificates_on_changed(void *context)
 	acme_use_ended(daemon->acme, error);
 }
 
-void serve_certificates_use(struct daemon *daemon)
+/* Without it, what is there is served. */
+static void serve_certificates_start(struct daemon *daemon)
 {
 	struct config *config = daemon->config;
+	config_release(daemon->acme_config);
+	daemon->acme_config = config_hold(config);
+	if (config->acme.managed.count && config_acme_make_directories(config) == 0)
+		acme_create(
+		        daemon->loop, config, serve_certificates_on_changed, daemon, &daemon->acme);
+}
+
+static void serve_certificates_on_stopped(void *context)
+{
+	struct daemon *daemon = context;
+	daemon->acme_stopping = false;
+	acme_destroy(daemon->acme);
+	daemon->acme = NULL;
+	if (daemon->stop_signals)
+		serve_end_if_done(daemon);
+	else
+		serve_certificates_start(daemon);
+}
+
+void serve_certificates_stop(struct daemon *daemon)
+{
+	if (daemon->acme && !daemon->acme_stopping)
+		daemon->acme_stopping =
+		        acme_stop(daemon->acme, serve_certificates_on_stopped, daemon);
+}
+
+void serve_certificates_use(struct daemon *daemon)
+{
 	if (link_active())
 		return;
 	grants_destroy(daemon->sources);
 	daemon->sources = daemon->next_sources;
 	daemon->next_sources = NULL;
-	if (config_acme_same(daemon->acme_config, config))
+	if (daemon->acme_stopping || config_acme_same(daemon->acme_config, daemon->config))
 		return;
+	serve_certificates_stop(daemon);
+	if (daemon->acme_stopping)
+		return; /* its end goes on with the configuration in effect then */
 	acme_destroy(daemon->acme);
 	daemon->acme = NULL;
-	config_release(daemon->acme_config);
-	daemon->acme_config = config_hold(config);
-	/* Without it, what is there is served. */
-	if (config->acme.managed.count && config_acme_make_directories(config) == 0)
-		acme_create(
-		        daemon->loop, config, serve_certificates_on_changed, daemon, &daemon->acme);
+	serve_certificates_start(daemon);
 }
 
 void serve_certificates_finish(struct daemon *daemon)

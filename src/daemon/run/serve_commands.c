@@ -81,6 +81,8 @@ static void serve_command_certificates(void *context, struct admin_request *requ
 		acme_report_line(config, i, text);
 		admin_print(request, "%s: %s", config->acme.managed.items[i], text);
 	}
+	if (acme_report_lease(config, text))
+		admin_print(request, "lease: %s", text);
 	admin_ok(request);
 }
 

@@ -62,8 +62,9 @@ struct daemon {
 	struct admin_mail mail_commands;
 	struct admin_dns dns_commands;
 	struct notify notify;
-	struct acme *acme;           /* obtains certificates, without a master; or NULL */
-	struct config *acme_config;  /* that it was made for; or NULL */
+	struct acme *acme;          /* obtains certificates, without a master; or NULL */
+	struct config *acme_config; /* that it was made for; or NULL */
+	bool acme_stopping; /* it gives the lease up; then another one starts, or the end comes */
 	struct grants *sources;      /* of the configuration in effect, without a master */
 	struct grants *next_sources; /* of the one that was loaded last */
 	int stop_signals;            /* how many have come */
@@ -92,6 +93,8 @@ void serve_renew(void *context);
 
 /* Ends in order the first time, and at once the second time. */
 void serve_stop(struct daemon *daemon);
+/* Ends the loop once all workers have ended, and nothing else is waited for. */
+void serve_end_if_done(struct daemon *daemon);
 void serve_reopen_logs(struct daemon *daemon);
 /* Returns true if the configuration was read again and is in effect. */
 bool serve_reload(struct daemon *daemon);
@@ -125,6 +128,8 @@ int serve_use_config(struct daemon *daemon, struct config *config);
 struct config *serve_certificates_load(struct daemon *daemon, bool repeat);
 /* It is in effect: obtains certificates as it wants. */
 void serve_certificates_use(struct daemon *daemon);
+/* Has it give up what other front ends wait for; the end waits for that. */
+void serve_certificates_stop(struct daemon *daemon);
 void serve_certificates_finish(struct daemon *daemon);
 
 /* -- serve_process.c -- */

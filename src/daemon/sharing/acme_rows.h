@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weir/buffer.h>
 #include <weir/postgres.h>
@@ -21,6 +22,9 @@ enum {
 };
 
 struct weir_database;
+
+/* Comparisons of names on this thread: what rows cost, for tests. */
+extern _Thread_local uint64_t acme_rows_steps;
 
 /* Whether a path is one of a file that servers share: in a folder of the store but certificates. */
 bool acme_path_is_shared(const char *path);
@@ -53,7 +57,7 @@ struct acme_rows_changes {
 
 /*
  * Writes the rows into the directory. Certificates that are newer here stay; so do files of which
- * the rows have nothing, except proofs. Returns 0 or a negative errno.
+ * the rows have nothing, except proofs and orders. Returns 0 or a negative errno.
  */
 int acme_rows_apply(const struct acme_rows *rows, const struct acme_store *store,
         struct acme_rows_changes *ret);

@@ -73,6 +73,14 @@ void acme_share_release(struct acme_share *share)
 	share->type->release(share);
 }
 
+void acme_share_stop(struct acme_share *share, acme_share_fn *done, void *context)
+{
+	acme_share_cancel(share);
+	share->done = done;
+	share->context = context;
+	share->type->stop(share);
+}
+
 void acme_share_destroy(struct acme_share *share)
 {
 	if (!share)
@@ -104,6 +112,7 @@ static const struct acme_share_type acme_share_files = {
         .publish = acme_share_end_soon,
         .find_zone = acme_share_files_find_zone,
         .release = acme_share_files_release,
+        .stop = acme_share_end_soon,
         .destroy = acme_share_files_destroy,
 };
 

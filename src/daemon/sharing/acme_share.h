@@ -24,6 +24,7 @@
 enum {
 	ACME_SHARE_RETRY_MS = 1000,  /* until a change is brought to the database again */
 	ACME_SHARE_SETTLE_MS = 1000, /* for a front end to write a proof that it has read */
+	ACME_SHARE_STOP_MS = 3000,   /* for the database to hear that the claim is given up */
 };
 
 /* The end of an operation. `why` is for people; "" for 0. */
@@ -51,6 +52,7 @@ struct acme_share_type {
 	void (*publish)(struct acme_share *share);
 	void (*find_zone)(struct acme_share *share, const char *name);
 	void (*release)(struct acme_share *share);
+	void (*stop)(struct acme_share *share);
 	void (*destroy)(struct acme_share *share);
 };
 
@@ -73,7 +75,7 @@ int acme_share_create_files(
 int acme_share_create_database(struct weir_loop *loop, struct config *config,
         struct acme_store *store, const struct acme_share_events *events, struct acme_share **ret);
 
-/* Gives the claim up. NULL is allowed. */
+/* A claim ends by time, unless the share was stopped. NULL is allowed. */
 void acme_share_destroy(struct acme_share *share);
 
 /*
@@ -96,6 +98,13 @@ void acme_share_cancel(struct acme_share *share);
 
 /* Gives the claim up. Changes that were not published are lost to the others. */
 void acme_share_release(struct acme_share *share);
+
+/*
+ * Publishes, and gives the claim up, in any state. `done` is called once, not from within, when the
+ * others can have the claim; or with an error after ACME_SHARE_STOP_MS at the latest. The share may
+ * only be destroyed from then on, also from `done`.
+ */
+void acme_share_stop(struct acme_share *share, acme_share_fn *done, void *context);
 
 /* -- for implementations ----------------------------------------------------------------------- */
 

@@ -1,189 +1,37 @@
 /*
- * Obtaining certificates together, in a database.
- *
- *   FREE ── claim ─▶ CLAIMING ─▶ LOADING ─▶ HELD ── release, or the lease is lost ─▶ FREE
- *
- * FREE: the snapshot of the rows is written into the directory. HELD: the observer of the store
- * fills the journal, publish empties it, and the lease is renewed at a third of its time. A lease
- * that could not be renewed for two thirds of its time counts as lost, before another front end can
- * have it. That time is measured by the monotonic clock of this machine.
- *
- * A certificate that could not be brought to the database stays in the directory, and is brought at
- * the next claim.
+ * Obtaining certificates together, in a database: what is read of it. The lease is in acme_lease.c,
+ * what the holder writes in acme_publish.c.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <weir/database_acme.h>
-#include <weir/database_snapshot.h>
 #include <weir/error.h>
 
-#include "acme_journal.h"
-#include "acme_message.h"
 #include "acme_rows.h"
-#include "acme_share.h"
+#include "acme_share_state.h"
 #include "config_acme.h"
 #include "helper.h"
 #include "say.h"
 
-enum share_phase {
-	SHARE_FREE,
-	SHARE_CLAIMING,
-	SHARE_LOADING, /* the lease is there */
-	SHARE_HELD,
-};
-
-struct share_database {
-	struct acme_share base;
-	struct config *config; /* held */
-	struct weir_database *database;
-	enum share_phase phase;
-	uint32_t lease_s;
-	int64_t renewed_ms; /* when the last renewal that has succeeded was sent */
-	int64_t sent_ms;    /* of the renewal under way */
-	struct weir_timer renew;
-	struct weir_timer retry; /* of a publish; or its pause for the others */
-	struct weir_task losing;
-	struct weir_database_call *call;    /* of the operation; or NULL */
-	struct weir_database_call *renewal; /* or the release; or NULL */
-	struct weir_database_snapshot *snapshot;
-	struct acme_store_observer observer;
-	struct acme_journal journal;
-	bool proves; /* the journal had a proof, which the others must have */
-	/* Of a load. */
-	struct weir_buffer text;
-	int format_error;
-	char why[WEIR_POSTGRES_WHY_MAX];
-	char zone[ACME_NAME_SIZE + 2];
-};
-
-static struct share_database *share_of(struct acme_share *share)
-{
-	return WEIR_CONTAINER(share, struct share_database, base);
-}
-
 /* A schema that waits for its migration is the likely reason. */
-static void share_explain(char *to, size_t size, const char *why)
+void share_explain(char *to, size_t size, const char *why)
 {
 	snprintf(to, size, "the database: %.200s%s", why,
 	        strstr(why, "weir_acme_") ? ": run `weir store migrate`" : "");
 }
 
-/* -- the journal ------------------------------------------------------------------------------- */
-
-static void share_on_changed(void *context, const char *path, struct weir_span bytes)
-{
-	struct share_database *share = context;
-	if (!acme_path_is_shared(path))
-		return;
-	share->proves |=
-	        bytes.data && strncmp(path, ACME_CHALLENGES "/", sizeof ACME_CHALLENGES) == 0;
-	acme_journal_note(&share->journal, path, bytes, weir_span(NULL, 0));
-}
-
-static void share_on_installed(
-        void *context, const char *name, struct weir_span chain, struct weir_span key)
-{
-	struct share_database *share = context;
-	acme_journal_note(&share->journal, name, chain, key);
-}
-
-/* -- the lease --------------------------------------------------------------------------------- */
-
-static void share_on_renew(struct weir_timer *timer);
-
-static void share_be_free(struct share_database *share)
-{
-	share->phase = SHARE_FREE;
-	share->proves = false;
-	acme_store_observe(share->base.store, NULL);
-	acme_journal_finish(&share->journal);
-	weir_timer_stop(&share->renew);
-	weir_timer_stop(&share->retry);
-	if (share->call)
-		weir_database_call_cancel(share->call);
-	if (share->renewal)
-		weir_database_call_cancel(share->renewal);
-	share->call = share->renewal = NULL;
-	/* It has not used the rows that came meanwhile. */
-	weir_database_snapshot_destroy(share->snapshot);
-	share->snapshot = NULL;
-}
-
-static void share_follow(struct share_database *share);
-
-static void share_on_losing(struct weir_task *task)
-{
-	struct share_database *share = WEIR_CONTAINER(task, struct share_database, losing);
-	say_at(WEIR_LOG_WARNING,
-	        "the lease to obtain certificates is lost: the database was away, or another front "
-	        "end has it");
-	acme_share_cancel(&share->base);
-	share_be_free(share);
-	share_follow(share);
-	share->base.events.lost(share->base.events.context);
-}
-
-static void share_lose(struct share_database *share)
-{
-	share->losing.run = share_on_losing;
-	weir_loop_defer(share->base.loop, &share->losing);
-}
-
-static bool share_is_late(const struct share_database *share)
-{
-	return weir_loop_now_ms(share->base.loop) - share->renewed_ms >=
-	       (int64_t)share->lease_s * 1000 * 2 / 3;
-}
-
-static void share_wait_to_renew(struct share_database *share)
-{
-	weir_timer_start(share->base.loop, &share->renew, (int64_t)share->lease_s * 1000 / 3,
-	        share_on_renew);
-}
-
-static void share_on_renewed(void *context, int error, const char *text)
-{
-	struct share_database *share = context;
-	(void)text;
-	share->renewal = NULL;
-	if (error == 0)
-		share->renewed_ms = share->sent_ms;
-	if (error == -ESTALE || share_is_late(share)) {
-		share_lose(share);
-		return;
-	}
-	share_wait_to_renew(share);
-}
-
-static void share_on_renew(struct weir_timer *timer)
-{
-	struct share_database *share = WEIR_CONTAINER(timer, struct share_database, renew);
-	if (share_is_late(share)) {
-		share_lose(share);
-		return;
-	}
-	/* One that takes long is no reason not to look at the time. */
-	share_wait_to_renew(share);
-	if (share->renewal)
-		return;
-	share->sent_ms = weir_loop_now_ms(share->base.loop);
-	weir_database_acme_store(share->database, share->base.loop, share->lease_s, NULL, 0,
-	        share_on_renewed, share, &share->renewal);
-}
-
 /* -- loading ----------------------------------------------------------------------------------- */
 
-static void share_on_again(void *context)
+static void share_on_load_again(void *context)
 {
 	struct share_database *share = context;
 	weir_buffer_finish(&share->text);
 	share->format_error = 0;
 }
 
-static void share_on_row(void *context, const struct weir_postgres_row *row)
+static void share_on_load_row(void *context, const struct weir_postgres_row *row)
 {
 	struct share_database *share = context;
 	if (share->format_error == 0)
@@ -217,13 +65,11 @@ static int share_use_load(struct share_database *share, char why[WEIR_POSTGRES_W
 	return error;
 }
 
-static void share_release(struct acme_share *base);
-
 static void share_refuse(struct share_database *share, int error, const char *why)
 {
 	char text[WEIR_POSTGRES_WHY_MAX];
 	share_explain(text, sizeof text, why);
-	share_release(&share->base);
+	acme_lease_release(&share->base);
 	acme_share_end(&share->base, error, text);
 }
 
@@ -237,7 +83,7 @@ static void share_on_loaded(void *context, int error, const char *text)
 		text_copy(why, sizeof why, share->why);
 	if (error == 0)
 		error = share_use_load(share, why);
-	share_on_again(share);
+	share_on_load_again(share);
 	if (error < 0) {
 		share_refuse(share, error, why);
 		return;
@@ -247,123 +93,13 @@ static void share_on_loaded(void *context, int error, const char *text)
 	acme_share_end(&share->base, 0, "");
 }
 
-static void share_on_claimed(void *context, int error, const char *text)
+void share_load(struct share_database *share)
 {
-	struct share_database *share = context;
-	char why[WEIR_POSTGRES_WHY_MAX];
-	share->call = NULL;
-	if (error == 0) {
-		share->phase = SHARE_LOADING;
-		share->renewed_ms = share->sent_ms;
-		share_wait_to_renew(share);
-		share_on_again(share);
-		error = weir_database_acme_load(share->database, share->base.loop, share_on_row,
-		        share_on_again, share_on_loaded, share, &share->call);
-		if (error < 0)
-			share_refuse(share, error, weir_error_text(error));
-		return;
-	}
-	share->phase = SHARE_FREE;
-	share_explain(why, sizeof why, text);
-	acme_share_end(&share->base, error, why);
-}
-
-static void share_on_claim_retry(struct weir_timer *timer)
-{
-	struct share_database *share = WEIR_CONTAINER(timer, struct share_database, retry);
-	share_on_claimed(share, -ENOMEM, weir_error_text(-ENOMEM));
-}
-
-static void share_claim(struct acme_share *base)
-{
-	struct share_database *share = share_of(base);
-	share->phase = SHARE_CLAIMING;
-	share->sent_ms = weir_loop_now_ms(base->loop);
-	int error = weir_database_acme_claim(
-	        share->database, base->loop, share->lease_s, share_on_claimed, share, &share->call);
+	share_on_load_again(share);
+	int error = weir_database_acme_load(share->database, share->base.loop, share_on_load_row,
+	        share_on_load_again, share_on_loaded, share, &share->call);
 	if (error < 0)
-		weir_timer_start(
-		        base->loop, &share->retry, ACME_SHARE_RETRY_MS, share_on_claim_retry);
-}
-
-/* -- publishing -------------------------------------------------------------------------------- */
-
-static void share_send(struct share_database *share);
-
-static void share_on_retry(struct weir_timer *timer)
-{
-	share_send(WEIR_CONTAINER(timer, struct share_database, retry));
-}
-
-static void share_on_settled(struct weir_timer *timer)
-{
-	struct share_database *share = WEIR_CONTAINER(timer, struct share_database, retry);
-	acme_share_end(&share->base, 0, "");
-}
-
-/* The others look at least once in `refresh`. */
-static void share_settle(struct share_database *share)
-{
-	bool proves = share->proves;
-	share->proves = false;
-	if (share->journal.failed) {
-		share->journal.failed = false;
-		acme_share_end(&share->base, -ENOMEM, weir_error_text(-ENOMEM));
-	} else if (proves) {
-		weir_timer_start(share->base.loop, &share->retry,
-		        (int64_t)share->config->store.refresh_ms + ACME_SHARE_SETTLE_MS,
-		        share_on_settled);
-	} else {
-		acme_share_end(&share->base, 0, "");
-	}
-}
-
-static void share_on_stored(void *context, int error, const char *text)
-{
-	struct share_database *share = context;
-	(void)text;
-	share->call = NULL;
-	if (error == -ESTALE) {
-		share_lose(share);
-		return;
-	}
-	if (error < 0) {
-		acme_journal_failed(&share->journal);
-		weir_timer_start(
-		        share->base.loop, &share->retry, ACME_SHARE_RETRY_MS, share_on_retry);
-		return;
-	}
-	acme_journal_arrived(&share->journal);
-	if (share->journal.count)
-		share_send(share);
-	else
-		share_settle(share);
-}
-
-static void share_send(struct share_database *share)
-{
-	struct weir_database_acme_change changes[WEIR_DATABASE_ACME_CHANGES_MAX];
-	unsigned count = acme_journal_send(&share->journal, changes);
-	int error = weir_database_acme_store(share->database, share->base.loop, share->lease_s,
-	        changes, count, share_on_stored, share, &share->call);
-	if (error < 0) {
-		acme_journal_failed(&share->journal);
-		weir_timer_start(
-		        share->base.loop, &share->retry, ACME_SHARE_RETRY_MS, share_on_retry);
-	}
-}
-
-/* One that nobody waited for any more goes on, and ends this one. */
-static void share_publish(struct acme_share *base)
-{
-	struct share_database *share = share_of(base);
-	if (share->phase != SHARE_HELD || share->call)
-		return; /* it is being lost, which ends it */
-	weir_timer_stop(&share->retry);
-	if (share->journal.count || share->journal.failed)
-		share_send(share);
-	else
-		acme_share_end_soon(base);
+		share_refuse(share, error, weir_error_text(error));
 }
 
 /* -- zones ------------------------------------------------------------------------------------- */
@@ -383,7 +119,7 @@ static void share_on_zone_found(void *context, int error, const char *text)
 	acme_share_end_zone(&share->base, error ? "" : share->zone);
 	/* Nobody waited for it any more, and a publish came meanwhile. */
 	if (share->base.done)
-		share_publish(&share->base);
+		acme_publish(&share->base);
 }
 
 /* Without an answer, the name is proven in another way, or by a zone of the configuration. */
@@ -454,8 +190,13 @@ static const struct weir_database_snapshot_type share_snapshot_type = {
         .report = share_report,
 };
 
-/* Begins anew, with all rows. Without memory it is tried again at the next release. */
-static void share_follow(struct share_database *share)
+static void share_on_follow_again(struct weir_timer *timer)
+{
+	share_follow(WEIR_CONTAINER(timer, struct share_database, follow));
+}
+
+/* Begins anew, with all rows. */
+void share_follow(struct share_database *share)
 {
 	struct weir_database_snapshot_options options;
 	weir_database_snapshot_options_init(&options);
@@ -464,36 +205,20 @@ static void share_follow(struct share_database *share)
 	options.poll_ms = (uint32_t)share->config->store.refresh_ms;
 	int error = weir_database_snapshot_create(
 	        share->database, share->base.loop, &options, &share->snapshot);
-	if (error < 0)
-		say("proofs of other front ends are not taken: %s", weir_error_text(error));
+	if (error == 0)
+		return;
+	say("proofs of other front ends are not taken: %s", weir_error_text(error));
+	weir_timer_start(
+	        share->base.loop, &share->follow, ACME_SHARE_RETRY_MS, share_on_follow_again);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static void share_on_released(void *context, int error, const char *text)
-{
-	struct share_database *share = context;
-	(void)error, (void)text; /* it ends by itself then */
-	share->renewal = NULL;
-}
-
-static void share_release(struct acme_share *base)
-{
-	struct share_database *share = share_of(base);
-	bool had = share->phase == SHARE_LOADING || share->phase == SHARE_HELD;
-	share_be_free(share);
-	weir_loop_cancel(base->loop, &share->losing);
-	if (had)
-		weir_database_acme_release(
-		        share->database, base->loop, share_on_released, share, &share->renewal);
-	share_follow(share);
-}
-
 static void share_destroy(struct acme_share *base)
 {
 	struct share_database *share = share_of(base);
-	share_be_free(share);
-	weir_loop_cancel(base->loop, &share->losing);
+	acme_lease_drop(share);
+	weir_timer_stop(&share->stop);
 	weir_buffer_finish(&share->text);
 	config_release(share->config);
 	free(share);
@@ -501,10 +226,11 @@ static void share_destroy(struct acme_share *base)
 
 static const struct acme_share_type acme_share_database = {
         .reloads = true,
-        .claim = share_claim,
-        .publish = share_publish,
+        .claim = acme_lease_claim,
+        .publish = acme_publish,
         .find_zone = share_find_zone,
-        .release = share_release,
+        .release = acme_lease_release,
+        .stop = acme_lease_stop,
         .destroy = share_destroy,
 };
 
@@ -521,10 +247,12 @@ int acme_share_create_database(struct weir_loop *loop, struct config *config,
 	share->config = config_hold(config);
 	share->database = config->store.database;
 	share->lease_s = (uint32_t)(config->acme.lease_ms / 1000);
-	share->observer = (struct acme_store_observer){
-	        .changed = share_on_changed, .installed = share_on_installed, .context = share};
+	acme_publish_init(share);
 	weir_list_init(&share->renew.link);
 	weir_list_init(&share->retry.link);
+	weir_list_init(&share->stop.link);
+	weir_list_init(&share->follow.link);
+	acme_lease_show(share);
 	share_follow(share);
 	*ret = &share->base;
 	return 0;

@@ -1,15 +1,16 @@
 /*
- * The states are files that another process writes (acme_state.h). Each line and each scrape reads
- * them anew.
+ * The states, and that of the lease, are files that another process writes (acme_state.h,
+ * acme_lease_state.h). Each line and each scrape reads them anew.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "acme_lease_state.h"
 #include "acme_report.h"
 #include "acme_state.h"
-#include "config.h"
+#include "config_acme.h"
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
@@ -45,6 +46,30 @@ void acme_report_line(const struct config *config, size_t index, char text[ACME_
 	acme_report_add_time(next, sizeof next, state.renew_s ? "it is renewed" : "it is obtained",
 	        state.renew_s ? state.renew_s : state.next_s);
 	snprintf(text, ACME_REPORT_SIZE, "%s%s", left, next);
+}
+
+/* The file may be of a process that was killed: then the time in it passes. */
+bool acme_report_lease_state(const struct config *config, bool *ret_held, uint64_t *ret_takeovers)
+{
+	struct acme_lease_state state = {0};
+	if (!config_acme_is_shared(config))
+		return false;
+	acme_lease_state_read(config->acme.directory, &state);
+	*ret_held = state.until_s > (int64_t)time(NULL);
+	*ret_takeovers = state.takeovers;
+	return true;
+}
+
+bool acme_report_lease(const struct config *config, char text[ACME_REPORT_SIZE])
+{
+	bool held;
+	uint64_t takeovers;
+	if (!acme_report_lease_state(config, &held, &takeovers))
+		return false;
+	snprintf(text, ACME_REPORT_SIZE,
+	        "%s front end has it; %" PRIu64 " taken over from front ends that died",
+	        held ? "this" : "another, or no", takeovers);
+	return true;
 }
 
 void acme_report_print(const struct config *config)
@@ -127,5 +152,61 @@ void acme_report_source(struct config *const *config, struct weir_metric_source 
 	        .open = acme_report_open,
 	        .sample = acme_report_sample,
 	        .close = acme_report_close,
+	};
+}
+
+enum acme_lease_metric {
+	ACME_LEASE_HELD,
+	ACME_LEASE_TAKEOVERS,
+};
+
+static const struct weir_metric acme_lease_rows[] = {
+        [ACME_LEASE_HELD] = {"weir_acme_lease_held",
+                "1 if this front end has the lease to obtain certificates, 0 if not",
+                WEIR_METRIC_GAUGE},
+        [ACME_LEASE_TAKEOVERS] = {"weir_acme_lease_takeovers_total",
+                "Leases that this front end has taken over from one that died",
+                WEIR_METRIC_COUNTER},
+        {0},
+};
+
+struct acme_lease_snapshot {
+	bool is_shared, held;
+	uint64_t takeovers;
+};
+
+static void *acme_report_open_lease(void *context)
+{
+	const struct config *config = *(struct config *const *)context;
+	struct acme_lease_snapshot *snapshot = calloc(1, sizeof *snapshot);
+	if (snapshot && config)
+		snapshot->is_shared =
+		        acme_report_lease_state(config, &snapshot->held, &snapshot->takeovers);
+	return snapshot;
+}
+
+static int acme_report_sample_lease(
+        void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct acme_lease_snapshot *snapshot = context;
+	if (!snapshot || !snapshot->is_shared || index > 0)
+		return -1;
+	ret->value = metric == ACME_LEASE_HELD ? snapshot->held : (double)snapshot->takeovers;
+	return 1;
+}
+
+static void acme_report_close_lease(void *context)
+{
+	free(context);
+}
+
+void acme_report_lease_source(struct config *const *config, struct weir_metric_source *ret)
+{
+	*ret = (struct weir_metric_source){
+	        .metrics = acme_lease_rows,
+	        .context = (void *)(uintptr_t)config,
+	        .open = acme_report_open_lease,
+	        .sample = acme_report_sample_lease,
+	        .close = acme_report_close_lease,
 	};
 }

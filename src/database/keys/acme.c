@@ -28,13 +28,35 @@ enum {
 
 /* -- the lease --------------------------------------------------------------------------------- */
 
+/* The row of a lease that was given up is gone: one that has ended is of a front end that died. */
 static const char *const acme_claim_text =
-        "INSERT INTO weir_acme_lease (name, owner, ends)"
+        "WITH ended AS (SELECT owner FROM weir_acme_lease"
+        " WHERE name = 'order' AND ends <= now() AND owner <> $1::text),"
+        " claimed AS (INSERT INTO weir_acme_lease (name, owner, ends)"
         " VALUES ('order', $1, now() + $2::int * interval '1 s')"
         " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, ends = excluded.ends"
-        " WHERE weir_acme_lease.ends <= now() OR weir_acme_lease.owner = excluded.owner";
+        " WHERE weir_acme_lease.ends <= now() OR weir_acme_lease.owner = excluded.owner"
+        " RETURNING 1) SELECT EXISTS (SELECT 1 FROM ended) FROM claimed";
 
-static void acme_on_claimed(struct weir_database_call *call, const struct weir_postgres_end *end)
+struct acme_claiming {
+	struct weir_database_call base;
+	weir_database_acme_claim_fn *done;
+	void *context;
+	bool taken_over;
+};
+
+static void acme_claim_on_row(struct weir_database_call *call, const struct weir_postgres_row *row)
+{
+	((struct acme_claiming *)call)->taken_over =
+	        weir_span_equal(weir_postgres_row_value(row, 0), WEIR_SPAN("t"));
+}
+
+static void acme_claim_on_again(struct weir_database_call *call)
+{
+	((struct acme_claiming *)call)->taken_over = false;
+}
+
+static void acme_claim_on_end(struct weir_database_call *call, const struct weir_postgres_end *end)
 {
 	if (end->rows[0])
 		database_call_end(call, 0, "");
@@ -42,8 +64,14 @@ static void acme_on_claimed(struct weir_database_call *call, const struct weir_p
 		database_call_end(call, -EBUSY, "another front end has the lease");
 }
 
+static void acme_claim_on_done(void *context, int error, const char *text)
+{
+	struct acme_claiming *claiming = context;
+	claiming->done(claiming->context, error, text, error == 0 && claiming->taken_over);
+}
+
 int weir_database_acme_claim(struct weir_database *database, struct weir_loop *loop,
-        uint32_t lease_s, weir_database_done_fn *done, void *context,
+        uint32_t lease_s, weir_database_acme_claim_fn *done, void *context,
         struct weir_database_call **ret)
 {
 	struct weir_database_call *call;
@@ -52,15 +80,22 @@ int weir_database_acme_claim(struct weir_database *database, struct weir_loop *l
 	struct weir_postgres_value values[] = {
 	        weir_postgres_text(weir_database_owner(database)), weir_postgres_text(seconds)};
 	struct weir_postgres_statement statement = {acme_claim_text, values, 2};
-	int error = database_call_create(database, loop, sizeof *call, done, context, &call);
+	int error = database_call_create(
+	        database, loop, sizeof(struct acme_claiming), acme_claim_on_done, NULL, &call);
 	if (error < 0)
 		return error;
-	call->ended = acme_on_claimed;
+	struct acme_claiming *claiming = (struct acme_claiming *)call;
+	call->context = claiming;
+	claiming->done = done;
+	claiming->context = context;
+	call->row = acme_claim_on_row;
+	call->again = acme_claim_on_again;
+	call->ended = acme_claim_on_end;
 	return database_call_begin(call, &statement, 1, false, ret);
 }
 
 static const char *const acme_release_text =
-        "UPDATE weir_acme_lease SET ends = now() WHERE name = 'order' AND owner = $1";
+        "DELETE FROM weir_acme_lease WHERE name = 'order' AND owner = $1";
 
 int weir_database_acme_release(struct weir_database *database, struct weir_loop *loop,
         weir_database_done_fn *done, void *context, struct weir_database_call **ret)
@@ -81,12 +116,12 @@ struct acme_loading {
 	weir_database_acme_zone_fn *zone;
 };
 
-static void acme_on_row(struct weir_database_call *call, const struct weir_postgres_row *row)
+static void acme_load_on_row(struct weir_database_call *call, const struct weir_postgres_row *row)
 {
 	((struct acme_loading *)call)->row(call->context, row);
 }
 
-static void acme_on_again(struct weir_database_call *call)
+static void acme_load_on_again(struct weir_database_call *call)
 {
 	((struct acme_loading *)call)->again(call->context);
 }
@@ -105,8 +140,8 @@ int weir_database_acme_load(struct weir_database *database, struct weir_loop *lo
 	struct acme_loading *loading = (struct acme_loading *)call;
 	loading->row = row;
 	loading->again = again;
-	call->row = acme_on_row;
-	call->again = acme_on_again;
+	call->row = acme_load_on_row;
+	call->again = acme_load_on_again;
 	return database_call_begin(call, &statement, 1, true, ret);
 }
 
@@ -118,7 +153,7 @@ int weir_database_acme_content(const struct weir_database *database, struct weir
 
 /* -- zones ------------------------------------------------------------------------------------- */
 
-static void acme_on_zone(struct weir_database_call *call, const struct weir_postgres_row *row)
+static void acme_zone_on_row(struct weir_database_call *call, const struct weir_postgres_row *row)
 {
 	((struct acme_loading *)call)->zone(call->context, weir_postgres_row_value(row, 0));
 }
@@ -153,7 +188,7 @@ int weir_database_acme_zone(struct weir_database *database, struct weir_loop *lo
 	if (error == 0) {
 		struct weir_postgres_statement statement = {text.data, values, count};
 		((struct acme_loading *)call)->zone = zone;
-		call->row = acme_on_zone;
+		call->row = acme_zone_on_row;
 		error = database_call_begin(call, &statement, 1, false, ret);
 	}
 	weir_buffer_finish(&text);
@@ -224,7 +259,8 @@ static int acme_storing_change(const struct weir_database *database, struct acme
 	return error;
 }
 
-static void acme_on_stored(struct weir_database_call *call, const struct weir_postgres_end *end)
+static void acme_storing_on_end(
+        struct weir_database_call *call, const struct weir_postgres_end *end)
 {
 	if (end->rows[0])
 		database_call_end(call, 0, "");
@@ -240,7 +276,7 @@ static int acme_storing_send(const struct acme_storing *storing, struct weir_dat
 	int error = database_call_create(database, loop, sizeof *call, done, context, &call);
 	if (error < 0)
 		return error;
-	call->ended = acme_on_stored;
+	call->ended = acme_storing_on_end;
 	return database_call_begin(call, storing->statements, storing->count, false, ret);
 }
 
