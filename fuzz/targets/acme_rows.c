@@ -49,7 +49,7 @@ static int check_entry(const char *path, const struct stat *status, int flag, st
 	if (flag == FTW_D)
 		return 0;
 	files++;
-	expect(flag == FTW_F && strlen(path) > strlen(folder));
+	expect(flag == FTW_F && strlen(path) > strlen(folder) && !strstr(path, "/."));
 	expect(acme_path_is_shared(inside) ||
 	        strncmp(inside, ACME_CERTIFICATES "/", sizeof ACME_CERTIFICATES) == 0);
 	return 0;
@@ -108,7 +108,7 @@ static void follow(struct weir_span text)
 	        .changed = on_changed, .installed = on_installed};
 	char why[WEIR_POSTGRES_WHY_MAX];
 	struct acme_rows_changes changes;
-	struct acme_store *store;
+	struct acme_store *store = NULL;
 	expect(mkdir(folder, 0700) == 0 && acme_store_open(folder, &store) == 0);
 	struct acme_rows *rows = acme_rows_create(database, config);
 	size_t most = text.size / HEAD_MIN;

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -103,8 +104,8 @@ def test_the_database_is_away_for_too_long(cluster, fake, step):
     assert len(authority.orders_asked) == asked  # nothing is asked without the database
     cluster.database.start()
     first.server.wait_stderr("certificates of other front ends are taken again")
-    if step == "certificate":  # it is brought, although the name is not due
-        wait_for(lambda: cluster.database.query("SELECT count(*) FROM weir_certificate") == "1", what="the certificate")
+    if step == "certificate":  # it is brought, although the name is not due for a minute
+        wait_for(lambda: cluster.database.query("SELECT count(*) FROM weir_certificate") == "1", 30, what="the certificate")
     second = cluster.add(authority, lease="6s")
     second.start()
     served = cluster.wait_same()
@@ -115,7 +116,8 @@ def test_the_database_is_away_for_too_long(cluster, fake, step):
     assert len(authority.issued) == 1
     assert cluster.database.query("SELECT count(*) FROM weir_certificate") == "1"
     wait_for(lambda: cluster.holder() == "", what="the lease to be given up")
-    assert json.loads((second.store / "state" / NAME).read_text())["failures"] == 0
+    wait_for(lambda: (second.store / "state" / NAME).exists(), what="the state")
+    assert second.state()["failures"] == 0
 
 
 # -- the death of the holder -----------------------------------------------------------------------
@@ -176,6 +178,9 @@ def stop_with_a_client(front_end):
 
 
 def reload_with_another_name(front_end):
+    """The other name is not due, so that nothing is claimed for it."""
+    later = {"failures": 1, "next": int(time.time()) + 100_000}
+    (front_end.store / "state" / "b.example.org").write_text(json.dumps(later))
     text = front_end.config.read_text()
     front_end.config.write_text(text.replace(f'names: ["{NAME}"]', 'names: ["b.example.org"]'))
     front_end.server.send_signal(signal.SIGHUP)
@@ -195,8 +200,6 @@ def test_another_goes_on_at_once(cluster, fake, separated, end, step):
     held.wait()
     assert cluster.holder() != ""
     end(first)
-    if end is reload_with_another_name:
-        first.wait_issued("b.example.org")  # by another holder, if there is another process
     wait_for(lambda: cluster.holder() == "", 20, what="the lease to be given up")
     assert cluster.database.query("SELECT count(*) FROM weir_acme_file WHERE path LIKE 'challenges/%'") == "0"
     if end is stop_with_a_client:
@@ -206,7 +209,7 @@ def test_another_goes_on_at_once(cluster, fake, separated, end, step):
     held.goes_on.set()
     second.start()
     second.wait_issued()
-    assert [order["identifiers"][0]["value"] for order in authority.orders_asked].count(NAME) == 2
+    assert len(authority.orders_asked) == 2 and issued(authority) == 1
 
 
 def test_an_upgrade_gives_the_lease_up(cluster, fake):
@@ -284,8 +287,8 @@ def test_a_lease_of_a_killed_server_is_not_shown_for_long(cluster, fake):
     assert metric(first, "weir_acme_lease_held") == 1
     held.goes_on.set()
     first.wait_issued()
-    until = (first.store / "state" / ".lease").read_text()
-    assert until == "0 0\n"
-    (first.store / "state" / ".lease").write_text("1 7\n")
+    state = first.store / "state" / ".lease"
+    wait_for(lambda: state.read_text() == "0 0\n", what="the lease to be given up")
+    state.write_text("1 7\n")
     assert metric(first, "weir_acme_lease_held") == 0
     assert metric(first, "weir_acme_lease_takeovers_total") == 7
