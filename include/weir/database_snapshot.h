@@ -88,7 +88,10 @@ struct weir_database_snapshot_options {
 
 WEIR_API void weir_database_snapshot_options_init(struct weir_database_snapshot_options *options);
 
-/* Begins at once, with the copy. The database must outlive it. Returns 0 or -ENOMEM. */
+/*
+ * Begins at once, with the copy. The database must outlive it; a parse that is under
+ * way holds it. Returns 0 or -ENOMEM.
+ */
 WEIR_API int weir_database_snapshot_create(struct weir_database *database, struct weir_loop *loop,
         const struct weir_database_snapshot_options *options, struct weir_database_snapshot **ret);
 

@@ -34,6 +34,7 @@ static const char snapshot_look[] = "SELECT version FROM weir_snapshot WHERE nam
 struct snapshot_work {
 	struct weir_work work;
 	struct weir_database_snapshot *snapshot; /* NULL: it was destroyed */
+	struct weir_database *database;          /* held: parse() may need its keys */
 	const struct weir_database_snapshot_type *type;
 	bool reads;
 	char *copy; /* or NULL */
@@ -49,6 +50,7 @@ struct snapshot_work {
 
 struct weir_database_snapshot {
 	struct weir_loop *loop;
+	struct weir_database *database;
 	struct weir_postgres *pool;
 	const struct weir_database_snapshot_type *type;
 	void *context;
@@ -118,6 +120,7 @@ static void snapshot_work_free(struct snapshot_work *work)
 {
 	if (work->object)
 		work->type->drop(work->object);
+	weir_database_release(work->database);
 	buffer_erase(&work->text);
 	free(work->copy);
 	free(work);
@@ -270,6 +273,7 @@ static struct snapshot_work *snapshot_work_create(struct weir_database_snapshot 
 	if (!work)
 		return NULL;
 	work->snapshot = snapshot;
+	work->database = weir_database_hold(snapshot->database);
 	work->type = snapshot->type;
 	work->copy = snapshot->copy ? strdup(snapshot->copy) : NULL;
 	work->object = work->type->begin(snapshot->context);
@@ -426,6 +430,7 @@ int weir_database_snapshot_create(struct weir_database *database, struct weir_lo
 	if (!snapshot)
 		return -ENOMEM;
 	snapshot->loop = loop;
+	snapshot->database = database;
 	snapshot->type = options->type;
 	snapshot->context = options->context;
 	snapshot->poll_ms = options->poll_ms;

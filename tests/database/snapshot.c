@@ -1,6 +1,7 @@
 /* Snapshots: following a version, what stays when something fails, copies on disk, users. */
 #include "../postgres/database.h"
 
+#include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,6 +16,16 @@ static struct database server;
 static char url[256];
 static struct weir_loop *loop;
 static struct weir_database *database;
+
+static struct weir_database *open_database(void)
+{
+	char why[WEIR_POSTGRES_WHY_MAX];
+	struct weir_database *opened;
+	struct weir_postgres_options options =
+	        OPTIONS(weir_postgres_options, o.url = url, o.wait_ms = 500);
+	assert_int_equal(weir_database_create(&options, why, &opened), 0);
+	return opened;
+}
 
 /* -- a kind of snapshot ------------------------------------------------------------------------ */
 
@@ -257,6 +268,71 @@ static void it_survives_the_server(void **state)
 	assert_non_null(strstr(seen.why, "words"));
 	weir_database_snapshot_destroy(snapshot);
 	database_run(&server, "DROP TABLE others");
+}
+
+/* -- a parse that takes long ------------------------------------------------------------------- */
+
+static sem_t parse_began, parse_goes_on;
+
+struct slow {
+	struct weir_database *database;
+	char owner[WEIR_DATABASE_ID_SIZE];
+};
+
+static void *slow_begin(void *context)
+{
+	struct slow *object = calloc(1, sizeof *object);
+	assert_non_null(object);
+	object->database = context;
+	return object;
+}
+
+static int slow_parse(void *object, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	struct slow *slow = object;
+	(void)text, (void)ret_why;
+	sem_post(&parse_began);
+	sem_wait(&parse_goes_on);
+	snprintf(slow->owner, sizeof slow->owner, "%s", weir_database_owner(slow->database));
+	return 0;
+}
+
+static void slow_use(void *context, void *object, struct weir_buffer *text)
+{
+	(void)context, (void)text;
+	free(object);
+}
+
+/* The reference of the creator is released while the parse still needs the database. */
+static void a_parse_holds_the_database(void **state)
+{
+	static const struct weir_database_snapshot_type slow = {.name = "words",
+	        .select = "SELECT word FROM words ORDER BY 1",
+	        .bytes_max = 100,
+	        .format = words_format,
+	        .begin = slow_begin,
+	        .parse = slow_parse,
+	        .use = slow_use,
+	        .drop = free};
+	struct weir_database_snapshot *snapshot;
+	struct weir_loop *another_loop;
+	(void)state;
+	reset();
+	put("INSERT INTO words VALUES ('a')");
+	struct weir_database *another = open_database();
+	assert_int_equal(weir_loop_create(&another_loop), 0);
+	assert_int_equal(sem_init(&parse_began, 0, 0) | sem_init(&parse_goes_on, 0, 0), 0);
+	struct weir_database_snapshot_options options =
+	        OPTIONS(weir_database_snapshot_options, o.type = &slow, o.context = another);
+	assert_int_equal(
+	        weir_database_snapshot_create(another, another_loop, &options, &snapshot), 0);
+	while (sem_trywait(&parse_began) < 0)
+		weir_loop_turn(another_loop, 10);
+	weir_database_snapshot_destroy(snapshot);
+	weir_database_leave(another, another_loop);
+	weir_database_release(another);
+	sem_post(&parse_goes_on);
+	weir_loop_destroy(another_loop);
 }
 
 static void it_ends_at_any_time(void **state)
@@ -586,14 +662,11 @@ static int start_all(void **state)
 {
 	(void)state;
 	struct told told = {.error = 0};
-	char why[WEIR_POSTGRES_WHY_MAX];
 	database_make(&server, "");
 	database_start(&server);
 	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
 	        server.port);
-	struct weir_postgres_options options =
-	        OPTIONS(weir_postgres_options, o.url = url, o.wait_ms = 500);
-	assert_int_equal(weir_database_create(&options, why, &database), 0);
+	database = open_database();
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_database_migrate(database, loop, NULL, told_done, &told), 0);
 	AWAIT(told.ended);
@@ -617,6 +690,7 @@ int main(void)
 	        cmocka_unit_test(the_bump_gives_another_version),
 	        cmocka_unit_test(the_last_good_one_stays),
 	        cmocka_unit_test(it_survives_the_server),
+	        cmocka_unit_test(a_parse_holds_the_database),
 	        cmocka_unit_test(it_ends_at_any_time),
 	        cmocka_unit_test(without_memory_the_last_one_stays),
 	        cmocka_unit_test(a_start_begins_with_the_copy),
