@@ -288,7 +288,7 @@ static void following_goes_on(void **state)
 		assert_true(one_order(&a, content));
 		fail_allocation_after(good, false);
 		int error = one_share(&b);
-		for (unsigned i = 0; i < 200 && error == 0; i++)
+		for (unsigned i = 0; i < 60 && error == 0; i++)
 			one_turn(&b);
 		failed = stop_failing_allocations();
 		if (error == -ENOMEM)

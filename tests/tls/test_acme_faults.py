@@ -1,24 +1,47 @@
 """Each allocation of an order fails once, against an authority that checks all but the proofs."""
 
+import os
 import subprocess
+import tempfile
 
 import pytest
 
 from ca import fake
 from conftest import program_of_tests
+from test_acme_shared import empty  # noqa: F401  (a fixture)
 
 
-def test_each_allocation_of_an_order_fails(fake, tmp_path):
+@pytest.fixture
+def store():
+    """A directory in memory: each step of an order syncs."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as path:
+        yield path
+
+
+def order_faults(authority, store, *more):
+    """Returns the number of orders."""
     program = program_of_tests("acme-order-faults")
     if not program:
         pytest.skip("acme-order-faults is not built")
-    authority = fake()
     authority.prove_http_01 = lambda name, token, text: None
-    store = tmp_path / "store"
-    store.mkdir()
     result = subprocess.run(
-        [program, authority.url + "/directory", authority.trust.path, store], capture_output=True, text=True, timeout=300
+        [program, authority.url + "/directory", authority.trust.path, store, *more],
+        capture_output=True, text=True, timeout=300,
     )
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout) > 50
     assert authority.problems == [] and "certificate" in authority.seen
+    return int(result.stdout)
+
+
+def test_each_allocation_of_an_order_fails(fake, store):
+    assert order_faults(fake(), store) > 50
+
+
+def test_allocations_of_a_shared_order_fail(fake, store, tmp_path, empty, run):
+    (tmp_path / "weir.yaml").write_text(
+        f"store: {{url: '{empty.url}', parts: [keys]}}\nlisten: [{{http: '127.0.0.1:1'}}]\nsites: [{{root: .}}]\n")
+    done = run("store", "-c", tmp_path / "weir.yaml", "init")
+    assert done.returncode == 0, done.stderr
+    assert order_faults(fake(), store, empty.url) > 40
+    assert empty.query("SELECT count(*) FROM weir_acme_file WHERE path LIKE 'challenges/%'") == "0"
+    assert empty.query("SELECT count(*) FROM weir_certificate") == "1"
