@@ -218,8 +218,7 @@ static void the_directory_follows(void **state)
 	assert_int_equal(follow(&text, &changes), 0);
 	assert_true(changes.states && changes.installed);
 	assert_followed(weir_buffer_span(&chain));
-	/* Nothing is written twice. */
-	assert_int_equal(follow(&text, &changes), 0);
+	assert_int_equal(follow(&text, &changes), 0); /* nothing is written twice */
 	assert_false(changes.states || changes.installed);
 	weir_buffer_finish(&text);
 	/* A certificate that expires earlier is older. */
@@ -412,7 +411,6 @@ static void bringing_may_fail(void **state)
 		if (!failed)
 			assert_int_equal(journal.count, 5);
 		acme_journal_finish(&journal);
-		assert_int_equal(journal.count, 0);
 	}
 	weir_buffer_finish(&text);
 }

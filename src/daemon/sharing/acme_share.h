@@ -7,7 +7,7 @@
  * The directory (acme_store.h) is the working copy of each server. With a database, the holder of
  * the claim brings what it changes there; the others write it into their directories, so that all
  * of them answer proofs, know the pauses, and serve the certificates, also without the database.
- * A new key, or a proof, is published before an authority hears of it.
+ * A new key, a proof, or the key of an order is published before an authority hears of it.
  *
  * With files, the lock of the directory is all that there is: everything succeeds at once.
  */
