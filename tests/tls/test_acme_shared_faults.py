@@ -75,6 +75,7 @@ def test_the_database_is_away_for_a_moment(cluster, fake, step):
     if step == "certificate":
         first.wait_issued()  # it serves what it has, also without the database
         assert not second.is_issued()
+    second.server.wait_stderr("certificates of other front ends are not taken")  # calls have failed
     cluster.database.start()
     cluster.wait_same()
     assert len(authority.orders_asked) == 1 and issued(authority) == 1
