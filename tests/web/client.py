@@ -73,7 +73,7 @@ def names(directory):
     return sorted(entry.name for entry in directory.iterdir())
 
 
-def wait_for(condition, seconds=20, what="it"):
+def wait_for(condition, seconds=60, what="it"):
     """Waits until the condition is true."""
     end = time.monotonic() + seconds
     while not condition():

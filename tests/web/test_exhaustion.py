@@ -235,7 +235,7 @@ def test_calls_fail(weir, site, traceable, what, statuses):
         os.utime(site / "index.html")
         try:
             with Wire(server) as wire:
-                wire.socket.settimeout(5)
+                wire.socket.settimeout(60)
                 wire.send(request(target))
                 status, fields = wire.head()
                 assert status in statuses, (target, status)

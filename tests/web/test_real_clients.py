@@ -178,7 +178,7 @@ def test_wget_resumes(server, tmp_path):
 
 
 def test_python_http_client(server):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     for path, body in ("/data.bin", DATA), ("/text.txt", TEXT), ("/", b"hello"):
         connection.request("GET", path)
         assert connection.getresponse().read() == body
