@@ -88,12 +88,14 @@ def program_of_tests(name):
 
 def wait_for(condition, seconds=START_SECONDS, what="it"):
     """Returns the condition's first true value; fails when there is none in time."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.005
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(pause)
+        # What takes long is looked at less often: a look may cost a process, or a handshake.
+        pause = min(pause * 1.2, 0.1)
     pytest.fail(f"{what} did not happen within {seconds} seconds")
 
 

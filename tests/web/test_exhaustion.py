@@ -12,8 +12,7 @@ import time
 
 import pytest
 
-from client import wait_for
-from conftest import SEPARATED, TOP
+from conftest import SEPARATED, TOP, wait_for
 from wire import REQUEST, Wire, get, is_sanitized, listens, request
 
 LARGE = 16 * 1024 * 1024

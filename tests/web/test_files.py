@@ -10,8 +10,7 @@ import urllib.parse
 
 import pytest
 
-from client import wait_for
-from conftest import let_others_enter
+from conftest import let_others_enter, wait_for
 from wire import Wire, get, head, is_sanitized, listens, request
 
 LARGE = 64 * 1024 * 1024

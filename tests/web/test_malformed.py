@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import REQUEST, Wire, get, listens, request
 
 HOST = b"Host: a\r\n"

@@ -5,7 +5,8 @@ import re
 import urllib.parse
 
 import pytest
-from client import Raw, wait_for
+from client import Raw
+from conftest import wait_for
 from servers import drop, uploads  # noqa: F401
 
 

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import Wire, request
 
 DATA = os.urandom(3_000_000)

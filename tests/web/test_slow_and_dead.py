@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import REQUEST, Wire, get, is_sanitized, listens, request
 
 LARGE = 64 * 1024 * 1024

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from client import Raw, names, wait_for
-from conftest import together
+from client import Raw, names
+from conftest import together, wait_for
 from servers import drop, full, uploads  # noqa: F401
 
 
