@@ -94,7 +94,7 @@ def wait_for(condition, seconds=START_SECONDS, what="it"):
         if value:
             return value
         time.sleep(pause)
-        # What takes long is looked at less often: a look may cost a process, or a handshake.
+        # A condition that takes long is checked less often: a check may cost a process, or a handshake.
         pause = min(pause * 1.2, 0.1)
     pytest.fail(f"{what} did not happen within {seconds} seconds")
 

@@ -89,8 +89,8 @@ static bool database_has_port(int port)
 }
 
 /*
- * A port that is free. The kernel gives it to nobody else meanwhile, being below those for clients, and
- * tests that run at the same time have other process ids.
+ * A port that is free. It is below those that the kernel gives to clients meanwhile, and tests that
+ * run at the same time have other process ids.
  */
 static int database_find_port(void)
 {

@@ -24,7 +24,7 @@ enum {
 static struct weir_loop *loop;
 static char text[LARGE];
 
-/* Nothing here has threads: the thread sanitizer's build tests its other compressor alone. */
+/* There are no threads here: the thread sanitizer's build tests its other compressor alone. */
 static const struct subject *chosen[32];
 static unsigned chosen_count;
 

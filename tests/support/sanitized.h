@@ -1,6 +1,6 @@
 /*
- * Whether a sanitizer watches the program: exhaustive tests take larger steps then. With the one for
- * threads, sweeps that have a single thread take even larger ones: the other sanitizers run them, too.
+ * Whether a sanitizer watches the program: exhaustive tests take larger steps then. With the one
+ * for threads, sweeps of a single thread take even larger ones: the other sanitizers run them, too.
  */
 #ifndef TESTS_SANITIZED_H
 #define TESTS_SANITIZED_H
