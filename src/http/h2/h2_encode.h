@@ -1,0 +1,196 @@
+/*
+ * The fields of replies in HPACK (RFC 7541), with a dynamic table (2.3.2) that is cheap to search:
+ * it has no text, but an id for each entry.
+ *
+ *   a line of a handler ──h2_intern──▶ id ─┐
+ *   lines of a file, the date ───────▶ id ─┴─h2_table─▶ in the table: its index, one byte
+ *                                                       noted before: a literal that is inserted
+ *                                                       else:         a literal, and a note
+ *
+ * An id stands for one field, name and value. No other field of the process ever gets it, so that
+ * equal ids are equal fields, and an id that was forgotten does no harm. It has the size of the
+ * field (4.1) in its low bits.
+ *
+ * A field is inserted when it comes a second time in a connection. So one that comes once, such as
+ * ETag or Location, pushes nothing out. Fields with secrets are never inserted, and marked as such
+ * for intermediaries (7.1.3): who can choose other fields of a reply could guess a secret, and
+ * would see by the size of the reply that it was right.
+ *
+ * The table changes as a block is written. So what was written must be sent, in this order.
+ */
+#ifndef WEIR_HTTP_H2_ENCODE_H
+#define WEIR_HTTP_H2_ENCODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/span.h>
+
+#include "fields.h"
+#include "h2_hpack.h"
+
+enum {
+	H2_ID_SIZE_BITS = 12, /* those of the field's size */
+};
+
+static inline unsigned h2_id_size(uint64_t id)
+{
+	return id & ((1u << H2_ID_SIZE_BITS) - 1);
+}
+
+/* -- h2_intern.c: the ids of lines ------------------------------------------------------------- */
+
+enum {
+	H2_INTERN_SETS = 64,
+	H2_INTERN_WAYS = 4,        /* lines of a set: the one that is used last is at the front */
+	H2_INTERN_LINE_MAX = 1024, /* a longer line has no id */
+};
+
+struct h2_interned {
+	uint64_t id; /* 0: unused */
+	uint32_t hash;
+	uint16_t size;
+	uint16_t capacity;
+	char *line; /* owned, or NULL */
+};
+
+/* One a loop, all zero at first but `huffman`. */
+struct h2_intern {
+	const struct h2_huffman *huffman; /* the loop's */
+	uint64_t number, numbers_end;     /* of the next id, and behind those of this loop */
+	struct h2_interned sets[H2_INTERN_SETS][H2_INTERN_WAYS];
+};
+
+void h2_intern_finish(struct h2_intern *intern);
+
+/* Returns an id for a field of this size (RFC 7541 4.1), which has less than H2_ID_SIZE_BITS. */
+uint64_t h2_intern_new_id(struct h2_intern *intern, size_t field_size);
+
+uint32_t h2_intern_hash(struct weir_span line);
+
+/* Returns the id of a line, which is compared byte by byte; 0 if it has none. */
+uint64_t h2_intern_find(struct h2_intern *intern, struct weir_span line, uint32_t hash);
+
+/*
+ * Gives an id to a line that has none, and forgets the line of its set that was not used for the
+ * longest time. Returns 0 if the line is too long, or without memory.
+ */
+uint64_t h2_intern_add(
+        struct h2_intern *intern, struct weir_span line, uint32_t hash, size_t field_size);
+
+/* -- h2_table.c: the dynamic table of a connection --------------------------------------------- */
+
+enum {
+	H2_TABLE_ENTRIES = 32, /* the newest ones, of which the encoder knows */
+	H2_TABLE_NOTES = 32,
+	H2_TABLE_REPEATED = 16,
+	H2_TABLE_UPDATES_MAX = 6, /* bytes that h2_table_put_updates writes at most */
+};
+
+/*
+ * The client's decoder may have older entries than these. It evicts all of them before the oldest
+ * one of these, so that this one is evicted when these alone have no room.
+ */
+struct h2_table {
+	uint64_t *ids; /* of the entries, a ring; NULL: none was inserted yet */
+	/* The last encoded lines all of which were entries, and their indexes; or 0. */
+	uint64_t repeated_id;
+	uint8_t repeated_size;
+	uint8_t count;       /* of the entries */
+	uint8_t next;        /* where the next entry belongs in the ring */
+	uint8_t note_next;   /* and the next note */
+	uint16_t size;       /* of the entries */
+	uint16_t size_max;   /* as the blocks so far have set it */
+	uint16_t size_least; /* the smallest that the client's settings had since the last block, */
+	uint16_t size_next;  /* and the last */
+	char repeated[H2_TABLE_REPEATED];
+	/* Fields that came as literals: 16 bits of their ids. One that is mistaken for another is
+	 * inserted too early, which does no harm. */
+	uint16_t notes[H2_TABLE_NOTES];
+};
+
+void h2_table_init(struct h2_table *table);
+void h2_table_finish(struct h2_table *table);
+
+/* The client's SETTINGS_HEADER_TABLE_SIZE. H2_HPACK_TABLE_MAX bytes of it are used at most. */
+void h2_table_set_size(struct h2_table *table, uint32_t size);
+
+/* Begins a block: writes the table size updates that are due (RFC 7541 4.2, 6.3). */
+char *h2_table_put_updates(struct h2_table *table, char *to);
+
+/* Returns the index of a field, or 0. */
+static inline unsigned h2_table_find(const struct h2_table *table, uint64_t id)
+{
+	for (unsigned nth = 1; nth <= table->count; nth++)
+		if (table->ids[(table->next - nth) % H2_TABLE_ENTRIES] == id)
+			return H2_HPACK_STATICS + nth;
+	return 0;
+}
+
+/*
+ * A field that is no entry is about to be sent. Returns true if it was inserted, so that it has to
+ * be sent as a literal with incremental indexing.
+ */
+bool h2_table_insert_repeated(struct h2_table *table, uint64_t id);
+
+/* -- h2_encode.c: fields ----------------------------------------------------------------------- */
+
+/* More than any of the functions below writes for one field line without its text. */
+enum {
+	H2_FIELD_EXTRA = 16
+};
+
+/* RFC 7541 5.1: an integer behind a prefix of `bits` bits, the rest of whose byte is `high`. */
+char *h2_encode_put_integer(char *to, unsigned high, unsigned bits, size_t value);
+
+char *h2_encode_put_status(char *to, unsigned status);
+char *h2_encode_put_length(char *to, uint64_t length);
+
+/* Returns how many bytes h2_encode_put_lines writes at most for lines of this size. */
+static inline size_t h2_encode_lines_max(size_t size)
+{
+	/* A line has four bytes beside name and value: a field needs more only if it is long. */
+	return size + size / 16 + 2 * (size_t)H2_FIELD_EXTRA;
+}
+
+/*
+ * Writes whole field lines ("Name: value\r\n"), with names in lower case. Fields of the connection
+ * (RFC 9113 8.2.2) are left out.
+ */
+char *h2_encode_put_lines(
+        char *to, struct h2_table *table, struct h2_intern *intern, struct weir_span lines);
+
+/* A field that is encoded once, as a literal that is not inserted. */
+struct h2_encoded_field {
+	uint64_t id; /* 0: never in a table */
+	size_t size; /* of the literal */
+};
+
+/* Lines that are encoded once. The owner of the lines frees this by free(). */
+struct http_encoded_lines {
+	uint64_t id; /* of all of them */
+	size_t count;
+	const char *literals; /* one behind the other, in the same allocation */
+	struct h2_encoded_field fields[];
+};
+
+/* Encodes lines that many replies have. NULL without memory. */
+struct http_encoded_lines *h2_encode_lines(struct h2_intern *intern, struct weir_span lines);
+
+/* Writes what h2_encode_put_lines would, and at most H2_TABLE_REPEATED bytes more. */
+char *h2_encode_put_encoded(
+        char *to, struct h2_table *table, const struct http_encoded_lines *lines);
+
+/* The date of a second. */
+struct h2_encoded_date {
+	int64_t date_s;
+	struct h2_encoded_field field;
+	char literal[WEIR_HTTP_DATE_SIZE + H2_FIELD_EXTRA];
+};
+
+void h2_encode_date(struct h2_encoded_date *encoded, struct h2_intern *intern, int64_t date_s,
+        const char *date);
+char *h2_encode_put_date(char *to, struct h2_table *table, const struct h2_encoded_date *date);
+
+#endif

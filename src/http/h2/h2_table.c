@@ -1,0 +1,85 @@
+/*
+ * The dynamic table as an encoder needs it: the ids of the newest entries, the last one first, and
+ * the size of the table. It changes exactly as the client's decoder changes its own by what the
+ * blocks say (RFC 7541 4.2 to 4.4). Without memory nothing is inserted.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "h2_encode.h"
+#include "helper.h"
+
+void h2_table_init(struct h2_table *table)
+{
+	*table = (struct h2_table){
+	        .size_max = H2_HPACK_TABLE_MAX,
+	        .size_least = H2_HPACK_TABLE_MAX,
+	        .size_next = H2_HPACK_TABLE_MAX,
+	};
+}
+
+void h2_table_finish(struct h2_table *table)
+{
+	free(table->ids);
+	h2_table_init(table);
+}
+
+void h2_table_set_size(struct h2_table *table, uint32_t size)
+{
+	table->size_next = (uint16_t)min_of(size, (uint32_t)H2_HPACK_TABLE_MAX);
+	table->size_least = min_of(table->size_least, table->size_next);
+}
+
+static void h2_table_evict_oldest(struct h2_table *table)
+{
+	uint64_t id = table->ids[(table->next - table->count) % H2_TABLE_ENTRIES];
+	table->size = (uint16_t)(table->size - h2_id_size(id));
+	table->count--;
+	table->repeated_id = 0;
+}
+
+static char *h2_table_put_update(struct h2_table *table, char *to, uint16_t size_max)
+{
+	table->size_max = size_max;
+	while (table->size > size_max)
+		h2_table_evict_oldest(table);
+	return h2_encode_put_integer(to, 0x20, 5, size_max);
+}
+
+char *h2_table_put_updates(struct h2_table *table, char *to)
+{
+	if (table->size_least < table->size_max)
+		to = h2_table_put_update(table, to, table->size_least);
+	if (table->size_next != table->size_max)
+		to = h2_table_put_update(table, to, table->size_next);
+	table->size_least = table->size_next;
+	return to;
+}
+
+/* Returns whether there is a note of the field, and makes one otherwise. */
+static bool h2_table_is_noted(struct h2_table *table, uint64_t id)
+{
+	uint16_t note = (uint16_t)(id >> H2_ID_SIZE_BITS);
+	bool noted = false;
+	for (unsigned i = 0; i < H2_TABLE_NOTES; i++)
+		noted |= table->notes[i] == note;
+	if (!noted)
+		table->notes[table->note_next++ % H2_TABLE_NOTES] = note;
+	return noted;
+}
+
+bool h2_table_insert_repeated(struct h2_table *table, uint64_t id)
+{
+	unsigned size = h2_id_size(id);
+	if (size > table->size_max || !h2_table_is_noted(table, id))
+		return false;
+	if (!table->ids && !(table->ids = malloc(H2_TABLE_ENTRIES * sizeof *table->ids)))
+		return false;
+	while (table->size + size > table->size_max || table->count == H2_TABLE_ENTRIES)
+		h2_table_evict_oldest(table);
+	table->ids[table->next++ % H2_TABLE_ENTRIES] = id;
+	table->count++;
+	table->size = (uint16_t)(table->size + size);
+	table->repeated_id = 0;
+	return true;
+}
