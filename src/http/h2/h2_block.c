@@ -23,7 +23,8 @@ static size_t h2_block_room(size_t most)
 static char *h2_block_begin(
         struct h2_connection *connection, const struct h2_writer *writer, size_t most)
 {
-	return h2_table_put_updates(&connection->table, writer->at + h2_block_room(most) - most);
+	char *to = writer->at + h2_block_room(most) - most;
+	return connection->table.resized ? h2_table_put_updates(&connection->table, to) : to;
 }
 
 /* Cuts the block, whose fields end at `end`, into frames. */

@@ -325,24 +325,20 @@ static char *h2_encode_put_once(
 	return h2_encode_put_bytes(to, literal + 1 + known, field->size - 1 - known);
 }
 
-char *h2_encode_put_encoded(
+char *h2_encode_put_other_lines(
         char *to, struct h2_table *table, const struct http_encoded_lines *lines)
 {
-	if (table->repeated_id == lines->id) {
-		memcpy(to, table->repeated, sizeof table->repeated);
-		return to + table->repeated_size;
-	}
 	const char *begin = to, *literal = lines->literals;
 	for (size_t i = 0; i < lines->count; i++) {
 		to = h2_encode_put_once(to, table, &lines->fields[i], literal);
 		literal += lines->fields[i].size;
 	}
 	/* An index has one byte, and a literal more. */
-	if (lines->count == (size_t)(to - begin) && lines->count <= sizeof table->repeated) {
-		table->repeated_id = lines->id;
-		table->repeated_size = (uint8_t)lines->count;
+	if (lines->count == (size_t)(to - begin) && lines->count <= H2_TABLE_REPEATED) {
+		table->lines_id = lines->id;
+		table->lines_size = (uint8_t)lines->count;
 		if (lines->count)
-			memcpy(table->repeated, begin, lines->count);
+			memcpy(table->lines_indexes, begin, lines->count);
 	}
 	return to;
 }
@@ -358,7 +354,12 @@ void h2_encode_date(
 	        intern, sizeof "date" - 1 + WEIR_HTTP_DATE_SIZE + H2_HPACK_FIELD_EXTRA);
 }
 
-char *h2_encode_put_date(char *to, struct h2_table *table, const struct h2_encoded_date *date)
+char *h2_encode_put_other_date(char *to, struct h2_table *table, const struct h2_encoded_date *date)
 {
-	return h2_encode_put_once(to, table, &date->field, date->literal);
+	char *end = h2_encode_put_once(to, table, &date->field, date->literal);
+	if (end == to + 1) {
+		table->date_id = date->field.id;
+		table->date_index = *to;
+	}
+	return end;
 }

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <weir/span.h>
 
@@ -94,9 +95,13 @@ enum {
  */
 struct h2_table {
 	uint64_t *ids; /* of the entries, a ring; NULL: none was inserted yet */
-	/* The last encoded lines all of which were entries, and their indexes; or 0. */
-	uint64_t repeated_id;
-	uint8_t repeated_size;
+	/* The date and the encoded lines that were sent last, if all of it were entries; or 0. */
+	uint64_t date_id;
+	uint64_t lines_id;
+	char date_index;
+	char lines_indexes[H2_TABLE_REPEATED];
+	uint8_t lines_size;
+	bool resized;        /* table size updates are due */
 	uint8_t count;       /* of the entries */
 	uint8_t next;        /* where the next entry belongs in the ring */
 	uint8_t note_next;   /* and the next note */
@@ -104,7 +109,6 @@ struct h2_table {
 	uint16_t size_max;   /* as the blocks so far have set it */
 	uint16_t size_least; /* the smallest that the client's settings had since the last block, */
 	uint16_t size_next;  /* and the last */
-	char repeated[H2_TABLE_REPEATED];
 	/* Fields that came as literals: 16 bits of their ids. One that is mistaken for another is
 	 * inserted too early, which does no harm. */
 	uint16_t notes[H2_TABLE_NOTES];
@@ -116,7 +120,7 @@ void h2_table_finish(struct h2_table *table);
 /* The client's SETTINGS_HEADER_TABLE_SIZE. H2_HPACK_TABLE_MAX bytes of it are used at most. */
 void h2_table_set_size(struct h2_table *table, uint32_t size);
 
-/* Begins a block: writes the table size updates that are due (RFC 7541 4.2, 6.3). */
+/* Writes the table size updates (RFC 7541 4.2, 6.3) if table->resized, at the front of a block. */
 char *h2_table_put_updates(struct h2_table *table, char *to);
 
 /* Returns the index of a field, or 0. */
@@ -178,9 +182,18 @@ struct http_encoded_lines {
 /* Encodes lines that many replies have. NULL without memory. */
 struct http_encoded_lines *h2_encode_lines(struct h2_intern *intern, struct weir_span lines);
 
-/* Writes what h2_encode_put_lines would, and at most H2_TABLE_REPEATED bytes more. */
-char *h2_encode_put_encoded(
+char *h2_encode_put_other_lines(
         char *to, struct h2_table *table, const struct http_encoded_lines *lines);
+
+/* Writes what h2_encode_put_lines would, with H2_TABLE_REPEATED bytes of room behind it. */
+static inline char *h2_encode_put_encoded(
+        char *to, struct h2_table *table, const struct http_encoded_lines *lines)
+{
+	if (table->lines_id != lines->id)
+		return h2_encode_put_other_lines(to, table, lines);
+	memcpy(to, table->lines_indexes, sizeof table->lines_indexes);
+	return to + table->lines_size;
+}
 
 /* The date of a second. */
 struct h2_encoded_date {
@@ -191,6 +204,16 @@ struct h2_encoded_date {
 
 void h2_encode_date(struct h2_encoded_date *encoded, struct h2_intern *intern, int64_t date_s,
         const char *date);
-char *h2_encode_put_date(char *to, struct h2_table *table, const struct h2_encoded_date *date);
+char *h2_encode_put_other_date(
+        char *to, struct h2_table *table, const struct h2_encoded_date *date);
+
+static inline char *h2_encode_put_date(
+        char *to, struct h2_table *table, const struct h2_encoded_date *date)
+{
+	if (table->date_id != date->field.id)
+		return h2_encode_put_other_date(to, table, date);
+	*to = table->date_index;
+	return to + 1;
+}
 
 #endif

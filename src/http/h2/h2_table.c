@@ -28,6 +28,7 @@ void h2_table_set_size(struct h2_table *table, uint32_t size)
 {
 	table->size_next = (uint16_t)min_of(size, (uint32_t)H2_HPACK_TABLE_MAX);
 	table->size_least = min_of(table->size_least, table->size_next);
+	table->resized = true;
 }
 
 static void h2_table_evict_oldest(struct h2_table *table)
@@ -35,7 +36,7 @@ static void h2_table_evict_oldest(struct h2_table *table)
 	uint64_t id = table->ids[(table->next - table->count) % H2_TABLE_ENTRIES];
 	table->size = (uint16_t)(table->size - h2_id_size(id));
 	table->count--;
-	table->repeated_id = 0;
+	table->date_id = table->lines_id = 0;
 }
 
 static char *h2_table_put_update(struct h2_table *table, char *to, uint16_t size_max)
@@ -53,6 +54,7 @@ char *h2_table_put_updates(struct h2_table *table, char *to)
 	if (table->size_next != table->size_max)
 		to = h2_table_put_update(table, to, table->size_next);
 	table->size_least = table->size_next;
+	table->resized = false;
 	return to;
 }
 
@@ -80,6 +82,6 @@ bool h2_table_insert_repeated(struct h2_table *table, uint64_t id)
 	table->ids[table->next++ % H2_TABLE_ENTRIES] = id;
 	table->count++;
 	table->size = (uint16_t)(table->size + size);
-	table->repeated_id = 0;
+	table->date_id = table->lines_id = 0;
 	return true;
 }
