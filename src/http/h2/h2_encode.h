@@ -123,11 +123,17 @@ void h2_table_set_size(struct h2_table *table, uint32_t size);
 /* Writes the table size updates (RFC 7541 4.2, 6.3) if table->resized, at the front of a block. */
 char *h2_table_put_updates(struct h2_table *table, char *to);
 
+/* 1 is the newest entry. `nth` is at most table->count. */
+static inline uint64_t h2_table_entry(const struct h2_table *table, unsigned nth)
+{
+	return table->ids[(table->next - nth) % H2_TABLE_ENTRIES];
+}
+
 /* Returns the index of a field, or 0. */
 static inline unsigned h2_table_find(const struct h2_table *table, uint64_t id)
 {
 	for (unsigned nth = 1; nth <= table->count; nth++)
-		if (table->ids[(table->next - nth) % H2_TABLE_ENTRIES] == id)
+		if (h2_table_entry(table, nth) == id)
 			return H2_HPACK_STATICS + nth;
 	return 0;
 }

@@ -33,9 +33,8 @@ void h2_table_set_size(struct h2_table *table, uint32_t size)
 
 static void h2_table_evict_oldest(struct h2_table *table)
 {
-	uint64_t id = table->ids[(table->next - table->count) % H2_TABLE_ENTRIES];
-	table->size = (uint16_t)(table->size - h2_id_size(id));
-	table->count--;
+	uint64_t oldest = h2_table_entry(table, table->count--);
+	table->size = (uint16_t)(table->size - h2_id_size(oldest));
 	table->date_id = table->lines_id = 0;
 }
 
