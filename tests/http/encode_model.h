@@ -6,7 +6,7 @@
 #ifndef WEIR_TEST_ENCODE_MODEL_H
 #define WEIR_TEST_ENCODE_MODEL_H
 
-#include "drain.h"
+#include "../support/drain.h"
 #include "h2_encode.h"
 #include "hpack_model.h"
 
