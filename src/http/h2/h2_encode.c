@@ -307,15 +307,10 @@ struct http_encoded_lines *h2_encode_lines(struct h2_intern *intern, struct weir
 	return encoded;
 }
 
-/* Writes the literal of a field, or its index. */
-static char *h2_encode_put_once(
+/* Writes a field that is no entry. */
+static __attribute__((noinline)) char *h2_encode_put_literal(
         char *to, struct h2_table *table, const struct h2_encoded_field *field, const char *literal)
 {
-	unsigned index = field->id ? h2_table_find(table, field->id) : 0;
-	if (index) {
-		*to++ = (char)(0x80 | index);
-		return to;
-	}
 	if (!field->id || !h2_table_insert_repeated(table, field->id))
 		return h2_encode_put_bytes(to, literal, field->size);
 	/* All names of the static table that replies have are behind those of one byte. */
@@ -323,6 +318,16 @@ static char *h2_encode_put_once(
 	unsigned name = known ? 15u + (uint8_t)literal[1] : 0;
 	to = h2_encode_begin_literal(to, H2_LITERAL_INSERTED, name);
 	return h2_encode_put_bytes(to, literal + 1 + known, field->size - 1 - known);
+}
+
+static inline char *h2_encode_put_once(
+        char *to, struct h2_table *table, const struct h2_encoded_field *field, const char *literal)
+{
+	unsigned index = h2_table_find(table, field->id);
+	if (!index)
+		return h2_encode_put_literal(to, table, field, literal);
+	*to = (char)(0x80 | index);
+	return to + 1;
 }
 
 char *h2_encode_put_other_lines(
@@ -337,8 +342,7 @@ char *h2_encode_put_other_lines(
 	if (lines->count == (size_t)(to - begin) && lines->count <= H2_TABLE_REPEATED) {
 		table->lines_id = lines->id;
 		table->lines_size = (uint8_t)lines->count;
-		if (lines->count)
-			memcpy(table->lines_indexes, begin, lines->count);
+		memcpy(table->lines_indexes, begin, lines->count);
 	}
 	return to;
 }

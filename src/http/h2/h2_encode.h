@@ -84,9 +84,17 @@ uint64_t h2_intern_add(
 
 enum {
 	H2_TABLE_ENTRIES = 32, /* the newest ones, of which the encoder knows */
+	H2_TABLE_BUCKETS = 64,
 	H2_TABLE_NOTES = 32,
 	H2_TABLE_REPEATED = 16,
 	H2_TABLE_UPDATES_MAX = 6, /* bytes that h2_table_put_updates writes at most */
+};
+
+/* Allocated when the first field is inserted. */
+struct h2_entries {
+	uint64_t ids[H2_TABLE_ENTRIES]; /* a ring */
+	/* Where the newest entry of a bucket is in the ring, plus a multiple of H2_TABLE_ENTRIES. */
+	uint8_t newest[H2_TABLE_BUCKETS];
 };
 
 /*
@@ -94,7 +102,7 @@ enum {
  * one of these, so that this one is evicted when these alone have no room.
  */
 struct h2_table {
-	uint64_t *ids; /* of the entries, a ring; NULL: none was inserted yet */
+	struct h2_entries *entries; /* NULL: none was inserted yet */
 	/* The date and the encoded lines that were sent last, if all of it were entries; or 0. */
 	uint64_t date_id;
 	uint64_t lines_id;
@@ -126,13 +134,22 @@ char *h2_table_put_updates(struct h2_table *table, char *to);
 /* 1 is the newest entry. `nth` is at most table->count. */
 static inline uint64_t h2_table_entry(const struct h2_table *table, unsigned nth)
 {
-	return table->ids[(table->next - nth) % H2_TABLE_ENTRIES];
+	return table->entries->ids[(table->next - nth) % H2_TABLE_ENTRIES];
+}
+
+static inline uint8_t *h2_table_newest(const struct h2_table *table, uint64_t id)
+{
+	return &table->entries->newest[(id >> H2_ID_SIZE_BITS) % H2_TABLE_BUCKETS];
 }
 
 /* Returns the index of a field, or 0. */
 static inline unsigned h2_table_find(const struct h2_table *table, uint64_t id)
 {
-	for (unsigned nth = 1; nth <= table->count; nth++)
+	if (table->count == 0)
+		return 0;
+	/* Where the newest one of the bucket was evicted, all of them were. */
+	unsigned nth = (uint8_t)(table->next - *h2_table_newest(table, id));
+	for (; nth - 1 < table->count; nth++)
 		if (h2_table_entry(table, nth) == id)
 			return H2_HPACK_STATICS + nth;
 	return 0;

@@ -20,7 +20,7 @@ void h2_table_init(struct h2_table *table)
 
 void h2_table_finish(struct h2_table *table)
 {
-	free(table->ids);
+	free(table->entries);
 	h2_table_init(table);
 }
 
@@ -74,11 +74,12 @@ bool h2_table_insert_repeated(struct h2_table *table, uint64_t id)
 	unsigned size = h2_id_size(id);
 	if (size > table->size_max || !h2_table_is_noted(table, id))
 		return false;
-	if (!table->ids && !(table->ids = malloc(H2_TABLE_ENTRIES * sizeof *table->ids)))
+	if (!table->entries && !(table->entries = calloc(1, sizeof *table->entries)))
 		return false;
 	while (table->size + size > table->size_max || table->count == H2_TABLE_ENTRIES)
 		h2_table_evict_oldest(table);
-	table->ids[table->next++ % H2_TABLE_ENTRIES] = id;
+	table->entries->ids[table->next % H2_TABLE_ENTRIES] = id;
+	*h2_table_newest(table, id) = table->next++;
 	table->count++;
 	table->size = (uint16_t)(table->size + size);
 	table->date_id = table->lines_id = 0;
