@@ -271,7 +271,7 @@ static void encoded_lines_have_the_entries_of_others(void **state)
 		end = h2_encode_put_encoded(block, &table, encoded);
 		EXPECT_BYTES(block, end, "\xbf\xc0\xbe");
 	}
-	/* What is inserted later moves all of them. */
+	/* A later entry moves all of them. */
 	EXPECT_LINES("Y: 1\r\nY: 1\r\n", "\x00\x01y\x01\x31\x40\x01y\x01\x31");
 	for (int i = 0; i < 2; i++) {
 		end = h2_encode_put_encoded(block, &table, encoded);
@@ -455,7 +455,7 @@ static void no_loop_gives_an_id_again(void **state)
 	assert_true(h2_intern_new_id(&intern, 0) == first + (1 << H2_ID_SIZE_BITS));
 }
 
-/* Lines of one set and one hash are told apart by their bytes. */
+/* Lines of one set and one hash differ by their bytes. */
 static void lines_of_one_hash_are_different_fields(void **state)
 {
 	(void)state;

@@ -1,14 +1,14 @@
 /*
  * The field blocks of replies: the head, interim replies before it, and trailers. A block is
- * composed in the output's scratch and cut into frames there, so it is put whole or not at all: the
- * dynamic table has changed once it was begun.
+ * composed in the output's scratch and cut into frames there. It is put whole or not at all,
+ * because the dynamic table changes as soon as it is begun.
  */
 #include <string.h>
 
 #include "h2_connection.h"
 #include "helper.h"
 
-/* More than a head needs beside its lines: table size updates, status, date, length, repeated lines. */
+/* More than a head needs beside its lines: updates of the table, status, date, length. */
 enum {
 	H2_BLOCK_HEAD_EXTRA = 256,
 };

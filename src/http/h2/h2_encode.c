@@ -1,7 +1,7 @@
 /*
- * Fields of replies as HPACK writes them (RFC 7541 6): an index where the field is in the table, else
- * a literal, whose name is in the static table for most. Only text that is encoded once for many
- * replies, or inserted, has Huffman coding.
+ * Fields of replies as HPACK writes them (RFC 7541 6): an index if the field is in the table,
+ * else a literal, whose name is an index of the static table if possible. Only text that is
+ * encoded once for many replies has Huffman coding, and text that is inserted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ enum h2_literal {
 	H2_LITERAL_INSERTED = 0x40,
 };
 
-/* Begins a literal whose name is in the static table, or which is to follow: then `index` is 0. */
+/* Begins a literal. `index` is that of its name in the static table, or 0: the name follows. */
 static char *h2_encode_begin_literal(char *to, enum h2_literal kind, unsigned index)
 {
 	return h2_encode_put_integer(to, kind, kind == H2_LITERAL_INSERTED ? 6 : 4, index);
@@ -124,7 +124,7 @@ static const struct h2_encode_name {
         {{"access-control-allow-origin", 27}, 20, false},
 };
 
-/* NULL for a name that is in no table. */
+/* Returns NULL for a name that is not among them. */
 static const struct h2_encode_name *h2_encode_find_name(struct weir_span name)
 {
 	/* The first of each size; where there is none, one of another size. */
@@ -154,7 +154,7 @@ static const struct h2_encode_name *h2_encode_find_name(struct weir_span name)
 	return NULL;
 }
 
-/* A line that was read. The name is in lower case. */
+/* A line as a field. The name is in lower case. */
 struct h2_encode_field {
 	struct weir_span name, value;
 	const struct h2_encode_name *known; /* or NULL */
@@ -169,7 +169,7 @@ static char *h2_encode_put_field(char *to, const struct h2_encode_field *field,
 		kind = H2_LITERAL_NEVER_INDEXED;
 	to = h2_encode_begin_literal(to, kind, index);
 	if (!index) {
-		/* A long name lies where it belongs, or a little behind that. */
+		/* A long name lies a little behind its place already. */
 		to = h2_encode_put_integer(to, 0, 7, field->name.size);
 		memmove(to, field->name.data, field->name.size);
 		to += field->name.size;
@@ -313,7 +313,7 @@ static __attribute__((noinline)) char *h2_encode_put_literal(
 {
 	if (!field->id || !h2_table_insert_repeated(table, field->id))
 		return h2_encode_put_bytes(to, literal, field->size);
-	/* All names of the static table that replies have are behind those of one byte. */
+	/* The indexes of all names have two bytes here: the first is 15, the second the rest. */
 	bool known = *literal;
 	unsigned name = known ? 15u + (uint8_t)literal[1] : 0;
 	to = h2_encode_begin_literal(to, H2_LITERAL_INSERTED, name);
@@ -338,7 +338,7 @@ char *h2_encode_put_other_lines(
 		to = h2_encode_put_once(to, table, &lines->fields[i], literal);
 		literal += lines->fields[i].size;
 	}
-	/* An index has one byte, and a literal more. */
+	/* An index has one byte, a literal more. */
 	if (lines->count == (size_t)(to - begin) && lines->count <= H2_TABLE_REPEATED) {
 		table->lines_id = lines->id;
 		table->lines_size = (uint8_t)lines->count;

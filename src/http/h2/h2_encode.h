@@ -1,22 +1,25 @@
 /*
- * The fields of replies in HPACK (RFC 7541), with a dynamic table (2.3.2) that is cheap to search:
- * it has no text, but an id for each entry.
+ * The fields of replies in HPACK (RFC 7541). The dynamic table (2.3.2) is cheap to search, because
+ * the encoder has no text of its entries, but an id for each.
  *
  *   a line of a handler ──h2_intern──▶ id ─┐
  *   lines of a file, the date ───────▶ id ─┴─h2_table─▶ in the table: its index, one byte
- *                                                       noted before: a literal that is inserted
+ *                                                       noted before: a literal, which is inserted
  *                                                       else:         a literal, and a note
  *
- * An id stands for one field, name and value. No other field of the process ever gets it, so that
- * equal ids are equal fields, and an id that was forgotten does no harm. It has the size of the
- * field (4.1) in its low bits.
+ * An id stands for one field, name and value, and has the field's size (4.1) in its low bits. No
+ * other field of the process ever gets the id. So equal ids are equal fields; two ids of one field
+ * cost bytes and nothing else.
  *
- * A field is inserted when it comes a second time in a connection. So one that comes once, such as
- * ETag or Location, pushes nothing out. Fields with secrets are never inserted, and marked as such
- * for intermediaries (7.1.3): who can choose other fields of a reply could guess a secret, and
- * would see by the size of the reply that it was right.
+ * A field is inserted when it comes a second time in a connection. A field that comes once, such as
+ * Location, evicts nothing.
  *
- * The table changes as a block is written. So what was written must be sent, in this order.
+ * Fields with secrets (Set-Cookie, tokens) are never inserted: an attacker who chooses other fields
+ * of a reply could guess the secret, and see by the reply's size whether the guess is right. They
+ * are literals that intermediaries must not index either (7.1.3).
+ *
+ * The table changes while a block is written. Blocks must be sent whole, in the order in which they
+ * were written.
  */
 #ifndef WEIR_HTTP_H2_ENCODE_H
 #define WEIR_HTTP_H2_ENCODE_H
@@ -65,7 +68,7 @@ struct h2_intern {
 
 void h2_intern_finish(struct h2_intern *intern);
 
-/* Returns an id for a field of this size (RFC 7541 4.1), which has less than H2_ID_SIZE_BITS. */
+/* Returns a new id for a field of this size (RFC 7541 4.1), which fits H2_ID_SIZE_BITS. */
 uint64_t h2_intern_new_id(struct h2_intern *intern, size_t field_size);
 
 uint32_t h2_intern_hash(struct weir_span line);
@@ -74,7 +77,7 @@ uint32_t h2_intern_hash(struct weir_span line);
 uint64_t h2_intern_find(struct h2_intern *intern, struct weir_span line, uint32_t hash);
 
 /*
- * Gives an id to a line that has none, and forgets the line of its set that was not used for the
+ * Gives an id to a line that has none, in place of the line of its set that was not used for the
  * longest time. Returns 0 if the line is too long, or without memory.
  */
 uint64_t h2_intern_add(
@@ -93,17 +96,17 @@ enum {
 /* Allocated when the first field is inserted. */
 struct h2_entries {
 	uint64_t ids[H2_TABLE_ENTRIES]; /* a ring */
-	/* Where the newest entry of a bucket is in the ring, plus a multiple of H2_TABLE_ENTRIES. */
+	/* The place of each bucket's newest entry, plus a multiple of H2_TABLE_ENTRIES. */
 	uint8_t newest[H2_TABLE_BUCKETS];
 };
 
 /*
- * The client's decoder may have older entries than these. It evicts all of them before the oldest
- * one of these, so that this one is evicted when these alone have no room.
+ * The client's decoder may have entries that are older than these. They are evicted first, so that
+ * entries of the ring are evicted only when those of the ring alone have no room.
  */
 struct h2_table {
 	struct h2_entries *entries; /* NULL: none was inserted yet */
-	/* The date and the encoded lines that were sent last, if all of it were entries; or 0. */
+	/* A date and encoded lines whose fields are all in the table, with their indexes; or 0. */
 	uint64_t date_id;
 	uint64_t lines_id;
 	char date_index;
@@ -111,14 +114,13 @@ struct h2_table {
 	uint8_t lines_size;
 	bool resized;        /* table size updates are due */
 	uint8_t count;       /* of the entries */
-	uint8_t next;        /* where the next entry belongs in the ring */
-	uint8_t note_next;   /* and the next note */
+	uint8_t next;        /* the place of the next entry in the ring */
+	uint8_t note_next;   /* the place of the next note */
 	uint16_t size;       /* of the entries */
-	uint16_t size_max;   /* as the blocks so far have set it */
-	uint16_t size_least; /* the smallest that the client's settings had since the last block, */
-	uint16_t size_next;  /* and the last */
-	/* Fields that came as literals: 16 bits of their ids. One that is mistaken for another is
-	 * inserted too early, which does no harm. */
+	uint16_t size_max;   /* as the client's decoder has it */
+	uint16_t size_least; /* the smallest size that the client has set since the last block */
+	uint16_t size_next;  /* the last size that the client has set */
+	/* Of the last literals: 16 bits of their ids. A field may be inserted too early by that. */
 	uint16_t notes[H2_TABLE_NOTES];
 };
 
@@ -147,7 +149,7 @@ static inline unsigned h2_table_find(const struct h2_table *table, uint64_t id)
 {
 	if (table->count == 0)
 		return 0;
-	/* Where the newest one of the bucket was evicted, all of them were. */
+	/* If the newest entry of the bucket was evicted, all of the bucket were. */
 	unsigned nth = (uint8_t)(table->next - *h2_table_newest(table, id));
 	for (; nth - 1 < table->count; nth++)
 		if (h2_table_entry(table, nth) == id)
@@ -156,8 +158,8 @@ static inline unsigned h2_table_find(const struct h2_table *table, uint64_t id)
 }
 
 /*
- * A field that is no entry is about to be sent. Returns true if it was inserted, so that it has to
- * be sent as a literal with incremental indexing.
+ * Called for a field that is not in the table, before it is written. Returns true if the field was
+ * inserted: it must be written as a literal with incremental indexing (RFC 7541 6.2.1).
  */
 bool h2_table_insert_repeated(struct h2_table *table, uint64_t id);
 

@@ -1,9 +1,9 @@
 /*
- * The ids of field lines (see h2_encode.h): a table of 64 sets of four lines, found by hash and
- * compared as the handler has written them, with the case of their names. A line that nobody has
- * used for long loses its place to a new one; when it comes again it gets another id.
+ * The ids of field lines: a table of 64 sets of four lines. Lines are compared byte by byte, as
+ * the handler has written them, so that no line is parsed that was seen before. A line that was
+ * not used for long loses its place to a new one, and gets another id when it comes again.
  *
- * The hash is not keyed: whoever makes lines collide makes only their ids change more often.
+ * The hash is not keyed: lines that collide on purpose lose their places sooner.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,13 +13,13 @@
 #include "helper.h"
 
 enum {
-	H2_INTERN_NUMBERS = 4096, /* that a loop takes at once */
-	H2_INTERN_LINE_UNIT = 64, /* memory is for a multiple of so many bytes */
+	H2_INTERN_NUMBERS = 4096, /* numbers that a loop takes at once */
+	H2_INTERN_LINE_UNIT = 64, /* a line's memory is a multiple of so many bytes */
 };
 
 uint64_t h2_intern_new_id(struct h2_intern *intern, size_t field_size)
 {
-	/* Of the process: encoded lines may outlive the loop's state. */
+	/* They are the process's, because encoded lines may outlive the loop's state. */
 	static atomic_uint_least64_t numbers = 1;
 	if (intern->number == intern->numbers_end) {
 		intern->number = atomic_fetch_add_explicit(

@@ -1,7 +1,7 @@
 /*
- * The dynamic table as an encoder needs it: the ids of the newest entries, the last one first, and
- * the size of the table. It changes exactly as the client's decoder changes its own by what the
- * blocks say (RFC 7541 4.2 to 4.4). Without memory nothing is inserted.
+ * The dynamic table as an encoder needs it: the ids of its newest entries. It changes exactly as
+ * the table of the client's decoder changes by what the blocks say (RFC 7541 4.2 to 4.4). Without
+ * memory nothing is inserted.
  */
 #include <stdlib.h>
 #include <string.h>
