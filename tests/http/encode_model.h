@@ -36,6 +36,7 @@ struct encode_model {
 	unsigned connection;   /* of the next block */
 	unsigned set;          /* ENCODE_SETS: none */
 	size_t size, size_max; /* of the block, and the bound for it */
+	bool starved; /* allocations fail: the encoder may know fewer entries than it should */
 	char block[ENCODE_BLOCK_MAX];
 };
 

@@ -1,6 +1,6 @@
 /*
- * The dynamic table of replies and the ids of its fields: byte by byte, and beside decoders of random
- * blocks, whatever sizes the client sets.
+ * The dynamic table of replies and the ids of its fields: byte by byte, and beside decoders of
+ * random blocks, whatever sizes the client sets.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -336,6 +336,7 @@ static void blocks_are_what_was_meant(unsigned seed, bool starved)
 	struct dice dice = {.state = seed};
 	unsigned small = 0, full = 0;
 	encode_model_begin(&model);
+	model.starved = starved;
 	for (unsigned i = 0; i < 4000; i++) {
 		encode_model_plan(&model, &dice);
 		if (starved && dice_throw(&dice, 2))

@@ -86,26 +86,21 @@ uint64_t h2_intern_add(
 /* -- h2_table.c: the dynamic table of a connection --------------------------------------------- */
 
 enum {
-	H2_TABLE_ENTRIES = 32, /* the newest ones, of which the encoder knows */
-	H2_TABLE_BUCKETS = 64,
+	H2_TABLE_ENTRIES = 32, /* the newest ones, of which the encoder knows, at most */
 	H2_TABLE_NOTES = 32,
 	H2_TABLE_REPEATED = 16,
 	H2_TABLE_UPDATES_MAX = 6, /* bytes that h2_table_put_updates writes at most */
 };
 
-/* Allocated when the first field is inserted. */
-struct h2_entries {
-	uint64_t ids[H2_TABLE_ENTRIES]; /* a ring */
-	/* The place of each bucket's newest entry, plus a multiple of H2_TABLE_ENTRIES. */
-	uint8_t newest[H2_TABLE_BUCKETS];
-};
-
 /*
  * The client's decoder may have entries that are older than these. They are evicted first, so that
  * entries of the ring are evicted only when those of the ring alone have no room.
+ *
+ * Each entry is in one of twice as many buckets as the ring has places. Behind the ring, each
+ * bucket has the place of its newest entry, plus a multiple of the ring's size.
  */
 struct h2_table {
-	struct h2_entries *entries; /* NULL: none was inserted yet */
+	uint64_t *ids; /* of the entries: a ring, which grows; NULL: none was inserted yet */
 	/* A date and encoded lines whose fields are all in the table, with their indexes; or 0. */
 	uint64_t date_id;
 	uint64_t lines_id;
@@ -113,6 +108,7 @@ struct h2_table {
 	char lines_indexes[H2_TABLE_REPEATED];
 	uint8_t lines_size;
 	bool resized;        /* table size updates are due */
+	uint8_t capacity;    /* of the ring: a power of two, or 0 */
 	uint8_t count;       /* of the entries */
 	uint8_t next;        /* the place of the next entry in the ring */
 	uint8_t note_next;   /* the place of the next note */
@@ -136,12 +132,14 @@ char *h2_table_put_updates(struct h2_table *table, char *to);
 /* 1 is the newest entry. `nth` is at most table->count. */
 static inline uint64_t h2_table_entry(const struct h2_table *table, unsigned nth)
 {
-	return table->entries->ids[(table->next - nth) % H2_TABLE_ENTRIES];
+	return table->ids[(table->next - nth) & (table->capacity - 1u)];
 }
 
+/* The newest entry of the bucket of an id. */
 static inline uint8_t *h2_table_newest(const struct h2_table *table, uint64_t id)
 {
-	return &table->entries->newest[(id >> H2_ID_SIZE_BITS) % H2_TABLE_BUCKETS];
+	uint8_t *buckets = (uint8_t *)(table->ids + table->capacity);
+	return &buckets[(id >> H2_ID_SIZE_BITS) & (2u * table->capacity - 1)];
 }
 
 /* Returns the index of a field, or 0. */

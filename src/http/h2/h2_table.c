@@ -9,6 +9,10 @@
 #include "h2_encode.h"
 #include "helper.h"
 
+enum {
+	H2_TABLE_ENTRIES_FIRST = 8,
+};
+
 void h2_table_init(struct h2_table *table)
 {
 	*table = (struct h2_table){
@@ -20,7 +24,7 @@ void h2_table_init(struct h2_table *table)
 
 void h2_table_finish(struct h2_table *table)
 {
-	free(table->entries);
+	free(table->ids);
 	h2_table_init(table);
 }
 
@@ -69,18 +73,43 @@ static bool h2_table_is_noted(struct h2_table *table, uint64_t id)
 	return noted;
 }
 
+static void h2_table_append(struct h2_table *table, uint64_t id)
+{
+	table->ids[table->next & (table->capacity - 1u)] = id;
+	*h2_table_newest(table, id) = table->next++;
+	table->count++;
+}
+
+/* Makes the ring larger. Returns false without memory, or if it is as large as it may be. */
+static bool h2_table_grow(struct h2_table *table)
+{
+	struct h2_table old = *table;
+	unsigned capacity = max_of(2u * old.capacity, (unsigned)H2_TABLE_ENTRIES_FIRST);
+	uint64_t *ids = capacity > H2_TABLE_ENTRIES ? NULL : calloc(capacity, sizeof *ids + 2);
+	if (!ids)
+		return false;
+	table->ids = ids;
+	table->capacity = (uint8_t)capacity;
+	table->next = table->count = 0;
+	for (unsigned nth = old.count; nth >= 1; nth--)
+		h2_table_append(table, h2_table_entry(&old, nth));
+	free(old.ids);
+	return true;
+}
+
 bool h2_table_insert_repeated(struct h2_table *table, uint64_t id)
 {
 	unsigned size = h2_id_size(id);
 	if (size > table->size_max || !h2_table_is_noted(table, id))
 		return false;
-	if (!table->entries && !(table->entries = calloc(1, sizeof *table->entries)))
-		return false;
-	while (table->size + size > table->size_max || table->count == H2_TABLE_ENTRIES)
+	while (table->size + size > table->size_max)
 		h2_table_evict_oldest(table);
-	table->entries->ids[table->next % H2_TABLE_ENTRIES] = id;
-	*h2_table_newest(table, id) = table->next++;
-	table->count++;
+	if (table->count == table->capacity && !h2_table_grow(table)) {
+		if (!table->capacity)
+			return false;
+		h2_table_evict_oldest(table);
+	}
+	h2_table_append(table, id);
 	table->size = (uint16_t)(table->size + size);
 	table->date_id = table->lines_id = 0;
 	return true;
