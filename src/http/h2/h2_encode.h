@@ -48,7 +48,7 @@ static inline unsigned h2_id_size(uint64_t id)
 enum {
 	H2_INTERN_SETS = 64,
 	H2_INTERN_WAYS = 4,        /* lines of a set: the one that is used last is at the front */
-	H2_INTERN_LINE_MAX = 1024, /* a longer line has no id */
+	H2_INTERN_LINE_MAX = 1024, /* a longer line has no id; all together have 256 KiB at most */
 };
 
 struct h2_interned {
@@ -86,9 +86,9 @@ uint64_t h2_intern_add(
 /* -- h2_table.c: the dynamic table of a connection --------------------------------------------- */
 
 enum {
-	H2_TABLE_ENTRIES = 32, /* the newest ones, of which the encoder knows, at most */
-	H2_TABLE_NOTES = 32,
-	H2_TABLE_REPEATED = 16,
+	H2_TABLE_ENTRIES = 32,    /* the newest ones, of which the encoder knows, at most */
+	H2_TABLE_NOTES = 32,      /* more than a reply has fields, so that its own notes last */
+	H2_TABLE_REPEATED = 16,   /* fields of lines_indexes */
 	H2_TABLE_UPDATES_MAX = 6, /* bytes that h2_table_put_updates writes at most */
 };
 
