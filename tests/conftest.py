@@ -64,12 +64,13 @@ def network_can_be_made():
 
 
 def pytest_collection_modifyitems(items):
-    """Files whose tests wait for servers of a database come first: at the end one of them would be alone."""
+    """Files whose tests wait for databases or authorities come first: at the end one of them would be alone."""
     clustered = [item for item in items if "cluster" in item.path.parts]
     if clustered and not network_can_be_made():
         for item in clustered:
             item.add_marker(pytest.mark.skip(reason="cannot make a network"))
-    items.sort(key=lambda item: "cluster" not in item.path.parts and "database" not in item.fixturenames)
+    waiting = {item.path for item in items if {"database", "obtaining", "fake"} & set(item.fixturenames)}
+    items.sort(key=lambda item: "cluster" not in item.path.parts and item.path not in waiting)
 
 
 def said_of(text):
