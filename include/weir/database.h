@@ -122,6 +122,10 @@ typedef void weir_database_progress_fn(void *context, const struct weir_database
  * do no harm. Front ends of the version before may run meanwhile. A part that is newer than this
  * program stays as it is.
  *
+ * A step that changes a table needs it for itself for a moment. It waits for WEIR_DATABASE_LOCK at
+ * a time, since the front ends wait behind it. It ends with WEIR_E_DATABASE if a transaction uses
+ * the table at each of WEIR_DATABASE_LOCK_TRIES further tries.
+ *
  * `progress`, which may be NULL, is called for each part at first, and after each of its steps.
  * Returns 0, or an error of weir_postgres_call_start; then no callback comes. A migration ends
  * before its loop leaves, or without its callbacks then.
@@ -132,7 +136,7 @@ WEIR_API int weir_database_migrate(struct weir_database *database, struct weir_l
 /*
  * Migrates, and repeats the steps that were done before: a table that is missing is made again,
  * without its rows. `progress` is called as by weir_database_migrate. Statements that make an index
- * wait for the transactions that write, and those that begin meanwhile wait for them.
+ * need the table as those of a migration do.
  */
 WEIR_API int weir_database_repair(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);
