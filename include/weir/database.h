@@ -70,6 +70,25 @@ WEIR_API const char *weir_database_owner(const struct weir_database *database);
 WEIR_API void weir_database_set_seal(
         struct weir_database *database, const unsigned char key[WEIR_DATABASE_SEAL_SIZE]);
 
+struct weir_buffer;
+
+/*
+ * Encrypts and decrypts secrets where the key is, such as in another process. Both functions append
+ * to the last buffer, and return as weir_database_seal and weir_database_unseal, or another
+ * negative errno. They may block, and are called on any thread, several at a time.
+ */
+struct weir_database_sealer {
+	int (*seal)(void *context, const char *purpose, struct weir_span name,
+	        struct weir_span secret, struct weir_buffer *text);
+	int (*unseal)(void *context, const char *purpose, struct weir_span name,
+	        struct weir_span text, struct weir_buffer *secret);
+	void *context; /* must outlive the database */
+};
+
+/* In place of weir_database_set_seal. The sealer is borrowed as long as the database lives. */
+WEIR_API void weir_database_set_sealer(
+        struct weir_database *database, const struct weir_database_sealer *sealer);
+
 /*
  * Makes an id that nobody else makes. Later ones are mostly greater, so that an index grows at its
  * end. Returns 0, or -EAGAIN if the kernel has no random bytes yet.

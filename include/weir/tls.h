@@ -114,7 +114,8 @@ struct weir_tls_options {
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
 	/*
 	 * Signs where the private keys are elsewhere, such as in another process; the files `key`
-	 * are not read then. The keys are RSA, of an elliptic curve, or Ed25519. NULL: the files.
+	 * are not read then. The keys are RSA, of an elliptic curve, or Ed25519. A certificate with
+	 * a `key_pem` signs by that one. NULL: the files.
 	 */
 	weir_tls_sign_fn *sign;
 	weir_tls_sign_release_fn *sign_release; /* of `sign_context`; not called on failure */

@@ -430,7 +430,7 @@ static int dns_stored_follow_secrets(struct dns_stored *stored, const struct con
 	char *copy;
 	struct weir_database_secrets_options options;
 	weir_database_secrets_options_init(&options);
-	options.purpose = "cookie";
+	options.purpose = STORE_SECRET_COOKIE;
 	options.period_s = DNS_STORED_COOKIE_S;
 	options.changed = dns_stored_on_secrets;
 	options.failed = dns_stored_on_secrets_failed;

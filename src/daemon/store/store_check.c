@@ -32,7 +32,7 @@ static void store_check_on_part(void *context, const struct weir_database_part *
 {
 	const struct store_check_call *call = context;
 	struct store_check *check = call->check;
-	if (!store_uses(call->config, part) || check->count == STORE_PARTS)
+	if (!store_parts_include(store_parts(call->config), part) || check->count == STORE_PARTS)
 		return;
 	struct store_check_part *to = &check->parts[check->count++];
 	*to = (struct store_check_part){.name = part->name, .lack = store_part_lack(part)};

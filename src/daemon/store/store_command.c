@@ -177,7 +177,7 @@ static unsigned store_command_print_parts(
 		store_command_print_version(part, lack  ? lack
 		                                  : due ? "run `weir store migrate`"
 		                                        : NULL);
-		problems += due && store_uses(config, part);
+		problems += due && store_parts_include(store_parts(config), part);
 	}
 	return problems;
 }

@@ -90,7 +90,7 @@ int shared_tickets_create(
 	}
 	tickets->loop = loop;
 	weir_database_secrets_options_init(&options);
-	options.purpose = "ticket";
+	options.purpose = STORE_SECRET_TICKET;
 	options.period_s = WEIR_TLS_TICKET_ROTATE_S;
 	options.changed = shared_tickets_on_changed;
 	options.failed = shared_tickets_on_failed;
