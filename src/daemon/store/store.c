@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <weir/database.h>
+#include <weir/database_certificates.h>
 #include <weir/database_guard.h>
+#include <weir/database_users.h>
+#include <weir/database_zones.h>
 #include <weir/error.h>
 
 #include "helper.h"
@@ -183,11 +186,20 @@ bool store_part_waits(const struct weir_database_part *part, char *ret, size_t s
 	return true;
 }
 
-int store_copy_path(const struct config *config, const char *name, char **ret)
+const struct store_snapshot_row store_snapshots[STORE_SNAPSHOTS] = {
+        [STORE_SNAPSHOT_USERS] = {"users", WEIR_DATABASE_USERS, STORE_USERS},
+        [STORE_SNAPSHOT_ZONES] = {"zones", WEIR_DATABASE_ZONES_SNAPSHOT, STORE_ZONES},
+        [STORE_SNAPSHOT_COOKIES] = {"cookies", STORE_SECRET_COOKIE, STORE_KEYS},
+        [STORE_SNAPSHOT_CERTIFICATES] = {"certificates", WEIR_DATABASE_CERTIFICATES_SNAPSHOT,
+                STORE_KEYS},
+        [STORE_SNAPSHOT_TICKETS] = {"tickets", STORE_SECRET_TICKET, STORE_KEYS},
+};
+
+int store_copy_path(const struct config *config, enum store_snapshot which, char **ret)
 {
 	const char *directory = config->store.directory;
 	*ret = NULL;
-	if (!directory || asprintf(ret, "%s/%s", directory, name) >= 0)
+	if (!directory || asprintf(ret, "%s/%s", directory, store_snapshots[which].name) >= 0)
 		return 0;
 	*ret = NULL;
 	say("out of memory");

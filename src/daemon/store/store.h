@@ -111,11 +111,27 @@ void store_leave(struct weir_database *database, struct weir_loop *loop);
 /* Whether both have the same parts in the same database, reached in the same way. */
 bool store_same(const struct config *a, const struct config *b);
 
+/* The things that a process has in memory of the database, each with a copy on disk. */
+enum store_snapshot {
+	STORE_SNAPSHOT_USERS,
+	STORE_SNAPSHOT_ZONES, /* with the keys of TSIG */
+	STORE_SNAPSHOT_COOKIES,
+	STORE_SNAPSHOT_CERTIFICATES,
+	STORE_SNAPSHOT_TICKETS,
+	STORE_SNAPSHOTS,
+};
+
+extern const struct store_snapshot_row {
+	const char *name;   /* in reports; and of the copy, in `directory` */
+	const char *source; /* in the database: the snapshot, or the purpose of shared secrets */
+	enum config_store_part part;
+} store_snapshots[STORE_SNAPSHOTS];
+
 /*
  * Makes the path of a copy on disk; the caller frees it. Stores NULL without 'directory'. Returns 0
  * or -ENOMEM, which was reported.
  */
-int store_copy_path(const struct config *config, const char *name, char **ret);
+int store_copy_path(const struct config *config, enum store_snapshot which, char **ret);
 
 /* Reports what is wrong with a copy. */
 void store_on_copy_warning(void *context, const char *text);

@@ -370,7 +370,7 @@ int stored_certificates_create(
 	}
 	certificates->loop = loop;
 	certificates->database = config->store.database;
-	int error = store_copy_path(config, "certificates", &certificates->copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_CERTIFICATES, &certificates->copy);
 	if (error < 0)
 		stored_certificates_destroy(certificates);
 	else
