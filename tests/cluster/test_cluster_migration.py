@@ -159,7 +159,7 @@ def test_the_primary_dies_amid_a_migration(cluster):
         with contextlib.closing(locked(cluster, "weir_imported")):
             migration = migrating(x)
             await_waiting(cluster, migration, "weir_imported")
-            cluster.pair.kill_primary()
+            cluster.pair.kill_primary(at_once=True)
         assert migration.wait(60) == 1
         assert "the database:" in migration.stderr.read()
         await_true(lambda: cluster.pair.primary is not old, "promotion")
