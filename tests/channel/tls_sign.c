@@ -240,6 +240,15 @@ static void a_signature_that_fails_fails_the_handshake(void **state)
 	stop();
 }
 
+static struct weir_span read_all(const char *path, char *to, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	struct weir_span all = weir_span(to, fread(to, 1, size, file));
+	fclose(file);
+	return all;
+}
+
 static void a_key_of_another_certificate_is_refused(void **state)
 {
 	(void)state;
@@ -250,6 +259,27 @@ static void a_key_of_another_certificate_is_refused(void **state)
 	assert_non_null(strstr(complaint, "does not belong"));
 	EVP_PKEY_free(signer.key);
 	signer.key = NULL;
+	certificates_remove();
+}
+
+static void a_key_in_memory_signs_by_itself(void **state)
+{
+	char chain[8192], key[8192];
+	struct certificate_files files = certificate_make("one", "DNS:localhost", 10);
+	struct weir_tls_certificate certificate = {.chain = "one", .key = "one"};
+	struct weir_tls_options options;
+	(void)state;
+	certificate.chain_pem = read_all(files.chain, chain, sizeof chain);
+	certificate.key_pem = read_all(files.key, key, sizeof key);
+	weir_tls_options_init(&options);
+	options.certificates = &certificate;
+	options.count = 1;
+	options.sign = sign;
+	options.sign_context = &signer;
+	atomic_store(&signer.asked, 0);
+	assert_int_equal(weir_tls_server_create(&options, report, NULL, &rules), 0);
+	assert_int_equal(atomic_load(&signer.asked), 0);
+	weir_tls_release(rules);
 	certificates_remove();
 }
 
@@ -351,6 +381,7 @@ int main(void)
 	        cmocka_unit_test(each_full_handshake_has_one_signature),
 	        cmocka_unit_test(a_signature_that_fails_fails_the_handshake),
 	        cmocka_unit_test(a_key_of_another_certificate_is_refused),
+	        cmocka_unit_test(a_key_in_memory_signs_by_itself),
 	        cmocka_unit_test(rules_without_memory_leave_nothing),
 	        cmocka_unit_test(the_loop_turns_while_a_signature_is_made),
 	        cmocka_unit_test(a_connection_may_end_while_its_signature_is_made),

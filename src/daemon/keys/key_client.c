@@ -15,8 +15,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <weir/error.h>
-
 #include "key_client.h"
 #include "key_message.h"
 #include "link.h"
@@ -160,13 +158,13 @@ static int key_client_try(
 	return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
-/* Returns 0 with a reply, the error of the reply, -EAGAIN without one, or WEIR_E_LIMIT. */
+/* Returns 0 with a reply, the error of the reply, -EAGAIN without one, or -EMSGSIZE. */
 static int key_client_ask(
         struct key_client *client, struct key_parts *parts, unsigned tries, struct key_reply *reply)
 {
 	if (parts->input.size > KEY_INPUT_MAX || parts->name.size > KEY_NAME_MAX ||
 	        parts->text.size > KEY_TEXT_MAX)
-		return WEIR_E_LIMIT;
+		return -EMSGSIZE;
 	parts->request.magic = KEY_MAGIC;
 	parts->request.input_size = (uint32_t)parts->input.size;
 	parts->request.name_size = (uint16_t)parts->name.size;

@@ -25,7 +25,8 @@ void key_client_release(void *client);
 
 /*
  * The functions below may be called on any thread, and wait. They return 0; an error of
- * weir_database_unseal; -EPERM if the key process has refused; or -EAGAIN if it does not reply.
+ * weir_database_unseal; -EPERM if the key process has refused; -EAGAIN if it does not reply; or
+ * -EMSGSIZE if a part is longer than key_message.h allows.
  */
 
 /* Signs by the key of a certificate in the database: `name` and `text` are those of its row. */
