@@ -70,7 +70,7 @@ struct weir_tls_signing {
 typedef int weir_tls_sign_fn(void *context, const struct weir_tls_signing *signing,
         unsigned char *signature, size_t room, size_t *ret_size);
 
-/* Called when the weir_tls is freed, on any thread. */
+/* Called when the weir_tls is freed, and no connection has a key of it; on any thread. */
 typedef void weir_tls_sign_release_fn(void *context);
 
 /*

@@ -77,7 +77,7 @@ static int tls_certificate_use_key(const struct weir_tls *tls, size_t number,
 {
 	const char *path = files->key;
 	SSL_CTX *context = tls->certificates[number].context;
-	bool elsewhere = tls->sign && !files->key_pem.data;
+	bool elsewhere = tls->signer && !files->key_pem.data;
 	const char *why = elsewhere ? tls_sign_use_key(context, tls, number) : NULL;
 	if (why)
 		return tls_complain(report, path, why);
