@@ -64,12 +64,13 @@ def network_can_be_made():
 
 
 def pytest_collection_modifyitems(items):
-    """Files whose tests wait for servers of a database come first: at the end one of them would be alone."""
+    """Files whose tests wait for databases or authorities come first: at the end one of them would be alone."""
     clustered = [item for item in items if "cluster" in item.path.parts]
     if clustered and not network_can_be_made():
         for item in clustered:
             item.add_marker(pytest.mark.skip(reason="cannot make a network"))
-    items.sort(key=lambda item: "cluster" not in item.path.parts and "database" not in item.fixturenames)
+    waiting = {item.path for item in items if {"database", "obtaining", "fake"} & set(item.fixturenames)}
+    items.sort(key=lambda item: "cluster" not in item.path.parts and item.path not in waiting)
 
 
 def said_of(text):
@@ -88,12 +89,14 @@ def program_of_tests(name):
 
 def wait_for(condition, seconds=START_SECONDS, what="it"):
     """Returns the condition's first true value; fails when there is none in time."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.005
     while time.monotonic() < end:
         value = condition()
         if value:
             return value
-        time.sleep(0.01)
+        time.sleep(pause)
+        # A condition that takes long is checked less often: a check may cost a process, or a handshake.
+        pause = min(pause * 1.2, 0.1)
     pytest.fail(f"{what} did not happen within {seconds} seconds")
 
 

@@ -1,5 +1,7 @@
 """Ports for servers that need one before they start."""
 
+import itertools
+import os
 import random
 import socket
 
@@ -8,10 +10,21 @@ import socket
 FIRST, LAST = 10000, 32000
 
 
+def share():
+    """The ports of this process: of those that run tests at the same time, each has others."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    size = (LAST - FIRST) // count
+    first = FIRST + size * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    begin = random.randrange(size)
+    return [first + (begin + index) % size for index in range(size)]
+
+
+unused = itertools.cycle(share())
+
+
 def free_port(host="127.0.0.1"):
-    """A port that nobody uses by UDP or TCP. Two callers hardly ever get the same one."""
-    while True:
-        port = random.randrange(FIRST, LAST)
+    """A port that nobody uses by UDP or TCP, and that was not returned for long."""
+    for port in unused:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind((host, port))

@@ -274,7 +274,8 @@ def report_case(results, case):
                            ("ours", "{:.0f} µs of them ours"), ("one", "{:.0f} by one"), ("full", "{:.0f} a second"),
                            ("empty", "{:.0f} a second when empty"), ("acknowledged", "{:.0f} acknowledged"),
                            ("unanswered", "{:.0f} without a reply"), ("found", "{:.0f} found"),
-                           ("doubled", "{:.0f} doubled"), ("lost", "{:.0f} lost"), ("damaged", "{:.0f} damaged"), ("closed", "{:.0f} idle ones closed"),
+                           ("doubled", "{:.0f} doubled"), ("lost", "{:.0f} lost"), ("damaged", "{:.0f} damaged"),
+                           ("refused", "{:.0f} refused and stored"), ("closed", "{:.0f} idle ones closed"),
                            ("middle", "median {:.1f}"), ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:

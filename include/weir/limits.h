@@ -520,6 +520,7 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_WHY_MAX 256     /* bytes of a reason, with its NUL */
 #define WEIR_POSTGRES_STREAMS_MAX 4   /* streams at a time (set) */
 #define WEIR_POSTGRES_BATCHES_MAX 2   /* batches at a time (set) */
+#define WEIR_POSTGRES_GATHER_MS 50    /* time for which calls gather beside a batch under way */
 #define WEIR_POSTGRES_BATCH_MAX 128   /* calls of a batch (set) */
 #define WEIR_POSTGRES_BATCH_BYTES                                                                  \
 	(1024 * 1024) /* statements and values of a batch; one call alone may have more (set) */
@@ -535,6 +536,7 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_ANSWER_MS 10000 /* time without a result of a statement (set) */
 #define WEIR_POSTGRES_IDLE_MS 60000   /* time after which an idle connection is closed (set) */
 #define WEIR_POSTGRES_CANCEL_MS 2000  /* time for a statement to end after it was cancelled */
+#define WEIR_POSTGRES_LATE_MS 60000   /* time for a commit that was not confirmed in time */
 #define WEIR_POSTGRES_DRAIN_MS 100    /* time for a stream to end after its caller has gone */
 #define WEIR_POSTGRES_BACKOFF_MS                                                                   \
 	100 /* time without connections after a failure; it doubles each time */

@@ -17,6 +17,7 @@
  *   these, of a call that runs alone   the call is repeated for the former, and ends for the latter
  *   connection lost before the sync    rolled back: the calls run again on another connection
  *   connection lost after the sync     WEIR_POSTGRES_UNKNOWN, unless the call is idempotent
+ *   commit not confirmed in time       WEIR_POSTGRES_UNKNOWN; the server goes on with it
  *
  * After WEIR_POSTGRES_UNKNOWN the caller looks for its own id in the database, or inserts the row
  * again with ON CONFLICT DO NOTHING.
@@ -89,7 +90,8 @@ struct weir_postgres_options {
 	uint32_t wait_ms;    /* for all waits and repetitions of a call; WEIR_POSTGRES_WAIT_MS */
 	/*
 	 * Without a result of a statement, while the call is not paused; WEIR_POSTGRES_ANSWER_MS.
-	 * The statement is cancelled then.
+	 * The statement is cancelled then. A commit is not: cancelled while it waits for a standby,
+	 * it would be reported as a success, without the standby.
 	 */
 	uint32_t answer_ms;
 	/*

@@ -3,8 +3,9 @@
  * a connection has a batch exactly while it is busy.
  *
  * Batches and streams have a share of the connections each, so that neither starves the other. A
- * batch takes all that waits when a connection becomes idle: the busier the database, the larger
- * the batches, and the fewer flushes a call costs.
+ * batch takes all that waits. While one is under way, calls gather for the next until it ends, or
+ * they fill a batch, or some time has passed: the busier the database, the larger the batches, and
+ * the fewer commits and flushes a call costs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -83,10 +84,31 @@ static struct postgres_connection *postgres_take_idle(const struct weir_postgres
 	return NULL;
 }
 
-static bool postgres_wants_batch(const struct weir_postgres *postgres)
+static bool postgres_may_batch(const struct weir_postgres *postgres)
 {
 	return !weir_list_empty(&postgres->batchers) &&
 	       postgres->batch_count < postgres->options.batches_max;
+}
+
+static bool postgres_wants_batch(const struct weir_postgres *postgres)
+{
+	return postgres_may_batch(postgres) &&
+	       (postgres->batch_count == 0 || postgres->gathered ||
+	               postgres->waiting_count >= postgres->options.batch_max ||
+	               postgres->waiting_bytes >= postgres->options.batch_bytes);
+}
+
+static void postgres_on_gather(struct weir_timer *timer)
+{
+	struct weir_postgres *postgres = WEIR_CONTAINER(timer, struct weir_postgres, gather);
+	postgres->gathered = true;
+	postgres_schedule(postgres);
+}
+
+void postgres_gather_end(struct weir_postgres *postgres)
+{
+	postgres->gathered = false;
+	weir_timer_stop(&postgres->gather);
 }
 
 /* Returns how many streams could be sent now if there were connections. */
@@ -120,6 +142,10 @@ static void postgres_dispatch(struct weir_task *task)
 		postgres_batch_start(idle, false);
 	while (postgres_wants_streams(postgres) && (idle = postgres_take_idle(postgres)))
 		postgres_batch_start(idle, true);
+	if (postgres_may_batch(postgres) && !postgres_wants_batch(postgres) &&
+	        !weir_timer_running(&postgres->gather))
+		weir_timer_start(postgres->loop, &postgres->gather, WEIR_POSTGRES_GATHER_MS,
+		        postgres_on_gather);
 	postgres_open_connections(postgres);
 }
 
@@ -162,10 +188,12 @@ int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_opti
 	postgres->options = *options;
 	postgres->resolver = options->resolver;
 	weir_list_init(&postgres->connections);
+	weir_list_init(&postgres->late);
 	weir_list_init(&postgres->calls);
 	weir_list_init(&postgres->batchers);
 	weir_list_init(&postgres->streamers);
 	weir_list_init(&postgres->backoff.link);
+	weir_list_init(&postgres->gather.link);
 	postgres->cells = postgres_metrics_of(loop, options->name);
 	int error = postgres->cells ? postgres_target_init(&postgres->target, options, ret_why)
 	                            : -ENOMEM;
@@ -195,6 +223,7 @@ void weir_postgres_destroy(struct weir_postgres *postgres)
 		postgres_connection_free(connection);
 	}
 	weir_timer_stop(&postgres->backoff);
+	weir_timer_stop(&postgres->gather);
 	weir_loop_cancel(postgres->loop, &postgres->task);
 	if (!postgres->options.resolver)
 		weir_resolver_destroy(postgres->resolver);

@@ -55,7 +55,8 @@ static bool batch_send(struct postgres_connection *connection)
 		for (unsigned i = 0; i < call->count; i++)
 			if (!batch_send_statement(connection, call, &call->statements[i]))
 				return false;
-	return PQpipelineSync(connection->pg);
+	/* Results come before the commit, so that it is known when the server commits. */
+	return PQsendFlushRequest(connection->pg) && PQpipelineSync(connection->pg);
 }
 
 /* -- choosing ---------------------------------------------------------------------------------- */
@@ -112,6 +113,7 @@ static void batch_fill(struct postgres_connection *connection, bool stream)
 	for (size_t i = 0; i < count; i++)
 		batch_take(connection, calls[i]);
 	postgres->batch_count++;
+	postgres_gather_end(postgres);
 }
 
 static void batch_set_cursor(

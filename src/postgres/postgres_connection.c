@@ -38,6 +38,13 @@ static bool connection_is_draining(const struct postgres_connection *connection)
 	return stream && stream->orphan;
 }
 
+/* Every statement has its results, and the server commits. */
+static bool connection_commits(const struct postgres_connection *connection)
+{
+	return connection->state == POSTGRES_BUSY && !connection->cursor.call &&
+	       !connection->flushing && !connection->failure.happened;
+}
+
 /* -- watching ---------------------------------------------------------------------------------- */
 
 static void connection_on_event(struct weir_watch *watch, unsigned events);
@@ -147,17 +154,21 @@ static void connection_cancel_done(struct weir_work *work)
 }
 
 /* Without memory or a thread, the server notices only that the connection ends. */
-void postgres_connection_cancel(struct postgres_connection *connection)
+void postgres_cancel(struct weir_loop *loop, PGconn *pg)
 {
 	struct connection_cancel *cancel = calloc(1, sizeof *cancel);
-	connection->cancelled = true;
 	if (!cancel)
 		return;
-	cancel->cancel = PQgetCancel(connection->pg);
-	if (!cancel->cancel ||
-	        weir_work_submit_to(connection->pool->loop, WEIR_LANE_DATABASE, &cancel->work,
-	                connection_cancel_run, connection_cancel_done) < 0)
+	cancel->cancel = PQgetCancel(pg);
+	if (!cancel->cancel || weir_work_submit_to(loop, WEIR_LANE_DATABASE, &cancel->work,
+	                               connection_cancel_run, connection_cancel_done) < 0)
 		connection_cancel_done(&cancel->work);
+}
+
+void postgres_connection_cancel(struct postgres_connection *connection)
+{
+	connection->cancelled = true;
+	postgres_cancel(connection->pool->loop, connection->pg);
 }
 
 /* -- time limits ------------------------------------------------------------------------------- */
@@ -167,6 +178,12 @@ static void connection_on_answer_time(struct weir_timer *timer)
 	struct postgres_connection *connection =
 	        WEIR_CONTAINER(timer, struct postgres_connection, timer);
 	bool draining = connection_is_draining(connection);
+	if (connection_commits(connection)) {
+		postgres_late_begin(connection);
+		postgres_connection_fail(
+		        connection, -ETIMEDOUT, "the database does not confirm a commit");
+		return;
+	}
 	if (!connection->cancelled)
 		postgres_connection_cancel(connection);
 	else

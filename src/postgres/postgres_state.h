@@ -6,6 +6,7 @@
  *   postgres_target.c      the connection string, and what libpq adds to it
  *   postgres_connect.c     the opening of a connection: hosts, addresses, time limits
  *   postgres_connection.c  one connection: events, results, cancellation, its end
+ *   postgres_late.c        commits that the server does not confirm in time
  *   postgres_batch.c       calls that share a sync: sending them, and their results
  *   postgres_outcome.c     the end of a batch: which calls have committed, and which run again
  *   postgres_produce.c     a query as a producer
@@ -79,6 +80,7 @@ struct weir_postgres {
 	struct weir_resolver *resolver; /* of the options, or of its own; NULL: not needed yet */
 	struct postgres_cells *cells;
 	struct weir_list connections;
+	struct weir_list late;      /* commits without an answer */
 	struct weir_list calls;     /* all of them */
 	struct weir_list batchers;  /* calls that wait for a batch; those to be repeated in front */
 	struct weir_list streamers; /* streams that wait for a connection */
@@ -90,6 +92,8 @@ struct weir_postgres {
 	size_t waiting_bytes;
 	struct weir_task task;           /* runs postgres_dispatch */
 	struct weir_timer backoff;       /* running: no connection is opened */
+	struct weir_timer gather;        /* runs while calls wait beside a batch under way */
+	bool gathered;                   /* they have waited for long enough */
 	unsigned failures;               /* of connections, in a row */
 	unsigned host;                   /* the one that worked last */
 	bool has_host;                   /* one has worked */
@@ -101,6 +105,9 @@ struct weir_postgres {
 
 /* Has the waiting calls looked at, by the loop. */
 void postgres_schedule(struct weir_postgres *postgres);
+
+/* A batch has taken what waited. */
+void postgres_gather_end(struct weir_postgres *postgres);
 
 /* Opens no connection for a while, which doubles with each failure in a row. */
 void postgres_back_off(struct weir_postgres *postgres);
@@ -280,9 +287,16 @@ void postgres_connection_fail(struct postgres_connection *connection, int error,
 void postgres_connection_drain(struct postgres_connection *connection);
 void postgres_connection_update(struct postgres_connection *connection);
 /* Cancels the running statement at the server; a thread of the work pool sends the request. */
+void postgres_cancel(struct weir_loop *loop, PGconn *pg);
 void postgres_connection_cancel(struct postgres_connection *connection);
 /* The time for a result begins now. */
 void postgres_connection_restart_timer(struct postgres_connection *connection);
+
+/* -- postgres_late.c -- */
+
+/* Takes the connection to the server; the calls must end. Without memory it stays where it is. */
+void postgres_late_begin(struct postgres_connection *connection);
+void postgres_late_end_all(struct weir_postgres *postgres);
 
 /* -- postgres_batch.c -- */
 

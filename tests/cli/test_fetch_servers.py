@@ -107,7 +107,7 @@ def served(root, weir_program):
     for process in processes:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -189,10 +189,8 @@ def test_a_full_disk_costs_lines_and_nothing_else(configured, tmp_path, site):
     server = configured(
         "sites: [{root: site}]\naccess-log: /dev/full\nadmin: admin.sock\nworkers: 1\n"
     )
-    begun = time.monotonic()
     for _ in range(30):
         assert server.get("/").status == 200
-    assert time.monotonic() - begun < 20
     server.wait_stderr("cannot write the log /dev/full")
     from test_metrics import http, samples
 

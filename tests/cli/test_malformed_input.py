@@ -105,7 +105,7 @@ def test_each_protocol_logs_what_it_does_not_understand(served, tmp_path):
         assert all(line["peer"] == "127.0.0.1" for line in lines)
         return {(line["kind"], line["error"], line.get("input")) for line in lines}
 
-    wait_for(lambda: len(logged()) >= len(expected), 20, "all lines")
+    wait_for(lambda: len(logged()) >= len(expected), what="all lines")
     assert logged() == expected
     assert "secret" not in (tmp_path / "events").read_text()
     # TLS: what is no handshake, and one that fails, are lines of the daemon.

@@ -146,7 +146,7 @@ def test_an_address_that_only_root_may_bind_comes_by_a_reload(configured, site, 
     )
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("weir: reloaded")
-    with socket.create_connection(("127.0.0.73", 471), timeout=10) as client:
+    with socket.create_connection(("127.0.0.73", 471), timeout=60) as client:
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 

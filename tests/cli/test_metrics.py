@@ -414,7 +414,7 @@ def test_slow_and_vanished_readers_cost_nothing(measured, tmp_path, console):  #
     assert server.get("/").status == 200
     assert server.metrics()
     assert console("connections")[-1].endswith("connections")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50  # a reader that stops has 60 s
     for client in clients[5:]:
         client.close()
     wait_for(

@@ -12,6 +12,7 @@ import pytest
 
 from certificates import make_certificate
 from conftest import wait_for
+from ports import free_port
 
 SECONDS = 30
 # Of "secret".
@@ -181,9 +182,7 @@ def test_the_guard_counts_the_client(served, tmp_path):
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c"])
 def test_haproxy_names_its_client(served, tmp_path, option):
     server = served([proxied("http")])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "haproxy.cfg").write_text(
         "defaults\n mode tcp\n timeout connect 10s\n timeout client 10s\n timeout server 10s\n"
         f"listen front\n bind 127.0.0.1:{port}\n server weir 127.0.0.1:{server.port} {option}\n"

@@ -73,7 +73,7 @@ def test_a_migration_waits_for_no_front_end(store, database):
         assert done.returncode == 0 and "keys: from version 1 to 2" in done.stderr
     finally:
         psql.stdin.close()
-        psql.wait(20)
+        psql.wait(60)
 
 
 def test_a_version_that_is_due_is_no_failure(store, database, run, tmp_path):

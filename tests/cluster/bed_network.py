@@ -47,6 +47,7 @@ def await_true(condition, what, seconds=SECONDS, pause=0.01):
         if time.monotonic() >= end:
             raise Failed(f"{what} did not happen within {seconds} seconds")
         time.sleep(pause)
+        pause = max(pause, min(pause * 1.2, 0.1))
 
 
 def run(command, **options):

@@ -76,7 +76,7 @@ def send(cluster, name, user, size=500, number=None):
 def check_reading(cluster, name):
     """The web, DNS and the check of passwords go on."""
     front_end = cluster.front_ends[name]
-    with urllib.request.urlopen(f"http://127.0.0.1:{front_end.port('http')}/", timeout=10) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{front_end.port('http')}/", timeout=60) as reply:
         assert reply.read() == b"hello\n"
     dig = ["dig", "+tcp", "+short", "+tries=1", "@127.0.0.1", "-p", str(front_end.port("dns")), f"www.{DOMAIN}"]
     assert subprocess.run(dig, capture_output=True, text=True, timeout=30, check=True).stdout == "192.0.2.1\n"

@@ -11,6 +11,7 @@
 #include "../store/mail.h"
 
 #include "clock.h"
+#include "sanitized.h"
 #include "severed.h"
 
 static struct migrated migrated;
@@ -77,6 +78,8 @@ static long messages_of(const char *user)
  */
 static void break_everywhere(void (*operation)(long), long step)
 {
+	if (THREAD_SANITIZED)
+		step *= 8;
 	for (int direction = SEVERED_UP; direction <= SEVERED_DOWN; direction++) {
 		bool broken = true;
 		for (long bytes = 0; broken; bytes += step) {

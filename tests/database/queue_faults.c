@@ -9,6 +9,7 @@
 
 #include "allocation.h"
 #include "helper.h"
+#include "sanitized.h"
 #include "severed.h"
 
 static struct migrated migrated;
@@ -271,7 +272,7 @@ static void no_message_is_claimed_twice(void **state)
 
 enum {
 	MODEL_MESSAGES = 32,
-	MODEL_STEPS = 1500
+	MODEL_STEPS = THREAD_SANITIZED ? 300 : 1500
 };
 
 struct model {

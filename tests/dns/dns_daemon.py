@@ -58,10 +58,10 @@ class Served:
         self.server.send_signal(signal.SIGHUP)
         self.server.wait_stderr(said, count + 1)
 
-    def ask(self, name, kind="A", tcp=False, **options):
+    def ask(self, name, kind="A", tcp=False, seconds=60, **options):
         query = dns.message.make_query(name, kind, **options)
         function = dns.query.tcp if tcp else dns.query.udp
-        return function(query, "127.0.0.1", port=self.port, timeout=10)
+        return function(query, "127.0.0.1", port=self.port, timeout=seconds)
 
     def address(self, name="www.example.org"):
         return self.ask(name).answer[0][0].address

@@ -61,7 +61,7 @@ class Server:
         pytest.fail(f"{self.name} does not answer: {self.error.read_text()}")
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def ask_bytes(self, wire):
         if not self.connection:
@@ -76,7 +76,7 @@ class Server:
     def ask(self, query):
         return dns.message.from_wire(self.ask_bytes(query.to_wire()))
 
-    def udp_bytes(self, wire, seconds=5):
+    def udp_bytes(self, wire, seconds=60):
         """The reply by UDP, or None if none comes."""
         with socket.socket(type=socket.SOCK_DGRAM) as udp:
             udp.settimeout(seconds)
@@ -104,7 +104,7 @@ class Server:
         else:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(20)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -83,19 +83,19 @@ class Site:
 
     def address(self):
         query = dns.message.make_query("www.example.org", "A")
-        answer = dns.query.udp(query, "127.0.0.1", port=self.server.ports[0], timeout=20).answer
+        answer = dns.query.udp(query, "127.0.0.1", port=self.server.ports[0], timeout=60).answer
         return [str(record) for rrset in answer for record in rrset]
 
     def transfers(self):
         zone = dns.zone.Zone("example.org.")
         query, _ = dns.xfr.make_query(zone, keyring=KEYRING, keyname="transfer.example.org.")
-        dns.query.inbound_xfr("127.0.0.1", zone, query, port=self.server.ports[0], timeout=20)
+        dns.query.inbound_xfr("127.0.0.1", zone, query, port=self.server.ports[0], timeout=60)
         return zone.get_soa().serial
 
     def shown(self):
         context = ssl.create_default_context(cafile=self.authority.path)
         context.check_hostname = False
-        with socket.create_connection(("127.0.0.1", self.server.ports[1]), 20) as plain:
+        with socket.create_connection(("127.0.0.1", self.server.ports[1]), 60) as plain:
             with context.wrap_socket(plain, server_hostname="example.org") as secure:
                 return dict(pair for [pair] in secure.getpeercert()["subject"])["commonName"]
 
@@ -105,7 +105,7 @@ class Site:
         token = base64.b64encode(f"alice:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
         try:
-            return urllib.request.urlopen(request, timeout=20, context=context).read()
+            return urllib.request.urlopen(request, timeout=60, context=context).read()
         except urllib.error.HTTPError as error:
             return error.code
 

@@ -131,7 +131,7 @@ def ask_by_many(server, name, count=40):
     query = dns.message.make_query(name, "A").to_wire()
     clients = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(count)]
     for one in clients:
-        one.settimeout(20)
+        one.settimeout(60)
         one.sendto(query, ("127.0.0.1", server.port))
     replies = [dns.message.from_wire(one.recv(65535)) for one in clients]
     for one in clients:
@@ -148,7 +148,7 @@ def test_what_one_worker_has_asked_all_workers_know(forwarding, upstream):
     assert one.asked == before
     assert {reply.answer[0][0].address for reply in replies} == {"203.0.113.1"}
     ttls = {reply.answer[0].ttl for reply in replies}
-    assert max(ttls) - min(ttls) <= 1, "a second may begin meanwhile"
+    assert max(ttls) - min(ttls) <= 10, "seconds may pass meanwhile"
 
 
 def test_what_has_expired_is_there_for_all_workers(forwarding, upstream):
@@ -256,7 +256,7 @@ def test_what_has_expired(forwarding, upstream, stale, rcode):
 def test_times_of_the_cache(forwarding, upstream):
     server = forwarding(upstream(ttl=100000), "cache: {size: 1M, ttl-max: 50s}", workers=1)
     server.ask("a.example.net")
-    assert 45 <= server.ask("a.example.net").answer[0].ttl <= 50
+    assert 20 <= server.ask("a.example.net").answer[0].ttl <= 50
 
 
 def ask_in_background(server, name, results):

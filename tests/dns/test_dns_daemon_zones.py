@@ -70,7 +70,7 @@ def test_networks_and_keys(served, tmp_path):
 def test_secondaries_are_told_once_all_workers_have_the_zone(served):
     with socket.socket(type=socket.SOCK_DGRAM) as secondary:
         secondary.bind(("127.0.0.1", 0))
-        secondary.settimeout(20)
+        secondary.settimeout(60)
         server = served(zone=", notify: ['127.0.0.1:%d']" % secondary.getsockname()[1], workers=4)
 
         def hear(serial):
@@ -150,7 +150,7 @@ zone:
             wait_for(lambda number=number: serial() == number, what="what was told of")
     finally:
         nsd.terminate()
-        nsd.wait(20)
+        nsd.wait(60)
     notified = 'notified peer=127.0.0.1 zone="example.org." serial=3'
     wait_for(lambda: notified in server.log(), what="the log of the notification")
 

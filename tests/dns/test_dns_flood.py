@@ -194,7 +194,7 @@ def test_a_flood_costs_no_memory_and_leaves_nothing(server, send, least):
     assert server.ask(good_query()).answer
     assert memory_kb(server) - before < GROWTH_KB
     hang_up(server)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while descriptors(server) != alone and time.monotonic() < end:
         time.sleep(0.05)
     assert descriptors(server) == alone

@@ -84,7 +84,7 @@ def place(tmp_path):
 def records(server, keyring=None):
     """All that the server gives out."""
     stream = dns.query.xfr(
-        "127.0.0.1", ZONE, port=server.port, relativize=False, keyring=keyring, timeout=10
+        "127.0.0.1", ZONE, port=server.port, relativize=False, keyring=keyring, timeout=60
     )
     found = set()
     for message in stream:
@@ -98,7 +98,7 @@ def serial(server):
     return reply.answer[0][0].serial if reply.answer else None
 
 
-def wait_for_serial(server, wanted, seconds=15):
+def wait_for_serial(server, wanted, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -347,7 +347,7 @@ def test_steps_go_out(place, kind):
 def ixfr(server, version, udp=False):
     """The records of an answer to IXFR, in order."""
     stream = dns.query.xfr(
-        "127.0.0.1", ZONE, "IXFR", port=server.port, serial=version, relativize=False, timeout=10,
+        "127.0.0.1", ZONE, "IXFR", port=server.port, serial=version, relativize=False, timeout=60,
         use_udp=udp,
     )
     return [(rrset.rdtype, rdata) for message in stream for rrset in message.answer for rdata in rrset]

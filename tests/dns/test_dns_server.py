@@ -19,6 +19,7 @@ import dns.zone
 import pytest
 
 from certificates import make_certificate
+from conftest import wait_for
 from dns_servers import Weir, read_message
 from zone_maker import ZONE, have_signer, write_zone
 
@@ -173,7 +174,7 @@ def test_replies_by_tls_are_padded_if_the_query_was(start, tmp_path):
     chain, key = make_certificate(tmp_path)
     server = start("--cert", chain, "--cert-key", key)
     context = ssl.create_default_context(cafile=chain)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain:
         with context.wrap_socket(plain, server_hostname="localhost") as connection:
             for name in ("www", "big", "nope", "host7"):
                 asked = query(f"{name}.{ZONE}", "ANY", use_edns=0, pad=128).to_wire()
@@ -203,7 +204,10 @@ def test_broken_queries_never_hurt(start):
             wire = wire[: dice.randrange(len(wire) + 1)]
         with socket.socket(type=socket.SOCK_DGRAM) as udp:
             udp.sendto(bytes(wire), ("127.0.0.1", server.port))
-    assert server.udp(query(f"www.{ZONE}")).answer
+    asked = query(f"www.{ZONE}").to_wire()
+    # A query is lost while the queue of the socket is full.
+    reply = wait_for(lambda: server.udp_bytes(asked, 1), what="an answer")
+    assert dns.message.from_wire(reply).answer
 
 
 def test_what_the_refusals_are(start):
@@ -230,11 +234,11 @@ def test_replies_are_limited_but_not_to_who_has_a_cookie(start):
     def flood(wire, count):
         whole = cut = 0
         with socket.socket(type=socket.SOCK_DGRAM) as udp:
-            udp.settimeout(0.5)
+            udp.settimeout(2)  # the silence after which no reply comes any more
             for _ in range(count):
                 udp.sendto(wire, ("127.0.0.1", server.port))
             try:
-                while True:
+                while whole + cut < count:
                     reply = dns.message.from_wire(udp.recv(4096))
                     if reply.flags & dns.flags.TC:
                         cut += 1
@@ -242,7 +246,8 @@ def test_replies_are_limited_but_not_to_who_has_a_cookie(start):
                     else:
                         whole += 1
             except socket.timeout:
-                return whole, cut
+                pass
+        return whole, cut
 
     whole, cut = flood(query(f"www.{ZONE}").to_wire(), 60)
     assert whole <= 8 and 20 <= cut <= 30
@@ -310,7 +315,7 @@ def test_signatures_with_dig(start, option, status):
     server = start("--key", KEY)
     out = subprocess.run(
         ["dig", "@127.0.0.1", "-p", str(server.port), "-y", option, f"www.{ZONE}", "A"],
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=60,
     ).stdout
     assert ("192.0.2.2" in out) == (status == "NOERROR"), out
     assert (status == "NOERROR" and "Couldn't verify" not in out) or status in out, out
@@ -326,7 +331,7 @@ def test_signatures_of_every_algorithm(start, algorithm, half):
         out = subprocess.run(
             ["dig", "@127.0.0.1", "-p", str(server.port), "+tries=1", "-y",
              f"{algorithm}{bits}:transfer.key:c2VjcmV0IHNlY3JldCBzZWNyZXQ=", f"www.{ZONE}", "A"],
-            capture_output=True, text=True, timeout=20,
+            capture_output=True, text=True, timeout=60,
         ).stdout
         assert status in out, out
         assert ("192.0.2.2" in out) == (status == "NOERROR"), out
@@ -339,7 +344,7 @@ def test_ixfr_is_answered_by_the_soa_or_by_all(start):
         out = subprocess.run(
             ["kdig", "@127.0.0.1", "-p", str(server.port), "+tcp", "+noall", "+answer",
              ZONE, f"IXFR={serial}"],
-            capture_output=True, text=True, timeout=20,
+            capture_output=True, text=True, timeout=60,
         ).stdout
         assert len([line for line in out.splitlines() if line and line[0] != ";"]) >= count, out
         assert (count > 1) == ("host2999" in out)
@@ -351,7 +356,7 @@ def test_ixfr_is_answered_by_the_soa_or_by_all(start):
 def test_a_reload_swaps_the_zone_and_tells(start, tmp_path):
     with socket.socket(type=socket.SOCK_DGRAM) as secondary:
         secondary.bind(("127.0.0.1", 0))
-        secondary.settimeout(10)
+        secondary.settimeout(60)
         server = start("--notify", "127.0.0.1:%d" % secondary.getsockname()[1], text=SMALL)
         (tmp_path / "zone").write_text(SMALL.replace("{serial}", "2") + "new IN A 192.0.2.9\n")
         assert server.ask(query(f"new.{ZONE}")).rcode() == dns.rcode.NXDOMAIN

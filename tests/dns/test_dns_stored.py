@@ -78,7 +78,7 @@ def site(database, run, weir, weir_program, tmp_path):
 
 def ask(server, name, kind="A", **options):
     query = dns.message.make_query(name, kind, **options)
-    return dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=20)
+    return dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=60)
 
 
 def addresses(server, name="www.example.org"):
@@ -251,7 +251,7 @@ def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, we
         wait_for(lambda server=server: serial_of(server) == 2, what="the version of each front end")
         zone = dns.zone.Zone("example.org.")
         query, _ = dns.xfr.make_query(zone, keyring=KEYRING)
-        dns.query.inbound_xfr("127.0.0.1", zone, query, port=server.ports[0], lifetime=20)
+        dns.query.inbound_xfr("127.0.0.1", zone, query, port=server.ports[0], lifetime=60)
         assert zone.get_soa().serial == 2
     # The key is changed, then removed.
     site.verb("zone", "set-key", "transfer.example.org", "--algorithm", "hmac-sha512", text="bmV3IHNlY3JldCBuZXcgc2VjcmV0\n")
@@ -261,7 +261,7 @@ def test_secondaries_are_notified_and_transfer_by_a_key_of_the_database(site, we
         query = dns.message.make_query("example.org", "SOA")
         query.use_tsig(keyring)
         try:
-            return dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=20).rcode() == dns.rcode.NOERROR
+            return dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=60).rcode() == dns.rcode.NOERROR
         except dns.tsig.PeerError:
             return False
 
@@ -282,7 +282,7 @@ def test_a_cookie_of_one_is_good_at_the_other(site):
 
     def cookie_of(server, sent):
         query = dns.message.make_query("example.org", "SOA", options=[dns.edns.GenericOption(10, sent)])
-        reply = dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=20)
+        reply = dns.query.udp(query, "127.0.0.1", port=server.ports[0], timeout=60)
         [option] = [option for option in reply.options if option.otype == 10]
         return option.to_wire()
 

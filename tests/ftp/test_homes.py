@@ -63,10 +63,10 @@ def test_a_root_that_cannot_be_reached_is_logged_once(served, tree):
     away = tree.with_name("away")
     tree.rename(away)
     lost = f"the root {tree} cannot be reached by its path any more (No such file or directory)"
-    wait_for(lambda: lines(lost), 5)
+    wait_for(lambda: lines(lost))
     away.rename(tree)
     again = f"the root {tree} can be reached again"
-    wait_for(lambda: lines(again), 5)
+    wait_for(lambda: lines(again))
     assert lines(again) == lines(lost) == 1
 
 
@@ -77,7 +77,7 @@ def test_a_root_that_was_replaced_is_noticed(served, tree):
         tree.rename(tree.with_name("away"))
         tree.mkdir()
         (tree / "hello.txt").write_bytes(b"new")
-        wait_for(lambda: client.get("hello.txt") == b"new", 5, "the new root")
+        wait_for(lambda: client.get("hello.txt") == b"new", what="the new root")
 
 
 @pytest.mark.parametrize("command", ["CWD /", "MLST /", "MLSD", "LIST"])
@@ -105,13 +105,13 @@ def test_a_home_that_cannot_be_opened_is_logged_once(served, tree, tmp_path, com
                 return True
             return False
 
-        wait_for(fails, 5, "the home is gone")
+        wait_for(fails, what="the home is gone")
         for _ in range(3):
             assert fails()
         run(other)
         home = 'ftp home peer=127.0.0.1 user="alice" path="/alice"'
-        wait_for(lambda: lines(f'{home} error="No such file or directory"'), 5)
+        wait_for(lambda: lines(f'{home} error="No such file or directory"'))
         (tree / "away").rename(tree / "alice")
-        wait_for(lambda: not fails(), 5, "the home is back")
-        wait_for(lambda: lines(home) == 2, 5)
+        wait_for(lambda: not fails(), what="the home is back")
+        wait_for(lambda: lines(home) == 2)
         assert lines("ftp home") == 2

@@ -75,10 +75,10 @@ def test_a_data_connection_cannot_be_stolen(served):
         talk.send(b"EPSV\r\n")
         port = int(talk.reply()[1].split("|")[3])
         thief = socket.socket()
-        thief.settimeout(20)
+        thief.settimeout(60)
         thief.bind(("127.0.0.2", 0))
         thief.connect(("127.0.0.1", port))
-        owner = socket.create_connection(("127.0.0.1", port), 20)
+        owner = socket.create_connection(("127.0.0.1", port), 60)
         assert talk.ask("RETR hello.txt") in (125, 150)
         assert owner.recv(100) == b"hello\nworld\n"
         assert thief.recv(100) == b""
@@ -184,7 +184,7 @@ def test_a_full_disk(served, tree):
 def test_many_from_one_address(served):
     server = served("sessions-per-address: 3")
     talks = [Talk(server) for _ in range(3)]
-    with socket.create_connection(("127.0.0.1", server.port), 20) as more:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as more:
         assert more.recv(100).startswith(b"421")
     talks.pop().socket.close()
     wait_for(lambda: refused(server) is False)
@@ -193,7 +193,7 @@ def test_many_from_one_address(served):
 
 
 def refused(server):
-    with socket.create_connection(("127.0.0.1", server.port), 20) as other:
+    with socket.create_connection(("127.0.0.1", server.port), 60) as other:
         return other.recv(100).startswith(b"421")
 
 
@@ -228,7 +228,7 @@ def test_browsers_are_not_led_here(served, authority):
     context = ssl.create_default_context(cafile=authority.path)
     for protocol, welcome in [("ftp", True), ("ftp-data", True), ("http/1.1", False), ("h2", False)]:
         context.set_alpn_protocols([protocol])
-        with socket.create_connection(("127.0.0.1", server.port), 20) as plain:
+        with socket.create_connection(("127.0.0.1", server.port), 60) as plain:
             if welcome:
                 assert context.wrap_socket(plain, server_hostname="localhost").recv(4) == b"220 "
             else:

@@ -6,20 +6,19 @@ import socket
 import pytest
 
 from conftest import wait_for
+from ports import LAST, free_port
 from served import SECONDS, Client, Talk, authority, hashed, pair, served, tree, users
 
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
 def ports():
     """The first of ten free ports."""
-    for first in range(20000, 30000, 10):
+    for first in range(LAST, 32760, 10):
         probes = []
         try:
             for port in range(first, first + 10):

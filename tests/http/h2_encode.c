@@ -12,8 +12,34 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "exchange.h"
-#include "h2_head.h"
+#include "h2_encode.h"
+
+static struct h2_huffman huffman;
+static struct h2_intern intern = {.huffman = &huffman};
+static struct h2_table table;
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!huffman.codes[0].bits)
+		h2_huffman_init(&huffman);
+	h2_table_init(&table);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	h2_table_finish(&table);
+	h2_intern_finish(&intern);
+	intern = (struct h2_intern){.huffman = &huffman};
+	return 0;
+}
+
+static char *put_lines(char *to, struct weir_span lines)
+{
+	return h2_encode_put_lines(to, &table, &intern, lines);
+}
 
 /* The decoded fields as lines, with names in lower case. */
 static struct weir_buffer decode(const char *block, const char *end)
@@ -40,8 +66,9 @@ static void expect(const char *lines, const char *expected)
 {
 	char block[2048];
 	struct weir_span span = weir_span_of(lines);
-	char *end = h2_head_put_lines(block, span);
-	assert_true((size_t)(end - block) <= h2_head_lines_max(span.size));
+	h2_table_finish(&table);
+	char *end = put_lines(block, span);
+	assert_true((size_t)(end - block) <= h2_encode_lines_max(span.size));
 	struct weir_buffer text = decode(block, end);
 	assert_string_equal(text.data, expected);
 	weir_buffer_finish(&text);
@@ -89,18 +116,18 @@ static void encoded_lines_are_the_same_fields(void **state)
 	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	        "\r\n"};
-	static struct h2_huffman huffman;
 	(void)state;
-	h2_huffman_init(&huffman);
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		char plain[2048];
 		struct weir_span span = weir_span_of(lines[i]);
-		char *end = h2_head_put_lines(plain, span);
-		struct http_encoded_lines *encoded = h2_head_encode_lines(span, &huffman);
+		char *end = put_lines(plain, span), coded[2048];
+		struct http_encoded_lines *encoded = h2_encode_lines(&intern, span);
 		assert_non_null(encoded);
-		assert_true(encoded->size <= (size_t)(end - plain));
+		h2_table_finish(&table);
+		char *coded_end = h2_encode_put_encoded(coded, &table, encoded);
+		assert_true(coded_end - coded <= end - plain);
 		struct weir_buffer expected = decode(plain, end);
-		struct weir_buffer text = decode(encoded->bytes, encoded->bytes + encoded->size);
+		struct weir_buffer text = decode(coded, coded_end);
 		assert_string_equal(text.data, expected.data);
 		weir_buffer_finish(&expected);
 		weir_buffer_finish(&text);
@@ -111,9 +138,7 @@ static void encoded_lines_are_the_same_fields(void **state)
 /* All texts of two symbols, and what becomes of them. */
 static void every_symbol_is_encoded(void **state)
 {
-	static struct h2_huffman huffman;
 	(void)state;
-	h2_huffman_init(&huffman);
 	for (unsigned i = 0; i < 65536; i++) {
 		char text[2] = {(char)(i >> 8), (char)i}, coded[8], decoded[16];
 		struct weir_span span = weir_span(text, 2);
@@ -133,7 +158,7 @@ static void statuses_and_lengths(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
 		char block[64], expected[64];
-		char *end = h2_head_put_status(h2_head_put_no_table(block), statuses[i]);
+		char *end = h2_encode_put_status(block, statuses[i]);
 		struct weir_buffer text = decode(block, end);
 		snprintf(expected, sizeof expected, ":status: %u\n", statuses[i]);
 		assert_string_equal(text.data, expected);
@@ -141,7 +166,7 @@ static void statuses_and_lengths(void **state)
 	}
 	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		char block[64], expected[64];
-		struct weir_buffer text = decode(block, h2_head_put_length(block, lengths[i]));
+		struct weir_buffer text = decode(block, h2_encode_put_length(block, lengths[i]));
 		snprintf(expected, sizeof expected, "content-length: %llu\n",
 		        (unsigned long long)lengths[i]);
 		assert_string_equal(text.data, expected);
@@ -149,14 +174,16 @@ static void statuses_and_lengths(void **state)
 	}
 }
 
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(every_name_stays_itself),
-	        cmocka_unit_test(lines_of_any_form),
-	        cmocka_unit_test(encoded_lines_are_the_same_fields),
-	        cmocka_unit_test(every_symbol_is_encoded),
-	        cmocka_unit_test(statuses_and_lengths),
+	        TEST(every_name_stays_itself),
+	        TEST(lines_of_any_form),
+	        TEST(encoded_lines_are_the_same_fields),
+	        TEST(every_symbol_is_encoded),
+	        TEST(statuses_and_lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

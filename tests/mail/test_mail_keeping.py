@@ -97,7 +97,7 @@ class Load:
         number = 0
         while not self.stopped.is_set():
             try:
-                with smtplib.SMTP("127.0.0.1", self.port, "load.example", timeout=20) as smtp:
+                with smtplib.SMTP("127.0.0.1", self.port, "load.example", timeout=60) as smtp:
                     while not self.stopped.is_set():
                         number += 1
                         name = f"{client}-{number}"

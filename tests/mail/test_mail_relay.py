@@ -328,7 +328,7 @@ def test_a_silent_smart_host_does_not_delay_the_end(mailhost, greeting):
             idle = host.smtp()
             begun = time.monotonic()
             assert host.server.stop() == 0
-            assert time.monotonic() - begun < 15
+            assert time.monotonic() - begun < 25  # by default it is 30 s
             assert idle.sock.recv(100).startswith(b"421 4.3.2 ")
             idle.close()
         assert len(queued(host)) == 1

@@ -17,6 +17,7 @@ import pytest
 from conftest import wait_for
 from mailhost import DOMAIN, Host, number_of, numbered
 from mailhost import certificate, mailhost, users_file  # noqa: F401
+from ports import free_port
 from test_mail_relay import SENDER, Sink, queued, relaying
 
 PARTS = {"users": "weir_user", "mailboxes": "weir_message", "queue": "weir_queue"}
@@ -382,9 +383,7 @@ def test_an_export_keeps_the_order(mailhost, weir, store, tmp_path):
 
 def fill_queue(mailhost, messages):
     """A queue of files, whose messages could not be sent."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    host = relaying(mailhost, port, more=", tls: off")
+    host = relaying(mailhost, free_port(), more=", tls: off")
     for i, message in enumerate(messages):
         with host.smtp() as client:
             client.sendmail(SENDER, ["ok@elsewhere.example"] + ["fine@elsewhere.example"] * (i % 3 == 0), message)

@@ -378,6 +378,32 @@ static void a_server_that_does_not_answer(void **state)
 	peer_close(&peer);
 }
 
+/* It is not cancelled before long, since that could make it a success that no standby has. */
+static void a_commit_that_is_not_confirmed(void **state)
+{
+	struct heard heard = {0};
+	(void)state;
+	POOL();
+	CALL(&heard, pool, "SELECT a", o.options.idempotent = true);
+	struct peer peer = accept_started();
+	answer(&peer, BYTES(PARSED COLUMN VALUE SELECTED));
+	assert_true(TURN_UNTIL(loop, heard.rows == 1));
+	peer_turn(&peer, 5);
+	clock_advance(WEIR_POSTGRES_ANSWER_MS + 100);
+	heard_await_end(&heard, loop);
+	assert_int_equal(heard.error, -ETIMEDOUT);
+	heard_expect(&heard, loop, "(ok)?");
+	peer_turn(&peer, 20);
+	assert_int_equal(try_accept(), -1);
+	clock_advance(WEIR_POSTGRES_LATE_MS);
+	struct peer other = accept_any();
+	assert_true(peer_read(&other, 16));
+	peer_close(&other);
+	assert_true(peer_read_end(&peer));
+	peer_close(&peer);
+	stop_pool();
+}
+
 /* A start that never ends is given up, and the wait of the call has an end. */
 static void a_server_that_does_not_start(void **state)
 {
@@ -672,6 +698,7 @@ int main(void)
 	        cmocka_unit_test(a_serialization_failure_is_repeated_some_times),
 	        cmocka_unit_test(a_server_that_fails_at_each_statement),
 	        cmocka_unit_test(a_server_that_does_not_answer),
+	        cmocka_unit_test(a_commit_that_is_not_confirmed),
 	        cmocka_unit_test(a_server_that_does_not_start),
 	        cmocka_unit_test(a_server_that_reads_nothing),
 	        cmocka_unit_test(a_sync_that_leaves_late),

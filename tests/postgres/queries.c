@@ -1,8 +1,10 @@
 /* The pool against a server: rows, values, batches, errors, streams, back-pressure. */
 #include "database.h"
 
+#include <poll.h>
 #include <signal.h>
 
+#include "clock.h"
 #include "drain.h"
 
 static struct weir_loop *loop;
@@ -254,6 +256,43 @@ static void calls_share_a_transaction(void **state)
 	stop_pool();
 }
 
+/* Beside a batch that takes its time, the next one begins after a while with what has come. */
+static void calls_gather_beside_a_batch(void **state)
+{
+	struct heard slow = {0}, first = {0}, second = {0};
+	(void)state;
+	POOL();
+	CALL(&first, pool, "SELECT 1");
+	heard_expect(&first, loop, "(1).");
+	clock_hold();
+	CALL(&slow, pool, "SELECT pg_sleep(1000)");
+	assert_true(TURN_UNTIL(loop, !weir_postgres_waiting(pool)));
+	CALL(&first, pool, "SELECT pg_current_xact_id()");
+	for (int i = 0; i < 5; i++)
+		weir_loop_turn(loop, 1);
+	CALL(&second, pool, "SELECT pg_current_xact_id()");
+	for (int i = 0; i < 5; i++)
+		weir_loop_turn(loop, 1);
+	assert_int_equal(weir_postgres_waiting(pool), 2);
+	clock_advance(4 * WEIR_POSTGRES_GATHER_MS);
+	heard_await_end(&first, loop);
+	heard_await_end(&second, loop);
+	clock_go_on();
+	assert_int_equal(first.error, 0);
+	assert_true(weir_span_equal(weir_buffer_span(&first.text), weir_buffer_span(&second.text)));
+	assert_int_equal(slow.ends, 0);
+	while (!slow.ends) {
+		database_run(&database, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+		                        " WHERE query = 'SELECT pg_sleep(1000)'");
+		weir_loop_turn(loop, 1);
+	}
+	assert_string_equal(slow.state, "57014");
+	heard_clear(&slow);
+	heard_clear(&first);
+	heard_clear(&second);
+	stop_pool();
+}
+
 /* Each call runs in the order of its key, whatever the order of the starts. */
 static void a_batch_is_sorted_by_key(void **state)
 {
@@ -337,6 +376,51 @@ static void a_deadlock_is_repeated(void **state)
 	        "6 6");
 	database_run(&database, "TRUNCATE item");
 	stop_pool();
+}
+
+/* Sets a parameter of the server, and waits until sessions have it. */
+static void configure(const char *name, const char *value)
+{
+	char set[128], show[64];
+	snprintf(set, sizeof set, "ALTER SYSTEM SET %s = '%s'", name, value);
+	snprintf(show, sizeof show, "SHOW %s", name);
+	database_run(&database, set);
+	database_run(&database, "SELECT pg_reload_conf()");
+	while (strcmp(database_run(&database, show), value) != 0)
+		poll(NULL, 0, 10);
+}
+
+static const char *waiting_commits(void)
+{
+	return database_run(
+	        &database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+}
+
+/* A commit that no standby has is no success, and is seen by nobody. Much later it is given up. */
+static void a_commit_without_its_standby_is_unknown(void **state)
+{
+	struct heard heard = {0};
+	(void)state;
+	configure("synchronous_standby_names", "absent");
+	configure("synchronous_commit", "on");
+	POOL();
+	CALL(&heard, pool, "INSERT INTO item VALUES (1, '') RETURNING id",
+	        o.options.idempotent = true);
+	assert_true(TURN_UNTIL(loop, heard.rows == 1));
+	assert_true(TURN_UNTIL(loop, strcmp(waiting_commits(), "1") == 0));
+	clock_advance(WEIR_POSTGRES_ANSWER_MS + 100);
+	heard_await_end(&heard, loop);
+	assert_int_equal(heard.outcome, WEIR_POSTGRES_UNKNOWN);
+	assert_int_equal(heard.error, -ETIMEDOUT);
+	heard_clear(&heard);
+	assert_string_equal(database_run(&database, "SELECT count(*) FROM item"), "0");
+	assert_string_equal(waiting_commits(), "1");
+	clock_advance(WEIR_POSTGRES_LATE_MS);
+	assert_true(TURN_UNTIL(loop, strcmp(waiting_commits(), "0") == 0));
+	stop_pool();
+	configure("synchronous_standby_names", "");
+	configure("synchronous_commit", "off");
+	database_run(&database, "TRUNCATE item");
 }
 
 /* A commit that fails is the fault of no statement that is known: each call runs alone. */
@@ -740,9 +824,11 @@ int main(void)
 	        cmocka_unit_test(statements_that_change_the_session_are_refused),
 	        cmocka_unit_test(the_queue_is_bounded),
 	        cmocka_unit_test(calls_share_a_transaction),
+	        cmocka_unit_test(calls_gather_beside_a_batch),
 	        cmocka_unit_test(a_batch_is_sorted_by_key),
 	        cmocka_unit_test(a_bad_call_leaves_its_batch),
 	        cmocka_unit_test(a_deadlock_is_repeated),
+	        cmocka_unit_test(a_commit_without_its_standby_is_unknown),
 	        cmocka_unit_test(a_failing_commit_is_found),
 	        cmocka_unit_test(a_changed_table_is_noticed),
 	        cmocka_unit_test(a_stream_does_not_hold_batches_up),

@@ -24,9 +24,17 @@ enum {
 static struct weir_loop *loop;
 static char text[LARGE];
 
+/* There are no threads here: the thread sanitizer's build tests its other compressor alone. */
+static const struct subject *chosen[32];
+static unsigned chosen_count;
+
 static int set_up(void **state)
 {
 	(void)state;
+	assert_in_range(subjects_count, 1, sizeof chosen / sizeof *chosen);
+	for (unsigned i = 0; i < subjects_count; i++)
+		if (!THREAD_SANITIZED || subjects[i].compresses)
+			chosen[chosen_count++] = &subjects[i];
 	fill_text(text, sizeof text, 1);
 	return weir_loop_create(&loop);
 }
@@ -96,14 +104,14 @@ static void every_transformer_in_every_room(void **state)
 {
 	(void)state;
 	static const size_t steps[] = {0, 1, 37};
-	for (unsigned i = 0; i < subjects_count; i++) {
+	for (unsigned i = 0; i < chosen_count; i++) {
 		for (unsigned s = 0; s < 3; s++)
-			check_in_kinds(&subjects[i],
+			check_in_kinds(chosen[i],
 			        (struct probe){.bytes = weir_span(text, SMALL), .step = steps[s]});
-		check_in_kinds(&subjects[i],
-		        (struct probe){.bytes = weir_span(text, LARGE), .step = 9000});
-		check_in_kinds(&subjects[i], (struct probe){.bytes = weir_span(text, LARGE)});
-		check_in_kinds(&subjects[i], (struct probe){.bytes = weir_span(text, 0)});
+		check_in_kinds(
+		        chosen[i], (struct probe){.bytes = weir_span(text, LARGE), .step = 9000});
+		check_in_kinds(chosen[i], (struct probe){.bytes = weir_span(text, LARGE)});
+		check_in_kinds(chosen[i], (struct probe){.bytes = weir_span(text, 0)});
 	}
 }
 
@@ -111,18 +119,17 @@ static void a_child_that_fails_fails_all_and_its_bytes_still_go(void **state)
 {
 	(void)state;
 	static const size_t sizes[] = {0, 1, 49, 50, 700, SMALL};
-	for (unsigned i = 0; i < subjects_count; i++)
+	for (unsigned i = 0; i < chosen_count; i++)
 		for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; s++)
-			check_in_kinds(
-			        &subjects[i], (struct probe){.bytes = weir_span(text, sizes[s]),
-			                              .step = 500,
-			                              .fails = true});
+			check_in_kinds(chosen[i], (struct probe){.bytes = weir_span(text, sizes[s]),
+			                                  .step = 500,
+			                                  .fails = true});
 }
 
 static void closing_early_at_any_point_frees_all(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < subjects_count; i++)
+	for (unsigned i = 0; i < chosen_count; i++)
 		for (size_t stop = 1; stop < 900; stop += stop < 30 ? 1 : 17) {
 			struct probe probe = {.loop = loop,
 			        .bytes = weir_span(text, SMALL),
@@ -132,7 +139,7 @@ static void closing_early_at_any_point_frees_all(void **state)
 			        .seed = stop};
 			struct drain drained = {
 			        .loop = loop, .room = 1 + stop % 50, .stop_at = stop};
-			assert_null(drain(&drained, subjects[i].wrap(probe_create(&probe))));
+			assert_null(drain(&drained, chosen[i]->wrap(probe_create(&probe))));
 			assert_int_equal(probes_open, 0);
 			drain_free(&drained);
 		}
@@ -141,11 +148,11 @@ static void closing_early_at_any_point_frees_all(void **state)
 static void closing_before_the_first_ask_frees_all(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < subjects_count; i++) {
+	for (unsigned i = 0; i < chosen_count; i++) {
 		struct probe probe = {.loop = loop, .bytes = weir_span(text, 10)};
-		weir_producer_close(subjects[i].wrap(probe_create(&probe)), WEIR_CLOSE_ABORTED);
+		weir_producer_close(chosen[i]->wrap(probe_create(&probe)), WEIR_CLOSE_ABORTED);
 		assert_int_equal(probes_open, 0);
-		assert_null(subjects[i].wrap(NULL));
+		assert_null(chosen[i]->wrap(NULL));
 	}
 }
 
@@ -176,14 +183,14 @@ static void without_memory_nothing_leaks_and_nothing_is_wrong(void **state)
 {
 	(void)state;
 	static const size_t rooms[] = {20, 500, 72 * 1024};
-	for (unsigned i = 0; i < subjects_count; i++)
+	for (unsigned i = 0; i < chosen_count; i++)
 		for (int kind = PROBE_LEND; kind <= PROBE_FILE; kind++)
 			for (unsigned r = 0; r < 3; r++) {
 				struct probe probe = {.bytes = weir_span(text, SMALL),
 				        .step = kind == PROBE_COPY ? 300 : 0,
 				        .kind = (enum probe_kind)kind};
 				unsigned good = 0;
-				while (!run_without_memory(&subjects[i], probe, rooms[r], good))
+				while (!run_without_memory(chosen[i], probe, rooms[r], good))
 					good++;
 			}
 }

@@ -411,13 +411,15 @@ int main(void)
 	        SCRATCH_TEST(an_empty_directory),
 	        SCRATCH_TEST(kinds_and_details),
 	        SCRATCH_TEST(a_small_one_is_sorted),
-	        SCRATCH_TEST(a_large_one_in_constant_memory),
+	        cmocka_unit_test_setup_teardown(
+	                a_large_one_in_constant_memory, scratch_setup_in_memory, scratch_teardown),
 	        SCRATCH_TEST(closed_at_any_time),
 	        SCRATCH_TEST(errors_are_told),
 	        SCRATCH_TEST(links_show_no_path_outside_of_the_root),
 	        SCRATCH_TEST(links_are_followed),
 	        SCRATCH_TEST(patterns_choose_paths),
-	        SCRATCH_TEST(a_pattern_without_matches_is_read_in_steps),
+	        cmocka_unit_test_setup_teardown(a_pattern_without_matches_is_read_in_steps,
+	                scratch_setup_in_memory, scratch_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

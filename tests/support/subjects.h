@@ -18,6 +18,7 @@ struct subject {
 	 */
 	bool (*check)(struct weir_span in, struct weir_span out, bool whole);
 	bool ends_early; /* may be done though the child is not */
+	bool compresses; /* by the loop's compressor */
 };
 
 extern const struct subject subjects[];

@@ -355,7 +355,7 @@ class Fake:
     # -- proofs ------------------------------------------------------------------------------------
 
     def prove_http_01(self, name, token, text):
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http-01"], timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["http-01"], timeout=60)
         connection.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": name})
         reply = connection.getresponse()
         assert reply.status == 200, reply.status
@@ -368,7 +368,7 @@ class Fake:
         context.set_alpn_protocols(["acme-tls/1"])
         from socket import create_connection
 
-        with create_connection(("127.0.0.1", self.ports["tls-alpn-01"]), timeout=20) as raw:
+        with create_connection(("127.0.0.1", self.ports["tls-alpn-01"]), timeout=60) as raw:
             with context.wrap_socket(raw, server_hostname=name) as tls:
                 assert tls.selected_alpn_protocol() == "acme-tls/1"
                 certificate = x509.load_der_x509_certificate(tls.getpeercert(True))
@@ -380,7 +380,7 @@ class Fake:
 
     def prove_dns_01(self, name, token, text):
         query = dns.message.make_query(f"_acme-challenge.{name}", "TXT")
-        reply = dns.query.udp(query, "127.0.0.1", port=self.ports["dns-01"], timeout=20)
+        reply = dns.query.udp(query, "127.0.0.1", port=self.ports["dns-01"], timeout=60)
         found = [b"".join(item.strings).decode() for rrset in reply.answer for item in rrset]
         assert encode(hashlib.sha256(text.encode()).digest()) in found, found
 
@@ -432,7 +432,7 @@ class Pebble:
     def root(self):
         """The certificate of its own authority, in PEM."""
         context = ssl.create_default_context(cafile=self.trust.path)
-        connection = http.client.HTTPSConnection("localhost", self.ports["management"], context=context, timeout=20)
+        connection = http.client.HTTPSConnection("localhost", self.ports["management"], context=context, timeout=60)
         connection.request("GET", "/roots/0")
         return connection.getresponse().read().decode()
 

@@ -52,7 +52,7 @@ class Site:
         """The subject of the certificate that a client of this name gets."""
         context = ssl.create_default_context(cafile=self.authority.path)
         context.check_hostname = False
-        with socket.create_connection(("127.0.0.1", server.ports[0]), 20) as plain:
+        with socket.create_connection(("127.0.0.1", server.ports[0]), 60) as plain:
             with context.wrap_socket(plain, server_hostname=name) as secure:
                 return dict(pair for [pair] in secure.getpeercert()["subject"])["commonName"]
 

@@ -57,7 +57,7 @@ class Obtaining:
         """The one that is served for the name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", port or self.ports["https"]), timeout=20) as raw:
+        with socket.create_connection(("127.0.0.1", port or self.ports["https"]), timeout=60) as raw:
             with context.wrap_socket(raw, server_hostname=name) as tls:
                 return x509.load_der_x509_certificate(tls.getpeercert(True))
 
@@ -86,7 +86,7 @@ def obtaining(weir, tmp_path):
 def get(port, name, root, path="/"):
     """A request over TLS whose certificate is verified by the root, in PEM."""
     context = ssl.create_default_context(cadata=root)
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as raw:
         with context.wrap_socket(raw, server_hostname=name) as tls:
             tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
             data = b""
@@ -211,7 +211,7 @@ def test_secondaries_have_the_proof(obtaining, fake, weir, tmp_path):
 
     def serial(port):
         query = dns.message.make_query("example.org", "SOA")
-        return dns.query.udp(query, "127.0.0.1", port=port, timeout=20).answer[0][0].serial
+        return dns.query.udp(query, "127.0.0.1", port=port, timeout=60).answer[0][0].serial
 
     # The proof and its removal are a step each; the file may go on from 10, and is never behind.
     wait_for(lambda: serial(secondary) == 12, what="the removal at the secondary")
@@ -380,7 +380,7 @@ def test_too_many_requests_are_remembered(obtaining, fake, run):
 def get_clear(port, path="/"):
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path, headers={"Host": NAME})
     return connection.getresponse().status
 

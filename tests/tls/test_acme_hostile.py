@@ -359,11 +359,11 @@ def test_handshakes_for_proofs_without_one(obtaining, fake):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["acme-tls/1"])
     for name in (NAME, "other.example", "x" * 60 + ".example", None):
-        with socket.create_connection(("127.0.0.1", daemon.ports["https"]), timeout=20) as raw:
+        with socket.create_connection(("127.0.0.1", daemon.ports["https"]), timeout=60) as raw:
             with pytest.raises(ssl.SSLError):
                 context.wrap_socket(raw, server_hostname=name)
     context.set_alpn_protocols(["http/1.1", "acme-tls/1"])  # not alone: an ordinary client
-    with socket.create_connection(("127.0.0.1", daemon.ports["https"]), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", daemon.ports["https"]), timeout=60) as raw:
         with context.wrap_socket(raw, server_hostname=NAME) as tls:
             assert tls.selected_alpn_protocol() == "http/1.1"
     for path in ("", "x", "../state/" + NAME, "%2e%2e/state", "a" * 300, "http-x", "a%00b"):

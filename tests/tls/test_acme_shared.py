@@ -125,7 +125,7 @@ def test_another_takes_over(cluster, fake):
 
     def kill(handler, reply):
         first.server.send_signal(signal.SIGKILL)
-        first.server.wait(20)
+        first.server.wait(60)
         killed.set()
         return True
 

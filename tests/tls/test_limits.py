@@ -46,7 +46,7 @@ def test_slow_handshakes_time_out(secure, authority):
     stopped.sendall(data[:100])
     begun = time.monotonic()
     slow.settimeout(1)
-    for i in range(HANDSHAKE_SECONDS + 8):
+    for i in range(HANDSHAKE_SECONDS + 40):
         try:
             slow.sendall(data[i : i + 1])
             if not slow.recv(100):
@@ -55,8 +55,8 @@ def test_slow_handshakes_time_out(secure, authority):
             continue
         except OSError:
             break
-    assert HANDSHAKE_SECONDS - 1 < time.monotonic() - begun < HANDSHAKE_SECONDS + 6
-    assert ended(silent, 5) and ended(stopped, 5)
+    assert HANDSHAKE_SECONDS - 1 < time.monotonic() - begun < HANDSHAKE_SECONDS + 40  # an idle connection has 60 s
+    assert ended(silent, 30) and ended(stopped, 30)
     for raw in silent, stopped, slow:
         raw.close()
     assert server.stderr.count("failed: the handshake took too long") == 3
@@ -81,7 +81,7 @@ def test_more_handshakes_than_the_limit(secure, authority):
         gone.update(raw for raw in held if raw not in gone and ended(raw, 0.0001))
         return len(gone) >= 200
 
-    wait_for(is_bounded, 8, "the end of those beyond the limit")
+    wait_for(is_bounded, what="the end of those beyond the limit")
     assert len(gone) <= 202
     assert "failed: too many handshakes at once" in server.stderr
     for raw in [standing.socket, *held]:
@@ -114,7 +114,7 @@ def test_idle_connections_end(secure, authority):
         assert client.ask(request("/")).text == "hello"
         begun = time.monotonic()
         assert client.socket.recv(1) == b""  # with close_notify
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 50  # by default it is 60 s
 
 
 def test_no_progress_ends(secure, authority, site):
@@ -151,7 +151,7 @@ def test_drain_does_not_wait_for_who_says_nothing(secure, authority):
     started = time.monotonic()
     server.send_signal(signal.SIGTERM)
     assert server.wait() == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 25  # the drain has 30 s
     assert "handshake" not in server.stderr
     for raw in silent, done.socket:
         raw.close()

@@ -218,7 +218,7 @@ def test_bad_records_later(one, authority, version, what):
             assert heard == b"", heard
         except (ssl.SSLError, ConnectionResetError):
             pass
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 50  # an idle connection has 60 s
     assert fetch(one, authority) == "hello"
 
 
@@ -236,7 +236,7 @@ def test_a_fatal_error_behind_data_ends_the_connection_at_once(one, authority, a
                 pass
         except ConnectionResetError:
             pass
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 50  # an idle connection has 60 s
     assert fetch(one, authority) == "hello"
 
 

@@ -80,7 +80,7 @@ def resumed(site, one, other):
     context.check_hostname, session = False, None
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     for server in (one, other):
-        with socket.create_connection(("127.0.0.1", server.ports[0]), 20) as plain:
+        with socket.create_connection(("127.0.0.1", server.ports[0]), 60) as plain:
             with context.wrap_socket(plain, server_hostname="fallback.example", session=session) as secure:
                 session, reused = secure.session, secure.session_reused
     return reused

@@ -73,14 +73,6 @@ def names(directory):
     return sorted(entry.name for entry in directory.iterdir())
 
 
-def wait_for(condition, seconds=20, what="it"):
-    """Waits until the condition is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not happen"
-        time.sleep(0.01)
-
-
 def open_temporaries(pid, directory):
     """Files in the directory that the process has open but that have no name of their own yet."""
     found = []

@@ -51,6 +51,7 @@ class Client:
         self.encoder.encode([])  # the update of the size, which is not sent
         self.bytes = b""
         self.got = []  # all frames that were read
+        self.fragments, self.head = b"", {}  # of a field block, and the fields of the last whole one
         self.port = port
         if preface is not None:
             self.socket.sendall(preface + frame(SETTINGS, 0, 0, settings))
@@ -98,6 +99,10 @@ class Client:
         kind, flags, stream = struct.unpack(">BBI", self.bytes[3:9])
         payload, self.bytes = self.bytes[9 : 9 + size], self.bytes[9 + size :]
         self.got.append((kind, flags, stream, payload))
+        if kind in (HEADERS, CONTINUATION):  # each of them changes the decoder's table
+            self.fragments += payload
+            if flags & END_HEADERS:
+                self.head, self.fragments = dict(self.decoder.decode(self.fragments)), b""
         return self.got[-1]
 
     def until(self, condition):
@@ -123,17 +128,15 @@ class Client:
             kind, flags, number, payload = got
             if kind == GOAWAY and payload[4:8] != b"\0\0\0\0":
                 return "goaway " + CODES[int.from_bytes(payload[4:8], "big")]
-            if kind == HEADERS and number != stream:
-                self.decoder.decode(payload)
             if number != stream:
                 continue
             if kind == RST_STREAM:
                 return "reset " + CODES[int.from_bytes(payload, "big")]
-            if kind == HEADERS:
-                decoded = dict(self.decoder.decode(payload))
-                if ":status" in decoded and decoded[":status"] != "100":
-                    status = int(decoded.pop(":status"))
-                fields.update(decoded)
+            if kind in (HEADERS, CONTINUATION) and flags & END_HEADERS:
+                head = dict(self.head)
+                if head.get(":status", "100") != "100":
+                    status = int(head.pop(":status"))
+                fields.update(head)
             if kind == DATA:
                 body += payload
                 if payload and grants:

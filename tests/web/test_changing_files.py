@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import Wire, get, request
 
 SIZE = 32 * 1024 * 1024

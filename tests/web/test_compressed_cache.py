@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import Wire, get, head, request
 
 GZIP = "Accept-Encoding: gzip"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import Wire, get, head, request
 
 TEXT = b"".join(b"line %d of a text that compresses\n" % i for i in range(5000))

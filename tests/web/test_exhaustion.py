@@ -12,8 +12,7 @@ import time
 
 import pytest
 
-from client import wait_for
-from conftest import SEPARATED, TOP
+from conftest import SEPARATED, TOP, wait_for
 from wire import REQUEST, Wire, get, is_sanitized, listens, request
 
 LARGE = 16 * 1024 * 1024
@@ -235,7 +234,7 @@ def test_calls_fail(weir, site, traceable, what, statuses):
         os.utime(site / "index.html")
         try:
             with Wire(server) as wire:
-                wire.socket.settimeout(5)
+                wire.socket.settimeout(60)
                 wire.send(request(target))
                 status, fields = wire.head()
                 assert status in statuses, (target, status)

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 
 import pytest
-from client import Raw, names, open_temporaries, resident, wait_for
+from client import Raw, names, open_temporaries, resident
+from conftest import wait_for
 from servers import drop, full, uploads  # noqa: F401
 from wire import is_sanitized
 

@@ -101,7 +101,7 @@ def test_forwarded(served, value, client):
 
 def test_fields_of_strangers_are_not_believed(served):
     server = served(FILES)
-    with socket.create_connection(("127.0.0.1", server.port), 20, source_address=("127.0.0.2", 0)) as stranger:
+    with socket.create_connection(("127.0.0.1", server.port), 60, source_address=("127.0.0.2", 0)) as stranger:
         stranger.sendall(request("/a.txt", x(CLIENT), "Connection: close"))
         while stranger.recv(4096):
             pass
@@ -199,7 +199,7 @@ sites:
     assert reply.status == 200 and reply["strict-transport-security"] == "max-age=1"
     for proto in (["X-Forwarded-Proto: http"], ["X-Forwarded-Proto: https, http"], [], ["X-Forwarded-Proto: x"]):
         assert get(server, "/a.txt", x(CLIENT), *proto).status == 308
-    with socket.create_connection(("127.0.0.1", server.port), 20, source_address=("127.0.0.2", 0)) as stranger:
+    with socket.create_connection(("127.0.0.1", server.port), 60, source_address=("127.0.0.2", 0)) as stranger:
         stranger.sendall(request("/a.txt", x(CLIENT), "X-Forwarded-Proto: https"))
         assert b" 308 " in stranger.recv(4096)
 

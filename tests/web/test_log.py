@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import REQUEST, Wire, get, request
 
 LINE = re.compile(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import REQUEST, Wire, get, listens, request
 
 HOST = b"Host: a\r\n"
@@ -402,7 +402,7 @@ def test_unfinished_head(server, data):
     begun = time.monotonic()
     with Wire(server) as wire:
         only_reply(wire.send(data), 408)
-    assert 0.7 < time.monotonic() - begun < 5
+    assert 0.7 < time.monotonic() - begun < 25  # by default it is 30 s
 
 
 @pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1\r\n", REQUEST[:-1]])

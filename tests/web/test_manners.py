@@ -5,7 +5,8 @@ import re
 import urllib.parse
 
 import pytest
-from client import Raw, wait_for
+from client import Raw
+from conftest import wait_for
 from servers import drop, uploads  # noqa: F401
 
 
@@ -93,7 +94,7 @@ def test_a_line_of_a_chunked_body_that_ends_wrongly_is_refused_at_once(uploads, 
     head = b"PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     for step in None, 1:
         with Raw(uploads.port) as raw:
-            raw.socket.settimeout(5)
+            raw.socket.settimeout(60)
             raw.send(head + end, step)
             assert raw.status() == 400
 

@@ -75,8 +75,8 @@ def connect(client, stream, path, *fields, protocol="websocket"):
     """Extended CONNECT; the status of the reply and its fields."""
     fields = [("sec-websocket-version", "13"), *fields]
     client.ask(stream, END_HEADERS, fields, method="CONNECT", path=path, protocol=protocol)
-    got = client.until(lambda kind, _, number, __: (kind, number) == (HEADERS, stream))
-    fields = dict(client.decoder.decode(got[3]))
+    client.until(lambda kind, _, number, __: (kind, number) == (HEADERS, stream))
+    fields = dict(client.head)
     return fields.pop(":status"), fields
 
 

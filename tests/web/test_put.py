@@ -7,7 +7,8 @@ import subprocess
 import threading
 
 import pytest
-from client import Raw, names, open_temporaries, resident, wait_for
+from client import Raw, names, open_temporaries, resident
+from conftest import wait_for
 from servers import drop, full, uploads  # noqa: F401
 from wire import is_sanitized
 

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import Wire, request
 
 DATA = os.urandom(3_000_000)
@@ -178,7 +178,7 @@ def test_wget_resumes(server, tmp_path):
 
 
 def test_python_http_client(server):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     for path, body in ("/data.bin", DATA), ("/text.txt", TEXT), ("/", b"hello"):
         connection.request("GET", path)
         assert connection.getresponse().read() == body

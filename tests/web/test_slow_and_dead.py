@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from client import wait_for
+from conftest import wait_for
 from wire import REQUEST, Wire, get, is_sanitized, listens, request
 
 LARGE = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ def test_slow_head(limited):
         assert wire.reply().status == 408
         assert wire.at_end()
         wire.socket.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25  # by default it is 30 s
 
 
 def test_slow_body(limited, site):
@@ -62,16 +62,16 @@ def test_slow_body(limited, site):
     with Wire(limited) as wire:
         wire.send(request("/f", "Content-Length: 1000", method="PUT"))
         wire.socket.settimeout(0.1)
-        while time.monotonic() - begun < 10:
+        while time.monotonic() - begun < 25:
             wire.send_while_open(b"x")
             try:
                 if wire.more():
                     break
             except TimeoutError:
                 pass
-        wire.socket.settimeout(20)
+        wire.socket.settimeout(60)
         assert wire.reply().status == 408
-    assert 0.9 < time.monotonic() - begun < 5
+    assert 0.9 < time.monotonic() - begun < 25  # by default it is 30 s
     assert not (site / "f").exists()
 
 
@@ -103,7 +103,7 @@ def test_reader_that_stops_is_let_go(limited):
         wire.send(request("/large.bin"))
         assert wire.head()[0] == 200
         sockets = limited.descriptors()
-        wait_for(lambda: limited.descriptors() < sockets, 10, "the end of the connection")
+        wait_for(lambda: limited.descriptors() < sockets, 50, "the end of the connection")  # by default it is 60 s
         with pytest.raises(ConnectionResetError):
             wire.rest()
 
@@ -119,11 +119,11 @@ def test_1000_clients_that_never_read(large):
         wire = Wire(large, window=4096)
         wire.send(request("/large.bin"))
         dead.append(wire)
+    # Much earlier than the time after which the others count as dead.
     begun = time.monotonic()
     assert get(large, "/").text == "hello"
-    assert time.monotonic() - begun < 2
     assert len(get(large, "/large.bin").body) == LARGE
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 50
     assert large.memory_kb() - before < 1000 * (64 if is_sanitized(large) else 8)
     for wire in dead:
         wire.reset()
@@ -155,7 +155,7 @@ def pipeline(server, data, megabytes):
                 sent += wire.socket.send(data)
         except TimeoutError:
             pass
-        wire.socket.settimeout(20)
+        wire.socket.settimeout(60)
         yield sent
         wire.reset()
 
@@ -237,8 +237,7 @@ def test_vanishing(limited, site, how):
     wait_for(
         lambda: {path.name for path in site.iterdir()}
         <= {"index.html", "large.bin", "large.txt", "d", "g", ".weir-uploads"},
-        10,
-        "the end of unfinished uploads",
+        what="the end of unfinished uploads",
     )
     assert get(limited, "/f").status == 404
 

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from client import Raw, names, wait_for
-from conftest import together
+from client import Raw, names
+from conftest import together, wait_for
 from servers import drop, full, uploads  # noqa: F401
 
 
@@ -93,7 +93,7 @@ def test_a_removed_file_is_closed_while_the_server_is_idle(workers, drop, how):
         (drop / "other").rename(drop / "large")
     else:
         assert workers.request(how, "/large", b"new").status == 204
-    wait_for(lambda: not descriptors(workers.pid, drop), 5, "closing")
+    wait_for(lambda: not descriptors(workers.pid, drop), what="closing")
     assert workers.get("/small").text == "x"
     assert workers.get("/large").status == (200 if how in ("mv", "PUT") else 404)
 
@@ -105,7 +105,7 @@ def test_a_file_that_rested_is_served_again(workers, drop):
         for _ in range(6):
             assert workers.get("/large").text == "L" * (1 << 20)
             assert workers.get("/small").text == "small"
-        wait_for(lambda: not descriptors(workers.pid, drop), 5, "resting")
+        wait_for(lambda: not descriptors(workers.pid, drop), what="resting")
 
 
 def test_a_file_system_below_the_root_can_be_unmounted(workers, drop):
@@ -117,7 +117,7 @@ def test_a_file_system_below_the_root_can_be_unmounted(workers, drop):
     for _ in range(6):
         assert workers.get("/disk/f").status == workers.get("/disk/").status == 200
     unmount = ["umount", str(drop / "disk")]
-    wait_for(lambda: subprocess.run(unmount, capture_output=True, check=False).returncode == 0, 5)
+    wait_for(lambda: subprocess.run(unmount, capture_output=True, check=False).returncode == 0)
 
 
 def test_a_root_that_was_replaced_is_noticed(workers, drop):
@@ -126,8 +126,8 @@ def test_a_root_that_was_replaced_is_noticed(workers, drop):
     drop.rename(drop.with_name("away"))
     drop.mkdir()
     (drop / "f").write_text("new")
-    wait_for(lambda: workers.get("/f").text == "new", 5, "the new root")
-    wait_for(lambda: workers.request("PUT", "/g", b"g").status and names(drop) == ["f", "g"], 5)
+    wait_for(lambda: workers.get("/f").text == "new", what="the new root")
+    wait_for(lambda: workers.request("PUT", "/g", b"g").status and names(drop) == ["f", "g"])
 
 
 def test_a_root_that_cannot_be_reached_is_logged_once(workers, drop):
@@ -141,12 +141,12 @@ def test_a_root_that_cannot_be_reached_is_logged_once(workers, drop):
 
     drop.rename(drop.with_name("away"))
     lost = f"the root {drop} cannot be reached by its path any more (No such file or directory)"
-    wait_for(lambda: lines(lost), 5)
+    wait_for(lambda: lines(lost))
     time.sleep(1.5)
     assert workers.get("/f").text == "old" and lines(lost) == 1
     drop.with_name("away").rename(drop)
     again = f"the root {drop} can be reached again"
-    wait_for(lambda: lines(again), 5)
+    wait_for(lambda: lines(again))
     time.sleep(1.5)
     assert lines(again) == lines(lost) == 1
 

@@ -184,13 +184,10 @@ struct http_session_type {
 };
 
 /*
- * Lines of fields as HTTP/2 has them: made at the first use, by malloc. The owner of the lines
- * frees them.
+ * Lines of fields as HTTP/2 has them (h2_encode.h): made at the first use, by malloc. The owner of
+ * the lines frees them.
  */
-struct http_encoded_lines {
-	size_t size;
-	char bytes[];
-};
+struct http_encoded_lines;
 
 /* The line of the access log: prepared with the reply, and written at its end. */
 struct http_log_entry {

@@ -1,13 +1,14 @@
 /*
  * The field blocks of replies: the head, interim replies before it, and trailers. A block is
- * composed in the output's scratch and cut into frames there, so it is put whole or not at all.
+ * composed in the output's scratch and cut into frames there. It is put whole or not at all,
+ * because the dynamic table changes as soon as it is begun.
  */
 #include <string.h>
 
 #include "h2_connection.h"
 #include "helper.h"
 
-/* More than a head needs beside its lines: status, date, length and the header of a frame. */
+/* More than a head needs beside its lines: updates of the table, status, date, length. */
 enum {
 	H2_BLOCK_HEAD_EXTRA = 256,
 };
@@ -23,11 +24,7 @@ static char *h2_block_begin(
         struct h2_connection *connection, const struct h2_writer *writer, size_t most)
 {
 	char *to = writer->at + h2_block_room(most) - most;
-	/* The first block of a connection sends the size of the dynamic table. */
-	if (!connection->no_table_sent)
-		to = h2_head_put_no_table(to);
-	connection->no_table_sent = true;
-	return to;
+	return connection->table.resized ? h2_table_put_updates(&connection->table, to) : to;
 }
 
 /* Cuts the block, whose fields end at `end`, into frames. */
@@ -60,7 +57,8 @@ static void h2_block_end(
 
 static size_t h2_block_fields_max(const struct http_handling *handling)
 {
-	return H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(handling->lent.size + handling->fields.size);
+	return H2_BLOCK_HEAD_EXTRA +
+	       h2_encode_lines_max(handling->lent.size + handling->fields.size);
 }
 
 size_t h2_block_head_max(const struct weir_http_exchange *exchange)
@@ -68,49 +66,49 @@ size_t h2_block_head_max(const struct weir_http_exchange *exchange)
 	return h2_block_room(h2_block_fields_max(exchange->handling));
 }
 
-/* The field of the date is encoded once a second. All of its room is copied. */
+/* The field of the date is encoded once a second. */
 static char *h2_block_put_date(
-        char *to, struct h2_loop *loop_state, struct weir_http_exchange *exchange)
+        char *to, struct h2_connection *connection, struct weir_http_exchange *exchange)
 {
+	struct h2_loop *loop_state = connection->loop_state;
 	const char *date = http_response_date(exchange);
 	int64_t date_s = exchange->server->loop_state->date_s;
-	if (loop_state->date_s != date_s) {
-		loop_state->date_s = date_s;
-		loop_state->date_size =
-		        (size_t)(h2_head_put_date(loop_state->date, date, &loop_state->huffman) -
-		                 loop_state->date);
-	}
-	memcpy(to, loop_state->date, sizeof loop_state->date);
-	return to + loop_state->date_size;
+	if (loop_state->date.date_s != date_s)
+		h2_encode_date(&loop_state->date, &loop_state->intern, date_s, date);
+	return h2_encode_put_date(to, &connection->table, &loop_state->date);
+}
+
+static char *h2_block_put_lines(char *to, struct h2_connection *connection, struct weir_span lines)
+{
+	return h2_encode_put_lines(to, &connection->table, &connection->loop_state->intern, lines);
 }
 
 static char *h2_block_put_lent(
-        char *to, const struct h2_loop *loop_state, const struct http_handling *handling)
+        char *to, struct h2_connection *connection, const struct http_handling *handling)
 {
 	struct http_encoded_lines **encoded = handling->lent_encoded;
 	if (encoded && !*encoded)
-		*encoded = h2_head_encode_lines(handling->lent, &loop_state->huffman);
+		*encoded = h2_encode_lines(&connection->loop_state->intern, handling->lent);
 	if (!encoded || !*encoded)
-		return h2_head_put_lines(to, handling->lent);
-	memcpy(to, (*encoded)->bytes, (*encoded)->size);
-	return to + (*encoded)->size;
+		return h2_block_put_lines(to, connection, handling->lent);
+	return h2_encode_put_encoded(to, &connection->table, *encoded);
 }
 
 void h2_block_put_head(struct h2_stream *stream, struct h2_writer *writer, bool end_stream)
 {
 	struct weir_http_exchange *exchange = stream->exchange;
 	const struct http_handling *handling = exchange->handling;
+	struct h2_connection *connection = stream->connection;
 	size_t most = h2_block_fields_max(handling);
-	char *to = h2_block_begin(stream->connection, writer, most);
-	struct h2_loop *loop_state = stream->connection->loop_state;
-	to = h2_head_put_status(to, exchange->status);
-	to = h2_block_put_date(to, loop_state, exchange);
+	char *to = h2_block_begin(connection, writer, most);
+	to = h2_encode_put_status(to, exchange->status);
+	to = h2_block_put_date(to, connection, exchange);
 	if (exchange->framing == HTTP_FRAMED_BY_LENGTH)
-		to = h2_head_put_length(to, (uint64_t)exchange->reply_size);
+		to = h2_encode_put_length(to, (uint64_t)exchange->reply_size);
 	if (handling->lent.size)
-		to = h2_block_put_lent(to, loop_state, handling);
+		to = h2_block_put_lent(to, connection, handling);
 	if (handling->fields.size)
-		to = h2_head_put_lines(to, weir_buffer_span(&handling->fields));
+		to = h2_block_put_lines(to, connection, weir_buffer_span(&handling->fields));
 	h2_block_end(writer, most, to, stream->id, end_stream);
 	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 }
@@ -119,11 +117,11 @@ void h2_block_put_head(struct h2_stream *stream, struct h2_writer *writer, bool 
 static bool h2_block_put_interim(
         struct h2_stream *stream, struct h2_writer *writer, unsigned status, struct weir_span lines)
 {
-	size_t most = H2_BLOCK_HEAD_EXTRA + h2_head_lines_max(lines.size);
+	size_t most = H2_BLOCK_HEAD_EXTRA + h2_encode_lines_max(lines.size);
 	if (!h2_writer_reserve(writer, h2_block_room(most)))
 		return false;
-	char *to = h2_block_begin(stream->connection, writer, most);
-	to = h2_head_put_lines(h2_head_put_status(to, status), lines);
+	char *to = h2_encode_put_status(h2_block_begin(stream->connection, writer, most), status);
+	to = h2_block_put_lines(to, stream->connection, lines);
 	h2_block_end(writer, most, to, stream->id, false);
 	return true;
 }
@@ -150,12 +148,12 @@ bool h2_block_put_trailers(struct h2_stream *stream, struct h2_writer *writer)
 {
 	const struct http_handling *handling = stream->exchange->handling;
 	char text[WEIR_TRAILERS_MAX];
-	size_t most = h2_head_lines_max(WEIR_TRAILERS_MAX);
+	size_t most = H2_TABLE_UPDATES_MAX + h2_encode_lines_max(WEIR_TRAILERS_MAX);
 	size_t size = handling->trailers(handling->trailers_context, text, sizeof text);
 	if (!h2_writer_reserve(writer, h2_block_room(most)))
 		return false;
 	char *to = h2_block_begin(stream->connection, writer, most);
-	to = h2_head_put_lines(to, weir_span(text, size));
+	to = h2_block_put_lines(to, stream->connection, weir_span(text, size));
 	h2_block_end(writer, most, to, stream->id, true);
 	return true;
 }

@@ -20,8 +20,10 @@
 
 void h2_loop_destroy(struct h2_loop *loop_state)
 {
-	if (loop_state)
-		h2_stream_free_all(loop_state);
+	if (!loop_state)
+		return;
+	h2_stream_free_all(loop_state);
+	h2_intern_finish(&loop_state->intern);
 	free(loop_state);
 }
 
@@ -34,6 +36,7 @@ static struct h2_loop *h2_connection_loop_state(struct http_loop *http)
 		return NULL;
 	h2_huffman_init(&http->h2->huffman);
 	http->h2->head.huffman = &http->h2->huffman;
+	http->h2->intern.huffman = &http->h2->huffman;
 	return http->h2;
 }
 
@@ -244,6 +247,7 @@ int h2_begin(struct weir_http_server *server, struct weir_channel *channel, size
 	connection->channel = channel;
 	connection->loop_state = loop_state;
 	h2_hpack_init(&connection->hpack);
+	h2_table_init(&connection->table);
 	weir_list_init(&connection->streams);
 	weir_list_init(&connection->ready);
 	weir_list_init(&connection->sent);
@@ -400,6 +404,7 @@ static void h2_connection_on_close(void *session)
 	weir_buffer_finish(&connection->control);
 	weir_buffer_finish(&connection->block);
 	h2_hpack_finish(&connection->hpack);
+	h2_table_finish(&connection->table);
 	weir_channel_set_session(connection->channel, NULL);
 	free(connection);
 }

@@ -11,7 +11,7 @@
  *   h2_exchange.c    what an exchange asks of its stream
  *   h2_frame.c       single frames
  *   h2_head.c, h2_field.c, h2_hpack.c, h2_huffman.c   from field blocks to requests
- *   h2_encode.c      fields of replies
+ *   h2_encode.c, h2_table.c, h2_intern.c   fields of replies
  *
  *   channel ──frame──▶ h2_connection ──▶ h2_stream ──▶ exchange ──▶ handler
  *      ▲                                                  │ wake
@@ -19,7 +19,7 @@
  *
  * The connection is the channel's session, and a producer in its reply queue while there is a
  * stream or a frame to send. So the channel's own time limits apply: with streams, those of a
- * reply; without, the idle one. An idle connection owns its struct and the table of HPACK.
+ * reply; without, the idle one. An idle connection owns its struct and the two tables of HPACK.
  */
 #ifndef WEIR_HTTP_H2_CONNECTION_H
 #define WEIR_HTTP_H2_CONNECTION_H
@@ -30,6 +30,7 @@
 #include <weir/loop.h>
 
 #include "exchange.h"
+#include "h2_encode.h"
 #include "h2_frame.h"
 #include "h2_head.h"
 
@@ -38,9 +39,8 @@ struct h2_loop {
 	struct h2_stream *free_streams; /* to be used again */
 	unsigned free_count;
 	struct h2_huffman huffman;
-	int64_t date_s; /* of `date`, the field that replies have in this second */
-	size_t date_size;
-	char date[WEIR_HTTP_DATE_SIZE + H2_FIELD_EXTRA];
+	struct h2_encoded_date date;
+	struct h2_intern intern;
 	struct h2_head head;
 };
 
@@ -61,6 +61,7 @@ struct h2_connection {
 	struct weir_channel *channel;
 	struct h2_loop *loop_state;
 	struct h2_hpack hpack;         /* decodes the client's field blocks */
+	struct h2_table table;         /* of the blocks that are sent */
 	struct weir_list streams;      /* all, the oldest first */
 	struct weir_list ready;        /* those that have something to send, by urgency */
 	struct weir_list sent;         /* those that have put all; some bytes may not be sent yet */
@@ -95,7 +96,6 @@ struct h2_connection {
 	bool failed : 1;           /* a connection error: only GOAWAY is still sent */
 	bool goaway_sent : 1;      /* no stream is accepted any more */
 	bool goaway_announced : 1; /* GOAWAY that names no stream yet was sent */
-	bool no_table_sent : 1;    /* h2_head_put_no_table */
 	bool input_held : 1;       /* the channel is paused until `control` has left */
 	bool input_ended : 1;      /* no window will grow any more */
 	bool output_open : 1;      /* the bytes of the last output may not have been taken */

@@ -35,6 +35,9 @@ static enum h2_error h2_control_set_initial_window(struct h2_connection *connect
 static enum h2_error h2_control_set(struct h2_connection *connection, unsigned id, uint32_t value)
 {
 	switch (id) {
+	case H2_SETTINGS_HEADER_TABLE_SIZE:
+		h2_table_set_size(&connection->table, value);
+		return H2_NO_ERROR;
 	case H2_SETTINGS_ENABLE_PUSH:
 		return value > 1 ? H2_PROTOCOL_ERROR : H2_NO_ERROR;
 	case H2_SETTINGS_INITIAL_WINDOW_SIZE:

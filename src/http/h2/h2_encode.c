@@ -1,18 +1,18 @@
 /*
- * Fields of replies in HPACK (RFC 7541) without state: names and some values by the static table,
- * everything else as a literal that no table stores. So a connection has no encoder, and a field
- * costs a copy. Only text that is encoded once for many replies has Huffman coding.
+ * Fields of replies as HPACK writes them (RFC 7541 6): an index if the field is in the table,
+ * else a literal, whose name is an index of the static table if possible. Only text that is
+ * encoded once for many replies has Huffman coding, and text that is inserted.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "exchange.h"
 #include "fields.h"
-#include "h2_head.h"
+#include "h2_encode.h"
 #include "syntax.h"
 
-/* RFC 7541 5.1: an integer behind a prefix of `bits` bits, the rest of whose byte is `high`. */
-static char *h2_encode_put_integer(char *to, unsigned high, unsigned bits, size_t value)
+/* -- integers and texts ------------------------------------------------------------------------ */
+
+char *h2_encode_put_integer(char *to, unsigned high, unsigned bits, size_t value)
 {
 	unsigned most = (1u << bits) - 1;
 	if (value < most) {
@@ -38,21 +38,29 @@ static char *h2_encode_put_text(char *to, struct weir_span text, const struct h2
 	return to + text.size;
 }
 
-/* A literal without indexing, whose name is in the static table (RFC 7541 6.2.2). */
-static char *h2_encode_put_known(
-        char *to, unsigned index, struct weir_span value, const struct h2_huffman *huffman)
+static char *h2_encode_put_bytes(char *to, const char *bytes, size_t size)
 {
-	return h2_encode_put_text(h2_encode_put_integer(to, 0, 4, index), value, huffman);
+	memcpy(to, bytes, size);
+	return to + size;
 }
 
-char *h2_head_put_no_table(char *to)
+/* -- single fields ----------------------------------------------------------------------------- */
+
+/* The first byte of a literal (RFC 7541 6.2). */
+enum h2_literal {
+	H2_LITERAL = 0,
+	H2_LITERAL_NEVER_INDEXED = 0x10,
+	H2_LITERAL_INSERTED = 0x40,
+};
+
+/* Begins a literal. `index` is that of its name in the static table, or 0: the name follows. */
+static char *h2_encode_begin_literal(char *to, enum h2_literal kind, unsigned index)
 {
-	*to++ = 0x20;
-	return to;
+	return h2_encode_put_integer(to, kind, kind == H2_LITERAL_INSERTED ? 6 : 4, index);
 }
 
 /* The static table's entries 8 to 14 (RFC 7541 A). */
-char *h2_head_put_status(char *to, unsigned status)
+char *h2_encode_put_status(char *to, unsigned status)
 {
 	static const uint16_t entries[] = {200, 204, 206, 304, 400, 404, 500};
 	for (unsigned i = 0; i < sizeof entries / sizeof *entries; i++)
@@ -62,15 +70,11 @@ char *h2_head_put_status(char *to, unsigned status)
 		}
 	char digits[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
 	        (char)('0' + status % 10)};
-	return h2_encode_put_known(to, 8, weir_span(digits, sizeof digits), NULL);
+	to = h2_encode_begin_literal(to, H2_LITERAL, 8);
+	return h2_encode_put_text(to, weir_span(digits, sizeof digits), NULL);
 }
 
-char *h2_head_put_date(char *to, const char *date, const struct h2_huffman *huffman)
-{
-	return h2_encode_put_known(to, 33, weir_span(date, WEIR_HTTP_DATE_SIZE), huffman);
-}
-
-char *h2_head_put_length(char *to, uint64_t length)
+char *h2_encode_put_length(char *to, uint64_t length)
 {
 	unsigned digits = 1;
 	for (uint64_t rest = length; rest >= 10; rest /= 10)
@@ -82,36 +86,47 @@ char *h2_head_put_length(char *to, uint64_t length)
 	return to;
 }
 
-/* Names of replies in the static table, by their sizes. */
-static unsigned h2_encode_find_name(struct weir_span name)
+/* Names of replies that are in the static table, or of fields with secrets; by their sizes. */
+static const struct h2_encode_name {
+	struct weir_span name;
+	uint8_t index;
+	bool secret;
+} h2_encode_names[] = {
+        {{"age", 3}, 21},
+        {{"etag", 4}, 34},
+        {{"vary", 4}, 59},
+        {{"link", 4}, 45},
+        {{"date", 4}, 33},
+        {{"allow", 5}, 22},
+        {{"server", 6}, 54},
+        {{"expires", 7}, 36},
+        {{"location", 8}, 46},
+        {{"set-cookie", 10}, 55, true},
+        {{"retry-after", 11}, 53},
+        {{"set-cookie2", 11}, 0, true},
+        {{"content-type", 12}, 31},
+        {{"x-auth-token", 12}, 0, true},
+        {{"x-csrf-token", 12}, 0, true},
+        {{"x-xsrf-token", 12}, 0, true},
+        {{"last-modified", 13}, 44},
+        {{"cache-control", 13}, 24},
+        {{"accept-ranges", 13}, 18},
+        {{"content-range", 13}, 30},
+        {{"authorization", 13}, 23, true},
+        {{"content-length", 14}, 28},
+        {{"content-encoding", 16}, 26},
+        {{"www-authenticate", 16}, 61, true},
+        {{"proxy-authenticate", 18}, 48, true},
+        {{"content-disposition", 19}, 25},
+        {{"authentication-info", 19}, 0, true},
+        {{"strict-transport-security", 25}, 56},
+        {{"proxy-authentication-info", 25}, 0, true},
+        {{"access-control-allow-origin", 27}, 20},
+};
+
+/* Returns NULL for a name that is not among them. */
+static const struct h2_encode_name *h2_encode_find_name(struct weir_span name)
 {
-	static const struct h2_encode_name {
-		struct weir_span name;
-		unsigned index;
-	} names[] = {
-	        {{"age", 3}, 21},
-	        {{"etag", 4}, 34},
-	        {{"vary", 4}, 59},
-	        {{"link", 4}, 45},
-	        {{"date", 4}, 33},
-	        {{"allow", 5}, 22},
-	        {{"server", 6}, 54},
-	        {{"expires", 7}, 36},
-	        {{"location", 8}, 46},
-	        {{"set-cookie", 10}, 55},
-	        {{"retry-after", 11}, 53},
-	        {{"content-type", 12}, 31},
-	        {{"last-modified", 13}, 44},
-	        {{"cache-control", 13}, 24},
-	        {{"accept-ranges", 13}, 18},
-	        {{"content-range", 13}, 30},
-	        {{"content-length", 14}, 28},
-	        {{"content-encoding", 16}, 26},
-	        {{"www-authenticate", 16}, 61},
-	        {{"content-disposition", 19}, 25},
-	        {{"strict-transport-security", 25}, 56},
-	        {{"access-control-allow-origin", 27}, 20},
-	};
 	/* The first of each size; where there is none, one of another size. */
 	static const uint8_t first[] = {[4] = 1,
 	        [5] = 5,
@@ -120,41 +135,49 @@ static unsigned h2_encode_find_name(struct weir_span name)
 	        [8] = 8,
 	        [10] = 9,
 	        [11] = 10,
-	        [12] = 11,
-	        [13] = 12,
-	        [14] = 16,
-	        [16] = 17,
-	        [19] = 19,
-	        [25] = 20,
-	        [27] = 21};
+	        [12] = 12,
+	        [13] = 16,
+	        [14] = 21,
+	        [16] = 22,
+	        [18] = 24,
+	        [19] = 25,
+	        [25] = 27,
+	        [27] = 29};
 	if (name.size >= sizeof first)
-		return 0;
-	for (size_t i = first[name.size]; i < sizeof names / sizeof *names; i++) {
-		if (names[i].name.size != name.size)
-			return 0;
-		if (memcmp(names[i].name.data, name.data, name.size) == 0)
-			return names[i].index;
-	}
-	return 0;
+		return NULL;
+	const struct h2_encode_name *at = &h2_encode_names[first[name.size]];
+	const struct h2_encode_name *end =
+	        h2_encode_names + sizeof h2_encode_names / sizeof *h2_encode_names;
+	for (; at < end && at->name.size == name.size; at++)
+		if (memcmp(at->name.data, name.data, name.size) == 0)
+			return at;
+	return NULL;
 }
 
-static char *h2_encode_put_field(
-        char *to, struct weir_span name, struct weir_span value, const struct h2_huffman *huffman)
+/* A line as a field. The name is in lower case. */
+struct h2_encode_field {
+	struct weir_span name, value;
+	const struct h2_encode_name *known; /* or NULL */
+	char lower[64];                     /* room for the name, unless it is longer */
+};
+
+static char *h2_encode_put_field(char *to, const struct h2_encode_field *field,
+        enum h2_literal kind, const struct h2_huffman *huffman)
 {
-	/* The name in lower case goes where a literal needs it: behind two prefixes. */
-	char lower[64], *text = name.size <= sizeof lower ? lower : to + H2_FIELD_EXTRA;
-	for (size_t i = 0; i < name.size; i++) {
-		char c = name.data[i];
-		text[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+	unsigned index = field->known ? field->known->index : 0;
+	if (field->known && field->known->secret)
+		kind = H2_LITERAL_NEVER_INDEXED;
+	to = h2_encode_begin_literal(to, kind, index);
+	if (!index) {
+		/* A long name lies a little behind its place already. */
+		to = h2_encode_put_integer(to, 0, 7, field->name.size);
+		memmove(to, field->name.data, field->name.size);
+		to += field->name.size;
 	}
-	unsigned index = h2_encode_find_name(weir_span(text, name.size));
-	if (index)
-		return h2_encode_put_known(to, index, value, huffman);
-	*to++ = 0;
-	to = h2_encode_put_integer(to, 0, 7, name.size);
-	memmove(to, text, name.size);
-	return h2_encode_put_text(to + name.size, value, huffman);
+	return h2_encode_put_text(to, field->value, huffman);
 }
+
+/* -- lines ------------------------------------------------------------------------------------- */
 
 static bool h2_encode_is_of_connection(struct weir_span name)
 {
@@ -175,50 +198,172 @@ static bool h2_encode_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* A line without its LF. */
-static char *h2_encode_put_line(
-        char *to, const char *line, const char *end, const struct h2_huffman *huffman)
+/*
+ * Reads a line without its LF. Returns false if it is no field, or one of the connection. A long
+ * name is written behind `to`, where the literal is going to be.
+ */
+static bool h2_encode_read_line(struct weir_span line, char *to, struct h2_encode_field *ret)
 {
-	const char *colon = memchr(line, ':', (size_t)(end - line));
+	const char *colon = line.size ? memchr(line.data, ':', line.size) : NULL;
 	if (!colon)
-		return to;
-	struct weir_span name = weir_span(line, (size_t)(colon - line));
-	const char *value = colon + 1;
+		return false;
+	struct weir_span name = weir_span(line.data, (size_t)(colon - line.data));
+	if (h2_encode_is_of_connection(name))
+		return false;
+	const char *value = colon + 1, *end = line.data + line.size;
 	while (value < end && h2_encode_is_space(*value))
 		value++;
 	while (value < end && h2_encode_is_space(end[-1]))
 		end--;
-	if (h2_encode_is_of_connection(name))
-		return to;
-	return h2_encode_put_field(to, name, weir_span(value, (size_t)(end - value)), huffman);
+	char *text = name.size <= sizeof ret->lower ? ret->lower : to + H2_FIELD_EXTRA;
+	for (size_t i = 0; i < name.size; i++) {
+		char c = name.data[i];
+		text[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+	}
+	ret->name = weir_span(text, name.size);
+	ret->value = weir_span(value, (size_t)(end - value));
+	ret->known = h2_encode_find_name(ret->name);
+	return true;
 }
 
-static char *h2_encode_put_lines(char *to, struct weir_span lines, const struct h2_huffman *huffman)
+/* Cuts off a line without its LF. Returns false at the end. */
+static bool h2_encode_cut_line(struct weir_span *lines, struct weir_span *ret_line)
 {
-	const char *at = lines.data, *end = at + lines.size;
-	while (at < end) {
-		const char *line_end = memchr(at, '\n', (size_t)(end - at));
-		if (!line_end)
-			line_end = end;
-		to = h2_encode_put_line(to, at, line_end, huffman);
-		at = line_end < end ? line_end + 1 : end;
+	if (lines->size == 0)
+		return false;
+	weir_span_cut(lines, '\n', ret_line);
+	return true;
+}
+
+/* Gives an id to a line that has none. Returns 0 if the field belongs in no table. */
+static uint64_t h2_encode_intern(struct h2_intern *intern, struct weir_span line, uint32_t hash,
+        const struct h2_encode_field *field)
+{
+	if (field->known && field->known->secret)
+		return 0;
+	return h2_intern_add(
+	        intern, line, hash, field->name.size + field->value.size + H2_HPACK_FIELD_EXTRA);
+}
+
+static char *h2_encode_put_line(
+        char *to, struct h2_table *table, struct h2_intern *intern, struct weir_span line)
+{
+	struct h2_encode_field field;
+	uint32_t hash = h2_intern_hash(line);
+	uint64_t id = h2_intern_find(intern, line, hash);
+	unsigned index = id ? h2_table_find(table, id) : 0;
+	if (index) {
+		*to++ = (char)(0x80 | index);
+		return to;
+	}
+	if (!h2_encode_read_line(line, to, &field))
+		return to;
+	if (!id)
+		id = h2_encode_intern(intern, line, hash, &field);
+	if (id && h2_table_insert_repeated(table, id))
+		return h2_encode_put_field(to, &field, H2_LITERAL_INSERTED, intern->huffman);
+	return h2_encode_put_field(to, &field, H2_LITERAL, NULL);
+}
+
+char *h2_encode_put_lines(
+        char *to, struct h2_table *table, struct h2_intern *intern, struct weir_span lines)
+{
+	struct weir_span line;
+	while (h2_encode_cut_line(&lines, &line))
+		to = h2_encode_put_line(to, table, intern, line);
+	return to;
+}
+
+/* -- fields that are encoded once -------------------------------------------------------------- */
+
+struct http_encoded_lines *h2_encode_lines(struct h2_intern *intern, struct weir_span lines)
+{
+	struct weir_span line;
+	struct h2_encode_field field;
+	size_t count_max = 1;
+	for (size_t i = 0; i < lines.size; i++)
+		count_max += lines.data[i] == '\n';
+	struct http_encoded_lines *encoded =
+	        malloc(sizeof *encoded + count_max * sizeof *encoded->fields +
+	                h2_encode_lines_max(lines.size));
+	if (!encoded)
+		return NULL;
+	char *to = (char *)(encoded->fields + count_max);
+	encoded->id = h2_intern_new_id(intern, 0);
+	encoded->literals = to;
+	encoded->count = 0;
+	while (h2_encode_cut_line(&lines, &line)) {
+		if (!h2_encode_read_line(line, to, &field))
+			continue;
+		uint32_t hash = h2_intern_hash(line);
+		uint64_t id = h2_intern_find(intern, line, hash);
+		const char *begin = to;
+		if (!id)
+			id = h2_encode_intern(intern, line, hash, &field);
+		to = h2_encode_put_field(to, &field, H2_LITERAL, intern->huffman);
+		encoded->fields[encoded->count++] =
+		        (struct h2_encoded_field){id, (size_t)(to - begin)};
+	}
+	return encoded;
+}
+
+/* Writes a field that is no entry. */
+static __attribute__((noinline)) char *h2_encode_put_literal(
+        char *to, struct h2_table *table, const struct h2_encoded_field *field, const char *literal)
+{
+	if (!field->id || !h2_table_insert_repeated(table, field->id))
+		return h2_encode_put_bytes(to, literal, field->size);
+	/* The indexes of all names have two bytes here: the first is 15, the second the rest. */
+	bool known = *literal;
+	unsigned name = known ? 15u + (uint8_t)literal[1] : 0;
+	to = h2_encode_begin_literal(to, H2_LITERAL_INSERTED, name);
+	return h2_encode_put_bytes(to, literal + 1 + known, field->size - 1 - known);
+}
+
+static inline char *h2_encode_put_once(
+        char *to, struct h2_table *table, const struct h2_encoded_field *field, const char *literal)
+{
+	unsigned index = h2_table_find(table, field->id);
+	if (!index)
+		return h2_encode_put_literal(to, table, field, literal);
+	*to = (char)(0x80 | index);
+	return to + 1;
+}
+
+char *h2_encode_put_other_lines(
+        char *to, struct h2_table *table, const struct http_encoded_lines *lines)
+{
+	const char *begin = to, *literal = lines->literals;
+	for (size_t i = 0; i < lines->count; i++) {
+		to = h2_encode_put_once(to, table, &lines->fields[i], literal);
+		literal += lines->fields[i].size;
+	}
+	/* An index has one byte, a literal more. */
+	if (lines->count == (size_t)(to - begin) && lines->count <= H2_TABLE_REPEATED) {
+		table->lines_id = lines->id;
+		table->lines_size = (uint8_t)lines->count;
+		memcpy(table->lines_indexes, begin, lines->count);
 	}
 	return to;
 }
 
-char *h2_head_put_lines(char *to, struct weir_span lines)
+void h2_encode_date(
+        struct h2_encoded_date *encoded, struct h2_intern *intern, int64_t date_s, const char *date)
 {
-	return h2_encode_put_lines(to, lines, NULL);
+	char *to = h2_encode_begin_literal(encoded->literal, H2_LITERAL, 33);
+	to = h2_encode_put_text(to, weir_span(date, WEIR_HTTP_DATE_SIZE), intern->huffman);
+	encoded->date_s = date_s;
+	encoded->field.size = (size_t)(to - encoded->literal);
+	encoded->field.id = h2_intern_new_id(
+	        intern, sizeof "date" - 1 + WEIR_HTTP_DATE_SIZE + H2_HPACK_FIELD_EXTRA);
 }
 
-struct http_encoded_lines *h2_head_encode_lines(
-        struct weir_span lines, const struct h2_huffman *huffman)
+char *h2_encode_put_other_date(char *to, struct h2_table *table, const struct h2_encoded_date *date)
 {
-	struct http_encoded_lines *encoded =
-	        malloc(sizeof *encoded + h2_head_lines_max(lines.size));
-	if (!encoded)
-		return NULL;
-	encoded->size =
-	        (size_t)(h2_encode_put_lines(encoded->bytes, lines, huffman) - encoded->bytes);
-	return encoded;
+	char *end = h2_encode_put_once(to, table, &date->field, date->literal);
+	if (end == to + 1) {
+		table->date_id = date->field.id;
+		table->date_index = *to;
+	}
+	return end;
 }

@@ -7,8 +7,7 @@
  *   :authority: example.org           host, and the field "host"
  *   accept: text/html                 the field "accept"
  *
- * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it. The fields of
- * replies are encoded here, without a dynamic table and without state.
+ * Extended CONNECT (RFC 8441) becomes the GET with Upgrade that HTTP/1.1 has for it.
  */
 #ifndef WEIR_HTTP_H2_HEAD_H
 #define WEIR_HTTP_H2_HEAD_H
@@ -22,8 +21,6 @@
 #include <weir/span.h>
 
 #include "h2_hpack.h"
-
-/* -- requests ---------------------------------------------------------------------------------- */
 
 /* RFC 9218: how urgent a reply is to the client. */
 struct h2_priority {
@@ -97,38 +94,5 @@ enum h2_decoded h2_head_decode(struct h2_head *head, struct h2_hpack *hpack, str
 /* Decodes the trailer section of a request. *ret_lines are its fields, a line each, in `head`. */
 enum h2_decoded h2_head_decode_trailers(struct h2_head *head, struct h2_hpack *hpack,
         struct weir_span block, struct weir_span *ret_lines);
-
-/* -- replies ----------------------------------------------------------------------------------- */
-
-/* More than any of the functions below writes for one field line without its text. */
-enum {
-	H2_FIELD_EXTRA = 16
-};
-
-/* Gives up the dynamic table (RFC 7541 6.3); belongs at the front of the first block. */
-char *h2_head_put_no_table(char *to);
-char *h2_head_put_status(char *to, unsigned status);
-/* `huffman` may be NULL. */
-char *h2_head_put_date(char *to, const char *date, const struct h2_huffman *huffman);
-char *h2_head_put_length(char *to, uint64_t length);
-
-/* Returns how many bytes h2_head_put_lines writes at most for lines of this size. */
-static inline size_t h2_head_lines_max(size_t size)
-{
-	/* A line has four bytes beside name and value: a field needs more only if it is long. */
-	return size + size / 16 + 2 * (size_t)H2_FIELD_EXTRA;
-}
-
-/*
- * Writes whole field lines ("Name: value\r\n"), with names in lower case. Fields of the connection
- * (RFC 9113 8.2.2) are left out.
- */
-char *h2_head_put_lines(char *to, struct weir_span lines);
-
-struct http_encoded_lines;
-
-/* Encodes lines that many replies have. NULL without memory. */
-struct http_encoded_lines *h2_head_encode_lines(
-        struct weir_span lines, const struct h2_huffman *huffman);
 
 #endif

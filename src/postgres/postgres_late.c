@@ -1,0 +1,53 @@
+/*
+ * Commits that the server does not confirm in time: it may wait for a synchronous standby. To cancel
+ * one would end that wait alone: the server reports a success then, though the standby has nothing
+ * and the data is lost with the primary. So the calls end with an unknown outcome, while the server
+ * goes on; a commit that waits is seen by nobody. It is cancelled much later, when nobody asks any
+ * more what became of it, so that neither its locks nor its session stay for ever.
+ */
+#include <stdlib.h>
+
+#include "postgres_state.h"
+
+_Static_assert(WEIR_POSTGRES_LATE_MS > WEIR_DATABASE_SETTLE_MS, "a store would find it");
+
+struct postgres_late {
+	struct weir_list link; /* in pool->late */
+	struct weir_postgres *pool;
+	struct weir_timer timer;
+	PGconn *pg;
+};
+
+static void late_free(struct postgres_late *late)
+{
+	weir_timer_stop(&late->timer);
+	weir_list_remove(&late->link);
+	PQfinish(late->pg);
+	free(late);
+}
+
+static void late_on_time(struct weir_timer *timer)
+{
+	struct postgres_late *late = WEIR_CONTAINER(timer, struct postgres_late, timer);
+	postgres_cancel(late->pool->loop, late->pg);
+	late_free(late);
+}
+
+void postgres_late_begin(struct postgres_connection *connection)
+{
+	struct postgres_late *late = calloc(1, sizeof *late);
+	if (!late)
+		return;
+	postgres_connection_unwatch(connection);
+	late->pool = connection->pool;
+	late->pg = connection->pg;
+	connection->pg = NULL;
+	weir_list_append(&connection->pool->late, &late->link);
+	weir_timer_start(connection->pool->loop, &late->timer, WEIR_POSTGRES_LATE_MS, late_on_time);
+}
+
+void postgres_late_end_all(struct weir_postgres *postgres)
+{
+	while (!weir_list_empty(&postgres->late))
+		late_free(WEIR_CONTAINER(postgres->late.next, struct postgres_late, link));
+}
