@@ -137,8 +137,8 @@ void tls_signer_own(struct tls_signer *signer, weir_tls_sign_release_fn *release
 /* NULL is allowed. */
 void tls_signer_release(struct tls_signer *signer);
 /*
- * Makes tls->signer sign for a certificate that the context has. Returns NULL, or what is wrong; the
- * reason may be among OpenSSL's errors.
+ * Makes tls->signer sign for a certificate that the context has. Returns NULL, or what is wrong;
+ * the reason may be among OpenSSL's errors.
  */
 const char *tls_sign_use_key(SSL_CTX *context, const struct weir_tls *tls, size_t certificate);
 /* Whether this thread has asked for a signature since the call of tls_sign_begin. */
