@@ -128,7 +128,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
-	passwd:--users)
+	passwd:--users | passwd:-u)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
@@ -136,7 +136,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
-	queue:--queue)
+	queue:--queue | queue:-q)
 		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
 		return
 		;;

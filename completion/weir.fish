@@ -63,7 +63,7 @@ complete -c weir -n '__fish_seen_subcommand_from config' -a 'default bash zsh fi
 complete -c weir -n '__fish_seen_subcommand_from config' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from passwd' -a '(__fish_complete_users)'
-complete -c weir -n '__fish_seen_subcommand_from passwd' -l users -r -F -d 'The users file'
+complete -c weir -n '__fish_seen_subcommand_from passwd' -l users -s u -r -F -d 'The users file'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l config -s c -r -F -d 'A configuration whose users are meant: those of store if mail has no users'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l delete -d 'Remove the user'
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l lock -d 'Lock the user: no password fits, and the old one is not lost'
@@ -72,7 +72,7 @@ complete -c weir -n '__fish_seen_subcommand_from passwd' -l no-scram -d 'Store a
 complete -c weir -n '__fish_seen_subcommand_from passwd' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from queue' -a 'list retry delete'
-complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
+complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -s q -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 'A configuration whose queue is meant: that of store, or the directory of its relay'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'

@@ -70,6 +70,25 @@ WEIR_API const char *weir_database_owner(const struct weir_database *database);
 WEIR_API void weir_database_set_seal(
         struct weir_database *database, const unsigned char key[WEIR_DATABASE_SEAL_SIZE]);
 
+struct weir_buffer;
+
+/*
+ * Encrypts and decrypts secrets where the key is, such as in another process. Both functions append
+ * to the last buffer, and return as weir_database_seal and weir_database_unseal, or another
+ * negative errno. They may block, and are called on any thread, several at a time.
+ */
+struct weir_database_sealer {
+	int (*seal)(void *context, const char *purpose, struct weir_span name,
+	        struct weir_span secret, struct weir_buffer *text);
+	int (*unseal)(void *context, const char *purpose, struct weir_span name,
+	        struct weir_span text, struct weir_buffer *secret);
+	void *context; /* must outlive the database */
+};
+
+/* In place of weir_database_set_seal. The sealer is borrowed as long as the database lives. */
+WEIR_API void weir_database_set_sealer(
+        struct weir_database *database, const struct weir_database_sealer *sealer);
+
 /*
  * Makes an id that nobody else makes. Later ones are mostly greater, so that an index grows at its
  * end. Returns 0, or -EAGAIN if the kernel has no random bytes yet.
@@ -122,6 +141,10 @@ typedef void weir_database_progress_fn(void *context, const struct weir_database
  * do no harm. Front ends of the version before may run meanwhile. A part that is newer than this
  * program stays as it is.
  *
+ * A step that changes a table needs it for itself for a moment. It waits for WEIR_DATABASE_LOCK at
+ * a time, since the front ends wait behind it. It ends with WEIR_E_DATABASE if a transaction uses
+ * the table at each of WEIR_DATABASE_LOCK_TRIES further tries.
+ *
  * `progress`, which may be NULL, is called for each part at first, and after each of its steps.
  * Returns 0, or an error of weir_postgres_call_start; then no callback comes. A migration ends
  * before its loop leaves, or without its callbacks then.
@@ -132,7 +155,7 @@ WEIR_API int weir_database_migrate(struct weir_database *database, struct weir_l
 /*
  * Migrates, and repeats the steps that were done before: a table that is missing is made again,
  * without its rows. `progress` is called as by weir_database_migrate. Statements that make an index
- * wait for the transactions that write, and those that begin meanwhile wait for them.
+ * need the table as those of a migration do.
  */
 WEIR_API int weir_database_repair(struct weir_database *database, struct weir_loop *loop,
         weir_database_progress_fn *progress, weir_database_done_fn *done, void *context);

@@ -28,6 +28,11 @@ WEIR_C_BEGIN
 
 /* -- secrets as texts -------------------------------------------------------------------------- */
 
+/* The purposes of rows, beside those of struct weir_database_secrets_options. */
+#define WEIR_DATABASE_SEAL_ACME "acme"
+#define WEIR_DATABASE_SEAL_CERTIFICATE "certificate"
+#define WEIR_DATABASE_SEAL_TSIG "tsig"
+
 /*
  * Without the key of weir_database_set_seal a secret is stored in base64. With it, it is encrypted
  * by AES-256-GCM:
@@ -51,6 +56,16 @@ WEIR_API int weir_database_seal(const struct weir_database *database, const char
  */
 WEIR_API int weir_database_unseal(const struct weir_database *database, const char *purpose,
         struct weir_span name, struct weir_span text, struct weir_buffer *secret);
+
+/*
+ * Do so with a key, for a process that has no database. `text` of the second must be sealed.
+ */
+WEIR_API int weir_database_seal_by(const unsigned char key[WEIR_DATABASE_SEAL_SIZE],
+        const char *purpose, struct weir_span name, struct weir_span secret,
+        struct weir_buffer *text);
+WEIR_API int weir_database_unseal_by(const unsigned char key[WEIR_DATABASE_SEAL_SIZE],
+        const char *purpose, struct weir_span name, struct weir_span text,
+        struct weir_buffer *secret);
 
 /* Whether the text of a secret is encrypted, so that it may be in a copy on disk. */
 WEIR_API bool weir_database_is_sealed(struct weir_span text);

@@ -51,7 +51,8 @@ struct weir_database_snapshot_type {
 	void *(*begin)(void *context);
 	/*
 	 * Fills the object, on a thread of the work pool. Returns 0, or a negative error with a
-	 * line for the user in `ret_why`: that version is not loaded again.
+	 * line for the user in `ret_why`: that version is not loaded again, except after -ENOMEM
+	 * and -EAGAIN.
 	 */
 	int (*parse)(void *object, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX]);
 	/*

@@ -572,6 +572,10 @@ WEIR_C_BEGIN
 #define WEIR_DATABASE_REMOVE_MAX 1000    /* messages that are removed by one statement */
 #define WEIR_DATABASE_SETTLE_MS 30000    /* time for which an unknown outcome is looked into */
 #define WEIR_DATABASE_SWEEP 8            /* messages that are removed in one transaction */
+#define WEIR_DATABASE_LOCK                                                                         \
+	"250ms" /* time for which a migration waits for a table, and others for it */
+#define WEIR_DATABASE_LOCK_PAUSE_MS 1000 /* time until it tries again */
+#define WEIR_DATABASE_LOCK_TRIES 20      /* such tries of a statement */
 
 WEIR_C_END
 

@@ -70,7 +70,7 @@ struct weir_tls_signing {
 typedef int weir_tls_sign_fn(void *context, const struct weir_tls_signing *signing,
         unsigned char *signature, size_t room, size_t *ret_size);
 
-/* Called when the weir_tls is freed, on any thread. */
+/* Called when the weir_tls is freed, and no connection has a key of it; on any thread. */
 typedef void weir_tls_sign_release_fn(void *context);
 
 /*
@@ -114,7 +114,8 @@ struct weir_tls_options {
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
 	/*
 	 * Signs where the private keys are elsewhere, such as in another process; the files `key`
-	 * are not read then. The keys are RSA, of an elliptic curve, or Ed25519. NULL: the files.
+	 * are not read then. The keys are RSA, of an elliptic curve, or Ed25519. A certificate with
+	 * a `key_pem` signs by that one. NULL: the files.
 	 */
 	weir_tls_sign_fn *sign;
 	weir_tls_sign_release_fn *sign_release; /* of `sign_context`; not called on failure */

@@ -53,11 +53,12 @@ static const struct database_check checks_server[] = {
 /* Secrets that this program must be able to decrypt: subject, purpose, name, text. */
 static const struct database_check checks_sealed[] = {
         {"keys",
-                "SELECT 'certificate ' || name, '" SEAL_CERTIFICATE "', name, key"
+                "SELECT 'certificate ' || name, '" WEIR_DATABASE_SEAL_CERTIFICATE "', name, key"
                 " FROM weir_certificate ORDER BY name",
                 .sealed = true},
         {"zones",
-                "SELECT 'key of TSIG ' || name, '" SEAL_TSIG "', name, secret FROM weir_tsig_key"
+                "SELECT 'key of TSIG ' || name, '" WEIR_DATABASE_SEAL_TSIG
+                "', name, secret FROM weir_tsig_key"
                 " ORDER BY name",
                 .sealed = true},
         {"keys",

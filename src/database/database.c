@@ -27,6 +27,7 @@ struct weir_database {
 	char owner[WEIR_DATABASE_ID_SIZE];
 	bool sealed;
 	unsigned char seal[WEIR_DATABASE_SEAL_SIZE];
+	const struct weir_database_sealer *sealer; /* in place of the key; or NULL */
 	pthread_mutex_t lock;
 	/* Protected. */
 	unsigned count;
@@ -142,6 +143,17 @@ void weir_database_set_seal(
 {
 	memcpy(database->seal, key, sizeof database->seal);
 	database->sealed = true;
+}
+
+void weir_database_set_sealer(
+        struct weir_database *database, const struct weir_database_sealer *sealer)
+{
+	database->sealer = sealer;
+}
+
+const struct weir_database_sealer *database_sealer(const struct weir_database *database)
+{
+	return database->sealer;
 }
 
 const unsigned char *database_seal_key(const struct weir_database *database)

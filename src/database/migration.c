@@ -7,6 +7,9 @@
  * Two programs that migrate at one time make the same statements. The loser of a race for the same
  * table may hear of a unique index of the catalogue, although the statement has IF NOT EXISTS: it
  * repeats the statement.
+ *
+ * A statement that changes a table waits for the transactions that use it, and all later ones wait
+ * for the statement. So it gives up soon, lets the others go on, and is repeated after a pause.
  */
 #include <weir/database.h>
 
@@ -16,6 +19,7 @@
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/loop.h>
 
 #include "helper.h"
 #include "schema.h"
@@ -24,7 +28,12 @@ enum {
 	MIGRATION_REPEATS = 5
 };
 
+#define MIGRATION_LOCKED                                                                           \
+	"other transactions do not let go of a table that is to be changed: end them, or migrate " \
+	"again later"
+
 struct migration {
+	struct weir_loop *loop;
 	struct weir_postgres *pool;
 	weir_database_progress_fn *progress;
 	weir_database_done_fn *done;
@@ -36,6 +45,8 @@ struct migration {
 	unsigned step;                              /* of the part */
 	unsigned statement;                         /* of the step; or of schema_first */
 	unsigned repeats;                           /* of the statement */
+	unsigned locked;                            /* repeats for a table that is in use */
+	struct weir_timer pause;                    /* before such a repeat */
 	void (*again)(struct migration *migration); /* repeats the statement */
 	void (*next)(struct migration *migration);  /* what follows it */
 };
@@ -51,7 +62,23 @@ static void migration_end(struct migration *migration, int error, const char *te
 static void migration_on_row(void *context, const struct weir_postgres_row *row)
 {
 	struct migration *migration = context;
-	schema_read_row(row, migration->parts);
+	if (row->count == 3) /* of schema_look */
+		schema_read_row(row, migration->parts);
+}
+
+static void migration_on_pause(struct weir_timer *timer)
+{
+	struct migration *migration = WEIR_CONTAINER(timer, struct migration, pause);
+	migration->again(migration);
+}
+
+static void migration_on_locked(struct migration *migration)
+{
+	if (migration->locked++ < WEIR_DATABASE_LOCK_TRIES)
+		weir_timer_start(migration->loop, &migration->pause, WEIR_DATABASE_LOCK_PAUSE_MS,
+		        migration_on_pause);
+	else
+		migration_end(migration, WEIR_E_DATABASE, MIGRATION_LOCKED);
 }
 
 static void migration_on_end(void *context, const struct weir_postgres_end *end)
@@ -64,10 +91,12 @@ static void migration_on_end(void *context, const struct weir_postgres_end *end)
 	            strcmp(end->state, "42710") == 0;
 	if (race && migration->repeats++ < MIGRATION_REPEATS) {
 		migration->again(migration);
+	} else if (strcmp(end->state, "55P03") == 0) { /* lock_not_available */
+		migration_on_locked(migration);
 	} else if (end->error && !empty) {
 		migration_end(migration, end->error, end->text);
 	} else {
-		migration->repeats = 0;
+		migration->repeats = migration->locked = 0;
 		migration->statement++;
 		migration->next(migration);
 	}
@@ -78,14 +107,20 @@ static const struct weir_postgres_events migration_events = {
         .end = migration_on_end,
 };
 
+/* How long the statements of this transaction wait for a table. */
+static const char migration_patience[] = "SELECT set_config('lock_timeout', $1, true)";
+
 static int migration_call(struct migration *migration, const char *text,
         const struct weir_postgres_value *values, unsigned count)
 {
-	struct weir_postgres_statement statement = {text, values, count};
+	static const struct weir_postgres_value limit = {WEIR_SPAN(WEIR_DATABASE_LOCK), false};
+	struct weir_postgres_statement statements[] = {
+	        {migration_patience, &limit, 1}, {text, values, count}};
 	struct weir_postgres_call_options options;
 	struct weir_postgres_call *call;
 	weir_postgres_call_options_init(&options);
-	options.statements = &statement;
+	options.statements = statements + !migration->changes;
+	options.count = 1 + migration->changes;
 	options.idempotent = true;
 	return weir_postgres_call_start(
 	        migration->pool, &options, &migration_events, migration, &call);
@@ -195,7 +230,8 @@ static int migration_start(struct weir_database *database, struct weir_loop *loo
 	struct migration *migration = calloc(1, sizeof *migration);
 	if (!migration)
 		return -ENOMEM;
-	*migration = (struct migration){.pool = pool,
+	*migration = (struct migration){.loop = loop,
+	        .pool = pool,
 	        .progress = progress,
 	        .done = done,
 	        .context = context,
@@ -203,6 +239,7 @@ static int migration_start(struct weir_database *database, struct weir_loop *loo
 	        .repairs = repairs,
 	        .again = migration_first,
 	        .next = changes ? migration_first : migration_on_looked};
+	weir_list_init(&migration->pause.link);
 	for (unsigned i = 0; i < SCHEMA_PARTS; i++)
 		weir_database_part(i, &migration->parts[i]);
 	error = migration_call(migration, changes ? schema_first[0] : schema_look, NULL, 0);

@@ -240,8 +240,9 @@ static void snapshot_on_copy(struct weir_database_snapshot *snapshot, struct sna
 static void snapshot_on_rows(struct weir_database_snapshot *snapshot, struct snapshot_work *work)
 {
 	if (work->error) {
-		/* Without memory it is loaded again. */
-		snapshot->bad = work->error == -ENOMEM ? -1 : work->version;
+		/* In these cases it is loaded again. */
+		bool again = work->error == -ENOMEM || work->error == -EAGAIN;
+		snapshot->bad = again ? -1 : work->version;
 		snapshot_fail(snapshot, work->why);
 		return;
 	}

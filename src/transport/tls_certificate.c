@@ -77,10 +77,11 @@ static int tls_certificate_use_key(const struct weir_tls *tls, size_t number,
 {
 	const char *path = files->key;
 	SSL_CTX *context = tls->certificates[number].context;
-	const char *why = tls->sign ? tls_sign_use_key(context, tls, number) : NULL;
+	bool elsewhere = tls->signer && !files->key_pem.data;
+	const char *why = elsewhere ? tls_sign_use_key(context, tls, number) : NULL;
 	if (why)
 		return tls_complain(report, path, why);
-	if (tls->sign)
+	if (elsewhere)
 		return 0;
 	if (!tls_file_use_key(context, path, files->key_pem))
 		return tls_complain(report, path,

@@ -116,8 +116,7 @@ void weir_tls_release(struct weir_tls *tls)
 	tls_tickets_release(tls->tickets);
 	weir_tls_release(tls->more);
 	pthread_mutex_destroy(&tls->lock);
-	if (tls->sign_release)
-		tls->sign_release(tls->sign_context);
+	tls_signer_release(tls->signer);
 	free(tls->certificates);
 	free(tls->names);
 	free(tls->alpn);
@@ -240,8 +239,8 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 	                                : tls_tickets_create();
 	if (!tls->tickets)
 		return -ENOMEM;
-	tls->sign = options->sign;
-	tls->sign_context = options->sign_context;
+	if (options->sign && !(tls->signer = tls_signer_create(options)))
+		return -ENOMEM;
 	tls->challenge = options->challenge;
 	tls->challenge_context = options->challenge_context;
 	/* All of them are loaded, so that all mistakes are reported at once. */
@@ -280,7 +279,8 @@ int weir_tls_server_create(const struct weir_tls_options *options, weir_tls_repo
 		weir_tls_release(tls);
 		return error;
 	}
-	tls->sign_release = options->sign_release;
+	if (tls->signer)
+		tls_signer_own(tls->signer, options->sign_release);
 	*ret = tls;
 	return 0;
 }

@@ -59,7 +59,7 @@ bool tls_remote_working(const struct tls *tls)
 bool tls_remote_wanted(const struct tls *tls)
 {
 	const struct tls_remote *remote = tls->remote;
-	return tls->rules->sign && (!remote || remote->phase != REMOTE_IDLE || !remote->over);
+	return tls->rules->signer && (!remote || remote->phase != REMOTE_IDLE || !remote->over);
 }
 
 bool tls_remote_left(const struct tls *tls)

@@ -6,6 +6,7 @@
  * The provider lives in a library context of its own, so that no other fetch of an algorithm finds
  * it. Left out: decryption, which no cipher with forward secrecy needs, and export.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/core_dispatch.h>
@@ -15,6 +16,7 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
+#include "refcount.h"
 #include "tls_state.h"
 
 /* The parameter by which a key is imported: a struct sign_key. */
@@ -33,12 +35,45 @@ bool tls_sign_made(void)
 	return sign_made;
 }
 
+/* -- signers ----------------------------------------------------------------------------------- */
+
+struct tls_signer {
+	struct refcount references;
+	weir_tls_sign_fn *sign;
+	weir_tls_sign_release_fn *release; /* or NULL */
+	void *context;
+};
+
+struct tls_signer *tls_signer_create(const struct weir_tls_options *options)
+{
+	struct tls_signer *signer = calloc(1, sizeof *signer);
+	if (!signer)
+		return NULL;
+	refcount_init(&signer->references);
+	signer->sign = options->sign;
+	signer->context = options->sign_context;
+	return signer;
+}
+
+void tls_signer_own(struct tls_signer *signer, weir_tls_sign_release_fn *release)
+{
+	signer->release = release;
+}
+
+void tls_signer_release(struct tls_signer *signer)
+{
+	if (!signer || !refcount_release(&signer->references))
+		return;
+	if (signer->release)
+		signer->release(signer->context);
+	free(signer);
+}
+
 /* -- keys -------------------------------------------------------------------------------------- */
 
 struct sign_key {
-	EVP_PKEY *public;       /* of OpenSSL's own provider; a reference */
-	weir_tls_sign_fn *sign; /* NULL: the key of a certificate, to be compared with */
-	void *context;
+	EVP_PKEY *public;          /* of OpenSSL's own provider; a reference */
+	struct tls_signer *signer; /* held; NULL: the key of a certificate, to be compared with */
 	size_t certificate;
 };
 
@@ -51,15 +86,18 @@ static void *sign_key_create(void *unused)
 static void sign_key_free(void *data)
 {
 	struct sign_key *key = data;
-	if (key)
+	if (key) {
 		EVP_PKEY_free(key->public);
+		tls_signer_release(key->signer);
+	}
 	OPENSSL_free(key);
 }
 
 static int sign_key_has(const void *data, int selection)
 {
 	const struct sign_key *key = data;
-	return key && key->public && (!(selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || key->sign);
+	return key && key->public &&
+	       (!(selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || key->signer);
 }
 
 static int sign_key_match(const void *one, const void *other, int selection)
@@ -77,8 +115,12 @@ static int sign_key_import(struct sign_key *key, const char *type, const OSSL_PA
 	if (own) {
 		if (OSSL_PARAM_get_octet_ptr(own, &from, &size) != 1 || size != sizeof *key)
 			return 0;
-		*key = *(const struct sign_key *)from;
-		return EVP_PKEY_up_ref(key->public);
+		const struct sign_key *given = from;
+		if (EVP_PKEY_up_ref(given->public) != 1)
+			return 0;
+		*key = *given;
+		refcount_hold(&key->signer->references);
+		return 1;
 	}
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 	int good = context && EVP_PKEY_fromdata_init(context) == 1 &&
@@ -239,8 +281,10 @@ static int sign_operation_make(void *data, unsigned char *signature, size_t *siz
 	if (!signature)
 		return 1;
 	sign_made = true;
-	return key->sign && room >= *size &&
-	       key->sign(key->context, &signing, signature, *size, size) == 0 && *size <= room;
+	const struct tls_signer *signer = key->signer;
+	return signer && room >= *size &&
+	       signer->sign(signer->context, &signing, signature, *size, size) == 0 &&
+	       *size <= room;
 }
 
 static const OSSL_DISPATCH sign_operations[] = {
@@ -342,7 +386,8 @@ static bool sign_prove(const struct sign_key *key)
 	        .pss = rsa,
 	        .input = weir_span((const char *)input, sizeof input),
 	};
-	if (key->sign(key->context, &signing, signature, sizeof signature, &size) < 0)
+	const struct tls_signer *signer = key->signer;
+	if (signer->sign(signer->context, &signing, signature, sizeof signature, &size) < 0)
 		return false;
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
 	bool good = hash &&
@@ -358,8 +403,7 @@ const char *tls_sign_use_key(SSL_CTX *context, const struct weir_tls *tls, size_
 {
 	struct sign_key from = {
 	        .public = X509_get0_pubkey(SSL_CTX_get0_certificate(context)),
-	        .sign = tls->sign,
-	        .context = tls->sign_context,
+	        .signer = tls->signer,
 	        .certificate = certificate,
 	};
 	EVP_PKEY *key = from.public ? sign_make_key(&from) : NULL;

@@ -64,10 +64,8 @@ struct weir_tls {
 	size_t clients_name_count;
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
-	struct tickets *tickets; /* of a server; held */
-	weir_tls_sign_fn *sign;  /* in place of private keys; or NULL */
-	weir_tls_sign_release_fn *sign_release;
-	void *sign_context;
+	struct tickets *tickets;          /* of a server; held */
+	struct tls_signer *signer;        /* in place of private keys; held; or NULL */
 	weir_tls_challenge_fn *challenge; /* or NULL */
 	void *challenge_context;
 	int64_t expires_s;
@@ -83,7 +81,7 @@ struct tls_fault_report {
 int tls_complain(const struct tls_fault_report *report, const char *path, const char *what);
 
 /* -- tls_certificate.c -- */
-/* `number` is its index. Has the signatures be made by tls->sign, if there is one. */
+/* `number` is its index. Has the signatures be made by tls->signer, if there is one. */
 int tls_load_certificate(const struct weir_tls *tls, size_t number,
         const struct weir_tls_certificate *files, const struct tls_fault_report *report);
 int tls_load_names(struct weir_tls *tls);
@@ -129,8 +127,18 @@ const char *tls_clients_ca(const struct tls *tls);
 
 /* -- tls_sign.c -- */
 /*
- * Makes tls->sign sign for a certificate that the context has. Returns NULL, or what is wrong; the
- * reason may be among OpenSSL's errors.
+ * The function that signs, and its context. A connection may have a key of another weir_tls than
+ * that of its listener (weir_tls_set_more), which does not live as long: so each key holds this.
+ */
+struct tls_signer;
+/* Returns NULL without memory. The context is not released until tls_signer_own. */
+struct tls_signer *tls_signer_create(const struct weir_tls_options *options);
+void tls_signer_own(struct tls_signer *signer, weir_tls_sign_release_fn *release);
+/* NULL is allowed. */
+void tls_signer_release(struct tls_signer *signer);
+/*
+ * Makes tls->signer sign for a certificate that the context has. Returns NULL, or what is wrong;
+ * the reason may be among OpenSSL's errors.
  */
 const char *tls_sign_use_key(SSL_CTX *context, const struct weir_tls *tls, size_t certificate);
 /* Whether this thread has asked for a signature since the call of tls_sign_begin. */

@@ -240,6 +240,15 @@ static void a_signature_that_fails_fails_the_handshake(void **state)
 	stop();
 }
 
+static struct weir_span read_all(const char *path, char *to, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	struct weir_span all = weir_span(to, fread(to, 1, size, file));
+	fclose(file);
+	return all;
+}
+
 static void a_key_of_another_certificate_is_refused(void **state)
 {
 	(void)state;
@@ -250,6 +259,27 @@ static void a_key_of_another_certificate_is_refused(void **state)
 	assert_non_null(strstr(complaint, "does not belong"));
 	EVP_PKEY_free(signer.key);
 	signer.key = NULL;
+	certificates_remove();
+}
+
+static void a_key_in_memory_signs_by_itself(void **state)
+{
+	char chain[8192], key[8192];
+	struct certificate_files files = certificate_make("one", "DNS:localhost", 10);
+	struct weir_tls_certificate certificate = {.chain = "one", .key = "one"};
+	struct weir_tls_options options;
+	(void)state;
+	certificate.chain_pem = read_all(files.chain, chain, sizeof chain);
+	certificate.key_pem = read_all(files.key, key, sizeof key);
+	weir_tls_options_init(&options);
+	options.certificates = &certificate;
+	options.count = 1;
+	options.sign = sign;
+	options.sign_context = &signer;
+	atomic_store(&signer.asked, 0);
+	assert_int_equal(weir_tls_server_create(&options, report, NULL, &rules), 0);
+	assert_int_equal(atomic_load(&signer.asked), 0);
+	weir_tls_release(rules);
 	certificates_remove();
 }
 
@@ -275,18 +305,23 @@ static void rules_without_memory_leave_nothing(void **state)
 }
 
 /* A peer that has sent its ClientHello, and whose signature waits. */
-static struct peer begin_slowly(struct secret *secret)
+static struct peer begin_slowly_for(struct secret *secret, const char *name)
 {
 	unsigned asked = atomic_load(&signer.asked);
 	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 	char *data;
-	*secret = secret_begin(&peer, client, "localhost", NULL);
+	*secret = secret_begin(&peer, client, name, NULL);
 	assert_int_equal(SSL_do_handshake(secret->ssl), -1);
 	size_t size = (size_t)BIO_get_mem_data(SSL_get_wbio(secret->ssl), &data);
 	assert_int_equal(peer_send_bytes(&peer, data, size), size);
 	(void)BIO_reset(SSL_get_wbio(secret->ssl));
 	assert_true(TURN_UNTIL(loop, atomic_load(&signer.asked) == asked + 1));
 	return peer;
+}
+
+static struct peer begin_slowly(struct secret *secret)
+{
+	return begin_slowly_for(secret, "localhost");
 }
 
 static void the_loop_turns_while_a_signature_is_made(void **state)
@@ -307,6 +342,39 @@ static void the_loop_turns_while_a_signature_is_made(void **state)
 	secret_end(&slow);
 	peer_close(&peer);
 	assert_true(TURN_UNTIL(loop, told.failures == 1));
+	stop();
+}
+
+/* A certificate of weir_tls_set_more, which others replace while it signs. */
+static void certificates_may_change_while_a_signature_is_made(void **state)
+{
+	struct secret slow;
+	struct weir_tls *all = NULL, *more = NULL;
+	struct certificate_files other = certificate_make("other", "DNS:other", 10);
+	(void)state;
+	start("EC");
+	all = rules;
+	assert_int_equal(make_rules(other.chain), WEIR_E_SYNTAX); /* by the key of "one" */
+	use_key(other.key);
+	assert_int_equal(make_rules(other.chain), 0);
+	more = rules;
+	rules = all;
+	weir_tls_set_more(all, more);
+	weir_tls_release(more);
+	atomic_store(&signer.slow, true);
+	struct peer peer = begin_slowly_for(&slow, "other");
+	slow.peer = &peer;
+	atomic_store(&signer.slow, false);
+	weir_tls_set_more(all, NULL);
+	assert_int_equal(atomic_load(&signer.released), 0);
+	sem_post(&signer.go_on);
+	assert_true(secret_handshake(&slow));
+	assert_true(secret_got(&slow, "hello\r\n"));
+	secret_end(&slow);
+	peer_close(&peer);
+	assert_true(TURN_UNTIL(loop, told.closes == 1));
+	assert_true(TURN_UNTIL(loop, atomic_load(&signer.released) == 1));
+	atomic_store(&signer.released, 0);
 	stop();
 }
 
@@ -351,8 +419,10 @@ int main(void)
 	        cmocka_unit_test(each_full_handshake_has_one_signature),
 	        cmocka_unit_test(a_signature_that_fails_fails_the_handshake),
 	        cmocka_unit_test(a_key_of_another_certificate_is_refused),
+	        cmocka_unit_test(a_key_in_memory_signs_by_itself),
 	        cmocka_unit_test(rules_without_memory_leave_nothing),
 	        cmocka_unit_test(the_loop_turns_while_a_signature_is_made),
+	        cmocka_unit_test(certificates_may_change_while_a_signature_is_made),
 	        cmocka_unit_test(a_connection_may_end_while_its_signature_is_made),
 	        cmocka_unit_test(a_server_may_end_while_a_signature_is_made),
 	};

@@ -249,6 +249,27 @@ def test_check_says_what_confines_the_server(run, site, tmp_path):
 # -- the service manager -------------------------------------------------------------------------------
 
 
+def test_no_directory_is_made_for_a_configuration_that_fails(run, tmp_path):
+    """The mail directory, the queue and others appear when the files that are named are there, and the port is free."""
+    (tmp_path / "weir.yaml").write_text(
+        "listen: [{smtp: '127.0.0.1:0'}, {dns: '127.0.0.1:0'}]\nprivilege-separation: yes\nlimits: {drain: 1s}\n"
+        "mail: {directory: mail, users: users, domains: [example.org], relay: {host: 127.0.0.1, queue: queue}}\n"
+        "dns: {directory: zones, zones: [{name: example.org, primaries: [127.0.0.1], file: zone}]}\n")
+    made = lambda: {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    result = run("serve", "-c", "weir.yaml")
+    assert result.returncode == 1
+    assert "weir.yaml:4:32: " in result.stderr and "users: No such file or directory" in result.stderr
+    assert made() == set()
+    (tmp_path / "users").write_text("")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        result = run("serve", "-c", "weir.yaml", "--smtp", f"127.0.0.1:{listener.getsockname()[1]}")
+    assert result.returncode == 1
+    assert "Address already in use" in result.stderr
+    assert made() == set()
+
+
 @pytest.fixture
 def manager(tmp_path, monkeypatch):
     """A socket that receives notifications; manager() returns the fields of the next datagram."""

@@ -38,7 +38,7 @@ REFUSED = [
 FUNCTIONS = set(
     "now clock_timestamp extract greatest least coalesce nullif count sum min max bool_or bool_and unnest length"
     " octet_length octets substring substr lpad lower upper encode decode row_number cardinality date_trunc to_timestamp"
-    " gen_random_uuid md5 sha256 abs ceil floor random array_agg string_agg generate_series set_byte".split()
+    " gen_random_uuid md5 sha256 abs ceil floor random array_agg string_agg generate_series set_byte set_config".split()
 )
 
 # Words before a parenthesis that are no functions.

@@ -90,11 +90,12 @@ def test_damage_is_shown_and_left_alone(run, spool):
         ([], "the queue is missing"),
         (["--queue"], "--queue needs a value"),
         (["--queue", "q", "flush"], "there is no action 'flush'"),
-        (["--queue", "q", "retry"], "retry needs the names of messages"),
-        (["--queue", "q", "retry", "--all", "x"], "retry needs the names of messages"),
-        (["--queue", "q", "delete"], "delete needs the names of messages"),
-        (["--queue", "q", "delete", "--all"], "not --all"),
-        (["--queue", "q", "list", "x"], "list takes no arguments"),
+        (["--queue", "q", "retry"], "it is `weir queue retry ID...` or `weir queue retry --all`"),
+        (["--queue", "q", "retry", "--all", "x"], "it is `weir queue retry ID...` or `weir queue retry --all`"),
+        (["--queue", "q", "delete"], "it is `weir queue delete ID...`"),
+        (["--queue", "q", "delete", "--all", "x"], "--all is for retry, not for delete"),
+        (["--queue", "q", "--all"], "--all is for retry, not for list"),
+        (["--queue", "q", "list", "x"], "it is `weir queue list`"),
     ],
 )
 def test_usage(run, arguments, message):

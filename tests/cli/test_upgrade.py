@@ -40,7 +40,11 @@ def test_upgrade_by_the_console(upgraded, run, tmp_path):
     assert server.get("/").text == "hello"
 
 
-@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 1\n", "no program", ""])
+# A program that cannot read the state of this one.
+EARLIER = "#!/bin/sh\necho 'weir probe 1' >/proc/self/fd/$2\n"
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", "#!/bin/sh\nexit 1\n", "no program", "", EARLIER])
 def test_an_upgrade_to_a_broken_program(upgraded, tmp_path, text):
     server, program = upgraded
     before = server.server_pid

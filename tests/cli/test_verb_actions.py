@@ -1,21 +1,45 @@
-"""Verbs with actions: which command lines are good, and the messages about the others."""
+"""The options and actions of verbs: which command lines are good, and the messages about the others."""
 
+import re
 import subprocess
 
 import pytest
 
 WRONG = [
-    (["zone", "lsit"], "there is no action 'lsit': list, import, export, history, remove, keys, set-key or remove-key"),
+    (["zone", "lsit"], "there is no action 'lsit'; did you mean 'list'?"),
+    (["zone", "publish"], "there is no action 'publish': list, import, export, history, remove, keys, set-key or remove-key"),
     (["zone", "import", "example.org"], "it is `weir zone import ZONE FILE`"),
     (["zone", "export", "example.org", "7", "8"], "it is `weir zone export ZONE [SERIAL]`"),
     (["zone", "list", "example.org"], "it is `weir zone list`"),
     (["zone", "--algorithm"], "--algorithm needs a value"),
     (["zone", "-a", "hmac-sha256", "list"], "there is no option '-a'"),
-    (["certificate", "lsit"], "there is no action 'lsit': list, import or remove"),
+    (["zone", "--algoritm=x", "list"], "there is no option '--algoritm'; did you mean '--algorithm'?"),
+    (["certificate", "lsit"], "there is no action 'lsit'; did you mean 'list'?"),
     (["certificate", "import", "one", "chain.pem"], "it is `weir certificate import NAME CHAIN KEY`"),
     (["certificate", "-c"], "-c needs a value"),
     (["certificate", "--algorithm", "hmac-sha256", "list"], "there is no option '--algorithm'"),
+    (["store"], "an action is missing: init, migrate, check, import or export"),
     (["store", "-x", "check"], "there is no option '-x'"),
+    (["store", "migrat"], "there is no action 'migrat'; did you mean 'migrate'?"),
+    (["store", "check", "users"], "it is `weir store check`"),
+    (["store", "export"], "it is `weir store export [PART...] DIR [URL]`"),
+    (["queue", "-q", "q", "retyr", "x"], "there is no action 'retyr'; did you mean 'retry'?"),
+    (["queue", "-q", "q", "--al"], "--all is for retry, not for list"),
+    (["config", "defualt"], "there is no action 'defualt'; did you mean 'default'?"),
+    (["config"], "an action is missing: default, bash, zsh, fish, manual, options or listing"),
+    (["config", "bash", "zsh"], "it is `weir config bash`"),
+    (["status", "--jsno"], "there is no option '--jsno'; did you mean '--json'?"),
+    (["status", "--json", "-xh"], "there is no option '-x'"),
+    (["status", "now"], "status takes no words, and 'now' is one"),
+    (["top", "--sort=size"], "--sort must be quiet, sent or replies, not 'size'"),
+    (["top", "once"], "top takes no words, and 'once' is one"),
+    (["upgrade", "-c", "x", "now"], "upgrade takes no words, and 'now' is one"),
+    (["fetch", "--json=1", "http://localhost/"], "there is no option '--json'"),
+    (["fetch", "--insecure=no", "http://localhost/"], "--insecure takes no value"),
+    (["fetch", "-X"], "-X needs a value"),
+    (["console", "--sort"], "there is no option '--sort'"),
+    (["check", "--efective"], "there is no option '--efective'; did you mean '--effective'?"),
+    (["serve", "--htttp", ":80"], "there is no option '--htttp'; did you mean '--http'?"),
 ]
 
 
@@ -26,11 +50,47 @@ def test_a_wrong_command_line_is_refused(weir_program, words, said):
     assert done.stderr == f"weir: {said}\nTry `weir {words[0]} --help`.\n"
 
 
-@pytest.mark.parametrize("verb", ["zone", "certificate", "store"])
+VERBS = "check config passwd queue certificate zone store console status top upgrade fetch serve".split()
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_options_stand_anywhere_and_help_comes_first(weir_program, verb):
-    for words in ["--help"], ["-h"], ["nonsense", "-c", "nowhere.yaml", "--help"]:
+    lines = [["--help"], ["-h"], ["-c", "nowhere.yaml", "--help"], ["nonsense", "--help"]]
+    for words in lines[:2] if verb in ("config", "fetch") else lines[:3] if verb == "console" else lines:
         done = subprocess.run([weir_program, verb, *words], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0 and f"weir {verb}" in done.stdout and done.stderr == ""
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: weir {verb} ")
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "serve"])
+def test_each_option_that_help_has_is_read(weir_program, verb):
+    """With a value if it has one, in the long form and by its letter; and no verb has another option than its help."""
+    values = {"--sort": "sent", "--timeout": "5s", "--field": "A: b"}
+    text = subprocess.run([weir_program, verb, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    options = re.findall(r"^  (?:-(\w), )?(--[a-z-]+)( [A-Z]+)?(?:\s|$)", text, re.M)
+    assert ("h", "--help", "") in options
+    for letter, name, value in options:
+        for words in [name, *([f"-{letter}"] if letter else [])]:
+            line = [words, *([values.get(name, "x")] if value else []), "--help"]
+            done = subprocess.run([weir_program, verb, *line], capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stdout) == (0, text), (line, done.stderr)
+        if value:
+            done = subprocess.run([weir_program, verb, name], capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stderr.split("\n")[0]) == (2, f"weir: {name} needs a value")
+
+
+def test_options_of_a_command_are_its_own(weir_program):
+    """Those behind the first word belong to the command of the console."""
+    words = ["console", "--admin", "/nowhere", "status", "--help"]
+    done = subprocess.run([weir_program, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "/nowhere" in done.stderr
+
+
+def test_a_verb_is_suggested(weir_program):
+    for word, said in ("stauts", "there is no verb 'stauts'; did you mean 'status'?"), ("mail", "there is no verb 'mail'"):
+        done = subprocess.run([weir_program, word], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (2, f"weir: {said}\nTry `weir --help`.\n")
 
 
 @pytest.mark.parametrize("words", [["zone"], ["zone", "list"], ["certificate"], ["certificate", "list"]], ids=" ".join)

@@ -35,7 +35,9 @@ def test_nothing_to_warn_of(run, served):
 def test_a_key_process_without_the_keys_of_the_database(run, served):
     text = served.read_text().replace("key: key.pem}]}", "key: key.pem}], key-process: yes}\nprivilege-separation: yes")
     warning = "'key-process' of 'tls' does not have the private keys of certificates in the database"
-    for parts, said in ("[users]", False), ("[keys]", True):
+    (served.parent / "seal").write_text("c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI=\n")
+    (served.parent / "seal").chmod(0o600)
+    for parts, said in ("[users]", False), ("[keys]", True), ("[keys], secret-key-file: seal", False):
         served.write_text(text + f"store: {{url: 'postgres://weir@127.0.0.1:1/weir', wait: 1s, parts: {parts}}}\n")
         result = run("check", "-c", served)
         assert result.returncode == 0, result.stderr

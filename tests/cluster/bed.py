@@ -38,6 +38,7 @@ class FrontEnd:
 
     def __init__(self, cluster, name):
         self.cluster, self.name = cluster, name
+        self.program = cluster.program
         self.machine = cluster.network.machine(name)
         self.machine.before = cluster.before("front end")
         self.address = self.machine.address
@@ -46,6 +47,7 @@ class FrontEnd:
         self.ports = {kind: cluster.network.port(port) for kind, port in cluster.kinds.items()}
         self.process = None
         self.url = None  # of the database, if it is not that of the cluster
+        self.store = ""  # more keys of its section `store`
         self.more = ""   # lines of its configuration
 
     def __str__(self):
@@ -64,7 +66,7 @@ admin: admin.sock
 
     def verb(self, verb, *words, **options):
         """Runs a verb of the program on this machine, with the configuration, and returns its output."""
-        return self.machine.run([self.cluster.program, verb, "-c", self.path / "weir.yaml", *words], cwd=self.path, **options)
+        return self.machine.run([self.program, verb, "-c", self.path / "weir.yaml", *words], cwd=self.path, **options)
 
     def start(self, environment=None):
         """Returns at once; await_start() waits until it serves."""
@@ -72,7 +74,7 @@ admin: admin.sock
         user = ["--user", "root"]  # of its namespace
         with (self.path / "stdout").open("wb") as out, (self.path / "stderr").open("ab") as err:
             self.process = self.machine.start(
-                [self.cluster.program, "serve", "-c", self.path / "weir.yaml", *user],
+                [self.program, "serve", "-c", self.path / "weir.yaml", *user],
                 cwd=self.path, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
         return self
 
@@ -187,7 +189,8 @@ class Cluster:
         """The lines of a configuration that say where the stores are."""
         parts, store, mail = self.parts, "", [f"domains: [{DOMAIN}]"]
         if parts:
-            store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies{self.store}}}\n"
+            more = self.store + front_end.store
+            store = f"store: {{url: '{front_end.url or self.pair.url}', parts: [{', '.join(parts)}], directory: copies{more}}}\n"
         if "mailboxes" not in parts:
             mail.append(f"directory: {self.path}/mail")
         if "users" not in parts:

@@ -13,6 +13,7 @@ The watch is a single process, so it needs no election. It keeps two rules:
 A server that was away comes back as a standby, with a fresh copy of the primary.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -177,8 +178,12 @@ class Server:
 
     def pause(self, on=True):
         """Stops all its processes, or lets them go on."""
+        self.signal_all(signal.SIGSTOP if on else signal.SIGCONT)
+
+    def signal_all(self, number):
         for pid in self.leftovers():
-            os.kill(pid, signal.SIGSTOP if on else signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
 
     def stop(self):
         if self.process:
@@ -335,11 +340,17 @@ class Pair:
         with self.lock:
             self.paused = on
 
-    def kill_primary(self):
-        """Kills it at a moment at which the standby may be promoted, and returns it."""
+    def kill_primary(self, at_once=False):
+        """Kills it at a moment at which the standby may be promoted, and returns it.
+
+        `at_once`: none of its processes goes on for a moment, as they do when their parent alone is dead.
+        """
         def kill():
             with self.lock:
                 if self.promotable:
+                    if at_once:
+                        self.primary.pause()
+                        self.primary.signal_all(signal.SIGKILL)
                     self.primary.process.kill()
                     return self.primary
         return await_true(kill, "a standby that may be promoted")

@@ -16,6 +16,7 @@ import ssl
 import threading
 
 from bed import DOMAIN, SECRET
+from bed_network import await_true
 
 SECONDS = 60
 numbers = itertools.count(1)
@@ -169,6 +170,13 @@ class Traffic:
             return len(self.acknowledged)
 
 
+def await_more(*traffics, count=60):
+    """Waits until each of them has had further messages acknowledged."""
+    marks = [(traffic, traffic.sent() + count) for traffic in traffics]
+    for traffic, mark in marks:
+        await_true(lambda traffic=traffic, mark=mark: traffic.sent() >= mark, "delivery")
+
+
 def pop3(port, user, seconds=SECONDS, tls=True):
     """A session of POP3 behind its login."""
     if tls:
@@ -186,6 +194,16 @@ def fetch(port, user, tls=True):
     """The texts of a user's messages."""
     client = pop3(port, user, tls=tls)
     texts = [b"\r\n".join(client.retr(number + 1)[1]) + b"\r\n" for number in range(client.stat()[0])]
+    client.quit()
+    return texts
+
+
+def take(port, user):
+    """Fetches and removes a user's messages, and returns their texts."""
+    client, texts = pop3(port, user), []
+    for index in range(client.stat()[0]):
+        texts.append(b"\r\n".join(client.retr(index + 1)[1]) + b"\r\n")
+        client.dele(index + 1)
     client.quit()
     return texts
 

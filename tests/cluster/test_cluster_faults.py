@@ -15,7 +15,7 @@ import pytest
 from bed import ALL_PARTS, DOMAIN, SECRET, Cluster
 from bed_fault import Faults
 from bed_network import await_true
-from bed_traffic import Closed, Refused, Smtp, Traffic, fetch, message, number_of, numbers, pop3
+from bed_traffic import Closed, Refused, Smtp, Traffic, fetch, message, number_of, numbers, pop3, take
 
 users = [f"user{number}" for number in range(60)]
 unused = iter(users)
@@ -209,16 +209,6 @@ def test_two_front_ends_share_a_mailbox(cluster):
     taken += take(ports[0], user)
     assert not traffic.refused
     assert sorted(number_of(text) for text in taken) == sorted(traffic.acknowledged)
-
-
-def take(port, user):
-    """Fetches and removes what is there."""
-    client, texts = pop3(port, user), []
-    for index in range(client.stat()[0]):
-        texts.append(b"\r\n".join(client.retr(index + 1)[1]) + b"\r\n")
-        client.dele(index + 1)
-    client.quit()
-    return texts
 
 
 def test_a_mailbox_has_one_session(cluster):

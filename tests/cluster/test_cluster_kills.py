@@ -11,11 +11,10 @@ import pytest
 
 from bed import ALL_PARTS, Cluster
 from bed_network import await_true
-from bed_traffic import Found, Traffic
+from bed_traffic import Found, Traffic, await_more
 
 # Small messages, and those that have several chunks.
 SIZES = (500, 4000, 500, 4000, 500, 4000, 500, 4000, 500, 4000, 500, 300_000)
-MORE = 60  # messages that must be acknowledged after a fault
 users = [f"user{number}" for number in range(40)]
 unused = iter(users)
 
@@ -44,13 +43,6 @@ def cluster(whole):
 
 def port_of(front_end, kind="smtp"):
     return lambda: front_end.port(kind)
-
-
-def await_more(*traffics, count=MORE):
-    """Waits until each of them has had further messages acknowledged."""
-    marks = [(traffic, traffic.sent() + count) for traffic in traffics]
-    for traffic, mark in marks:
-        await_true(lambda traffic=traffic, mark=mark: traffic.sent() >= mark, "delivery")
 
 
 def check(traffic, cluster, names="abc", unknown=False):

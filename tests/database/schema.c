@@ -1,6 +1,8 @@
 /* The shared database: a pool for each loop, ids, and the steps of the schema. */
 #include "../postgres/database.h"
 
+#include <libpq-fe.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,6 +12,8 @@
 #include <weir/database_check.h>
 
 #include "allocation.h"
+#include "clock.h"
+#include "migrated.h"
 #include "schema.h"
 
 static struct database server;
@@ -153,6 +157,66 @@ static void a_repair_makes_what_is_missing(void **state)
 	/* Rows stay, and so does a part that is newer. */
 	assert_string_equal(database_run(&server, "SELECT name FROM weir_user"), "alice");
 	assert_string_equal(database_run(&server, "SELECT to_regclass('weir_zone') IS NULL"), "t");
+}
+
+/* -- a table that is in use -------------------------------------------------------------------- */
+
+static struct pg_conn *begin_writing(void)
+{
+	struct pg_conn *writer = PQconnectdb(url);
+	PQclear(PQexec(writer, "BEGIN"));
+	PQclear(PQexec(writer, "LOCK TABLE weir_body_sweep IN ROW EXCLUSIVE MODE"));
+	assert_int_equal(PQtransactionStatus(writer), PQTRANS_INTRANS);
+	return writer;
+}
+
+/*
+ * Makes an index on a table to which another transaction writes until the migration has paused so
+ * often. Returns what it reported, and the number of its pauses.
+ */
+static struct told repair_beside_a_writer(unsigned until, unsigned *ret_pauses)
+{
+	struct told told = {0};
+	struct weir_loop *loop;
+	struct weir_database *database = make();
+	struct pg_conn *writer;
+	unsigned pauses = 0;
+	database_run(&server, "DROP INDEX IF EXISTS weir_body_sweep_due");
+	writer = begin_writing();
+	assert_int_equal(weir_loop_create(&loop), 0);
+	assert_int_equal(weir_database_repair(database, loop, NULL, told_done, &told), 0);
+	while (!told.ended) {
+		weir_loop_turn(loop, 100);
+		if (told.ended || migrated_awaits_server(database, loop))
+			continue;
+		if (++pauses == until)
+			PQclear(PQexec(writer, "COMMIT"));
+		clock_advance(WEIR_DATABASE_LOCK_PAUSE_MS + WEIR_TIMER_TICK_MS);
+	}
+	PQfinish(writer);
+	weir_database_leave(database, loop);
+	weir_database_release(database);
+	weir_loop_destroy(loop);
+	*ret_pauses = pauses;
+	return told;
+}
+
+#define HAS_INDEX "SELECT to_regclass('weir_body_sweep_due') IS NOT NULL"
+
+static void a_step_gives_way_to_transactions(void **state)
+{
+	unsigned pauses;
+	(void)state;
+	reset();
+	assert_int_equal(tell(true).error, 0);
+	assert_int_equal(repair_beside_a_writer(2, &pauses).error, 0);
+	assert_int_equal(pauses, 2);
+	assert_string_equal(database_run(&server, HAS_INDEX), "t");
+	/* One that does not end. */
+	assert_int_equal(repair_beside_a_writer(UINT_MAX, &pauses).error, WEIR_E_DATABASE);
+	assert_int_equal(pauses, WEIR_DATABASE_LOCK_TRIES);
+	assert_string_equal(database_run(&server, HAS_INDEX), "f");
+	assert_int_equal(tell_of(weir_database_repair).error, 0);
 }
 
 static void *migrate_in_thread(void *context)
@@ -356,6 +420,7 @@ int main(void)
 	        cmocka_unit_test(an_interrupted_migration_goes_on),
 	        cmocka_unit_test(a_newer_schema_stays),
 	        cmocka_unit_test(a_repair_makes_what_is_missing),
+	        cmocka_unit_test(a_step_gives_way_to_transactions),
 	        cmocka_unit_test(migrations_may_run_at_one_time),
 	        cmocka_unit_test(front_ends_of_the_version_before_go_on),
 	        cmocka_unit_test(statements_can_be_read_first),

@@ -366,6 +366,74 @@ static void damaged_secrets_are_refused(void **state)
 	drop(sealing);
 }
 
+/* -- a key that is elsewhere ------------------------------------------------------------------- */
+
+struct elsewhere {
+	unsigned char key[WEIR_DATABASE_SEAL_SIZE];
+	int error;
+	unsigned asked;
+};
+
+static int elsewhere_seal(void *context, const char *purpose, struct weir_span name,
+        struct weir_span secret, struct weir_buffer *text)
+{
+	struct elsewhere *elsewhere = context;
+	elsewhere->asked++;
+	return elsewhere->error
+	               ? elsewhere->error
+	               : weir_database_seal_by(elsewhere->key, purpose, name, secret, text);
+}
+
+static int elsewhere_unseal(void *context, const char *purpose, struct weir_span name,
+        struct weir_span text, struct weir_buffer *secret)
+{
+	struct elsewhere *elsewhere = context;
+	elsewhere->asked++;
+	return elsewhere->error
+	               ? elsewhere->error
+	               : weir_database_unseal_by(elsewhere->key, purpose, name, text, secret);
+}
+
+static void a_sealer_takes_the_place_of_a_key(void **state)
+{
+	struct elsewhere elsewhere = {.key = "a key"};
+	const struct weir_database_sealer sealer = {elsewhere_seal, elsewhere_unseal, &elsewhere};
+	struct weir_database *without = make(NULL), *with = make("a key");
+	struct weir_buffer text = {0}, clear = {0}, secret = {0};
+	struct weir_span name = WEIR_SPAN("n"), all = WEIR_SPAN("secret");
+	(void)state;
+	weir_database_set_sealer(without, &sealer);
+	assert_int_equal(weir_database_seal(without, "p", name, all, &text), 0);
+	assert_true(weir_database_is_sealed(weir_buffer_span(&text)));
+	/* One with the key reads it, and the other way round. */
+	assert_int_equal(
+	        weir_database_unseal(with, "p", name, weir_buffer_span(&text), &secret), 0);
+	assert_true(weir_span_equal(weir_buffer_span(&secret), all));
+	weir_database_erase(&secret);
+	assert_int_equal(
+	        weir_database_unseal(without, "p", name, weir_buffer_span(&text), &secret), 0);
+	assert_true(weir_span_equal(weir_buffer_span(&secret), all));
+	assert_int_equal(elsewhere.asked, 2);
+	weir_database_erase(&secret);
+	elsewhere.error = -EAGAIN;
+	assert_int_equal(weir_database_unseal(without, "p", name, weir_buffer_span(&text), &secret),
+	        -EAGAIN);
+	assert_int_equal(weir_database_seal(without, "p", name, all, &clear), -EAGAIN);
+	/* A text that is not sealed needs no key. */
+	assert_int_equal(
+	        weir_database_unseal(without, "p", name, WEIR_SPAN("c2VjcmV0"), &secret), 0);
+	assert_true(weir_span_equal(weir_buffer_span(&secret), all));
+	assert_int_equal(
+	        weir_database_unseal_by(elsewhere.key, "p", name, WEIR_SPAN("c2VjcmV0"), &secret),
+	        WEIR_E_SYNTAX);
+	assert_int_equal(elsewhere.asked, 4);
+	weir_database_erase(&secret);
+	weir_database_erase(&text);
+	weir_database_erase(&clear);
+	drop(without);
+	drop(with);
+}
+
 /* -- certificates ------------------------------------------------------------------------------ */
 
 static void told_certificate(
@@ -574,6 +642,7 @@ int main(void)
 	        cmocka_unit_test(memory_may_fail),
 	        cmocka_unit_test(keys_are_sealed_for_their_name),
 	        cmocka_unit_test(damaged_secrets_are_refused),
+	        cmocka_unit_test(a_sealer_takes_the_place_of_a_key),
 	        cmocka_unit_test(certificates_are_stored_with_sealed_keys),
 	        cmocka_unit_test(front_ends_have_the_same_secrets),
 	        cmocka_unit_test(secrets_change_without_the_database),

@@ -1,7 +1,8 @@
 """The key process: private keys of TLS are in no memory but its own, and it signs handshakes only."""
 
+import base64
+import errno
 import os
-import re
 import shutil
 import signal
 import socket
@@ -12,28 +13,18 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 
-from conftest import as_root, wait_for
+from conftest import wait_for
+from key_memory import key_pid, memory_has, root_only, secrets_of
 from secure import Secured, authority, configuration, context_for
 from wire import request
 
 REQUEST = request("/")
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 EC, RSA = "a.example", "r.example"
-REGION_MAX = 1 << 28  # the shadow of a sanitizer is larger
-
-
-# -- processes -----------------------------------------------------------------------------------------
-
-
-def key_pid(server, but=None):
-    """The id of its key process, once it is the only one, and another than `but`."""
-
-    def alone():
-        pids = server.children("keys")
-        return len(pids) == 1 and pids[0] != but and pids[0]
-
-    return wait_for(alone, what="one key process")
 
 
 @pytest.fixture(scope="module")
@@ -76,37 +67,6 @@ def greet(server, authority, name=EC, **options):
 
 
 # -- the memory ----------------------------------------------------------------------------------------
-
-
-def secrets_of(key):
-    """The private numbers of a key, in both orders of their bytes."""
-    text = subprocess.run(
-        ["openssl", "pkey", "-in", key, "-text", "-noout"], capture_output=True, text=True, check=True
-    ).stdout
-    found = []
-    for name in ("priv", "prime1", "prime2", "privateExponent"):
-        for digits in re.findall(rf"^{name}:\n((?: +[0-9a-f:]+\n)+)", text, re.M):
-            number = bytes.fromhex(re.sub(r"[\s:]", "", digits)).lstrip(b"\0")
-            found += [number, number[::-1]]
-    assert found
-    return found
-
-
-def memory_has(pid, secrets):
-    """Whether one of the secrets is in the memory of the process; only root can look."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            start, end = (int(number, 16) for number in line.split()[0].split("-"))
-            if line.split()[1][0] != "r" or end - start > REGION_MAX:
-                continue
-            try:
-                memory.seek(start)
-                data = memory.read(end - start)
-            except (OSError, ValueError, OverflowError):
-                continue  # of the kernel
-            if any(secret in data for secret in secrets):
-                return True
-    return False
 
 
 @root_only
@@ -268,35 +228,61 @@ def test_check_says_that_there_is_one(run, keyed):
 
 # -- hostile servers -----------------------------------------------------------------------------------
 
-HEAD = struct.Struct("=IIHBBI")
+HEAD = struct.Struct("=IIBBBBHHII")
 MAGIC = 0x576B6579
 HANDSHAKE = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)
+SIGN, SIGN_STORED, SEAL, UNSEAL = range(4)
 
 
-def message(data, key=0, digest=1, size=None, magic=MAGIC, number=1):
-    return HEAD.pack(magic, number, key, digest, 0, len(data) if size is None else size) + data
+def message(data=b"", kind=SIGN, name=b"", text=b"", key=0, digest=1, purpose=0, size=None, magic=MAGIC, number=1):
+    size = len(data) if size is None else size
+    return HEAD.pack(magic, number, kind, purpose, digest, 0, key, len(name), size, len(text)) + data + name + text
+
+
+def ask(client, data):
+    """The error and the bytes of a reply."""
+    client.send(data)
+    reply = client.recv(2048)
+    magic, _, error, size = struct.unpack_from("=IIiI", reply)
+    assert magic == MAGIC
+    assert size == len(reply) - 16
+    return error, reply[16:]
 
 
 def signature(client, data):
-    client.send(data)
-    reply = client.recv(2048)
-    assert struct.unpack_from("=I", reply)[0] == MAGIC
-    return reply[12:]
+    return ask(client, data)[1]
+
+
+class KeyProcess:
+    """A key process of a test's own, with a key, and perhaps a `secret-key-file`."""
+
+    def __init__(self, program, key, seal=None):
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
+        self.clients = [pair[0] for pair in pairs]
+        theirs = [pair[1].fileno() for pair in pairs]
+        files = [os.open(path, os.O_RDONLY) if path else -1 for path in (key, seal)]
+        passed = [*theirs, *(file for file in files if file >= 0)]
+        numbers = f"{os.getpid()}:{','.join(map(str, theirs))}:{','.join(map(str, files))}"
+        self.process = subprocess.Popen([program, "@keys", numbers], pass_fds=passed, stderr=subprocess.PIPE)
+        for pair in pairs:
+            pair[1].close()
+            pair[0].settimeout(60)
+        for file in files:
+            if file >= 0:
+                os.close(file)
+
+    def end(self):
+        """Returns the text that it has printed."""
+        for client in self.clients:
+            client.close()
+        assert self.process.wait(60) == 0
+        return self.process.stderr.read()
 
 
 @root_only
 def test_what_is_no_handshake_is_not_signed(weir_program, make):
-    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(4)]
-    theirs = [pair[1].fileno() for pair in pairs]
-    with open(make()[0][1]) as key:
-        numbers = f"{os.getpid()}:{','.join(map(str, theirs))}:{key.fileno()}"
-        process = subprocess.Popen(
-            [weir_program, "@keys", numbers], pass_fds=[*theirs, key.fileno()], stderr=subprocess.PIPE
-        )
-    for pair in pairs:
-        pair[1].close()
-        pair[0].settimeout(60)
-    client = pairs[0][0]
+    keys = KeyProcess(weir_program, make()[0][1])
+    client = keys.clients[0]
     good = message(HANDSHAKE)
     assert len(signature(client, good)) > 60
     refused = [
@@ -304,11 +290,68 @@ def test_what_is_no_handshake_is_not_signed(weir_program, make):
         message(HANDSHAKE.replace(b"server", b"client")), message(HANDSHAKE[:-1]),
         message(HANDSHAKE, key=1), message(HANDSHAKE, key=65535), message(HANDSHAKE, digest=4),
         message(HANDSHAKE, size=1 << 31), message(HANDSHAKE, magic=0), good + b"x", good[:-1],
+        message(HANDSHAKE, kind=4), message(HANDSHAKE, name=b"a"), message(bytes(32), SIGN_STORED, b"a", b"sealed:x"),
     ]
     for data in refused:
-        assert signature(client, data) == b"", data
-    assert len(signature(pairs[3][0], good)) > 60
-    for pair in pairs:
-        pair[0].close()
-    assert process.wait(60) == 0
-    assert process.stderr.read().count(b"refused a request") == 1
+        assert ask(client, data) == (-1, b""), data
+    # Without a `secret-key-file` it has nothing to do with secrets.
+    for data in (message(HANDSHAKE, SIGN_STORED, b"a", b"sealed:x"), message(b"x", SEAL), message(b"", UNSEAL, b"a", b"x")):
+        error, data = ask(client, data)
+        assert (os.strerror(-error), data) == (os.strerror(errno.ENOKEY), b"")
+    assert len(signature(keys.clients[3], good)) > 60
+    assert keys.end().count(b"refused a request") == 1
+
+
+@root_only
+def test_a_private_key_is_not_unsealed_for_the_server(weir_program, make, tmp_path):
+    """It signs by the key of a row, if the row is as `weir certificate import` has stored it."""
+    seal = os.urandom(32)
+    (tmp_path / "seal").write_bytes(base64.b64encode(seal) + b"\n")
+
+    def sealed(purpose, name, secret):
+        nonce = os.urandom(12)
+        return b"sealed:" + base64.b64encode(nonce + AESGCM(seal).encrypt(nonce, secret, purpose + b"\0" + name))
+
+    pair = make()[0]
+    pem, name = pair[1].read_bytes(), b"example.org"
+    row = sealed(b"certificate", name, pem)
+    keys = KeyProcess(weir_program, make()[0][1], tmp_path / "seal")
+    client = keys.clients[0]
+    signed = signature(client, message(HANDSHAKE, SIGN_STORED, name, row))
+    public = load_pem_x509_certificate(pair[0].read_bytes()).public_key()
+    public.verify(signed, HANDSHAKE, ECDSA(SHA256()))
+    assert signature(client, message(HANDSHAKE, SIGN_STORED, name, row))
+    assert signature(client, message(HANDSHAKE)) != signed
+    # Nobody gets it, and nothing else is a key.
+    acme = sealed(b"acme", b"account", pem)
+    for purpose in range(256):
+        assert ask(client, message(b"", UNSEAL, name, row, purpose=purpose))[1] == b""
+        assert ask(client, message(b"", UNSEAL, b"account", acme, purpose=purpose))[1] == b""
+    for other, text in ((b"example.com", row), (b"account", acme), (name, row[:-8] + b"AAAAAA=="), (name, row[:20]),
+                        (name, base64.b64encode(pem)), (name, pem), (name, sealed(b"tsig", name, pem)),
+                        (name, sealed(b"certificate", name, b"no key"))):
+        error, data = ask(client, message(HANDSHAKE, SIGN_STORED, other, text))
+        assert error < 0, text
+        assert data == b""
+    assert signature(client, message(bytes(32), SIGN_STORED, name, row)) == b""
+    # Secrets that the server has anyway.
+    for purpose, word in enumerate((b"tsig", b"ticket", b"cookie")):
+        assert ask(client, message(b"", UNSEAL, b"id", sealed(word, b"id", b"secret"), purpose=purpose)) == (0, b"secret")
+        error, text = ask(client, message(b"other", SEAL, b"id", purpose=purpose))
+        assert error == 0
+        assert ask(client, message(b"", UNSEAL, b"id", text, purpose=purpose)) == (0, b"other")
+        assert ask(client, message(b"", UNSEAL, b"ids", text, purpose=purpose))[0] == -errno.EBADMSG
+    # More keys than it keeps, then the first again.
+    many = [sealed(b"certificate", b"%d" % number, pem) for number in range(1100)]
+    for number, text in [*enumerate(many), (0, many[0])]:
+        assert signature(client, message(HANDSHAKE, SIGN_STORED, b"%d" % number, text))
+    keys.end()
+
+
+@root_only
+def test_a_damaged_secret_key_file_is_reported(weir_program, make, tmp_path):
+    (tmp_path / "seal").write_text("dG9vIHNob3J0\n")
+    keys = KeyProcess(weir_program, make()[0][1], tmp_path / "seal")
+    assert ask(keys.clients[0], message(b"x", SEAL))[0] == -errno.ENOKEY
+    assert signature(keys.clients[0], message(HANDSHAKE))
+    assert b"/seal: the first line must be 32 bytes in base64" in keys.end()

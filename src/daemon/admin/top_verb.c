@@ -6,7 +6,6 @@
  * reply have no control characters (admin_command.h).
  */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,6 +21,7 @@
 
 #include "cli.h"
 #include "options.h"
+#include "verb_actions.h"
 
 enum {
 	TOP_EVERY_MS = 2000,
@@ -154,40 +154,30 @@ static const char *top_order(const char *word)
 	return NULL;
 }
 
+static int top_set_order(void *context, const char *value)
+{
+	const char *order = top_order(value);
+	if (!order)
+		return usage_error("top", "--sort must be quiet, sent or replies, not '%s'", value);
+	*(const char **)context = order;
+	return 0;
+}
+
 int top_verb(int count, char **arguments)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"admin", required_argument, NULL, 'A'},
-	        {"sort", required_argument, NULL, 's'},
-	        {"once", no_argument, NULL, 'o'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
 	const char *config = NULL, *socket = NULL, *order = "quiet";
-	bool once = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
+	bool once = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO), help = false;
+	const struct action_option options[] = {{"config", .value = &config},
+	        {"admin", .value = &socket}, {"once", .given = &once},
+	        {"sort", .set = top_set_order, .context = &order}, {0}};
 	char path[PATH_MAX];
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		if (letter == 'h')
-			return help_print_verb("top");
-		if (letter == 'c')
-			config = optarg;
-		else if (letter == 'A')
-			socket = optarg;
-		else if (letter == 'o')
-			once = true;
-		else if (!(order = top_order(optarg)))
-			return usage_error(
-			        "top", "--sort must be quiet, sent or replies, not '%s'", optarg);
-	}
-	if (optind < count)
-		return usage_error("top", "'%s' is too much", arguments[optind]);
-	int result = console_find("top", config, socket, path);
+	int result = verb_actions_options(count, arguments, options, &help);
+	if (result == 0 && help)
+		return help_print_verb("top");
+	if (result == 0)
+		result = verb_actions_no_words(count, arguments);
+	if (result == 0)
+		result = console_find("top", config, socket, path);
 	if (result)
 		return result;
 	return once ? top_once(path, order) : top_watch(path, order);

@@ -22,23 +22,31 @@ enum {
 
 /* -- the process ------------------------------------------------------------------------------- */
 
-/* Opens the files; -1 for one that cannot be, which was reported. */
-static void keys_open_files(const struct keys *keys, int *fds)
+/* The descriptors of the keys, and behind them that of the `secret-key-file`. */
+struct keys_files {
+	int fds[CONFIG_CERTIFICATES_MAX + 1];
+	size_t count;
+};
+
+/* Returns -1 for a file that cannot be opened, which was reported. */
+static int keys_open_file(const struct keys *keys, const char *path)
 {
-	for (size_t i = 0; i < keys->count; i++) {
-		fds[i] = -1;
-		if (!*keys->paths[i])
-			continue;
-		fds[i] = child_open_file(keys->user, keys->paths[i]);
-		if (fds[i] >= 0)
-			continue;
-		say("%s: cannot be read: %s", keys->paths[i], weir_error_text(fds[i]));
-		fds[i] = -1;
-	}
+	int fd = *path ? child_open_file(keys->user, path) : -1;
+	if (fd < 0 && *path)
+		say("%s: cannot be read: %s", path, weir_error_text(fd));
+	return fd < 0 ? -1 : fd;
+}
+
+static void keys_open_files(const struct keys *keys, struct keys_files *ret)
+{
+	ret->count = keys->count + 1;
+	for (size_t i = 0; i < keys->count; i++)
+		ret->fds[i] = keys_open_file(keys, keys->paths[i]);
+	ret->fds[keys->count] = keys_open_file(keys, keys->seal);
 }
 
 /* Writes the argument of key_process.h. Returns NULL without memory. */
-static char *keys_argument(const struct keys *keys, const int *fds)
+static char *keys_argument(const struct keys *keys, const struct keys_files *files)
 {
 	char *text = NULL;
 	size_t size;
@@ -48,39 +56,39 @@ static char *keys_argument(const struct keys *keys, const int *fds)
 	fprintf(to, "%d", (int)getppid()); /* in the child: the master */
 	for (size_t i = 0; i < KEY_SOCKETS; i++)
 		fprintf(to, "%c%d", i ? ',' : ':', keys->own[i]);
-	for (size_t i = 0; i < keys->count; i++)
-		fprintf(to, "%c%d", i ? ',' : ':', fds[i]);
+	for (size_t i = 0; i < files->count; i++)
+		fprintf(to, "%c%d", i ? ',' : ':', files->fds[i]);
 	fclose(to);
 	return text;
 }
 
 /* In the child. */
-static void keys_exec(const struct keys *keys, const int *fds)
+static void keys_exec(const struct keys *keys, const struct keys_files *files)
 {
 	static const char *const none[] = {NULL};
-	char *argument = keys_argument(keys, fds);
+	char *argument = keys_argument(keys, files);
 	for (size_t i = 0; i < KEY_SOCKETS; i++)
 		fcntl(keys->own[i], F_SETFD, 0);
-	for (size_t i = 0; i < keys->count; i++)
-		if (fds[i] >= 0)
-			fcntl(fds[i], F_SETFD, 0);
+	for (size_t i = 0; i < files->count; i++)
+		if (files->fds[i] >= 0)
+			fcntl(files->fds[i], F_SETFD, 0);
 	child_execute(keys->program, argument ? child_arguments("@keys", argument, none) : NULL,
 	        keys->user);
 }
 
 static int keys_fork(struct keys *keys)
 {
-	int fds[CONFIG_CERTIFICATES_MAX];
-	keys_open_files(keys, fds);
+	struct keys_files files;
+	keys_open_files(keys, &files);
 	keys->pid = fork();
 	if (keys->pid == 0)
-		keys_exec(keys, fds);
+		keys_exec(keys, &files);
 	int error = keys->pid < 0 ? -errno : 0;
 	keys->pid = error < 0 ? 0 : keys->pid;
 	keys->started_ms = weir_loop_now_ms(keys->loop);
-	for (size_t i = 0; i < keys->count; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	for (size_t i = 0; i < files.count; i++)
+		if (files.fds[i] >= 0)
+			close(files.fds[i]);
 	return error;
 }
 
@@ -115,6 +123,11 @@ static struct keys *keys_create(struct weir_loop *loop, int program)
 		return NULL;
 	keys->loop = loop;
 	keys->program = program;
+	keys->seal = strdup("");
+	if (!keys->seal) {
+		free(keys);
+		return NULL;
+	}
 	weir_list_init(&keys->restart.link);
 	for (size_t i = 0; i < KEY_SOCKETS; i++)
 		keys->server[i] = keys->own[i] = -1;
@@ -132,11 +145,24 @@ static int keys_add_path(struct keys *keys, const char *path)
 	return grown[keys->count++] ? 0 : -ENOMEM;
 }
 
+static int keys_set_seal(struct keys *keys, const char *path)
+{
+	char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	free(keys->seal);
+	keys->seal = copy;
+	return 0;
+}
+
 static int keys_fill(struct keys *keys, const struct config *config, struct grants *table)
 {
+	const char *seal = config->store.url ? config->store.seal_path : NULL;
 	int error = 0;
 	if (config->user && !(keys->user = strdup(config->user)))
 		return -ENOMEM;
+	if (seal && (error = keys_set_seal(keys, seal)) < 0)
+		return error;
 	for (size_t i = 0; i < config->tls.all.count && error == 0; i++)
 		error = keys_add_path(keys, config->tls.all.items[i].key);
 	for (unsigned i = 0; i < KEY_SOCKETS && error == 0; i++) {
@@ -185,6 +211,7 @@ void keys_destroy(struct keys *keys)
 	for (size_t i = 0; i < keys->count; i++)
 		free(keys->paths[i]);
 	free(keys->paths);
+	free(keys->seal);
 	free(keys->user);
 	free(keys);
 }
@@ -200,6 +227,7 @@ void keys_write(const struct keys *keys, FILE *to)
 		fprintf(to, "key-socket %zu %d %d\n", i, keys->server[i], keys->own[i]);
 	for (size_t i = 0; i < keys->count; i++)
 		fprintf(to, "key %s\n", keys->paths[i]);
+	fprintf(to, "key-seal %s\n", keys->seal);
 }
 
 bool keys_read(struct keys **ret, const char *line, struct weir_loop *loop, int program)
@@ -217,6 +245,8 @@ bool keys_read(struct keys **ret, const char *line, struct weir_loop *loop, int 
 	}
 	if (strncmp(line, "key ", 4) == 0)
 		return keys_add_path(keys, line + 4) == 0;
+	if (strncmp(line, "key-seal ", 9) == 0)
+		return keys_set_seal(keys, line + 9) == 0;
 	if (sscanf(line, "key-socket %zu %d %d", &at, &server, &own) != 3)
 		return false;
 	/* Another version may have another number of them. */

@@ -23,6 +23,7 @@ struct keys {
 	int own[KEY_SOCKETS];
 	char **paths; /* of the keys, in the order of the certificates; "": it has none */
 	size_t count;
+	char *seal; /* the path of the `secret-key-file`; "": none */
 	char *user; /* opens the files; NULL: the master's */
 	int64_t started_ms;
 	struct weir_timer restart;

@@ -213,14 +213,14 @@ static void config_warn_writing(const struct config *config)
 			        "the directory of a site with uploads");
 }
 
-/* The key process has the keys of files, from its start on. */
+/* The server process reads the rows. */
 static void config_warn_stored_keys(const struct config *config)
 {
-	if (config->tls.key_process && store_has(config, STORE_KEYS))
+	if (config->tls.key_process && store_has(config, STORE_KEYS) && !config->store.seal_path)
 		say("'key-process' of 'tls' does not have the private keys of certificates in the "
-		    "database: the server process has them in its memory. To have all keys in the "
-		    "key process, name files in 'certificates', and leave 'keys' out of 'parts' of "
-		    "'store'");
+		    "database, since they are not encrypted there: the server process has them in "
+		    "its memory. To mend that, give 'secret-key-file' to 'store', and store the "
+		    "certificates again (`weir certificate import`)");
 }
 
 void config_warn(const struct config *config)

@@ -34,6 +34,7 @@ struct verb {
 	bool keys; /* keys of the configuration are options, too */
 	const struct type *operand;
 	const char *words;    /* instead of an operand, separated by spaces */
+	bool command;         /* the words are a command: options end at the first of them */
 	const char *examples; /* command lines */
 };
 

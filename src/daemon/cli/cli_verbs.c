@@ -30,7 +30,7 @@ static const struct key check_options[] = {
 };
 
 static const struct key passwd_options[] = {
-        {"users", &type_file, .option = "users", .doc = "The users file."},
+        {"users", &type_file, .option = "users", .option_letter = 'u', .doc = "The users file."},
         {"config", &type_file, .option = "config", .option_letter = 'c',
                 .doc = "A configuration whose users are meant: those of `store` if `mail` has no "
                        "`users`."},
@@ -47,7 +47,8 @@ static const struct key passwd_options[] = {
 };
 
 static const struct key queue_options[] = {
-        {"queue", &type_new_directory, .option = "queue", .doc = "The directory of the queue."},
+        {"queue", &type_new_directory, .option = "queue", .option_letter = 'q',
+                .doc = "The directory of the queue."},
         {"config", &type_file, .option = "config", .option_letter = 'c',
                 .doc = "A configuration whose queue is meant: that of `store`, or the directory of "
                        "its `relay`."},
@@ -315,6 +316,7 @@ const struct verb cli_verbs[] = {
                         "input, one a line. `help` lists the commands. Exits with 0 if all "
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
+                .command = true,
                 .words = "help status connections top close guard queue users store zones cache "
                          "reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"

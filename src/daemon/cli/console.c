@@ -12,6 +12,7 @@
 #include "console_lines.h"
 #include "options.h"
 #include "say.h"
+#include "verb_actions.h"
 
 struct console {
 	const char *config_path;
@@ -22,29 +23,11 @@ struct console {
 
 /* -- the command line -------------------------------------------------------------------------- */
 
-/* Options end at the first word of the command. */
 static int console_parse(int count, char **arguments, struct console *ret)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"admin", required_argument, NULL, 'A'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, "+:c:h", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		if (letter == 'c')
-			ret->config_path = optarg;
-		else if (letter == 'A')
-			ret->socket_path = optarg;
-		else
-			ret->help = true;
-	}
-	return 0;
+	const struct action_option options[] = {
+	        {"config", .value = &ret->config_path}, {"admin", .value = &ret->socket_path}, {0}};
+	return verb_actions_options(count, arguments, options, &ret->help);
 }
 
 /* -- the session ------------------------------------------------------------------------------- */
@@ -115,6 +98,8 @@ static int console_run_lines(const struct console *console)
 static bool console_begin(int count, char **arguments, struct console *console, int *ret_code)
 {
 	*ret_code = console_parse(count, arguments, console);
+	if (*ret_code == 0 && !console->help && !verb_find(arguments[0])->command)
+		*ret_code = verb_actions_no_words(count, arguments);
 	if (*ret_code)
 		return false;
 	if (console->help)
@@ -143,7 +128,5 @@ int console_upgrade(int count, char **arguments)
 	int code;
 	if (!console_begin(count, arguments, &console, &code))
 		return code;
-	if (optind < count)
-		return usage_error("upgrade", "upgrade has no argument '%s'", arguments[optind]);
 	return console_command(console.path, "upgrade") ? EXIT_DONE : EXIT_FAILED;
 }

@@ -27,6 +27,7 @@
 #include "fetch_output.h"
 #include "options.h"
 #include "say.h"
+#include "verb_actions.h"
 
 enum {
 	FIELDS_MAX = 100,
@@ -61,8 +62,9 @@ struct fetch_verb {
 
 /* -- the command line -------------------------------------------------------------------------- */
 
-static int fetch_add_field(struct fetch_verb *fetch, const char *text)
+static int fetch_add_field(void *context, const char *text)
 {
+	struct fetch_verb *fetch = context;
 	struct weir_span value = weir_span_of(text), name;
 	if (!weir_span_cut(&value, ':', &name) || name.size == 0)
 		return usage_error("fetch", "'%s' is no field such as 'Accept: text/html'", text);
@@ -73,84 +75,43 @@ static int fetch_add_field(struct fetch_verb *fetch, const char *text)
 	return 0;
 }
 
-static int fetch_set_timeout(struct fetch_verb *fetch, const char *text)
+static int fetch_set_timeout(void *context, const char *text)
 {
+	struct fetch_verb *fetch = context;
 	const struct key *key = verb_find("fetch")->options;
 	while (strcmp(key->name, "timeout") != 0)
 		key++;
 	return options_parse_value("fetch", key, text, &fetch->timeout_ms);
 }
 
-static int fetch_take_option(struct fetch_verb *fetch, int letter)
+static int fetch_set_head(void *context, const char *text)
 {
-	switch (letter) {
-	case 'o':
-		fetch->path = optarg;
-		break;
-	case 'i':
-		fetch->show_head = true;
-		break;
-	case 'I':
-		fetch->show_head = true;
-		fetch->method = "HEAD";
-		break;
-	case 'L':
-		fetch->follow = true;
-		break;
-	case 'H':
-		return fetch_add_field(fetch, optarg);
-	case 'd':
-		fetch->data = optarg;
-		break;
-	case 'X':
-		fetch->method = optarg;
-		break;
-	case 'U':
-		fetch->unix_path = optarg;
-		break;
-	case 'C':
-		fetch->ca = optarg;
-		break;
-	case 'T':
-		return fetch_set_timeout(fetch, optarg);
-	case 'k':
-		fetch->insecure = true;
-		break;
-	default:
-		fetch->help = true;
-	}
+	struct fetch_verb *fetch = context;
+	(void)text;
+	fetch->show_head = true;
+	fetch->method = "HEAD";
 	return 0;
 }
 
 static int fetch_parse(int count, char **arguments, struct fetch_verb *fetch)
 {
-	static const struct option known[] = {
-	        {"output", required_argument, NULL, 'o'},
-	        {"include", no_argument, NULL, 'i'},
-	        {"head", no_argument, NULL, 'I'},
-	        {"follow", no_argument, NULL, 'L'},
-	        {"field", required_argument, NULL, 'H'},
-	        {"data", required_argument, NULL, 'd'},
-	        {"method", required_argument, NULL, 'X'},
-	        {"unix-socket", required_argument, NULL, 'U'},
-	        {"ca", required_argument, NULL, 'C'},
-	        {"timeout", required_argument, NULL, 'T'},
-	        {"insecure", no_argument, NULL, 'k'},
-	        {"help", no_argument, NULL, 'h'},
+	const struct action_option options[] = {
+	        {"output", .value = &fetch->path},
+	        {"include", .given = &fetch->show_head},
+	        {"head", .set = fetch_set_head, .context = fetch},
+	        {"follow", .given = &fetch->follow},
+	        {"field", .set = fetch_add_field, .context = fetch},
+	        {"data", .value = &fetch->data},
+	        {"method", .value = &fetch->method},
+	        {"unix-socket", .value = &fetch->unix_path},
+	        {"ca", .value = &fetch->ca},
+	        {"timeout", .set = fetch_set_timeout, .context = fetch},
+	        {"insecure", .given = &fetch->insecure},
 	        {0},
 	};
-	int letter;
-	optind = 1;
-	opterr = 0;
-	while ((letter = getopt_long(count, arguments, ":o:iILH:d:X:kh", known, NULL)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option("fetch", letter, arguments);
-		int error = fetch_take_option(fetch, letter);
-		if (error)
-			return error;
-	}
-	if (fetch->help)
-		return 0;
+	int status = verb_actions_options(count, arguments, options, &fetch->help);
+	if (status || fetch->help)
+		return status;
 	if (optind == count)
 		return usage_error(
 		        "fetch", "a URL is missing, as in `weir fetch http://host/`%s", "");

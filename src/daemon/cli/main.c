@@ -9,6 +9,7 @@
 #include "key_process.h"
 #include "master.h"
 #include "options.h"
+#include "problems.h"
 #include "serve.h"
 
 static int print_version(void)
@@ -61,6 +62,23 @@ static const struct {
         {"@probe", master_probe},
 };
 
+static int cli_refuse_word(const char *word)
+{
+	struct suggestion best = {0};
+	for (const struct verb *verb = cli_verbs; verb->name; verb++)
+		suggest(&best, word, verb->name);
+	if (!*word)
+		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
+	else if (best.name)
+		fprintf(stderr, "weir: there is no verb '%s'; did you mean '%s'?\n", word,
+		        best.name);
+	else
+		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
+		        word);
+	fputs("Try `weir --help`.\n", stderr);
+	return EXIT_USAGE;
+}
+
 int main(int count, char **arguments)
 {
 	const char *word = count > 1 ? arguments[1] : "";
@@ -71,11 +89,5 @@ int main(int count, char **arguments)
 		return help_print();
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
 		return print_version();
-	if (*word)
-		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
-		        word);
-	else
-		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
-	fputs("Try `weir --help`.\n", stderr);
-	return EXIT_USAGE;
+	return cli_refuse_word(word);
 }

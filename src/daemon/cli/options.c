@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "cli.h"
+#include "helper.h"
 #include "options.h"
+#include "problems.h"
 #include "types.h"
 
 int usage_error(const char *verb, const char *format, ...)
@@ -168,18 +170,6 @@ static int options_set_path(const char **path, const char *option, const char *t
 	return 0;
 }
 
-int refuse_option(const char *verb, int letter, char **arguments)
-{
-	char name[] = {'-', (char)optopt, 0};
-	const char *argument = arguments[optind - 1];
-	bool is_long = strncmp(argument, "--", 2) == 0;
-	if (letter == ':')
-		return usage_error(verb, "%s needs a value", is_long ? argument : name);
-	if (is_long && strchr(argument, '='))
-		return usage_error(verb, "cannot understand '%s'", argument);
-	return usage_error(verb, "there is no option '%s'", is_long ? argument : name);
-}
-
 /* -- options that mean more than their key ----------------------------------------------------- */
 
 typedef int option_function(struct options *options, const struct key *key, const char *value);
@@ -280,8 +270,9 @@ static const struct {
         {"help", option_help},
 };
 
-static int options_set(struct options *options, const struct verb_option *option, const char *value)
+static int options_set(void *context, const struct verb_option *option, const char *value)
 {
+	struct options *options = context;
 	const char *name = option->key->option;
 	for (size_t i = 0; i < sizeof option_functions / sizeof *option_functions; i++)
 		if (strcmp(option_functions[i].name, name) == 0)
@@ -302,16 +293,18 @@ enum {
 struct known_options {
 	struct verb_option options[VERB_OPTIONS_MAX];
 	struct option known[2 * VERB_OPTIONS_MAX + 1];
-	char letters[2 * VERB_OPTIONS_MAX + 2];
+	char letters[2 * VERB_OPTIONS_MAX + 3];
 	size_t count;
 };
 
-static void options_know(struct known_options *ret, const char *verb)
+static void options_know(struct known_options *ret, const struct verb *verb)
 {
 	size_t known = 0, letters = 0;
 	*ret = (struct known_options){0};
-	ret->count = verb_options(verb_find(verb), ret->options);
-	ret->letters[letters++] = ':';
+	ret->count = verb_options(verb, ret->options);
+	if (verb->command)
+		ret->letters[letters++] = '+';
+	ret->letters[letters++] = ':'; /* a missing value is not an unknown option */
 	for (size_t i = 0; i < ret->count; i++) {
 		const struct key *key = ret->options[i].key;
 		int argument = verb_option_argument(key) ? required_argument
@@ -339,19 +332,55 @@ static const struct verb_option *options_find(const struct known_options *known,
 	return NULL;
 }
 
-static int options_parse(const char *verb, int count, char **arguments, struct options *ret)
+/* `name` has no dashes. */
+static int options_refuse_long(
+        const char *verb, const struct known_options *known, struct weir_span name, bool valued)
+{
+	char typed[64];
+	struct suggestion best = {0};
+	int size = (int)name.size;
+	bool fits = text_copy_span(typed, sizeof typed, name);
+	for (size_t i = 0; fits && known->known[i].name; i++) {
+		if (valued && strcmp(known->known[i].name, typed) == 0)
+			return usage_error(verb, "--%s takes no value", typed);
+		suggest(&best, typed, known->known[i].name);
+	}
+	if (best.name)
+		return usage_error(verb, "there is no option '--%.*s'; did you mean '--%s'?", size,
+		        name.data, best.name);
+	return usage_error(verb, "there is no option '--%.*s'", size, name.data);
+}
+
+/*
+ * Prints that an option is unknown or lacks its value. `letter` is that of getopt_long. Its optopt
+ * is a letter, the value of a long option, or 0 for an unknown long one.
+ */
+static int options_refuse(
+        const char *verb, const struct known_options *known, int letter, const char *argument)
+{
+	struct weir_span rest = weir_span_of(argument), name;
+	bool is_long = optopt == 0 || optopt >= OPTION_FIRST;
+	if (letter == ':')
+		return is_long ? usage_error(verb, "%s needs a value", argument)
+		               : usage_error(verb, "-%c needs a value", optopt);
+	if (!is_long)
+		return usage_error(verb, "there is no option '-%c'", optopt);
+	bool valued = weir_span_cut(&rest, '=', &name);
+	return options_refuse_long(verb, known, weir_span_skip(name, 2), valued);
+}
+
+int options_read(const char *verb, int count, char **arguments, options_set_fn *set, void *context)
 {
 	struct known_options known;
 	int value;
-	options_know(&known, verb);
+	options_know(&known, verb_find(verb));
 	optind = 1;
 	opterr = 0;
-	*ret = (struct options){0};
 	while ((value = getopt_long(count, arguments, known.letters, known.known, NULL)) != -1) {
 		const struct verb_option *option = options_find(&known, value);
 		if (!option)
-			return refuse_option(arguments[0], value, arguments);
-		int error = options_set(ret, option, optarg);
+			return options_refuse(verb, &known, value, arguments[optind - 1]);
+		int error = set(context, option, optarg);
 		if (error)
 			return error;
 	}
@@ -360,7 +389,8 @@ static int options_parse(const char *verb, int count, char **arguments, struct o
 
 int options_parse_serve(int count, char **arguments, struct options *ret)
 {
-	int error = options_parse("serve", count, arguments, ret);
+	*ret = (struct options){0};
+	int error = options_read("serve", count, arguments, options_set, ret);
 	if (error == 0)
 		error = options_count_certificates(ret);
 	for (; error == 0 && optind < count; optind++)
@@ -370,7 +400,8 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 
 int options_parse_check(int count, char **arguments, struct options *ret)
 {
-	int error = options_parse("check", count, arguments, ret);
+	*ret = (struct options){0};
+	int error = options_read("check", count, arguments, options_set, ret);
 	if (error || ret->help)
 		return error;
 	if (!ret->config_path && optind < count)

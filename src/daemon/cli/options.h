@@ -7,6 +7,7 @@
 
 #include <weir/limits.h>
 
+#include "cli.h"
 #include "config.h"
 #include "table.h"
 
@@ -67,7 +68,13 @@ int options_parse_value(const char *verb, const struct key *key, const char *tex
 /* Prints what is wrong, and a hint at --help. Returns EXIT_USAGE. */
 int __attribute__((format(printf, 2, 3))) usage_error(const char *verb, const char *format, ...);
 
-/* Prints that an option is unknown or lacks its value; `letter` is that of getopt_long. */
-int refuse_option(const char *verb, int letter, char **arguments);
+/* An option was read; `value` is NULL if it takes none. Returns 0, or an exit status. */
+typedef int options_set_fn(void *context, const struct verb_option *option, const char *value);
+
+/*
+ * Reads the options of a verb as its table in cli_verbs.c has them; the words behind them begin at
+ * optind. Returns 0, or an exit status after a message.
+ */
+int options_read(const char *verb, int count, char **arguments, options_set_fn *set, void *context);
 
 #endif

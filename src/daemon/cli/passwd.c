@@ -164,10 +164,10 @@ struct passwd_request {
 static int passwd_command_parse(int count, char **arguments, struct passwd_request *ret)
 {
 	bool delete = false, lock = false, unlock = false;
-	const struct action_option options[] = {{"users", 'u', &ret->path, NULL},
-	        {"config", 'c', &ret->config, NULL}, {"delete", 0, NULL, &delete},
-	        {"lock", 0, NULL, &lock}, {"unlock", 0, NULL, &unlock},
-	        {"no-scram", 0, NULL, &ret->no_scram}, {0}};
+	const struct action_option options[] = {{"users", .value = &ret->path},
+	        {"config", .value = &ret->config}, {"delete", .given = &delete},
+	        {"lock", .given = &lock}, {"unlock", .given = &unlock},
+	        {"no-scram", .given = &ret->no_scram}, {0}};
 	int status = verb_actions_options(count, arguments, options, &ret->help);
 	if (status || ret->help)
 		return status;

@@ -49,35 +49,44 @@ struct queue_request {
 
 /* -- the command line -------------------------------------------------------------------------- */
 
+static const struct queue_action {
+	struct verb_action base;
+	enum weir_queue_command command; /* of those that are no list */
+	bool list;
+} queue_actions[] = {
+        {{"list", "", 0, 0}, WEIR_QUEUE_RETRY, true},
+        {{"retry", " ID...` or `weir queue retry --all", 0, ACTION_WORDS_ANY}, WEIR_QUEUE_RETRY,
+                false},
+        {{"delete", " ID...", 1, ACTION_WORDS_ANY}, WEIR_QUEUE_DELETE, false},
+        {{0}},
+};
+
 static int queue_command_parse_action(int count, char **words, struct queue_request *ret)
 {
-	const char *action = count ? words[0] : "list";
+	static const struct verb_actions actions = {
+	        "queue", &queue_actions[0].base, sizeof *queue_actions, false};
+	const char *first[ACTION_WORDS_MAX];
+	const struct verb_action *found;
+	int status = verb_actions_find(&actions, count, words, &found, first);
+	if (status)
+		return status;
+	const struct queue_action *action = WEIR_CONTAINER(found, const struct queue_action, base);
+	bool retry = !action->list && action->command == WEIR_QUEUE_RETRY;
 	ret->ids = words + 1;
 	ret->id_count = count > 1 ? count - 1 : 0;
-	ret->list = strcmp(action, "list") == 0;
-	if (ret->list) {
-		if (ret->id_count || ret->all)
-			return usage_error("queue", "list takes no arguments%s", "");
-		return 0;
-	}
-	if (strcmp(action, "retry") == 0)
-		ret->command = ret->all ? WEIR_QUEUE_RETRY_ALL : WEIR_QUEUE_RETRY;
-	else if (strcmp(action, "delete") == 0)
-		ret->command = WEIR_QUEUE_DELETE;
-	else
-		return usage_error(
-		        "queue", "there is no action '%s': list, retry or delete", action);
-	if (ret->all && ret->command == WEIR_QUEUE_DELETE)
-		return usage_error("queue", "delete needs the names of messages, not --all%s", "");
-	if (ret->all ? ret->id_count > 0 : ret->id_count == 0)
-		return usage_error("queue", "%s needs the names of messages", action);
+	ret->list = action->list;
+	ret->command = retry && ret->all ? WEIR_QUEUE_RETRY_ALL : action->command;
+	if (ret->all && !retry)
+		return usage_error("queue", "--all is for retry, not for %s", found->name);
+	if (retry && ret->all == (ret->id_count > 0))
+		return usage_error("queue", "it is `weir queue retry%s`", found->usage);
 	return 0;
 }
 
 static int queue_command_parse(int count, char **arguments, struct queue_request *ret)
 {
-	const struct action_option options[] = {{"queue", 'q', &ret->path, NULL},
-	        {"config", 'c', &ret->config, NULL}, {"all", 0, NULL, &ret->all}, {0}};
+	const struct action_option options[] = {{"queue", .value = &ret->path},
+	        {"config", .value = &ret->config}, {"all", .given = &ret->all}, {0}};
 	int status = verb_actions_options(count, arguments, options, &ret->help);
 	if (status || ret->help)
 		return status;

@@ -3,14 +3,18 @@
  * tools/generate puts its output into the documents.
  */
 #include <ctype.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weir/list.h>
 
 #include "cli.h"
 #include "options.h"
 #include "table.h"
 #include "types.h"
+#include "verb_actions.h"
 
 enum {
 	REFERENCE_WIDTH = 100,
@@ -247,35 +251,36 @@ void reference_default(FILE *to)
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
-static const struct {
-	const char *name;
+static const struct config_text {
+	struct verb_action base;
 	void (*print)(FILE *to);
 } config_texts[] = {
-        {"default", reference_default},
-        {"bash", completion_bash},
-        {"zsh", completion_zsh},
-        {"fish", completion_fish},
-        {"manual", reference_manual},
-        {"options", reference_options},
-        {"listing", reference_listing},
+        {{"default", "", 0, 0}, reference_default},
+        {{"bash", "", 0, 0}, completion_bash},
+        {{"zsh", "", 0, 0}, completion_zsh},
+        {{"fish", "", 0, 0}, completion_fish},
+        {{"manual", "", 0, 0}, reference_manual},
+        {{"options", "", 0, 0}, reference_options},
+        {{"listing", "", 0, 0}, reference_listing},
+        {{0}},
 };
 
 int config_verb(int count, char **arguments)
 {
-	const char *word = count > 1 ? arguments[1] : "";
-	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+	static const struct verb_actions actions = {
+	        "config", &config_texts[0].base, sizeof *config_texts, true};
+	static const struct action_option options[] = {{0}};
+	const struct verb_action *found;
+	const char *words[ACTION_WORDS_MAX];
+	bool help = false;
+	int status = verb_actions_options(count, arguments, options, &help);
+	if (status == 0 && help)
 		return help_print_verb("config");
-	if (!*word)
-		return usage_error(
-		        "config", "what to print is missing, as in `weir config default`");
-	if (count > 2)
-		return usage_error(
-		        "config", "one text can be printed, and '%s' is another", arguments[2]);
-	for (size_t i = 0; i < sizeof config_texts / sizeof *config_texts; i++) {
-		if (strcmp(config_texts[i].name, word) != 0)
-			continue;
-		config_texts[i].print(stdout);
-		return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
-	}
-	return usage_error("config", "there is no text '%s'", word);
+	if (status == 0)
+		status = verb_actions_find(
+		        &actions, count - optind, arguments + optind, &found, words);
+	if (status)
+		return status;
+	WEIR_CONTAINER(found, const struct config_text, base)->print(stdout);
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }

@@ -19,6 +19,7 @@
 #include <weir/peers.h>
 
 #include "config.h"
+#include "key_client.h"
 #include "say.h"
 
 struct config *config_create(void)
@@ -116,6 +117,7 @@ void config_release(struct config *config)
 	config_release_upstreams(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
+	key_client_release(config->tls.keys);
 	explicit_bzero(config->store.seal, sizeof config->store.seal);
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);

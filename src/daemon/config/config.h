@@ -145,6 +145,7 @@ struct config_tls {
 	 * and for a service without a listener.
 	 */
 	struct weir_tls *of[SERVICE_COUNT];
+	struct key_client *keys; /* of a server process with a key process; held, or NULL */
 };
 
 struct config_authority {
@@ -378,7 +379,7 @@ struct config_store {
 	const char *password; /* read from its file */
 	bool hasty; /* for a verb, which reports a refusal at once; see weir_postgres_options */
 	bool sealed;
-	unsigned char seal[32]; /* the key of `seal_path` */
+	unsigned char seal[32]; /* the key of `seal_path`, unless the key process has it */
 	struct weir_database
 	        *database; /* of the process, not held; set before anything is served */
 };

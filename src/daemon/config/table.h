@@ -237,6 +237,7 @@ void table_http_check(struct reader *reader, const struct node *top);
 void table_mail_check(struct reader *reader, const struct node *top);
 void table_proxy_check(struct reader *reader, const struct node *top);
 void table_tls_check(struct reader *reader, const struct node *top);
+void table_store_check(struct reader *reader, const struct node *top);
 void table_ftp_check(struct reader *reader, const struct node *top);
 void table_admin_check(struct reader *reader, const struct node *top);
 void table_dns_check(struct reader *reader, const struct node *top);

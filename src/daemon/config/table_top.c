@@ -360,6 +360,7 @@ static void top_check(struct reader *reader, struct node *node, void *target)
 	(void)target;
 	listener_check_all(reader, node);
 	table_tls_check(reader, node);
+	table_store_check(reader, node);
 	table_mail_check(reader, node);
 	table_ftp_check(reader, node);
 	table_dns_check(reader, node);

@@ -191,14 +191,16 @@ static const struct zone_action zone_actions[] = {
 
 static int zone_verb_parse(int count, char **arguments, struct zone_request *ret)
 {
+	static const struct verb_actions actions = {
+	        "zone", &zone_actions[0].base, sizeof *zone_actions, false};
 	const struct action_option options[] = {
-	        {"config", 'c', &ret->config, NULL}, {"algorithm", 0, &ret->algorithm, NULL}, {0}};
+	        {"config", .value = &ret->config}, {"algorithm", .value = &ret->algorithm}, {0}};
 	const struct verb_action *action;
 	int status = verb_actions_options(count, arguments, options, &ret->help);
 	if (status || ret->help)
 		return status;
-	status = verb_actions_find("zone", &zone_actions[0].base, sizeof *zone_actions,
-	        count - optind, arguments + optind, &action, ret->words);
+	status = verb_actions_find(
+	        &actions, count - optind, arguments + optind, &action, ret->words);
 	if (status == 0)
 		ret->action = WEIR_CONTAINER(action, const struct zone_action, base);
 	return status;

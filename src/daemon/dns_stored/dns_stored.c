@@ -430,13 +430,13 @@ static int dns_stored_follow_secrets(struct dns_stored *stored, const struct con
 	char *copy;
 	struct weir_database_secrets_options options;
 	weir_database_secrets_options_init(&options);
-	options.purpose = "cookie";
+	options.purpose = store_snapshots[STORE_SNAPSHOT_COOKIES].source;
 	options.period_s = DNS_STORED_COOKIE_S;
 	options.changed = dns_stored_on_secrets;
 	options.failed = dns_stored_on_secrets_failed;
 	options.warn = store_on_copy_warning;
 	options.context = stored;
-	int error = store_copy_path(config, "cookies", &copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_COOKIES, &copy);
 	options.copy = copy;
 	if (error == 0)
 		error = weir_database_secrets_create(
@@ -452,7 +452,7 @@ static int dns_stored_follow(struct dns_stored *stored, const struct config *con
 	weir_database_snapshot_options_init(&options);
 	options.type = &dns_stored_type;
 	options.context = stored;
-	int error = store_copy_path(config, "zones", &copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_ZONES, &copy);
 	options.copy = copy;
 	if (error == 0)
 		error = weir_database_snapshot_create(

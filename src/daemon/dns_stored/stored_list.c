@@ -109,7 +109,8 @@ static void stored_list_add_zone(struct stored_list *list, const struct weir_spa
 		stored_list_complain(list, "the zone", fields[1], "the name is not a domain name");
 }
 
-static void stored_list_add_key(struct stored_list *list, const struct weir_span *fields)
+/* Returns 0, or -EAGAIN without a reply of the key process. */
+static int stored_list_add_key(struct stored_list *list, const struct weir_span *fields)
 {
 	struct weir_dns_tsig_key *key = &list->keys[list->key_count];
 	struct weir_buffer secret = {0};
@@ -132,6 +133,7 @@ static void stored_list_add_key(struct stored_list *list, const struct weir_span
 		list->key_count++;
 	}
 	weir_database_erase(&secret);
+	return error == -EAGAIN ? error : 0;
 }
 
 static int stored_list_compare_zones(const void *a, const void *b)
@@ -180,7 +182,7 @@ static int stored_list_allocate(struct stored_list *list, struct weir_span text)
 	return list->zones && list->keys ? 0 : -ENOMEM;
 }
 
-static void stored_list_add(struct stored_list *list, const struct weir_span *fields)
+static int stored_list_add(struct stored_list *list, const struct weir_span *fields)
 {
 	bool is_zone = weir_span_equal(fields[0], WEIR_SPAN("zone"));
 	if (is_zone && list->has_zones && list->zone_count == WEIR_DNS_ZONES_MAX)
@@ -190,7 +192,8 @@ static void stored_list_add(struct stored_list *list, const struct weir_span *fi
 	else if (!is_zone && list->has_keys && list->key_count == WEIR_DNS_KEYS_MAX)
 		stored_list_complain(list, "the TSIG key", fields[1], "there are too many keys");
 	else if (!is_zone && list->has_keys)
-		stored_list_add_key(list, fields);
+		return stored_list_add_key(list, fields);
+	return 0;
 }
 
 int stored_list_parse(void *context, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX])
@@ -203,11 +206,11 @@ int stored_list_parse(void *context, struct weir_span text, char ret_why[WEIR_PO
 		weir_span_cut(&text, '\n', &line);
 		for (unsigned i = 0; i < LIST_FIELDS; i++)
 			weir_span_cut(&line, '\t', &fields[i]);
-		stored_list_add(list, fields);
+		error = stored_list_add(list, fields);
 	}
 	if (error == 0)
 		stored_list_sort(list);
 	else
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
+		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, store_secret_text(error));
 	return error;
 }

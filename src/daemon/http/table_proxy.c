@@ -230,7 +230,7 @@ static void upstreams_check_protocol(
 		        "'keep' is for 'protocol: fastcgi': connections of HTTP are kept in any case");
 }
 
-static void upstreams_check(struct reader *reader, struct node *node, void *target)
+static void proxy_upstreams_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_upstreams *upstreams = target;
 	const struct node *servers = node_find(node, "servers");
@@ -254,7 +254,7 @@ const struct section table_upstreams = {
         .what = "an entry of upstreams",
         .keys = upstreams_keys,
         .size = sizeof(struct config_upstreams),
-        .check = upstreams_check,
+        .check = proxy_upstreams_check,
         .doc = "Groups of servers that requests are passed on to. Each worker has connections of "
                "its own, and notices for itself which servers are down.",
 };

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "key_client.h"
@@ -22,6 +23,7 @@
 enum {
 	AGAIN_MS = 500, /* after which a request is sent again */
 	TRIES = 20,     /* together as long as a handshake may last */
+	SEAL_TRIES = 6, /* the main thread may wait */
 };
 
 struct key_client {
@@ -81,7 +83,7 @@ void key_client_release(void *context)
 	free(client);
 }
 
-/* -- signatures -------------------------------------------------------------------------------- */
+/* -- requests ---------------------------------------------------------------------------------- */
 
 static size_t key_client_find_free(const struct key_client *client)
 {
@@ -126,57 +128,143 @@ static int key_client_receive(int socket, uint32_t id, struct key_reply *reply)
 	}
 }
 
+/* The pieces of a request, in the order in which they are sent. */
+struct key_parts {
+	struct key_request request;
+	struct weir_span input, name, text;
+};
+
+static ssize_t key_client_send(int socket, struct key_parts *parts)
+{
+	struct weir_span spans[] = {parts->input, parts->name, parts->text};
+	struct iovec pieces[4] = {{&parts->request, sizeof parts->request}};
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 4};
+	for (size_t i = 0; i < 3; i++)
+		pieces[1 + i] = (struct iovec){(void *)(uintptr_t)spans[i].data, spans[i].size};
+	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* A socket whose queue is full has requests that its next reader will answer. */
-static int key_client_ask(int socket, const struct key_request *request, struct key_reply *reply)
+static int key_client_try(
+        int socket, struct key_parts *parts, unsigned tries, struct key_reply *reply)
 {
 	int error = -EAGAIN;
-	for (unsigned i = 0; i < TRIES && error == -EAGAIN; i++) {
-		ssize_t put = send(socket, request, KEY_REQUEST_HEAD + request->size,
-		        MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (unsigned i = 0; i < tries && error == -EAGAIN; i++) {
+		ssize_t put = key_client_send(socket, parts);
 		error = put < 0 && errno != EAGAIN ? -errno : 0;
 		if (error == 0)
-			error = key_client_receive(socket, request->id, reply);
+			error = key_client_receive(socket, parts->request.id, reply);
 	}
 	return error == -EAGAIN ? -ETIMEDOUT : error;
 }
 
-static bool key_client_fill(const struct weir_tls_signing *signing, struct key_request *ret)
+/* Returns 0 with a reply, the error of the reply, -EAGAIN without one, or -EMSGSIZE. */
+static int key_client_ask(
+        struct key_client *client, struct key_parts *parts, unsigned tries, struct key_reply *reply)
+{
+	if (parts->input.size > KEY_INPUT_MAX || parts->name.size > KEY_NAME_MAX ||
+	        parts->text.size > KEY_TEXT_MAX)
+		return -EMSGSIZE;
+	parts->request.magic = KEY_MAGIC;
+	parts->request.input_size = (uint32_t)parts->input.size;
+	parts->request.name_size = (uint16_t)parts->name.size;
+	parts->request.text_size = (uint32_t)parts->text.size;
+	size_t at = key_client_reserve(client, &parts->request.id);
+	int error = key_client_try(client->sockets[at], parts, tries, reply);
+	key_client_free(client, at);
+	return error ? -EAGAIN : reply->error;
+}
+
+/* -- signatures -------------------------------------------------------------------------------- */
+
+static bool key_client_fill(const struct weir_tls_signing *signing, struct key_parts *ret)
 {
 	unsigned digest = KEY_DIGEST_NONE;
 	while (signing->digest && ++digest < KEY_DIGESTS &&
 	        strcmp(key_digests[digest], signing->digest) != 0)
 		;
-	if (digest == KEY_DIGESTS || signing->input.size > KEY_INPUT_MAX ||
-	        signing->certificate > UINT16_MAX)
-		return false;
-	*ret = (struct key_request){
-	        .magic = KEY_MAGIC,
-	        .key = (uint16_t)signing->certificate,
-	        .digest = (uint8_t)digest,
-	        .pss = signing->pss,
-	        .size = (uint32_t)signing->input.size,
-	};
-	memcpy(ret->input, signing->input.data, signing->input.size);
-	return true;
+	ret->request.digest = (uint8_t)digest;
+	ret->request.pss = signing->pss;
+	ret->input = signing->input;
+	return digest < KEY_DIGESTS;
+}
+
+static int key_client_ask_signature(struct key_client *client, struct key_parts *parts,
+        unsigned char *signature, size_t room, size_t *ret_size)
+{
+	struct key_reply reply;
+	int error = key_client_ask(client, parts, TRIES, &reply);
+	if (error == 0 && (reply.size == 0 || reply.size > room))
+		error = -EPERM;
+	if (error < 0)
+		return error;
+	memcpy(signature, reply.bytes, reply.size);
+	*ret_size = reply.size;
+	return 0;
 }
 
 int key_client_sign(void *context, const struct weir_tls_signing *signing, unsigned char *signature,
         size_t room, size_t *ret_size)
 {
-	struct key_client *client = context;
-	struct key_request request;
-	struct key_reply reply;
-	if (!key_client_fill(signing, &request))
+	struct key_parts parts = {
+	        .request = {.kind = KEY_SIGN, .key = (uint16_t)signing->certificate}};
+	if (!key_client_fill(signing, &parts) || signing->certificate > UINT16_MAX)
 		return -EINVAL;
-	reply.size = 0;
-	size_t at = key_client_reserve(client, &request.id);
-	int error = key_client_ask(client->sockets[at], &request, &reply);
-	key_client_free(client, at);
-	if (error == 0 && (reply.size == 0 || reply.size > room))
-		error = -EPERM;
-	if (error < 0)
-		return error;
-	memcpy(signature, reply.signature, reply.size);
-	*ret_size = reply.size;
-	return 0;
+	return key_client_ask_signature(context, &parts, signature, room, ret_size);
+}
+
+int key_client_sign_stored(struct key_client *client, struct weir_span name, struct weir_span text,
+        const struct weir_tls_signing *signing, unsigned char *signature, size_t room,
+        size_t *ret_size)
+{
+	struct key_parts parts = {.request = {.kind = KEY_SIGN_STORED}, .name = name, .text = text};
+	if (!key_client_fill(signing, &parts))
+		return -EINVAL;
+	return key_client_ask_signature(client, &parts, signature, room, ret_size);
+}
+
+/* -- secrets ----------------------------------------------------------------------------------- */
+
+static int key_client_convert(struct key_client *client, struct key_parts *parts,
+        const char *purpose, struct weir_buffer *to)
+{
+	struct key_reply reply;
+	unsigned at = 0;
+	while (at < KEY_PURPOSES && strcmp(key_purposes[at], purpose) != 0)
+		at++;
+	if (at == KEY_PURPOSES)
+		return -EPERM;
+	parts->request.purpose = (uint8_t)at;
+	int error = key_client_ask(client, parts, SEAL_TRIES, &reply);
+	if (error == 0)
+		error = weir_buffer_append(to, reply.bytes, reply.size, to->size + reply.size);
+	explicit_bzero(reply.bytes, sizeof reply.bytes);
+	return error;
+}
+
+int key_client_seal(struct key_client *client, const char *purpose, struct weir_span name,
+        struct weir_span secret, struct weir_buffer *text)
+{
+	struct key_parts parts = {.request = {.kind = KEY_SEAL}, .input = secret, .name = name};
+	return key_client_convert(client, &parts, purpose, text);
+}
+
+int key_client_unseal(struct key_client *client, const char *purpose, struct weir_span name,
+        struct weir_span text, struct weir_buffer *secret)
+{
+	struct key_parts parts = {.request = {.kind = KEY_UNSEAL}, .name = name, .text = text};
+	return key_client_convert(client, &parts, purpose, secret);
+}
+
+int key_client_compare(struct key_client *client, struct key_client *other)
+{
+	struct weir_buffer text = {0}, empty = {0};
+	struct weir_span name = WEIR_SPAN("compare");
+	int error = key_client_seal(client, key_purposes[0], name, WEIR_SPAN(""), &text);
+	if (error == 0)
+		error = key_client_unseal(
+		        other, key_purposes[0], name, weir_buffer_span(&text), &empty);
+	weir_buffer_finish(&text);
+	weir_buffer_finish(&empty);
+	return error;
 }

@@ -3,9 +3,15 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <weir/database_secrets.h>
+
 #include "key_message.h"
+#include "store.h"
 
 const char *const key_digests[KEY_DIGESTS] = {NULL, "SHA256", "SHA384", "SHA512"};
+
+const char *const key_purposes[KEY_PURPOSES] = {
+        WEIR_DATABASE_SEAL_TSIG, STORE_SECRET_TICKET, STORE_SECRET_COOKIE};
 
 /* -- the input --------------------------------------------------------------------------------- */
 
@@ -50,23 +56,72 @@ static bool key_input_is_tls12(const unsigned char *input, size_t size)
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
-int key_request_check(const struct key_request *request, size_t size)
+struct weir_span key_request_input(const struct key_received *received)
 {
-	if (size < KEY_REQUEST_HEAD || request->magic != KEY_MAGIC ||
-	        request->digest >= KEY_DIGESTS || request->pss > 1 ||
-	        request->size > KEY_INPUT_MAX || size != KEY_REQUEST_HEAD + request->size)
+	return weir_span((const char *)received->bytes, received->request.input_size);
+}
+
+struct weir_span key_request_name(const struct key_received *received)
+{
+	const struct key_request *request = &received->request;
+	return weir_span((const char *)received->bytes + request->input_size, request->name_size);
+}
+
+struct weir_span key_request_text(const struct key_received *received)
+{
+	const struct key_request *request = &received->request;
+	return weir_span((const char *)received->bytes + request->input_size + request->name_size,
+	        request->text_size);
+}
+
+static bool key_request_is_sized(const struct key_request *request, size_t size)
+{
+	return size >= sizeof *request && request->input_size <= KEY_INPUT_MAX &&
+	       request->name_size <= KEY_NAME_MAX && request->text_size <= KEY_TEXT_MAX &&
+	       size == sizeof *request + request->input_size + request->name_size +
+	                       request->text_size;
+}
+
+static bool key_request_is_handshake(const struct key_received *received)
+{
+	const struct key_request *request = &received->request;
+	return request->digest < KEY_DIGESTS && request->pss <= 1 &&
+	       (key_input_is_tls13(received->bytes, request->input_size) ||
+	               key_input_is_tls12(received->bytes, request->input_size));
+}
+
+int key_request_check(const struct key_received *received, size_t size)
+{
+	const struct key_request *request = &received->request;
+	bool good = false;
+	if (!key_request_is_sized(request, size) || request->magic != KEY_MAGIC)
 		return -EPROTO;
-	return key_input_is_tls13(request->input, request->size) ||
-	                       key_input_is_tls12(request->input, request->size)
-	               ? 0
-	               : -EPROTO;
+	switch ((enum key_kind)request->kind) {
+	case KEY_SIGN:
+		good = !request->name_size && !request->text_size &&
+		       key_request_is_handshake(received);
+		break;
+	case KEY_SIGN_STORED:
+		good = request->text_size && key_request_is_handshake(received);
+		break;
+	case KEY_SEAL:
+		good = request->purpose < KEY_PURPOSES && !request->text_size;
+		break;
+	case KEY_UNSEAL:
+		good = request->purpose < KEY_PURPOSES && !request->input_size;
+		break;
+	case KEY_KINDS:
+		break;
+	}
+	return good ? 0 : -EPROTO;
 }
 
 int key_reply_check(const struct key_reply *reply, size_t size, uint32_t id)
 {
 	return size >= KEY_REPLY_HEAD && reply->magic == KEY_MAGIC && reply->id == id &&
-	                       reply->size <= KEY_SIGNATURE_MAX &&
-	                       size == KEY_REPLY_HEAD + reply->size
+	                       reply->size <= KEY_REPLY_MAX &&
+	                       size == KEY_REPLY_HEAD + reply->size && reply->error <= 0 &&
+	                       (reply->error == 0 || reply->size == 0)
 	               ? 0
 	               : -EPROTO;
 }

@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 
+#include "child.h"
 #include "config_acme.h"
 #include "log_file.h"
 #include "log_socket.h"
@@ -42,10 +43,27 @@ static int change_make_directory(const struct config *config, const char *path, 
 	return error;
 }
 
-static int change_make_directories(const struct config *config)
+/* Whether the files that the configuration names can be opened, as the server will ask for. */
+static bool change_has_files(const struct config *config, const struct grants *table)
+{
+	bool good = true;
+	for (size_t i = 0; i < table->count && good; i++) {
+		const struct grant *grant = &table->items[i];
+		int fd = grant->kind == GRANT_FILE ? child_open_file(config->user, grant->key) : -1;
+		good = grant->kind != GRANT_FILE || fd >= 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return good;
+}
+
+/* Where a file is missing, nothing is made: the server reports the file, and ends. */
+static int change_make_directories(const struct config *config, const struct grants *table)
 {
 	bool smtp = listeners_include(config, SERVICE_SMTP);
 	int error = 0;
+	if (!change_has_files(config, table))
+		return 0;
 	if (smtp || listeners_include(config, SERVICE_POP3))
 		error = change_make_directory(config, config->mail.directory, "keep mail in");
 	if (error == 0 && smtp && config->mail.relay.host)
@@ -118,8 +136,6 @@ static int change_open(
 	int error = change_choose_user(config);
 	if (!config_is_separated(config))
 		say_at(WEIR_LOG_WARNING, "'privilege-separation' changes at the next start");
-	if (error == 0)
-		error = change_make_directories(config);
 	if (error < 0)
 		return error;
 	if (master->workers == 0)
@@ -128,6 +144,11 @@ static int change_open(
 	error = listening_open(config, &master->listening, master->workers, &change->listening);
 	if (error < 0)
 		return error;
+	error = change_make_directories(config, table);
+	if (error < 0) {
+		listening_close(&change->listening, &master->listening);
+		return error;
+	}
 	error = change_fill(master, table, config, &change->listening, banner);
 	if (error < 0)
 		say("the configuration cannot be handed over: %s", weir_error_text(error));

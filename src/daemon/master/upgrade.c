@@ -35,9 +35,14 @@ enum {
 
 /* The name of the variable with the descriptor of the state, and the first line of the state. */
 #define UPGRADE_VARIABLE "WEIR_MASTER_STATE"
-#define UPGRADE_STATE "weir master 1"
-/* The text that a new program sends when it can take over from a master with such a state. */
-#define UPGRADE_CONSENT "weir probe 1\n"
+#define UPGRADE_STATE "weir master 2"
+#define UPGRADE_STATE_BEFORE "weir master 1" /* without the lines "key-seal" */
+/*
+ * The text that a new program sends when it can take over from a master with such a state. The one
+ * before it comes first: a master with that state reads no further.
+ */
+#define UPGRADE_CONSENT_BEFORE "weir probe 1\n"
+#define UPGRADE_CONSENT UPGRADE_CONSENT_BEFORE "weir probe 2\n"
 
 /* -- the trial --------------------------------------------------------------------------------- */
 
@@ -79,8 +84,8 @@ static void upgrade_on_probe(struct weir_watch *watch, unsigned events)
 	if (strcmp(text, UPGRADE_CONSENT) == 0)
 		upgrade_execute(master);
 	else
-		upgrade_refuse(
-		        master, "the new program does not accept the configuration, or is none");
+		upgrade_refuse(master, "the new program does not accept the configuration, is of "
+		                       "an earlier version, or is none");
 }
 
 /* In the child. */
@@ -273,7 +278,9 @@ static bool upgrade_read_state(struct master *master, FILE *from)
 {
 	struct listening_reading listening = {.listening = &master->listening};
 	char line[STATE_LINE_MAX];
-	if (!fgets(line, sizeof line, from) || strcmp(line, UPGRADE_STATE "\n") != 0)
+	if (!fgets(line, sizeof line, from) ||
+	        (strcmp(line, UPGRADE_STATE "\n") != 0 &&
+	                strcmp(line, UPGRADE_STATE_BEFORE "\n") != 0))
 		return false;
 	while (fgets(line, sizeof line, from)) {
 		line[strcspn(line, "\n")] = 0;

@@ -248,6 +248,7 @@ int serve(const struct options *options)
 	store_leave(daemon.database, daemon.loop);
 	weir_database_release(daemon.database);
 	weir_loop_destroy(daemon.loop);
+	store_use_keys(NULL);
 	return code;
 }
 

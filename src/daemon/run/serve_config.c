@@ -129,6 +129,7 @@ int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 	config_release(daemon->config);
 	daemon->endpoints = endpoints;
 	daemon->config = config;
+	store_use_keys(config);
 	shared_tickets_use(daemon->tickets, config);
 	stored_certificates_use(daemon->certificates, config);
 	store_users_follow(daemon->users, config);

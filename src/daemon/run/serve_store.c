@@ -119,7 +119,8 @@ static int serve_store_report(const struct daemon *daemon, const struct config *
 			        name, config->store.directory, name,
 			        store_report_age(&daemon->store, &info),
 			        serve_store_why(daemon, &info));
-		else if (info.origin == WEIR_DATABASE_NOTHING && strcmp(name, "users") != 0)
+		else if (info.origin == WEIR_DATABASE_NOTHING &&
+		         strcmp(name, store_snapshots[STORE_SNAPSHOT_USERS].name) != 0)
 			say_at(WEIR_LOG_WARNING,
 			        "there are no %s of the database, and no copy of them: %s", name,
 			        serve_store_why(daemon, &info));

@@ -1,15 +1,20 @@
 /* The database of the process, made of the section `store`. */
 #include <errno.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <weir/database.h>
+#include <weir/database_certificates.h>
 #include <weir/database_guard.h>
+#include <weir/database_users.h>
+#include <weir/database_zones.h>
 #include <weir/error.h>
 
 #include "helper.h"
+#include "key_client.h"
 #include "say.h"
 #include "store.h"
 #include "table.h"
@@ -22,9 +27,14 @@ const char *const store_part_names[STORE_PARTS] = {
         [STORE_KEYS] = "keys",
 };
 
+unsigned store_parts(const struct config *config)
+{
+	return config->store.url ? config->store.parts : 0;
+}
+
 bool store_has(const struct config *config, enum config_store_part part)
 {
-	return config->store.url && (config->store.parts >> part & 1);
+	return store_parts(config) >> part & 1;
 }
 
 uint32_t store_start_ms(const struct config *config)
@@ -56,6 +66,75 @@ void store_options(const struct config *config, const char *user, struct weir_po
 		ret->statements_max = 0;
 }
 
+/* -- the key process --------------------------------------------------------------------------- */
+
+/* The process has one database, and each configuration a key process. */
+static struct {
+	pthread_mutex_t lock;
+	struct key_client *client;
+} store_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool store_seals_elsewhere(const struct config *config)
+{
+	return config->tls.keys && config->store.seal_path;
+}
+
+void store_use_keys(const struct config *config)
+{
+	bool wanted = config && store_seals_elsewhere(config);
+	struct key_client *next = wanted ? key_client_hold(config->tls.keys) : NULL;
+	pthread_mutex_lock(&store_keys.lock);
+	struct key_client *before = store_keys.client;
+	store_keys.client = next;
+	pthread_mutex_unlock(&store_keys.lock);
+	key_client_release(before);
+}
+
+static struct key_client *store_keys_hold(void)
+{
+	pthread_mutex_lock(&store_keys.lock);
+	struct key_client *client = store_keys.client ? key_client_hold(store_keys.client) : NULL;
+	pthread_mutex_unlock(&store_keys.lock);
+	return client;
+}
+
+static int store_seal(void *context, const char *purpose, struct weir_span name,
+        struct weir_span secret, struct weir_buffer *text)
+{
+	struct key_client *client = store_keys_hold();
+	int error = client ? key_client_seal(client, purpose, name, secret, text) : -ENOKEY;
+	(void)context;
+	key_client_release(client);
+	return error;
+}
+
+static int store_unseal(void *context, const char *purpose, struct weir_span name,
+        struct weir_span text, struct weir_buffer *secret)
+{
+	struct key_client *client = store_keys_hold();
+	int error = client ? key_client_unseal(client, purpose, name, text, secret) : -ENOKEY;
+	(void)context;
+	key_client_release(client);
+	return error;
+}
+
+static const struct weir_database_sealer store_sealer = {
+        .seal = store_seal, .unseal = store_unseal};
+
+/* Whether both have the same `secret-key-file`, here or in their key processes. */
+static bool store_same_seal(const struct config *a, const struct config *b)
+{
+	const struct config_store *one = &a->store, *other = &b->store;
+	if (store_seals_elsewhere(a) != store_seals_elsewhere(b))
+		return false;
+	if (store_seals_elsewhere(a))
+		return key_client_compare(a->tls.keys, b->tls.keys) == 0;
+	return one->sealed == other->sealed &&
+	       memcmp(one->seal, other->seal, sizeof one->seal) == 0;
+}
+
+/* -- the database ------------------------------------------------------------------------------ */
+
 int store_open(const struct config *config, struct weir_database **ret)
 {
 	struct weir_postgres_options options;
@@ -63,22 +142,25 @@ int store_open(const struct config *config, struct weir_database **ret)
 	*ret = NULL;
 	if (!config->store.url)
 		return 0;
+	store_use_keys(config);
 	const struct passwd *entry = config->user ? NULL : getpwuid(geteuid());
 	store_options(config, entry ? entry->pw_name : config->user, &options);
 	int error = weir_database_create(&options, why, ret);
 	if (error < 0)
 		say("cannot use the database: %s", why);
+	else if (store_seals_elsewhere(config))
+		weir_database_set_sealer(*ret, &store_sealer);
 	else if (config->store.sealed)
 		weir_database_set_seal(*ret, config->store.seal);
 	return error;
 }
 
 /* Parts of the schema are called as those of the configuration. */
-bool store_uses(const struct config *config, const struct weir_database_part *part)
+bool store_parts_include(unsigned parts, const struct weir_database_part *part)
 {
 	for (unsigned i = 0; i < STORE_PARTS; i++)
 		if (strcmp(store_part_names[i], part->name) == 0)
-			return store_has(config, i);
+			return parts >> i & 1;
 	return false;
 }
 
@@ -104,11 +186,20 @@ bool store_part_waits(const struct weir_database_part *part, char *ret, size_t s
 	return true;
 }
 
-int store_copy_path(const struct config *config, const char *name, char **ret)
+const struct store_snapshot_row store_snapshots[STORE_SNAPSHOTS] = {
+        [STORE_SNAPSHOT_USERS] = {"users", WEIR_DATABASE_USERS, STORE_USERS},
+        [STORE_SNAPSHOT_ZONES] = {"zones", WEIR_DATABASE_ZONES_SNAPSHOT, STORE_ZONES},
+        [STORE_SNAPSHOT_COOKIES] = {"cookies", STORE_SECRET_COOKIE, STORE_KEYS},
+        [STORE_SNAPSHOT_CERTIFICATES] = {"certificates", WEIR_DATABASE_CERTIFICATES_SNAPSHOT,
+                STORE_KEYS},
+        [STORE_SNAPSHOT_TICKETS] = {"tickets", STORE_SECRET_TICKET, STORE_KEYS},
+};
+
+int store_copy_path(const struct config *config, enum store_snapshot which, char **ret)
 {
 	const char *directory = config->store.directory;
 	*ret = NULL;
-	if (!directory || asprintf(ret, "%s/%s", directory, name) >= 0)
+	if (!directory || asprintf(ret, "%s/%s", directory, store_snapshots[which].name) >= 0)
 		return 0;
 	*ret = NULL;
 	say("out of memory");
@@ -144,6 +235,8 @@ const char *store_secret_text(int error)
 		return "it is encrypted, and there is no 'secret-key-file'";
 	case -EBADMSG:
 		return "it is encrypted by another key than 'secret-key-file'";
+	case -EAGAIN:
+		return "the key process does not reply";
 	default:
 		return weir_error_text(error);
 	}
@@ -171,9 +264,7 @@ bool store_same(const struct config *a, const struct config *b)
 {
 	const struct config_store *one = &a->store, *other = &b->store;
 	return text_equal(one->url, other->url) && text_equal(one->password, other->password) &&
-	       one->sealed == other->sealed &&
-	       memcmp(one->seal, other->seal, sizeof one->seal) == 0 &&
-	       text_equal(one->directory, other->directory) &&
+	       store_same_seal(a, b) && text_equal(one->directory, other->directory) &&
 	       (!one->url ||
 	               (one->parts == other->parts && one->connections == other->connections &&
 	                       one->refresh_ms == other->refresh_ms &&

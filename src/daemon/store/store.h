@@ -35,7 +35,9 @@ uint32_t store_start_ms(const struct config *config);
 /* Their names, in the configuration and in the schema. */
 extern const char *const store_part_names[STORE_PARTS];
 
-/* Whether the configuration has this part in the database. */
+/* The parts that the configuration has in the database: bits by enum config_store_part. */
+unsigned store_parts(const struct config *config);
+/* Whether this one is among them. */
 bool store_has(const struct config *config, enum config_store_part part);
 
 /*
@@ -76,8 +78,19 @@ enum {
 	STORE_WAITS_SIZE = 160
 };
 
-/* Whether the configuration has this part of the schema in the database. */
-bool store_uses(const struct config *config, const struct weir_database_part *part);
+/* Whether these parts include this part of the schema. */
+bool store_parts_include(unsigned parts, const struct weir_database_part *part);
+
+/* The first line of a `secret-key-file`. */
+enum {
+	STORE_SEAL_SIZE = 32,
+	STORE_SEAL_LINE = 46, /* with a line end and a NUL */
+};
+#define STORE_SEAL_MISTAKE                                                                         \
+	"the first line must be 32 bytes in base64, as `openssl rand -base64 32` makes them"
+
+/* Decodes the line, which has no line end any more. Returns false if it is none. */
+bool store_parse_seal(const char *text, unsigned char ret[STORE_SEAL_SIZE]);
 
 /*
  * Reads the key that encrypts secrets (`secret-key-file`), and sets `sealed`. A mistake was made a
@@ -98,17 +111,49 @@ void store_leave(struct weir_database *database, struct weir_loop *loop);
 /* Whether both have the same parts in the same database, reached in the same way. */
 bool store_same(const struct config *a, const struct config *b);
 
+/* The things that a process has in memory of the database, each with a copy on disk. */
+enum store_snapshot {
+	STORE_SNAPSHOT_USERS,
+	STORE_SNAPSHOT_ZONES, /* with the keys of TSIG */
+	STORE_SNAPSHOT_COOKIES,
+	STORE_SNAPSHOT_CERTIFICATES,
+	STORE_SNAPSHOT_TICKETS,
+	STORE_SNAPSHOTS,
+};
+
+extern const struct store_snapshot_row {
+	const char *name;   /* in reports; and of the copy, in `directory` */
+	const char *source; /* in the database: the snapshot, or the purpose of shared secrets */
+	enum config_store_part part;
+} store_snapshots[STORE_SNAPSHOTS];
+
 /*
  * Makes the path of a copy on disk; the caller frees it. Stores NULL without 'directory'. Returns 0
  * or -ENOMEM, which was reported.
  */
-int store_copy_path(const struct config *config, const char *name, char **ret);
+int store_copy_path(const struct config *config, enum store_snapshot which, char **ret);
 
 /* Reports what is wrong with a copy. */
 void store_on_copy_warning(void *context, const char *text);
 
 /* A short text for an error of a store of mail, in files or in the database. */
 const char *store_error_text(int error);
+
+/* The purposes of the secrets that front ends share; see weir/database_secrets.h. */
+#define STORE_SECRET_TICKET "ticket"
+#define STORE_SECRET_COOKIE "cookie"
+
+/*
+ * Whether a key process has the `secret-key-file`: this process asks it to encrypt and to decrypt
+ * secrets then, and has the key nowhere.
+ */
+bool store_seals_elsewhere(const struct config *config);
+
+/*
+ * Has the key process of this configuration do so from now on; for the main thread. NULL: none, at
+ * the end.
+ */
+void store_use_keys(const struct config *config);
 
 /* A short text for an error of weir_database_unseal. */
 const char *store_secret_text(int error);

@@ -32,7 +32,7 @@ static void store_check_on_part(void *context, const struct weir_database_part *
 {
 	const struct store_check_call *call = context;
 	struct store_check *check = call->check;
-	if (!store_uses(call->config, part) || check->count == STORE_PARTS)
+	if (!store_parts_include(store_parts(call->config), part) || check->count == STORE_PARTS)
 		return;
 	struct store_check_part *to = &check->parts[check->count++];
 	*to = (struct store_check_part){.name = part->name, .lack = store_part_lack(part)};
@@ -83,46 +83,33 @@ static void store_check_print_parts(const struct store_check *check, const struc
 
 /* -- copies ------------------------------------------------------------------------------------ */
 
-/* The file, what is in it, and the part that it belongs to. */
-static const struct {
-	const char *file, *name;
-	enum config_store_part part;
-} store_check_copies[] = {
-        {"users", "users", STORE_USERS},
-        {"zones", "zones", STORE_ZONES},
-        {"certificates", "certificates", STORE_KEYS},
-        {"tickets", "ticket", STORE_KEYS},
-        {"cookies", "cookie", STORE_KEYS},
-};
-
-static void store_check_print_copy(const char *path, const char *file, const char *name)
+static void store_check_print_copy(const char *path, const struct store_snapshot_row *row)
 {
 	struct weir_database_copy_info info;
 	struct weir_buffer text = {0};
-	int error = weir_database_copy_read(path, name, WEIR_DATABASE_SNAPSHOT_BYTES, &info, &text);
+	int error = weir_database_copy_read(
+	        path, row->source, WEIR_DATABASE_SNAPSHOT_BYTES, &info, &text);
 	buffer_erase(&text);
 	if (error == 0)
-		printf("database: the copy %s is %lld s old\n", file,
+		printf("database: the copy %s is %lld s old\n", row->name,
 		        (long long)(info.age_ms / 1000));
 	else
-		printf("database: the copy %s cannot be used: %s\n", file,
+		printf("database: the copy %s cannot be used: %s\n", row->name,
 		        error == -ENOENT ? "there is none yet" : weir_database_copy_text(error));
 }
 
 static void store_check_print_copies(const struct config *config)
 {
-	size_t count = sizeof store_check_copies / sizeof *store_check_copies;
 	if (!config->store.seal_path &&
 	        (store_has(config, STORE_ZONES) || store_has(config, STORE_KEYS)))
 		say("without 'secret-key-file' in 'store', the copies on disk lack keys and "
 		    "certificates");
-	for (size_t i = 0; i < count; i++) {
+	for (unsigned i = 0; i < STORE_SNAPSHOTS; i++) {
 		char *path;
-		if (!store_has(config, store_check_copies[i].part) ||
-		        store_copy_path(config, store_check_copies[i].file, &path) < 0)
+		if (!store_has(config, store_snapshots[i].part) ||
+		        store_copy_path(config, i, &path) < 0)
 			continue;
-		store_check_print_copy(
-		        path, store_check_copies[i].file, store_check_copies[i].name);
+		store_check_print_copy(path, &store_snapshots[i]);
 		free(path);
 	}
 }

@@ -177,7 +177,7 @@ static unsigned store_command_print_parts(
 		store_command_print_version(part, lack  ? lack
 		                                  : due ? "run `weir store migrate`"
 		                                        : NULL);
-		problems += due && store_uses(config, part);
+		problems += due && store_parts_include(store_parts(config), part);
 	}
 	return problems;
 }
@@ -202,43 +202,61 @@ static bool store_command_check(const struct store_looking *looking, const struc
 
 /* -- the command ------------------------------------------------------------------------------- */
 
-#define STORE_COMMAND_ACTIONS "init, migrate, check, import or export"
-
 struct store_request {
 	const char *config;
-	const char *action;
+	const struct store_action *action;
 	bool help;
 	bool dry;
-	bool transfers;
 	struct store_transfer_request transfer;
 };
 
+enum store_kind {
+	STORE_INIT,
+	STORE_MIGRATE,
+	STORE_CHECK,
+	STORE_IMPORT,
+	STORE_EXPORT,
+};
+
+static const struct store_action {
+	struct verb_action base;
+	enum store_kind kind;
+} store_actions[] = {
+        {{"init", "", 0, 0}, STORE_INIT},
+        {{"migrate", "", 0, 0}, STORE_MIGRATE},
+        {{"check", "", 0, 0}, STORE_CHECK},
+        {{"import", " [PART...] [URL]", 0, ACTION_WORDS_ANY}, STORE_IMPORT},
+        {{"export", " [PART...] DIR [URL]", 1, ACTION_WORDS_ANY}, STORE_EXPORT},
+        {{0}},
+};
+
+static bool store_command_transfers(const struct store_request *request)
+{
+	return request->action->kind >= STORE_IMPORT;
+}
+
 static int store_command_parse(int count, char **arguments, struct store_request *ret)
 {
+	static const struct verb_actions actions = {
+	        "store", &store_actions[0].base, sizeof *store_actions, true};
 	const struct action_option options[] = {
-	        {"config", 'c', &ret->config, NULL}, {"dry-run", 'n', NULL, &ret->dry}, {0}};
+	        {"config", .value = &ret->config}, {"dry-run", .given = &ret->dry}, {0}};
+	const struct verb_action *found;
+	const char *words[ACTION_WORDS_MAX];
 	int status = verb_actions_options(count, arguments, options, &ret->help);
 	if (status || ret->help)
 		return status;
-	if (optind == count)
+	status = verb_actions_find(&actions, count - optind, arguments + optind, &found, words);
+	if (status)
+		return status;
+	ret->action = WEIR_CONTAINER(found, const struct store_action, base);
+	if (ret->dry && ret->action->kind > STORE_MIGRATE)
 		return usage_error(
-		        "store", "an action is missing: " STORE_COMMAND_ACTIONS "%s", "");
-	ret->action = arguments[optind++];
-	if (ret->dry && strcmp(ret->action, "init") != 0 && strcmp(ret->action, "migrate") != 0)
-		return usage_error(
-		        "store", "--dry-run is for init and migrate, not for %s", ret->action);
-	bool export = strcmp(ret->action, "export") == 0;
-	ret->transfers = export || strcmp(ret->action, "import") == 0;
-	if (ret->transfers)
-		return store_transfer_parse(
-		        export, count - optind, arguments + optind, &ret->transfer);
-	if (strcmp(ret->action, "init") != 0 && strcmp(ret->action, "migrate") != 0 &&
-	        strcmp(ret->action, "check") != 0)
-		return usage_error(
-		        "store", "there is no action '%s': " STORE_COMMAND_ACTIONS, ret->action);
-	if (optind < count)
-		return usage_error("store", "%s takes no arguments", ret->action);
-	return 0;
+		        "store", "--dry-run is for init and migrate, not for %s", found->name);
+	return store_command_transfers(ret)
+	               ? store_transfer_parse(ret->action->kind == STORE_EXPORT, count - optind - 1,
+	                         arguments + optind + 1, &ret->transfer)
+	               : 0;
 }
 
 static bool store_command_run(const struct store_request *request, struct config *config)
@@ -246,12 +264,12 @@ static bool store_command_run(const struct store_request *request, struct config
 	struct store_looking looking = {.count = 0};
 	bool good = false;
 	if (store_verb_begin(&looking.verb, config) == 0) {
-		if (strcmp(request->action, "check") == 0)
+		if (request->action->kind == STORE_CHECK)
 			good = store_command_look(&looking) &&
 			       store_command_check(&looking, config);
 		else
 			good = store_command_migrate(
-			        &looking, strcmp(request->action, "init") == 0, request->dry);
+			        &looking, request->action->kind == STORE_INIT, request->dry);
 	}
 	store_verb_finish(&looking.verb);
 	return good;
@@ -270,8 +288,9 @@ int store_verb(int count, char **arguments)
 	if (config && !request.transfer.url)
 		good = store_verb_is_there(config, request.config);
 	if (good)
-		good = request.transfers ? store_transfer_run(&request.transfer, config)
-		                         : store_command_run(&request, config);
+		good = store_command_transfers(&request)
+		               ? store_transfer_run(&request.transfer, config)
+		               : store_command_run(&request, config);
 	config_release(config);
 	return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -12,25 +12,9 @@
 #include "service_dns.h"
 #include "shared_tickets.h"
 #include "status_writer.h"
+#include "store.h"
 #include "store_users.h"
 #include "stored_certificates.h"
-
-enum store_snapshot {
-	STORE_SNAPSHOT_USERS,
-	STORE_SNAPSHOT_ZONES, /* with the keys of TSIG */
-	STORE_SNAPSHOT_COOKIES,
-	STORE_SNAPSHOT_CERTIFICATES,
-	STORE_SNAPSHOT_TICKETS,
-	STORE_SNAPSHOTS,
-};
-
-static const char *const store_snapshot_names[STORE_SNAPSHOTS] = {
-        [STORE_SNAPSHOT_USERS] = "users",
-        [STORE_SNAPSHOT_ZONES] = "zones",
-        [STORE_SNAPSHOT_COOKIES] = "cookies",
-        [STORE_SNAPSHOT_CERTIFICATES] = "certificates",
-        [STORE_SNAPSHOT_TICKETS] = "tickets",
-};
 
 /* By enum weir_database_origin. */
 static const char *const store_origins[] = {"none", "copy", "database"};
@@ -60,7 +44,7 @@ bool store_report_find(const struct store_report *report, size_t index, const ch
 {
 	for (unsigned i = 0; i < STORE_SNAPSHOTS; i++)
 		if (store_report_get(report, i, ret) && index-- == 0) {
-			*ret_name = store_snapshot_names[i];
+			*ret_name = store_snapshots[i].name;
 			return true;
 		}
 	return false;

@@ -11,7 +11,7 @@
 #include "store.h"
 
 struct store_schema {
-	struct config *config; /* held: its parts do not change while the process serves */
+	unsigned parts; /* they do not change while the process serves */
 	struct weir_database_watch *watch;
 	bool lacks; /* a part could not be used when it was looked at first */
 };
@@ -21,7 +21,7 @@ static void store_schema_on_change(void *context, const struct weir_database_par
 	struct store_schema *schema = context;
 	const char *lack = store_part_lack(part);
 	char waits[STORE_WAITS_SIZE];
-	if (!store_uses(schema->config, part))
+	if (!store_parts_include(schema->parts, part))
 		return;
 	/* The first look reports what is missing alone. */
 	schema->lacks |= lack && !weir_database_watch_looks(schema->watch);
@@ -35,7 +35,8 @@ static void store_schema_on_change(void *context, const struct weir_database_par
 		        part->name, part->have);
 }
 
-int store_schema_follow(struct weir_loop *loop, struct config *config, struct store_schema **ret)
+int store_schema_follow(
+        struct weir_loop *loop, const struct config *config, struct store_schema **ret)
 {
 	*ret = NULL;
 	if (!config->store.database)
@@ -43,7 +44,7 @@ int store_schema_follow(struct weir_loop *loop, struct config *config, struct st
 	struct store_schema *schema = calloc(1, sizeof *schema);
 	if (!schema)
 		return -ENOMEM;
-	schema->config = config_hold(config);
+	schema->parts = store_parts(config);
 	int error = weir_database_watch_create(config->store.database, loop,
 	        (uint32_t)config->store.refresh_ms, store_schema_on_change, schema, &schema->watch);
 	if (error < 0)
@@ -68,6 +69,5 @@ void store_schema_destroy(struct store_schema *schema)
 	if (!schema)
 		return;
 	weir_database_watch_destroy(schema->watch);
-	config_release(schema->config);
 	free(schema);
 }

@@ -13,7 +13,8 @@ struct store_schema;
 struct weir_loop;
 
 /* Reports changes from now on. Stores NULL without a database. Returns 0 or -ENOMEM. */
-int store_schema_follow(struct weir_loop *loop, struct config *config, struct store_schema **ret);
+int store_schema_follow(
+        struct weir_loop *loop, const struct config *config, struct store_schema **ret);
 
 /* Whether the database has replied; and whether its reply was that a part cannot be used. */
 bool store_schema_replied(const struct store_schema *schema);

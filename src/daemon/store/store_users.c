@@ -248,7 +248,7 @@ int store_users_create(struct weir_loop *loop, struct config *config, void (*ren
 	users->config = config_hold(config);
 	users->renew = renew;
 	users->context = context;
-	int error = store_copy_path(config, "users", &users->copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_USERS, &users->copy);
 	if (error == 0)
 		error = store_users_follow_snapshot(users, config);
 	if (error < 0)

@@ -20,13 +20,6 @@
 #include "sources.h"
 #include "store.h"
 #include "table.h"
-#include "verb_actions.h"
-
-int store_verb_options(int count, char **arguments, const char **ret_config, bool *ret_help)
-{
-	const struct action_option options[] = {{"config", 'c', ret_config, NULL}, {0}};
-	return verb_actions_options(count, arguments, options, ret_help);
-}
 
 bool store_verb_read_secrets(struct config *config, const char *path)
 {

@@ -27,12 +27,6 @@ struct config *store_verb_read(const char *path);
  */
 bool store_verb_read_secrets(struct config *config, const char *path);
 
-/*
- * Reads --config and --help, the only options of the verb; the words after them begin at optind.
- * Returns 0, or an exit status after a message. An option that is not given keeps its value.
- */
-int store_verb_options(int count, char **arguments, const char **ret_config, bool *ret_help);
-
 /* Whether there is a database, and for this part; if not, that was reported with the path. */
 bool store_verb_is_there(const struct config *config, const char *path);
 bool store_verb_has(const struct config *config, const char *path, enum config_store_part part);

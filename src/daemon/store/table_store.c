@@ -1,4 +1,5 @@
 /* The keys of `store`; see table.h. Nothing is connected here: the database may be away. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "config.h"
 #include "helper.h"
+#include "key_client.h"
 #include "sources.h"
 #include "store.h"
 #include "table.h"
@@ -72,23 +74,57 @@ static const struct key store_keys[] = {
 };
 #undef KEYS_STRUCT
 
+bool store_parse_seal(const char *text, unsigned char ret[STORE_SEAL_SIZE])
+{
+	unsigned char bytes[STORE_SEAL_SIZE];
+	size_t size = 0;
+	bool good =
+	        weir_base64_decode(weir_span_of(text), (char *)bytes, sizeof bytes, &size) == 0 &&
+	        size == sizeof bytes;
+	if (good)
+		memcpy(ret, bytes, sizeof bytes);
+	explicit_bzero(bytes, sizeof bytes);
+	return good;
+}
+
 void store_read_seal(struct reader *reader, const struct node *node, struct config_store *store)
 {
-	char text[WEIR_BASE64_ENCODED(sizeof store->seal) + 2] = "";
-	size_t size = 0;
+	char text[STORE_SEAL_LINE] = "";
 	int error = file_read_line(store->seal_path, text, sizeof text);
 	if (error < 0)
 		reader_problem_at(reader, node, "%s: %s", store->seal_path, weir_error_text(error));
-	else if (weir_base64_decode(
-	                 weir_span_of(text), (char *)store->seal, sizeof store->seal, &size) < 0 ||
-	         size != sizeof store->seal)
-		reader_problem_at(reader, node,
-		        "%s: the first line must be 32 bytes in base64, as `openssl rand -base64 "
-		        "32` makes them",
-		        store->seal_path);
+	else if (!store_parse_seal(text, store->seal))
+		reader_problem_at(reader, node, "%s: " STORE_SEAL_MISTAKE, store->seal_path);
 	else
 		store->sealed = true;
 	explicit_bzero(text, sizeof text);
+}
+
+/* Has the key process encrypt, so that a mistake in its file shows before anything is served. */
+static void store_try_keys(
+        struct reader *reader, const struct node *node, const struct config *config)
+{
+	int error = config->tls.keys ? key_client_compare(config->tls.keys, config->tls.keys) : 0;
+	if (error < 0)
+		reader_problem_at(reader, node, "%s: %s", config->store.seal_path,
+		        error == -ENOKEY ? "the key process cannot use it; the log says why"
+		                         : store_secret_text(error));
+}
+
+/* The server gets no file that the key process has; see sources_leave. */
+void table_store_check(struct reader *reader, const struct node *top)
+{
+	struct config *config = reader->config;
+	const struct node *store = node_find(top, "store");
+	const struct node *node =
+	        store && store->type == NODE_MAPPING ? node_find(store, "secret-key-file") : NULL;
+	bool elsewhere = config->tls.key_process;
+	if (!config->store.seal_path || sources_leave(elsewhere ? NULL : config->store.seal_path))
+		return;
+	if (elsewhere && sources_replaying())
+		store_try_keys(reader, node, config);
+	else
+		store_read_seal(reader, node, &config->store);
 }
 
 static void store_check_need(void *context, enum weir_postgres_need need, const char *text)
@@ -107,8 +143,6 @@ static void store_check(struct reader *reader, struct node *node, void *target)
 	if (store->password_path && !sources_leave(store->password_path))
 		store->password = reader_password(
 		        reader, node_find(node, "password-file"), store->password_path);
-	if (store->seal_path && !sources_leave(store->seal_path))
-		store_read_seal(reader, node_find(node, "secret-key-file"), store);
 	store_options(reader->config, STORE_ANY_USER, &options);
 	/* The file may be left unread; it goes before the environment nevertheless. */
 	if (store->password_path && !options.password)

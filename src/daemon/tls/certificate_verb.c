@@ -148,13 +148,15 @@ static const struct certificate_action certificate_actions[] = {
 
 static int certificate_verb_parse(int count, char **arguments, struct certificate_request *ret)
 {
+	static const struct verb_actions actions = {
+	        "certificate", &certificate_actions[0].base, sizeof *certificate_actions, false};
+	const struct action_option options[] = {{"config", .value = &ret->config}, {0}};
 	const struct verb_action *action;
-	int status = store_verb_options(count, arguments, &ret->config, &ret->help);
+	int status = verb_actions_options(count, arguments, options, &ret->help);
 	if (status || ret->help)
 		return status;
-	status = verb_actions_find("certificate", &certificate_actions[0].base,
-	        sizeof *certificate_actions, count - optind, arguments + optind, &action,
-	        ret->words);
+	status = verb_actions_find(
+	        &actions, count - optind, arguments + optind, &action, ret->words);
 	if (status == 0)
 		ret->action = WEIR_CONTAINER(action, const struct certificate_action, base);
 	return status;

@@ -115,9 +115,8 @@ void config_tls_options(
 	ret->tls13_only = tls->minimum == CONFIG_TLS_1_3;
 }
 
-/* `keys` are NULL, or those of the key process. */
 static int config_tls_load_all(struct config *config, const struct config *previous,
-        const struct weir_tls_clients_of *clients, size_t clients_count, struct key_client *keys,
+        const struct weir_tls_clients_of *clients, size_t clients_count,
         void (*report)(void *context, const char *path, const char *text), void *context)
 {
 	struct config_tls *tls = &config->tls;
@@ -144,16 +143,16 @@ static int config_tls_load_all(struct config *config, const struct config *previ
 			options.challenge = acme_proof_challenge;
 			options.challenge_context = config_acme_directory(config);
 		}
-		if (keys) {
+		if (tls->keys) {
 			options.sign = key_client_sign;
 			options.sign_release = key_client_release;
-			options.sign_context = key_client_hold(keys);
+			options.sign_context = key_client_hold(tls->keys);
 		}
 		int error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0 && to.dropped && !to.any)
 			error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0) {
-			key_client_release(keys);
+			key_client_release(options.sign_context);
 			if (!to.any)
 				report(context, "", weir_error_text(error));
 			return error;
@@ -169,12 +168,11 @@ int config_tls_load(struct config *config, const struct config *previous,
 {
 	struct weir_tls_clients_of *clients;
 	size_t clients_count;
-	struct key_client *keys = NULL;
 	int error = 0;
 	if (config_tls_leave(config))
 		return 0;
-	if (config->tls.key_process && sources_replaying())
-		error = key_client_create(&keys);
+	if (config->tls.key_process && sources_replaying() && !config->tls.keys)
+		error = key_client_create(&config->tls.keys);
 	if (error < 0)
 		report(context, "", "the key process cannot be reached");
 	clients = config_tls_find_clients(config, &clients_count);
@@ -182,9 +180,8 @@ int config_tls_load(struct config *config, const struct config *previous,
 		report(context, "", weir_error_text(error = -ENOMEM));
 	if (error == 0)
 		error = config_tls_load_all(
-		        config, previous, clients, clients_count, keys, report, context);
+		        config, previous, clients, clients_count, report, context);
 	free(clients);
-	key_client_release(keys);
 	return error;
 }
 

@@ -90,14 +90,14 @@ int shared_tickets_create(
 	}
 	tickets->loop = loop;
 	weir_database_secrets_options_init(&options);
-	options.purpose = "ticket";
+	options.purpose = store_snapshots[STORE_SNAPSHOT_TICKETS].source;
 	options.period_s = WEIR_TLS_TICKET_ROTATE_S;
 	options.changed = shared_tickets_on_changed;
 	options.failed = shared_tickets_on_failed;
 	options.warn = store_on_copy_warning;
 	options.context = tickets;
 	char *copy;
-	int error = store_copy_path(config, "tickets", &copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_TICKETS, &copy);
 	options.copy = copy;
 	if (error == 0)
 		error = weir_database_secrets_create(database, loop, &options, &tickets->secrets);

@@ -1,6 +1,7 @@
 /*
- * The text of the snapshot has a head for each row, "NAME CHAIN-SIZE KEY-SIZE", then the chain and the
- * key as it is stored. Keys are decrypted where certificates are made of them, and erased then.
+ * Keys that are encrypted go to the key process as they are, with each request
+ * (stored_signer.h). Others, and all without a key process, are read where certificates are made of
+ * them, and erased then.
  */
 #include "stored_certificates.h"
 
@@ -21,10 +22,8 @@
 #include "say.h"
 #include "service.h"
 #include "store.h"
-
-enum {
-	STORED_CERTIFICATES_BYTES = 64 * 1024 * 1024, /* of the text of all */
-};
+#include "stored_rows.h"
+#include "stored_signer.h"
 
 /* The certificates of one version for one configuration. */
 struct stored_set {
@@ -34,6 +33,7 @@ struct stored_set {
 	struct weir_buffer before;   /* the text in use, when it began */
 	struct weir_buffer text;     /* of the rows that it is made of */
 	struct weir_buffer left_out; /* a line for each row that cannot be used */
+	size_t clear;                /* rows whose keys are not encrypted, beside a key process */
 };
 
 struct stored_certificates {
@@ -45,76 +45,6 @@ struct stored_certificates {
 	bool has_text;
 	char *copy; /* the path, or NULL */
 };
-
-/* -- the text ---------------------------------------------------------------------------------- */
-
-struct stored_row {
-	struct weir_span name, chain, key;
-};
-
-static int stored_row_put(const struct stored_row *row, struct weir_buffer *text)
-{
-	int error = weir_buffer_format(text, STORED_CERTIFICATES_BYTES, "%.*s %zu %zu\n",
-	        (int)row->name.size, row->name.data, row->chain.size, row->key.size);
-	struct weir_span parts[] = {row->chain, row->key};
-	return error ? error : buffer_append_spans(text, parts, 2, STORED_CERTIFICATES_BYTES);
-}
-
-static int stored_set_format(const struct weir_postgres_row *row, struct weir_buffer *text,
-        char ret_why[WEIR_POSTGRES_WHY_MAX])
-{
-	struct stored_row put = {weir_postgres_row_value(row, 0), weir_postgres_row_value(row, 1),
-	        weir_postgres_row_value(row, 2)};
-	if (put.name.size == 0 || memchr(put.name.data, ' ', put.name.size) ||
-	        memchr(put.name.data, '\n', put.name.size)) {
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX,
-		        "the name of a certificate has a space or a line end");
-		return WEIR_E_SYNTAX;
-	}
-	return stored_row_put(&put, text);
-}
-
-/* Cuts the next row of the text. Returns false at its end. */
-static bool stored_row_next(struct weir_span *rest, struct stored_row *ret)
-{
-	struct weir_span head, chain_size, key_size;
-	uint64_t chain, key;
-	if (!weir_span_cut(rest, '\n', &head))
-		return false;
-	weir_span_cut(&head, ' ', &ret->name);
-	weir_span_cut(&head, ' ', &chain_size);
-	key_size = head;
-	if (weir_span_number(chain_size, 10, &chain) < 0 ||
-	        weir_span_number(key_size, 10, &key) < 0 || chain > rest->size ||
-	        key > rest->size - chain)
-		return false;
-	ret->chain = weir_span(rest->data, (size_t)chain);
-	ret->key = weir_span(rest->data + chain, (size_t)key);
-	*rest = weir_span_skip(*rest, (size_t)(chain + key));
-	return true;
-}
-
-static int stored_set_copy(struct weir_span text, struct weir_buffer *copy, size_t *ret_left_out)
-{
-	struct stored_row row;
-	size_t left_out = 0;
-	int error = 0;
-	while (error == 0 && stored_row_next(&text, &row))
-		if (weir_database_is_sealed(row.key))
-			error = stored_row_put(&row, copy);
-		else
-			left_out++;
-	*ret_left_out = left_out;
-	return error;
-}
-
-static bool stored_row_find(struct weir_span text, struct weir_span name, struct stored_row *ret)
-{
-	while (stored_row_next(&text, ret))
-		if (weir_span_equal(ret->name, name))
-			return true;
-	return false;
-}
 
 /* -- a set ------------------------------------------------------------------------------------- */
 
@@ -131,9 +61,11 @@ static void stored_set_on_mistake(void *context, const char *path, const char *t
 
 struct stored_items {
 	struct weir_tls_certificate items[WEIR_TLS_CERTIFICATES_MAX];
-	struct weir_buffer keys[WEIR_TLS_CERTIFICATES_MAX];
+	struct weir_buffer keys[WEIR_TLS_CERTIFICATES_MAX]; /* empty: the key process has it */
+	struct weir_span sealed[WEIR_TLS_CERTIFICATES_MAX]; /* for the key process */
 	char *names[WEIR_TLS_CERTIFICATES_MAX];
 	size_t count;
+	size_t clear; /* keys that could be in the key process if they were encrypted */
 };
 
 static void stored_items_free(struct stored_items *items)
@@ -153,29 +85,70 @@ static void stored_items_drop_last(struct stored_items *items)
 	items->names[last] = NULL;
 }
 
-/* Whether the certificate can be shown at all: it parses, and its key belongs to it. */
-static int stored_items_check(const struct weir_tls_certificate *item, char *why)
+/* Has those keys that are encrypted sign in the key process. Stores NULL if there is none. */
+static int stored_items_sign(const struct stored_items *items, size_t first,
+        const struct config *config, struct weir_tls_options *options,
+        struct stored_signer **ret_signer)
 {
-	struct stored_set_mistake mistake = {why};
-	struct weir_tls_options options;
-	struct weir_tls *tls;
-	weir_tls_options_init(&options);
-	options.certificates = item;
-	options.count = 1;
-	int error = weir_tls_server_create(&options, stored_set_on_mistake, &mistake, &tls);
-	if (error == 0)
-		weir_tls_release(tls);
+	*ret_signer = NULL;
+	options->certificates = &items->items[first];
+	options->count = items->count - first;
+	if (!config->tls.keys)
+		return 0;
+	options->sign = stored_signer_sign;
+	options->sign_release = stored_signer_release;
+	int error = stored_signer_create(config->tls.keys, options->count,
+	        (const char *const *)&items->names[first], &items->sealed[first], ret_signer);
+	options->sign_context = *ret_signer;
 	return error;
 }
 
+/*
+ * Whether the last certificate can be shown at all: it parses, and its key belongs to it. Returns
+ * why it cannot, with the reason that the key process gave, if it gave one.
+ */
+static int stored_items_check(
+        const struct stored_items *items, const struct config *config, char *why)
+{
+	struct stored_set_mistake mistake = {why};
+	struct stored_signer *signer;
+	struct weir_tls_options options;
+	struct weir_tls *tls;
+	weir_tls_options_init(&options);
+	int error = stored_items_sign(items, items->count - 1, config, &options, &signer);
+	if (error < 0)
+		return error;
+	options.sign_release = NULL;
+	error = weir_tls_server_create(&options, stored_set_on_mistake, &mistake, &tls);
+	if (error == 0)
+		weir_tls_release(tls);
+	int refused = stored_signer_error(signer);
+	if (error < 0 && refused < 0 && refused != -EPERM) {
+		why[0] = 0;
+		error = refused;
+	}
+	stored_signer_release(signer);
+	return error;
+}
+
+/* Whether the key process has the private key of a row. */
+static bool stored_row_is_elsewhere(const struct stored_row *row, const struct config *config)
+{
+	return config->tls.keys && weir_database_is_sealed(row->key);
+}
+
 /* Adds nothing if it fails. */
-static int stored_items_add(struct stored_items *items, const struct weir_database *database,
+static int stored_items_add(struct stored_items *items, const struct stored_set *set,
         const struct stored_row *row, char *why)
 {
+	bool elsewhere = stored_row_is_elsewhere(row, set->config);
 	if (items->count == WEIR_TLS_CERTIFICATES_MAX)
 		return WEIR_E_LIMIT;
 	size_t i = items->count++;
-	int error = weir_database_certificate_key(database, row->name, row->key, &items->keys[i]);
+	int error = elsewhere ? 0
+	                      : weir_database_certificate_key(
+	                                set->database, row->name, row->key, &items->keys[i]);
+	items->sealed[i] = row->key;
 	items->names[i] = weir_span_copy(row->name);
 	if (error == 0 && !items->names[i])
 		error = -ENOMEM;
@@ -184,14 +157,22 @@ static int stored_items_add(struct stored_items *items, const struct weir_databa
 	        .chain_pem = row->chain,
 	        .key_pem = weir_buffer_span(&items->keys[i])};
 	if (error == 0)
-		error = stored_items_check(&items->items[i], why);
+		error = stored_items_check(items, set->config, why);
 	if (error < 0 && !why[0])
 		snprintf(why, WEIR_POSTGRES_WHY_MAX, "%.*s: %s",
 		        (int)min_of(row->name.size, (size_t)64), row->name.data,
 		        store_secret_text(error));
 	if (error < 0)
 		stored_items_drop_last(items);
+	else
+		items->clear += set->config->tls.keys && !elsewhere;
 	return error;
+}
+
+/* Whether the row may be good: it is to be loaded again. */
+static bool stored_error_is_passing(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN;
 }
 
 /* A row that cannot be used is left out, or is the one before of its name. */
@@ -200,16 +181,16 @@ static int stored_set_add(struct stored_set *set, struct stored_items *items,
 {
 	char why[WEIR_POSTGRES_WHY_MAX] = "", ignored[WEIR_POSTGRES_WHY_MAX] = "";
 	struct stored_row before;
-	int error = stored_items_add(items, set->database, row, why);
+	int error = stored_items_add(items, set, row, why);
 	if (error == 0)
 		return stored_row_put(row, &set->text);
-	if (error == -ENOMEM || error == WEIR_E_LIMIT) {
+	if (stored_error_is_passing(error) || error == WEIR_E_LIMIT) {
 		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, why);
 		return error;
 	}
 	bool kept = stored_row_find(weir_buffer_span(&set->before), row->name, &before) &&
-	            stored_items_add(items, set->database, &before, ignored) == 0;
-	error = weir_buffer_format(&set->left_out, STORED_CERTIFICATES_BYTES, "%s%s\n", why,
+	            stored_items_add(items, set, &before, ignored) == 0;
+	error = weir_buffer_format(&set->left_out, STORED_ROWS_BYTES, "%s%s\n", why,
 	        kept ? "; the one before stays in use" : "");
 	return error < 0 || !kept ? error : stored_row_put(&before, &set->text);
 }
@@ -221,14 +202,20 @@ static int stored_set_make(struct stored_set *set, const struct stored_items *it
 	int error = 0;
 	for (unsigned i = 0; i < SERVICE_COUNT && error == 0 && items->count; i++) {
 		struct weir_tls_options options;
+		struct stored_signer *signer;
 		if (!set->config->tls.of[i])
 			continue;
 		config_tls_options(set->config, i, &options);
-		options.certificates = items->items;
-		options.count = items->count;
 		options.tickets = set->config->tls.of[i];
+		error = stored_items_sign(items, 0, set->config, &options, &signer);
+		if (error < 0)
+			break;
 		error = weir_tls_server_create(
 		        &options, stored_set_on_mistake, &mistake, &set->of[i]);
+		if (error < 0 && stored_error_is_passing(stored_signer_error(signer)))
+			error = stored_signer_error(signer);
+		if (error < 0)
+			stored_signer_release(signer);
 	}
 	return error;
 }
@@ -246,10 +233,11 @@ static int stored_set_parse(
 		error = stored_set_add(set, items, &row, ret_why);
 	if (error == 0)
 		error = stored_set_make(set, items, ret_why);
+	set->clear = items ? items->clear : 0;
 	if (items)
 		stored_items_free(items);
-	if (error < 0 && !ret_why[0])
-		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
+	if (error == -EAGAIN || (error < 0 && !ret_why[0]))
+		text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, store_secret_text(error));
 	return error;
 }
 
@@ -273,7 +261,7 @@ static struct stored_set *stored_set_create(struct stored_certificates *certific
 	set->database = certificates->database;
 	set->config = config_hold(certificates->config);
 	if (weir_buffer_append(&set->before, certificates->text.data, certificates->text.size,
-	            STORED_CERTIFICATES_BYTES) == 0)
+	            STORED_ROWS_BYTES) == 0)
 		return set;
 	stored_set_free(set);
 	return NULL;
@@ -288,6 +276,11 @@ static void stored_set_report(const struct stored_set *set)
 		        "the database has a row that is left out: certificate %.*s", (int)line.size,
 		        line.data);
 	}
+	if (set->clear)
+		say_at(WEIR_LOG_WARNING,
+		        "the private keys of %zu certificates in the database are not encrypted, so "
+		        "this process has them: store them again, with 'secret-key-file'",
+		        set->clear);
 }
 
 static void stored_set_show(const struct stored_set *set)
@@ -351,14 +344,14 @@ static void stored_certificates_on_report(void *context, const char *why)
 static const struct weir_database_snapshot_type stored_certificates_type = {
         .name = WEIR_DATABASE_CERTIFICATES_SNAPSHOT,
         .select = WEIR_DATABASE_CERTIFICATES_SELECT,
-        .bytes_max = STORED_CERTIFICATES_BYTES,
-        .format = stored_set_format,
+        .bytes_max = STORED_ROWS_BYTES,
+        .format = stored_row_format,
         .begin = stored_certificates_begin,
         .parse = stored_set_parse,
         .use = stored_certificates_on_set,
         .drop = stored_set_free,
         .report = stored_certificates_on_report,
-        .copy = stored_set_copy,
+        .copy = stored_rows_copy,
         .warn = store_on_copy_warning,
 };
 
@@ -377,7 +370,7 @@ int stored_certificates_create(
 	}
 	certificates->loop = loop;
 	certificates->database = config->store.database;
-	int error = store_copy_path(config, "certificates", &certificates->copy);
+	int error = store_copy_path(config, STORE_SNAPSHOT_CERTIFICATES, &certificates->copy);
 	if (error < 0)
 		stored_certificates_destroy(certificates);
 	else

@@ -6,7 +6,11 @@
  *
  * A row that cannot be used is left out, or the one before of its name stays in use. A database
  * that is away leaves all of them in use; at a start those of the copy on disk are used then.
- * Their private keys are in the server process, also with `key-process`. For the main thread.
+ * For the main thread.
+ *
+ * With a key process, private keys that `secret-key-file` encrypts are in the key process alone
+ * (stored_signer.h). This process has read those that are stored as they are, so they stay here,
+ * and it warns of them.
  */
 #ifndef DAEMON_STORED_CERTIFICATES_H
 #define DAEMON_STORED_CERTIFICATES_H

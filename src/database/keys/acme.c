@@ -148,7 +148,7 @@ int weir_database_acme_load(struct weir_database *database, struct weir_loop *lo
 int weir_database_acme_content(const struct weir_database *database, struct weir_span path,
         struct weir_span text, struct weir_buffer *content)
 {
-	return weir_database_unseal(database, SEAL_ACME, path, text, content);
+	return weir_database_unseal(database, WEIR_DATABASE_SEAL_ACME, path, text, content);
 }
 
 /* -- zones ------------------------------------------------------------------------------------- */
@@ -249,7 +249,8 @@ static int acme_storing_change(const struct weir_database *database, struct acme
 	}
 	acme_storing_add(storing, is_certificate ? acme_certificate_text : acme_put_text,
 	        change->name, is_certificate ? 4 : 3);
-	int error = weir_database_seal(database, is_certificate ? SEAL_CERTIFICATE : SEAL_ACME,
+	int error = weir_database_seal(database,
+	        is_certificate ? WEIR_DATABASE_SEAL_CERTIFICATE : WEIR_DATABASE_SEAL_ACME,
 	        weir_span_of(change->name), is_certificate ? change->key : change->content,
 	        &storing->sealed[i]);
 	struct weir_postgres_value sealed = {weir_buffer_span(&storing->sealed[i]), false};

@@ -1,4 +1,4 @@
-/* Certificates. Their keys are sealed for the purpose SEAL_CERTIFICATE and the name of the row. */
+/* Certificates. Their keys are sealed for a purpose of their own and the name of the row. */
 #include <weir/database_certificates.h>
 
 #include <errno.h>
@@ -26,7 +26,8 @@ int weir_database_certificate_put(struct weir_database *database, struct weir_lo
 {
 	struct weir_buffer text = {0};
 	struct weir_database_call *call;
-	int error = weir_database_seal(database, SEAL_CERTIFICATE, weir_span_of(name), key, &text);
+	int error = weir_database_seal(
+	        database, WEIR_DATABASE_SEAL_CERTIFICATE, weir_span_of(name), key, &text);
 	if (error == 0)
 		error = database_call_create(database, loop, sizeof *call, done, context, &call);
 	if (error == 0) {
@@ -71,7 +72,7 @@ int weir_database_certificate_remove(struct weir_database *database, struct weir
 int weir_database_certificate_key(const struct weir_database *database, struct weir_span name,
         struct weir_span text, struct weir_buffer *key)
 {
-	return weir_database_unseal(database, SEAL_CERTIFICATE, name, text, key);
+	return weir_database_unseal(database, WEIR_DATABASE_SEAL_CERTIFICATE, name, text, key);
 }
 
 struct certificates_list {

@@ -60,8 +60,8 @@ static bool seal_encrypt(EVP_CIPHER_CTX *cipher, const unsigned char *key, const
 	       EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, SEAL_TAG, text + size + last) == 1;
 }
 
-static int seal_bytes(const struct weir_database *database, const char *purpose,
-        struct weir_span name, struct weir_span secret, struct weir_buffer *ret)
+static int seal_bytes(const unsigned char *key, const char *purpose, struct weir_span name,
+        struct weir_span secret, struct weir_buffer *ret)
 {
 	size_t size = secret.size + SEAL_OVERHEAD;
 	int error = weir_buffer_reserve(ret, size, WEIR_DATABASE_SECRET_MAX + SEAL_OVERHEAD);
@@ -71,8 +71,7 @@ static int seal_bytes(const struct weir_database *database, const char *purpose,
 		error = -ENOMEM;
 	if (error == 0 && RAND_bytes(to, SEAL_NONCE) != 1)
 		error = -EAGAIN;
-	if (error == 0 &&
-	        !seal_encrypt(cipher, database_seal_key(database), purpose, name, secret, to))
+	if (error == 0 && !seal_encrypt(cipher, key, purpose, name, secret, to))
 		error = -ENOMEM;
 	EVP_CIPHER_CTX_free(cipher);
 	if (error == 0)
@@ -91,17 +90,26 @@ static int seal_append_base64(const char *prefix, struct weir_span bytes, struct
 	return 0;
 }
 
-int weir_database_seal(const struct weir_database *database, const char *purpose,
+int weir_database_seal_by(const unsigned char key[WEIR_DATABASE_SEAL_SIZE], const char *purpose,
         struct weir_span name, struct weir_span secret, struct weir_buffer *text)
 {
 	struct weir_buffer bytes = {0};
-	if (!database_seal_key(database))
-		return seal_append_base64("", secret, text);
-	int error = seal_bytes(database, purpose, name, secret, &bytes);
+	int error = seal_bytes(key, purpose, name, secret, &bytes);
 	if (error == 0)
 		error = seal_append_base64(SEAL_PREFIX, weir_buffer_span(&bytes), text);
 	weir_buffer_finish(&bytes);
 	return error;
+}
+
+int weir_database_seal(const struct weir_database *database, const char *purpose,
+        struct weir_span name, struct weir_span secret, struct weir_buffer *text)
+{
+	const struct weir_database_sealer *sealer = database_sealer(database);
+	const unsigned char *key = database_seal_key(database);
+	if (sealer)
+		return sealer->seal(sealer->context, purpose, name, secret, text);
+	return key ? weir_database_seal_by(key, purpose, name, secret, text)
+	           : seal_append_base64("", secret, text);
 }
 
 /* -- unsealing --------------------------------------------------------------------------------- */
@@ -133,8 +141,8 @@ static int seal_read_base64(struct weir_span text, struct weir_buffer *bytes)
 	return error;
 }
 
-static int seal_open(const struct weir_database *database, const char *purpose,
-        struct weir_span name, const struct weir_buffer *bytes, struct weir_buffer *secret)
+static int seal_open(const unsigned char *key, const char *purpose, struct weir_span name,
+        const struct weir_buffer *bytes, struct weir_buffer *secret)
 {
 	if (bytes->size < SEAL_OVERHEAD)
 		return WEIR_E_SYNTAX;
@@ -143,7 +151,7 @@ static int seal_open(const struct weir_database *database, const char *purpose,
 	EVP_CIPHER_CTX *cipher = error == 0 ? EVP_CIPHER_CTX_new() : NULL;
 	if (error == 0 && !cipher)
 		error = -ENOMEM;
-	if (error == 0 && !seal_decrypt(cipher, database_seal_key(database), purpose, name, bytes,
+	if (error == 0 && !seal_decrypt(cipher, key, purpose, name, bytes,
 	                          (unsigned char *)secret->data + secret->size))
 		error = -EBADMSG;
 	EVP_CIPHER_CTX_free(cipher);
@@ -155,17 +163,27 @@ static int seal_open(const struct weir_database *database, const char *purpose,
 	return error;
 }
 
-int weir_database_unseal(const struct weir_database *database, const char *purpose,
+int weir_database_unseal_by(const unsigned char key[WEIR_DATABASE_SEAL_SIZE], const char *purpose,
         struct weir_span name, struct weir_span text, struct weir_buffer *secret)
 {
 	struct weir_buffer bytes = {0};
 	if (!weir_database_is_sealed(text))
-		return seal_read_base64(text, secret);
-	if (!database_seal_key(database))
-		return -ENOKEY;
+		return WEIR_E_SYNTAX;
 	int error = seal_read_base64(weir_span_skip(text, sizeof SEAL_PREFIX - 1), &bytes);
 	if (error == 0)
-		error = seal_open(database, purpose, name, &bytes, secret);
+		error = seal_open(key, purpose, name, &bytes, secret);
 	weir_buffer_finish(&bytes);
 	return error;
+}
+
+int weir_database_unseal(const struct weir_database *database, const char *purpose,
+        struct weir_span name, struct weir_span text, struct weir_buffer *secret)
+{
+	const struct weir_database_sealer *sealer = database_sealer(database);
+	const unsigned char *key = database_seal_key(database);
+	if (!weir_database_is_sealed(text))
+		return seal_read_base64(text, secret);
+	if (sealer)
+		return sealer->unseal(sealer->context, purpose, name, text, secret);
+	return key ? weir_database_unseal_by(key, purpose, name, text, secret) : -ENOKEY;
 }

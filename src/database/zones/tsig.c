@@ -1,4 +1,4 @@
-/* Keys of TSIG. Their secrets are sealed for the purpose SEAL_TSIG and the name of the key. */
+/* Keys of TSIG. Their secrets are sealed for a purpose of their own and the name of the key. */
 #include <weir/database_zones.h>
 
 #include <errno.h>
@@ -24,7 +24,7 @@ struct tsig_call {
 int weir_database_tsig_secret(const struct weir_database *database, struct weir_span name,
         struct weir_span text, struct weir_buffer *secret)
 {
-	return weir_database_unseal(database, SEAL_TSIG, name, text, secret);
+	return weir_database_unseal(database, WEIR_DATABASE_SEAL_TSIG, name, text, secret);
 }
 
 /* -- listing ----------------------------------------------------------------------------------- */
@@ -81,7 +81,8 @@ int weir_database_tsig_put(struct weir_database *database, struct weir_loop *loo
 {
 	struct weir_buffer text = {0};
 	struct weir_database_call *call;
-	int error = weir_database_seal(database, SEAL_TSIG, weir_span_of(name), secret, &text);
+	int error = weir_database_seal(
+	        database, WEIR_DATABASE_SEAL_TSIG, weir_span_of(name), secret, &text);
 	if (error == 0)
 		error = database_call_create(database, loop, sizeof *call, done, context, &call);
 	if (error == 0) {
