@@ -1,6 +1,7 @@
 """The daemon's own lines: where they go, rotation, a full disk, a stderr that nobody reads; and the lines of a
 master among those of the status page."""
 
+import fcntl
 import json
 import os
 import re
@@ -93,6 +94,7 @@ def test_a_stderr_that_nobody_reads_holds_nobody_up(weir_program, site, tmp_path
     (tmp_path / "weir.yaml").write_text(f"listen: [{{http: '127.0.0.1:0'}}]\n{SITE}")
     arguments = [weir_program, "serve", "-c", "weir.yaml", "--privilege-separation=no", *as_root()]
     reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # so that few lines fill it
     with open(tmp_path / "out", "wb") as out:
         server = subprocess.Popen(arguments, cwd=tmp_path, stdout=out, stderr=writer)
     os.close(writer)

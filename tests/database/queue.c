@@ -355,12 +355,15 @@ static void another_front_end_sees_a_deletion_soon(void **state)
 	assert_null(front_claim(&two, &error));
 	assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
 	FRONT_TURN(&two, weir_mail_queue_count(two.queue) == 1);
+	weir_loop_turn(one.loop, 0); /* The clock has moved on. */
 	front_look(&one, &list);
 	assert_int_equal(front_ask(&one, WEIR_QUEUE_DELETE, list.ids[0]), 0);
 	FRONT_TURN(&one, weir_mail_queue_count(one.queue) == 0);
+	weir_loop_turn(two.loop, 0);
 	int64_t begin_ms = weir_loop_now_ms(two.loop);
 	FRONT_TURN(&two, weir_mail_queue_count(two.queue) == 0);
-	assert_true(weir_loop_now_ms(two.loop) - begin_ms <= 11000);
+	/* A slow server takes some of it; it looks at all messages after WEIR_QUEUE_LOOK_MS alone. */
+	assert_true(weir_loop_now_ms(two.loop) - begin_ms <= WEIR_QUEUE_LOOK_MS - 5000);
 	front_skips_pauses = false;
 	close_two();
 }

@@ -97,10 +97,13 @@ static int database_find_port(void)
 	static unsigned next;
 	if (!next)
 		next = (unsigned)getpid() * PORTS_EACH;
-	do
-		next++;
-	while (!database_has_port(PORTS_FIRST + (int)(next % PORTS)));
-	return PORTS_FIRST + (int)(next % PORTS);
+	for (int i = 0; i < PORTS; i++) {
+		int port = PORTS_FIRST + (int)(++next % PORTS);
+		if (database_has_port(port))
+			return port;
+	}
+	fail_msg("no port is free");
+	return 0;
 }
 
 void database_write(struct database *database, const char *name, const char *text)
