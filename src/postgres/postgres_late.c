@@ -1,9 +1,9 @@
 /*
  * Commits that the server does not confirm in time: it may wait for a synchronous standby. To
- * cancel one would end that wait alone, and the server would report a success: the data is lost if the
- * primary dies. So the calls end with an unknown outcome, while the server goes on. A commit that
- * waits is seen by nobody. It is cancelled much later, when nobody asks any more what became of it,
- * so that neither its locks nor its session stay for ever.
+ * cancel one would end that wait alone, and the server would report a success: the data is lost if
+ * the primary dies. So the calls end with an unknown outcome, while the server goes on. A commit
+ * that waits is seen by nobody. It is cancelled much later, when nobody asks any more what became
+ * of it, so that neither its locks nor its session stay for ever.
  */
 #include <stdlib.h>
 
