@@ -96,9 +96,16 @@ def test_manual_builds(page):
         (["weir", "serve", "--w"], ["--workers"]),
         (["weir", "check", "--c"], ["--config"]),
         (["weir", "serve", "--access-log", "of"], ["off"]),
+        (["weir", "status", ""], []),
+        (["weir", "zone", "import", "example.org", "exa"], ["example.zone"]),
+        (["weir", "certificate", "import", "example.org", "exa"], ["example.zone"]),
+        (["weir", "store", "export", "mail", ""], ["init", "migrate", "check", "import", "export"]
+            + ["users", "mailboxes", "queue", "zones", "keys", "backup"]),
     ],
 )
 def test_bash_completion(words, expected, tmp_path):
+    (tmp_path / "example.zone").touch()
+    (tmp_path / "backup").mkdir()
     script = f"""
 source {TOP}/completion/weir.bash
 COMP_WORDS=({" ".join(words)}) COMP_CWORD={len(words) - 1}
@@ -107,6 +114,15 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.split() == expected, result.stderr
+
+
+def test_the_completion_has_every_command_of_the_console():
+    manual = (TOP / "man" / "weir.1.scd").read_text()
+    commands = manual.partition("# COMMANDS OF THE CONSOLE")[2].partition("; generated")[0]
+    lines = [line for line in commands.splitlines() if line.startswith("*")]
+    names = {re.match(r"\*?([a-z]+)", name)[1] for line in lines for name in line.split(", *")}
+    completion = (TOP / "completion" / "weir.bash").read_text()
+    assert set(re.search(r"console:\*\).*-W '([a-z ]+)'", completion)[1].split()) == names
 
 
 def test_the_charts_are_those_of_the_saved_results(tmp_path):

@@ -32,8 +32,8 @@ struct verb {
 	const char *text;    /* sentences, for its help */
 	const struct key *options;
 	bool keys; /* keys of the configuration are options, too */
-	const struct type *operand;
-	const char *words;    /* instead of an operand, separated by spaces */
+	const struct type *operand; /* NULL for none; of later words where there are words, too */
+	const char *words;    /* that may be first, separated by spaces; or NULL */
 	bool command;         /* the words are a command: options end at the first of them */
 	const char *examples; /* command lines */
 };

@@ -260,6 +260,7 @@ const struct verb cli_verbs[] = {
                         "clients that ask for one of the names in it.",
                 .options = store_options,
                 .words = "list import remove",
+                .operand = &type_file,
                 .examples = "weir certificate import example.org fullchain.pem privkey.pem\n",
         },
         {
@@ -277,6 +278,7 @@ const struct verb cli_verbs[] = {
                         "standard input.",
                 .options = zone_options,
                 .words = "list import export history remove keys set-key remove-key",
+                .operand = &type_file,
                 .examples = "weir zone import example.org example.org.zone\n"
                             "weir zone export example.org 2026113001 >before.zone\n"
                             "openssl rand -base64 32 | weir zone set-key transfer.example.org\n",
@@ -301,6 +303,7 @@ const struct verb cli_verbs[] = {
                         "root, it connects, reads and writes as the user of the server.",
                 .options = store_verb_options,
                 .words = "init migrate check import export users mailboxes queue zones keys",
+                .operand = &type_directory,
                 .examples = "weir store -c /etc/weir/weir.yaml init\n"
                             "weir store check\n"
                             "weir store migrate --dry-run\n"
@@ -317,8 +320,8 @@ const struct verb cli_verbs[] = {
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
                 .command = true,
-                .words = "help status connections top close guard queue users store zones cache "
-                         "reload reopen upgrade drain",
+                .words = "help status connections top close guard store ban queue users zones cache "
+                         "certificates log reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"
                             "weir console --admin state/admin.sock connections smtp\n",
@@ -358,7 +361,6 @@ const struct verb cli_verbs[] = {
                         "configuration, the old one goes on. Exits with 0 if the new one serves, "
                         "and with 1 otherwise.",
                 .options = upgrade_options,
-                .words = "", /* no operand */
                 .examples = "weir upgrade\n"
                             "weir upgrade --admin state/admin.sock\n",
         },
@@ -371,7 +373,6 @@ const struct verb cli_verbs[] = {
                         "otherwise, after a message with the reason. On a terminal it shows the "
                         "progress of a body that is written to a file or a pipe.",
                 .options = fetch_options,
-                .words = "", /* no operand */
                 .examples = "weir fetch http://127.0.0.1:8080/\n"
                             "weir fetch -L -o page.html https://example.org/\n"
                             "weir fetch -d @photo.jpg -X PUT http://127.0.0.1:8080/photo.jpg\n"

@@ -32,6 +32,11 @@ static enum proposal completion_of(const struct key *key)
 	return proposal;
 }
 
+static enum proposal completion_of_operand(const struct verb *verb)
+{
+	return verb->operand ? completion_of_type(verb->operand) : PROPOSE_NOTHING;
+}
+
 /* Prints the words of a key, separated by spaces. */
 static void completion_words(FILE *to, const struct key *key)
 {
@@ -73,13 +78,14 @@ static void bash_options(FILE *to, const struct verb *verb)
 	}
 }
 
+static const char *const bash_flags[] = {[PROPOSE_NOTHING] = "",
+        [PROPOSE_WORDS] = "",
+        [PROPOSE_FILES] = " -f",
+        [PROPOSE_DIRECTORIES] = " -d",
+        [PROPOSE_USERS] = " -u"};
+
 static void bash_argument(FILE *to, const struct verb *verb, const struct key *key)
 {
-	static const char *const flags[] = {[PROPOSE_NOTHING] = "",
-	        [PROPOSE_WORDS] = "",
-	        [PROPOSE_FILES] = " -f",
-	        [PROPOSE_DIRECTORIES] = " -d",
-	        [PROPOSE_USERS] = " -u"};
 	fprintf(to, "\t%s:--%s", verb->name, key->option);
 	if (key->option_alias)
 		fprintf(to, " | %s:--%s", verb->name, key->option_alias);
@@ -87,20 +93,14 @@ static void bash_argument(FILE *to, const struct verb *verb, const struct key *k
 		fprintf(to, " | %s:-%c", verb->name, key->option_letter);
 	fputs(")\n\t\tmapfile -t COMPREPLY < <(compgen -W '", to);
 	completion_words(to, key);
-	fprintf(to, "'%s -- \"$word\")\n\t\treturn\n\t\t;;\n", flags[completion_of(key)]);
+	fprintf(to, "'%s -- \"$word\")\n\t\treturn\n\t\t;;\n", bash_flags[completion_of(key)]);
 }
 
 static void bash_operand(FILE *to, const struct verb *verb)
 {
-	fprintf(to, "\t%s:*) mapfile -t COMPREPLY < <(compgen ", verb->name);
-	if (verb->words)
-		fprintf(to, "-W '%s'", verb->words);
-	else
-		fputs(completion_of_type(verb->operand) == PROPOSE_DIRECTORIES ? "-d"
-		        : completion_of_type(verb->operand) == PROPOSE_FILES   ? "-f"
-		                                                               : "-u",
-		        to);
-	fputs(" -- \"$word\") ;;\n", to);
+	fprintf(to, "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s'%s -- \"$word\") ;;\n",
+	        verb->name, verb->words ? verb->words : "",
+	        bash_flags[completion_of_operand(verb)]);
 }
 
 void completion_bash(FILE *to)
@@ -188,13 +188,16 @@ static void zsh_verb(FILE *to, const struct verb *verb)
 	fprintf(to, "%s)\n\t_arguments \\\n", verb->name);
 	for (size_t i = 0; i < count; i++)
 		zsh_option(to, options[i].key);
+	const char *action = zsh_actions[completion_of_operand(verb)];
 	if (verb->words)
-		fprintf(to, "\t\t'2:what:(%s)'\n", verb->words);
+		fprintf(to, "\t\t'2:what:(%s)'", verb->words);
+	if (verb->words && verb->operand)
+		fprintf(to, " \\\n\t\t'*:%s:%s'", verb->operand->argument, action);
 	else if (verb->operand)
-		fprintf(to, "\t\t'2:%s:%s'\n", verb->operand->argument,
-		        zsh_actions[completion_of_type(verb->operand)]);
-	else
-		fputs("\t\t'2:: :'\n", to);
+		fprintf(to, "\t\t'2:%s:%s'", verb->operand->argument, action);
+	else if (!verb->words)
+		fputs("\t\t'2:: :'", to);
+	putc('\n', to);
 	fputs("\t;;\n", to);
 }
 
@@ -252,14 +255,16 @@ static void fish_option(FILE *to, const struct verb *verb, const struct key *key
 static void fish_operand(FILE *to, const struct verb *verb)
 {
 	fprintf(to, "complete -c weir -n '__fish_seen_subcommand_from %s'", verb->name);
+	enum proposal proposal = completion_of_operand(verb);
 	if (verb->words)
-		fprintf(to, " -a '%s'\n", verb->words);
-	else if (completion_of_type(verb->operand) == PROPOSE_DIRECTORIES)
-		fputs(" -a '(__fish_complete_directories)'\n", to);
-	else if (completion_of_type(verb->operand) == PROPOSE_FILES)
-		fputs(" -F\n", to);
-	else
-		fputs(" -a '(__fish_complete_users)'\n", to);
+		fprintf(to, " -a '%s'", verb->words);
+	if (proposal == PROPOSE_DIRECTORIES)
+		fputs(" -a '(__fish_complete_directories)'", to);
+	else if (proposal == PROPOSE_FILES)
+		fputs(" -F", to);
+	else if (proposal == PROPOSE_USERS)
+		fputs(" -a '(__fish_complete_users)'", to);
+	putc('\n', to);
 }
 
 void completion_fish(FILE *to)
