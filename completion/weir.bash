@@ -227,27 +227,27 @@ _weir() {
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --user --privilege-separation --admin --log --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
-	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	serve:*) mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --effective --help' -- "$word") ;;
-	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	check:*) mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word") ;;
 	config:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$word") ;;
 	config:*) mapfile -t COMPREPLY < <(compgen -W 'default bash zsh fish manual options listing' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --config --delete --lock --unlock --no-scram --help' -- "$word") ;;
-	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	passwd:*) mapfile -t COMPREPLY < <(compgen -W '' -u -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
-	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -- "$word") ;;
+	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -f -- "$word") ;;
 	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
-	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -- "$word") ;;
+	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -f -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --dry-run --help' -- "$word") ;;
-	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -- "$word") ;;
+	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -d -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard queue users store zones cache reload reopen upgrade drain' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard store ban queue users zones cache certificates log reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;
-	status:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	status:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	top:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --sort --once --help' -- "$word") ;;
-	top:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
+	top:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	upgrade:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	upgrade:*) mapfile -t COMPREPLY < <(compgen -W '' -- "$word") ;;
 	fetch:-*) mapfile -t COMPREPLY < <(compgen -W '--output --include --head --follow --field --data --method --unix-socket --ca --timeout --insecure --help' -- "$word") ;;

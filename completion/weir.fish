@@ -77,44 +77,44 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from certificate' -a 'list import remove'
+complete -c weir -n '__fish_seen_subcommand_from certificate' -a 'list import remove' -F
 complete -c weir -n '__fish_seen_subcommand_from certificate' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from certificate' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from zone' -a 'list import export history remove keys set-key remove-key'
+complete -c weir -n '__fish_seen_subcommand_from zone' -a 'list import export history remove keys set-key remove-key' -F
 complete -c weir -n '__fish_seen_subcommand_from zone' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from zone' -l algorithm -x -a 'hmac-sha256 hmac-sha512 hmac-sha1' -d 'The algorithm of a key: hmac-sha256, hmac-sha512 or hmac-sha1. Default: hmac-sha256'
 complete -c weir -n '__fish_seen_subcommand_from zone' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check import export users mailboxes queue zones keys'
+complete -c weir -n '__fish_seen_subcommand_from store' -a 'init migrate check import export users mailboxes queue zones keys' -a '(__fish_complete_directories)'
 complete -c weir -n '__fish_seen_subcommand_from store' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from store' -l dry-run -s n -d 'With init and migrate: prints the statements that would run, and changes nothing'
 complete -c weir -n '__fish_seen_subcommand_from store' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard queue users store zones cache reload reopen upgrade drain'
+complete -c weir -n '__fish_seen_subcommand_from console' -a 'help status connections top close guard store ban queue users zones cache certificates log reload reopen upgrade drain'
 complete -c weir -n '__fish_seen_subcommand_from console' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket; files that it includes are not read. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from console' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from console' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from status' -a '(__fish_complete_users)'
+complete -c weir -n '__fish_seen_subcommand_from status'
 complete -c weir -n '__fish_seen_subcommand_from status' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from status' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from status' -l json -d 'Print one object of JSON'
 complete -c weir -n '__fish_seen_subcommand_from status' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from top' -a '(__fish_complete_users)'
+complete -c weir -n '__fish_seen_subcommand_from top'
 complete -c weir -n '__fish_seen_subcommand_from top' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from top' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from top' -l sort -x -a 'quiet sent replies' -d 'The first order: quiet, the time since the last byte; sent, bytes sent; or replies, those that are pending. Default: quiet'
 complete -c weir -n '__fish_seen_subcommand_from top' -l once -d 'Print one page and end'
 complete -c weir -n '__fish_seen_subcommand_from top' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from upgrade' -a ''
+complete -c weir -n '__fish_seen_subcommand_from upgrade'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l config -s c -r -F -d 'The configuration whose admin is the path of the socket. Default: /etc/weir/weir.yaml'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l admin -r -F -d 'The path of the socket itself'
 complete -c weir -n '__fish_seen_subcommand_from upgrade' -l help -s h -d 'Print this text'
 
-complete -c weir -n '__fish_seen_subcommand_from fetch' -a ''
+complete -c weir -n '__fish_seen_subcommand_from fetch'
 complete -c weir -n '__fish_seen_subcommand_from fetch' -l output -s o -r -F -d 'Write the body to this file, which appears when it is complete, and only for a status below 400. Default: the standard output'
 complete -c weir -n '__fish_seen_subcommand_from fetch' -l include -s i -d 'Print the head of the reply before its body'
 complete -c weir -n '__fish_seen_subcommand_from fetch' -l head -s I -d 'Ask for the head alone, by the method HEAD, and print it'

@@ -99,8 +99,8 @@ def test_manual_builds(page):
         (["weir", "status", ""], []),
         (["weir", "zone", "import", "example.org", "exa"], ["example.zone"]),
         (["weir", "certificate", "import", "example.org", "exa"], ["example.zone"]),
-        (["weir", "store", "export", "mail", ""], ["init", "migrate", "check", "import", "export"]
-            + ["users", "mailboxes", "queue", "zones", "keys", "backup"]),
+        (["weir", "store", "export", "mail", ""], ["backup", "init", "migrate", "check", "import"]
+            + ["export", "users", "mailboxes", "queue", "zones", "keys"]),
     ],
 )
 def test_bash_completion(words, expected, tmp_path):

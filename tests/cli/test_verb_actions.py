@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,18 @@ def test_a_serial_and_a_secret_are_checked(weir_program):
     words = [weir_program, "zone", "--algorithm", "md5", "set-key", "k.example"]
     done = subprocess.run(words, input="", capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "'md5' is not an algorithm" in done.stderr
+
+
+@pytest.mark.skipif(Path("/etc/weir/weir.yaml").exists(), reason="the machine has a configuration")
+@pytest.mark.parametrize("words", [["zone"], ["certificate"], ["store", "check"], ["console", "help"], ["status"]])
+def test_without_a_configuration_a_verb_names_the_option(weir_program, words):
+    done = subprocess.run([weir_program, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "/etc/weir/weir.yaml: No such file or directory" in done.stderr
+    assert "name the configuration by `-c FILE`" in done.stderr
+
+
+@pytest.mark.parametrize("word, kind, meant", [("--hepl", "option", "--help"), ("version", "verb", "--version"), ("quee", "verb", "queue")])
+def test_a_mistyped_first_word_gets_a_proposal(weir_program, word, kind, meant):
+    done = subprocess.run([weir_program, word], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"weir: there is no {kind} '{word}'; did you mean '{meant}'?\nTry `weir --help`.\n"

@@ -108,9 +108,12 @@ int console_find(const char *verb, const char *config, const char *socket, char 
 {
 	if (config && socket)
 		return usage_error(verb, "give --config or --admin, not both%s", "");
+	if (!socket && console_read_config(config ? config : CONSOLE_CONFIG, ret) == 0)
+		return 0;
+	if (!socket && !config && access(CONSOLE_CONFIG, F_OK) < 0)
+		say("name the configuration by `-c FILE`, or the socket by `--admin PATH`");
 	if (!socket)
-		return console_read_config(config ? config : CONSOLE_CONFIG, ret) < 0 ? EXIT_FAILED
-		                                                                      : 0;
+		return EXIT_FAILED;
 	if (snprintf(ret, PATH_MAX, "%s", socket) >= PATH_MAX)
 		return usage_error(verb, "the path of the socket is too long%s", "");
 	return 0;

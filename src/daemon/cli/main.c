@@ -67,11 +67,13 @@ static int cli_refuse_word(const char *word)
 	struct suggestion best = {0};
 	for (const struct verb *verb = cli_verbs; verb->name; verb++)
 		suggest(&best, word, verb->name);
+	suggest(&best, word, "--help");
+	suggest(&best, word, "--version");
 	if (!*word)
 		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
 	else if (best.name)
-		fprintf(stderr, "weir: there is no verb '%s'; did you mean '%s'?\n", word,
-		        best.name);
+		fprintf(stderr, "weir: there is no %s '%s'; did you mean '%s'?\n",
+		        *word == '-' ? "option" : "verb", word, best.name);
 	else
 		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
 		        word);

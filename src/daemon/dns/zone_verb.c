@@ -99,9 +99,12 @@ static void zone_verb_on_key(void *context, struct weir_span name, struct weir_s
 static bool zone_verb_keys(struct zone_verb *verb)
 {
 	struct weir_database_call *call;
-	return store_verb_wait(
+	bool good = store_verb_wait(
 	        &verb->verb, weir_database_tsig_list(verb->verb.database, verb->verb.loop,
 	                             zone_verb_on_key, NULL, zone_verb_on_done, verb, &call));
+	if (good && verb->count == 0)
+		say("there is no key of TSIG in the database");
+	return good;
 }
 
 static bool zone_verb_set_key(struct zone_verb *verb)

@@ -167,7 +167,7 @@ bool store_parts_include(unsigned parts, const struct weir_database_part *part)
 const char *store_part_lack(const struct weir_database_part *part)
 {
 	if (part->have == 0 && part->wanted)
-		return "not there: run `weir store init`, or `weir store migrate`";
+		return "not there: run `weir store init`";
 	if (part->have < part->least)
 		return "too old: run `weir store migrate`";
 	if (part->oldest > part->wanted)

@@ -46,6 +46,8 @@ struct config *store_verb_read(const char *path)
 	problems_free(&problems);
 	if (config && store_verb_read_secrets(config, path))
 		return config;
+	if (strcmp(path, STORE_VERB_CONFIG) == 0 && access(path, F_OK) < 0)
+		say("name the configuration by `-c FILE`");
 	config_release(config);
 	return NULL;
 }

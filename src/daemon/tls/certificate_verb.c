@@ -67,9 +67,12 @@ static void certificate_verb_print(
 static bool certificate_verb_list(struct certificate_verb *verb)
 {
 	struct weir_database_call *call;
-	return store_verb_wait(&verb->verb,
+	bool good = store_verb_wait(&verb->verb,
 	        weir_database_certificates_list(verb->verb.database, verb->verb.loop,
 	                certificate_verb_print, NULL, certificate_verb_on_done, verb, &call));
+	if (good && verb->count == 0)
+		say("there is no certificate in the database");
+	return good;
 }
 
 static bool certificate_verb_import(struct certificate_verb *verb)
