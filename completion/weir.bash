@@ -237,11 +237,11 @@ _weir() {
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
-	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' -f -- "$word") ;;
+	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' $([ "$previous" = certificate ] || echo -f) -- "$word") ;;
 	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;
-	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' -f -- "$word") ;;
+	zone:*) mapfile -t COMPREPLY < <(compgen -W 'list import export history remove keys set-key remove-key' $([ "$previous" = zone ] || echo -f) -- "$word") ;;
 	store:-*) mapfile -t COMPREPLY < <(compgen -W '--config --dry-run --help' -- "$word") ;;
-	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' -d -- "$word") ;;
+	store:*) mapfile -t COMPREPLY < <(compgen -W 'init migrate check import export users mailboxes queue zones keys' $([ "$previous" = store ] || echo -d) -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
 	console:*) mapfile -t COMPREPLY < <(compgen -W 'help status connections top close guard store ban queue users zones cache certificates log reload reopen upgrade drain' -- "$word") ;;
 	status:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --json --help' -- "$word") ;;

@@ -42,6 +42,14 @@ static const struct database_check checks_server[] = {
                 " WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()",
                 true},
         {NULL,
+                "SELECT 'rights of ' || current_user, 'not all of SELECT, INSERT, UPDATE and DELETE on '"
+                " || string_agg(relname, ', ' ORDER BY relname), true FROM pg_class"
+                " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+                " AND relname LIKE 'weir\\_%' AND NOT (has_table_privilege(oid, 'SELECT')"
+                " AND has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE')"
+                " AND has_table_privilege(oid, 'DELETE')) HAVING count(*) > 0",
+                true},
+        {NULL,
                 "SELECT 'table ' || relname, n_live_tup || ' rows, ' || n_dead_tup || ' dead, ' ||"
                 " pg_size_pretty(pg_total_relation_size(relid)),"
                 " n_dead_tup > 10000 AND n_dead_tup > 2 * n_live_tup"

@@ -97,6 +97,7 @@ def test_manual_builds(page):
         (["weir", "check", "--c"], ["--config"]),
         (["weir", "serve", "--access-log", "of"], ["off"]),
         (["weir", "status", ""], []),
+        (["weir", "certificate", ""], ["list", "import", "remove"]),
         (["weir", "zone", "import", "example.org", "exa"], ["example.zone"]),
         (["weir", "certificate", "import", "example.org", "exa"], ["example.zone"]),
         (["weir", "store", "export", "mail", ""], ["backup", "init", "migrate", "check", "import"]

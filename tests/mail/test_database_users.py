@@ -96,7 +96,7 @@ def test_tables_that_are_missing_are_found_and_made(site, database):
     assert re.search("mailboxes +weir_body_sweep_due +the index does not exist", said)
     assert "`weir store init` makes it" in said
     said = site.verb("store", "-c", "weir.yaml", "init")
-    assert "the tables are there, and up to date" in said and "migrate" not in said
+    assert "all tables are there, and up to date" in said and "migrate" not in said
     assert re.search("zones +schema +version 1, of this program 1", said)
     assert "problem" not in site.verb("store", "-c", "weir.yaml", "check")
     assert database.query("SELECT count(*) FROM weir_user").strip() == "2"

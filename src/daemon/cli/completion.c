@@ -98,9 +98,16 @@ static void bash_argument(FILE *to, const struct verb *verb, const struct key *k
 
 static void bash_operand(FILE *to, const struct verb *verb)
 {
-	fprintf(to, "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s'%s -- \"$word\") ;;\n",
-	        verb->name, verb->words ? verb->words : "",
-	        bash_flags[completion_of_operand(verb)]);
+	const char *flag = bash_flags[completion_of_operand(verb)];
+	if (verb->words && verb->operand) /* files and directories behind the action alone */
+		fprintf(to,
+		        "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s' "
+		        "$([ \"$previous\" = %s ] || echo%s) -- \"$word\") ;;\n",
+		        verb->name, verb->words, verb->name, flag);
+	else
+		fprintf(to,
+		        "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s'%s -- \"$word\") ;;\n",
+		        verb->name, verb->words ? verb->words : "", flag);
 }
 
 void completion_bash(FILE *to)

@@ -188,7 +188,9 @@ static void queue_command_report_error(const struct queue_request *request, int 
 {
 	const char *path = request->path;
 	if (error == WEIR_E_SYNTAX)
-		say("%s is not a mail queue: give the directory of 'queue' in 'relay'", path);
+		say("%s is not a mail queue: give the directory of 'queue' in 'relay', or -c FILE "
+		    "for a queue in a database",
+		        path);
 	else
 		say("%s: %s", request->directory ? path : "the queue",
 		        queue_command_error_text(request, error));

@@ -136,7 +136,7 @@ static bool store_command_migrate(struct store_looking *looking, bool first, boo
 			store_command_print_version(&looking->parts[i], NULL);
 	}
 	if (looking->steps == 0)
-		say("the tables are there, and %s",
+		say("%s are there, and %s", first ? "all tables" : "the tables",
 		        newer ? "newer than this program" : "up to date");
 	return fflush(stdout) == 0;
 }
