@@ -102,6 +102,28 @@ def test_tables_that_are_missing_are_found_and_made(site, database):
     assert database.query("SELECT count(*) FROM weir_user").strip() == "2"
 
 
+def test_a_user_who_lacks_rights_is_found(site, database):
+    database.query(
+        "DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN; GRANT USAGE ON SCHEMA public TO poor;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO poor; GRANT ALL ON weir_user, weir_alias TO poor"
+    )
+    assert "rights of" not in site.verb("store", "-c", "weir.yaml", "check")
+    config = site.config.read_text()
+    assert "//weir@" in config
+    queue = config.replace("parts: [users]", "parts: [users, queue]")
+    queue = queue.replace("org]}", "org], relay: {host: 127.0.0.1, queue: queue}}")
+    site.config.write_text(queue.replace("//weir@", "//poor@"))
+    said = site.verb("store", "-c", "weir.yaml", "check", code=1)
+    assert re.search("rights of poor +not all of SELECT, INSERT, UPDATE and DELETE on weir_acme_file, ", said)
+    assert "weir_queue, " in said and "weir_alias" not in said.partition("rights of")[2].partition("\n")[0]
+    said = site.verb("queue", "-c", "weir.yaml", "retry", "--all", code=1)
+    assert "the user lacks rights in the database; `weir store check` lists the tables" in said
+    site.config.write_text(queue)
+    database.query("DROP TABLE weir_queue")
+    said = site.verb("queue", "-c", "weir.yaml", code=1)
+    assert "the database refuses the statement; `weir store check` finds the reason" in said
+
+
 # -- changes -------------------------------------------------------------------------------------------
 
 

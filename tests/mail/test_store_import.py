@@ -490,6 +490,8 @@ def test_mistakes(store, files, tmp_path):
     assert "the tables are not there" in store.run(files, "import", "mailboxes", code=1)
     store.init(files)
     assert "'mails' is no part" in store.run(files, "import", "mails", code=2)
+    said = store.run(files, "export", "mails", tmp_path / "out", code=2)
+    assert f"one of 'mails' and '{tmp_path}/out' is no part: users, mailboxes" in said
     assert "queue: the configuration names no files" in store.run(files, "import", "queue", code=1)
     assert "export needs a DIRECTORY" in store.run(files, "export", code=2)
     # The import leaves out mailboxes that it cannot read, and reports them.

@@ -181,7 +181,16 @@ static const char *queue_command_error_text(const struct queue_request *request,
 	const char *why = request->pool ? weir_postgres_failure(request->pool) : NULL;
 	if (why)
 		return why; /* it names the host */
-	return request->directory ? weir_error_text(error) : store_error_text(error);
+	if (request->directory)
+		return weir_error_text(error);
+	switch (error) {
+	case -EACCES:
+		return "the user lacks rights in the database; `weir store check` lists the tables";
+	case -EIO:
+		return "the database refuses the statement; `weir store check` finds the reason";
+	default:
+		return store_error_text(error);
+	}
 }
 
 static void queue_command_report_error(const struct queue_request *request, int error)

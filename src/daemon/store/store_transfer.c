@@ -277,6 +277,11 @@ int store_transfer_parse(bool export, int count, char **words, struct store_tran
 			ret->url = words[i];
 		else if (export && !ret->directory)
 			ret->directory = words[i];
+		else if (export && !transfer_is_url(words[i]))
+			return usage_error("store",
+			        "one of '%s' and '%s' is no part: users, mailboxes, queue, zones "
+			        "or keys",
+			        ret->directory, words[i]);
 		else
 			return usage_error("store",
 			        "'%s' is no part: users, mailboxes, queue, zones or keys",
