@@ -26,6 +26,11 @@ static const struct database_check checks_server[] = {
                 " pg_is_in_recovery()",
                 true},
         {NULL,
+                "SELECT 'encoding', current_setting('server_encoding') || ', which lacks characters;"
+                " make the database with the encoding UTF8', true"
+                " WHERE current_setting('server_encoding') NOT IN ('UTF8', 'SQL_ASCII')",
+                true},
+        {NULL,
                 "SELECT 'clock', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC',"
                 " false",
                 true},

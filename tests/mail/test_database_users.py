@@ -116,12 +116,24 @@ def test_a_user_who_lacks_rights_is_found(site, database):
     said = site.verb("store", "-c", "weir.yaml", "check", code=1)
     assert re.search("rights of poor +not all of SELECT, INSERT, UPDATE and DELETE on weir_acme_file, ", said)
     assert "weir_queue, " in said and "weir_alias" not in said.partition("rights of")[2].partition("\n")[0]
+    said = site.verb("store", "-c", "weir.yaml", "init", code=1)
+    assert "permission denied for " in said and "must own the database to make or change them" in said
     said = site.verb("queue", "-c", "weir.yaml", "retry", "--all", code=1)
     assert "the user lacks rights in the database; `weir store check` lists the tables" in said
     site.config.write_text(queue)
     database.query("DROP TABLE weir_queue")
     said = site.verb("queue", "-c", "weir.yaml", code=1)
     assert "the database refuses the statement; `weir store check` finds the reason" in said
+
+
+def test_an_encoding_that_lacks_characters_is_found(site, database):
+    database.query("DROP DATABASE IF EXISTS latin")
+    database.query("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    site.write(url=database.url.replace("/postgres", "/latin"))
+    site.verb("store", "-c", "weir.yaml", "init")
+    said = site.verb("store", "-c", "weir.yaml", "check", code=1)
+    assert re.search("encoding +LATIN1, which lacks characters; make the database with the encoding UTF8", said)
+    assert "1 problem\n" in said
 
 
 # -- changes -------------------------------------------------------------------------------------------

@@ -31,11 +31,11 @@ struct verb {
 	const char *summary; /* a few words, for the list of verbs */
 	const char *text;    /* sentences, for its help */
 	const struct key *options;
-	bool keys; /* keys of the configuration are options, too */
+	bool keys;                  /* keys of the configuration are options, too */
 	const struct type *operand; /* NULL for none; of later words where there are words, too */
-	const char *words;    /* that may be first, separated by spaces; or NULL */
-	bool command;         /* the words are a command: options end at the first of them */
-	const char *examples; /* command lines */
+	const char *words;          /* that may be first, separated by spaces; or NULL */
+	bool command;               /* the words are a command: options end at the first of them */
+	const char *examples;       /* command lines */
 };
 
 extern const struct verb cli_verbs[];

@@ -320,8 +320,9 @@ const struct verb cli_verbs[] = {
                         "commands succeeded, and with 1 if one failed.",
                 .options = console_options,
                 .command = true,
-                .words = "help status connections top close guard store ban queue users zones cache "
-                         "certificates log reload reopen upgrade drain",
+                .words =
+                        "help status connections top close guard store ban queue users zones cache "
+                        "certificates log reload reopen upgrade drain",
                 .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
                             "weir console guard clear 192.0.2.7\n"
                             "weir console --admin state/admin.sock connections smtp\n",

@@ -105,8 +105,7 @@ static void bash_operand(FILE *to, const struct verb *verb)
 		        "$([ \"$previous\" = %s ] || echo%s) -- \"$word\") ;;\n",
 		        verb->name, verb->words, verb->name, flag);
 	else
-		fprintf(to,
-		        "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s'%s -- \"$word\") ;;\n",
+		fprintf(to, "\t%s:*) mapfile -t COMPREPLY < <(compgen -W '%s'%s -- \"$word\") ;;\n",
 		        verb->name, verb->words ? verb->words : "", flag);
 }
 

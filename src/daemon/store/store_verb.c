@@ -106,6 +106,9 @@ void store_verb_done(void *context, int error, const char *text)
 	verb->failed = error;
 	if (error)
 		say("the database: %s", text);
+	if (error && weir_span_starts(weir_span_of(text), WEIR_SPAN("permission denied")))
+		say("its user needs rights on the tables, which `weir store check` lists, and must own the "
+		    "database to make or change them");
 }
 
 bool store_verb_wait(struct store_verb *verb, int error)
