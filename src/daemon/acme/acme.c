@@ -34,7 +34,8 @@ void acme_use_ended(struct acme *acme, int result)
 		weir_timer_stop(&acme->ask);
 }
 
-void acme_ask(struct acme *acme)
+/* Asks to use what was installed, now and again, until it is in use. */
+static void acme_ask(struct acme *acme)
 {
 	acme_on_ask(&acme->ask);
 }
@@ -64,7 +65,8 @@ static void acme_on_published(void *context, int error, const char *why)
 	acme_wait(acme);
 }
 
-void acme_end_claim(struct acme *acme)
+/* Publishes what was changed, and gives the claim up. */
+static void acme_end_claim(struct acme *acme)
 {
 	acme_share_publish(acme->share, acme_on_published, acme);
 }
@@ -238,6 +240,8 @@ int acme_create(struct weir_loop *loop, struct config *config, void (*changed)(v
 		acme->section = &config->acme;
 		acme->changed = changed;
 		acme->context = context;
+		acme->installed = acme_ask;
+		acme->ended = acme_end_claim;
 		weir_list_init(&acme->timer.link);
 		weir_list_init(&acme->ask.link);
 		error = acme_fill(acme);

@@ -15,18 +15,6 @@
 
 /* -- proofs ------------------------------------------------------------------------------------ */
 
-void acme_authorization_withdraw(struct acme_order *order)
-{
-	if (!order->proving)
-		return;
-	order->proving = false;
-	acme_proof_remove(order->options.share->store, order->kind, order->authorization.name,
-	        order->authorization.challenges[order->kind].token);
-	if (order->kind == ACME_DNS_01)
-		acme_dns_step(order->options.share->store, order->options.acme->config,
-		        order->authorization.name, order->zone);
-}
-
 static void acme_authorization_look(struct acme_order *order);
 
 static bool acme_authorization_allows(const struct acme_order *order, enum acme_challenge_kind kind)
@@ -173,12 +161,12 @@ static bool acme_authorization_is_for(
 
 static void acme_authorization_end(struct acme_order *order)
 {
-	acme_authorization_withdraw(order);
+	acme_order_withdraw(order);
 	order->pause_ms = ACME_POLL_FIRST_MS;
 	if (++order->at < order->state.authorization_count)
-		acme_authorization_begin(order);
+		acme_authorization_look(order);
 	else
-		acme_order_look(order);
+		order->authorized(order);
 }
 
 static void acme_authorization_fail(struct acme_order *order, const struct acme_problem *problem)
@@ -217,7 +205,10 @@ static void acme_authorization_look(struct acme_order *order)
 	        acme_authorization_on_reply, "the authority to look at the proof");
 }
 
-void acme_authorization_begin(struct acme_order *order)
+void acme_authorization_begin(
+        struct acme_order *order, void (*authorized)(struct acme_order *order))
 {
+	order->at = 0;
+	order->authorized = authorized;
 	acme_authorization_look(order);
 }

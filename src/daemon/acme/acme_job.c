@@ -124,7 +124,7 @@ static void acme_job_end(struct acme *acme, int64_t next_s)
 	acme_job_store(acme, acme->job);
 	acme->job = NULL;
 	acme->order = NULL;
-	acme_end_claim(acme);
+	acme->ended(acme);
 }
 
 static void acme_job_fail(struct acme *acme, const char *why, int64_t retry_after_s)
@@ -158,7 +158,7 @@ static void acme_job_on_order(void *context, const struct acme_order_end *end)
 	        acme->job->name, state->authority,
 	        (long long)((state->expires_s - acme_now_s(acme)) / 86400));
 	/* First: a process that ends between the two finds what it did not note. */
-	acme_ask(acme);
+	acme->installed(acme);
 	acme_job_end(acme, state->next_s);
 }
 

@@ -24,8 +24,10 @@ struct acme {
 	struct acme_job *jobs;
 	size_t count;
 	struct acme_job *job;
-	struct acme_session *session; /* of the job */
-	struct acme_order *order;     /* of the job; or NULL */
+	struct acme_session *session;         /* of the job */
+	struct acme_order *order;             /* of the job; or NULL */
+	void (*installed)(struct acme *acme); /* a certificate: it is to be used */
+	void (*ended)(struct acme *acme);     /* the job */
 	void (*changed)(void *context);
 	void *context;
 	struct weir_timer ask; /* asks again to use what was installed */
@@ -42,8 +44,6 @@ static inline int64_t acme_now_s(const struct acme *acme)
 	return weir_loop_wall_s(acme->loop);
 }
 
-/* -- acme_job.c -------------------------------------------------------------------------------- */
-
 /*
  * Reads the state of a name. A certificate that the state does not know was installed by a process
  * that ended before it could note that: it counts, and may not be in use yet. Returns true then.
@@ -51,18 +51,10 @@ static inline int64_t acme_now_s(const struct acme *acme)
 bool acme_job_load(struct acme *acme, struct acme_job *job);
 void acme_job_store(struct acme *acme, const struct acme_job *job);
 
-/* Begins with the name. The claim must be there. It ends in acme_end_claim. */
+/* Begins with the name. The claim must be there. It ends in acme->ended. */
 void acme_job_begin(struct acme *acme, struct acme_job *job);
 
 /* Cancels the job that is under way, if there is one. */
 void acme_job_cancel(struct acme *acme);
-
-/* -- acme.c ------------------------------------------------------------------------------------ */
-
-/* Asks to use what was installed, now and again, until it is in use. */
-void acme_ask(struct acme *acme);
-
-/* Publishes what was changed, and gives the claim up. */
-void acme_end_claim(struct acme *acme);
 
 #endif

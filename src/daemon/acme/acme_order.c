@@ -1,4 +1,7 @@
-/* The order but its authorisations, which are in acme_authorization.c. */
+/*
+ * The order from its beginning to its certificate. Its authorisations are in acme_authorization.c,
+ * what both have in common in acme_order_step.c.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,100 +16,10 @@
 #include "helper.h"
 #include "say.h"
 
-/* -- ends -------------------------------------------------------------------------------------- */
-
-void acme_order_cancel(struct acme_order *order)
-{
-	if (!order)
-		return;
-	acme_session_cancel(order->options.session);
-	acme_dns_check_cancel(order->check);
-	weir_timer_stop(&order->timer);
-	weir_timer_stop(&order->deadline);
-	weir_loop_cancel(order->options.loop, &order->begin);
-	acme_authorization_withdraw(order);
-	EVP_PKEY_free(order->key);
-	free(order);
-}
-
-/* Forgets what was saved: the order is over, or cannot end well. */
-static void acme_order_forget(struct acme_order *order)
-{
-	if (order->saved)
-		acme_saved_order_remove(order->options.share->store, order->options.name);
-	order->saved = false;
-}
-
-static void acme_order_end(struct acme_order *order, const struct acme_order_end *end)
-{
-	struct acme_order_options options = order->options;
-	acme_order_cancel(order);
-	options.end(options.context, end);
-}
-
-void acme_order_fail(struct acme_order *order, const char *why)
-{
-	acme_order_forget(order);
-	acme_order_end(order, &(struct acme_order_end){.why = why});
-}
-
-/* Whether another request may succeed later. */
-static bool acme_order_may_go_on(const struct acme_reply *reply)
-{
-	return reply->error < 0 || reply->status >= 500 || reply->status == 429;
-}
-
-void acme_order_refuse(struct acme_order *order, const struct acme_reply *reply, const char *doing)
-{
-	char why[ACME_WHY_SIZE];
-	if (!acme_order_may_go_on(reply))
-		acme_order_forget(order);
-	snprintf(why, sizeof why, "cannot %s: %s", doing,
-	        acme_reply_is_good(reply) ? "the authority's reply is malformed" : reply->why);
-	acme_order_end(order,
-	        &(struct acme_order_end){
-	                .why = why,
-	                .retry_after_s = reply->retry_after_s,
-	                .account_lost = strcmp(reply->problem.type, "accountDoesNotExist") == 0,
-	        });
-}
-
-static void acme_order_on_deadline(struct weir_timer *timer)
-{
-	struct acme_order *order = WEIR_CONTAINER(timer, struct acme_order, deadline);
-	char why[ACME_WHY_SIZE];
-	snprintf(why, sizeof why, "the order took too long; it waited for %s", order->waits_for);
-	acme_order_fail(order, why);
-}
-
-/* -- steps ------------------------------------------------------------------------------------- */
-
-static void acme_order_on_pause(struct weir_timer *timer)
-{
-	struct acme_order *order = WEIR_CONTAINER(timer, struct acme_order, timer);
-	order->next(order);
-}
-
-void acme_order_pause(
-        struct acme_order *order, int64_t after_s, void (*next)(struct acme_order *order))
-{
-	uint32_t pause_ms = after_s ? (uint32_t)min_of(after_s * 1000, (int64_t)ACME_POLL_MAX_MS)
-	                            : order->pause_ms;
-	order->pause_ms = min_of(order->pause_ms * 2, (uint32_t)ACME_POLL_MAX_MS);
-	order->next = next;
-	weir_timer_start(order->options.loop, &order->timer, pause_ms, acme_order_on_pause);
-}
-
-void acme_order_ask(struct acme_order *order, const char *url, struct weir_span payload,
-        acme_reply_fn *done, const char *waits_for)
-{
-	order->waits_for = waits_for;
-	acme_session_post(order->options.session, url, payload, done, order);
-}
-
 /* -- the certificate --------------------------------------------------------------------------- */
 
 static void acme_order_submit(struct acme_order *order);
+static void acme_order_look(struct acme_order *order);
 
 /* The order that was resumed cannot end well. */
 static void acme_order_begin_anew(struct acme_order *order)
@@ -261,7 +174,7 @@ static void acme_order_on_state(void *context, const struct acme_reply *reply)
 		acme_order_follow(order, reply->retry_after_s);
 }
 
-void acme_order_look(struct acme_order *order)
+static void acme_order_look(struct acme_order *order)
 {
 	acme_order_ask(order, order->url, WEIR_SPAN(""), acme_order_on_state,
 	        order->key ? "the certificate" : "the order");
@@ -285,9 +198,8 @@ static void acme_order_on_order(void *context, const struct acme_reply *reply)
 		return;
 	}
 	text_copy(order->url, sizeof order->url, reply->location);
-	order->at = 0;
 	if (order->state.status == ACME_PENDING)
-		acme_authorization_begin(order);
+		acme_authorization_begin(order, acme_order_look);
 	else
 		acme_order_follow(order, reply->retry_after_s);
 }

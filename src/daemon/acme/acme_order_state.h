@@ -1,4 +1,4 @@
-/* The state of an order, for acme_order.c and acme_authorization.c. */
+/* The state of an order, for acme_order.c, acme_authorization.c and acme_order_step.c. */
 #ifndef DAEMON_ACME_ORDER_STATE_H
 #define DAEMON_ACME_ORDER_STATE_H
 
@@ -23,7 +23,8 @@ struct acme_order {
 
 	char url[ACME_URL_SIZE]; /* of the order */
 	struct acme_order_state state;
-	size_t at; /* the authorisation that is under way */
+	size_t at;                                    /* the authorisation that is under way */
+	void (*authorized)(struct acme_order *order); /* behind the last one */
 
 	/* The proof that is in place. */
 	bool proving;
@@ -41,11 +42,22 @@ struct acme_order {
 	bool finalized; /* the request was sent here; a second one after `processing` is refused */
 };
 
-/* -- acme_order.c ------------------------------------------------------------------------------ */
+/* -- acme_order_step.c ------------------------------------------------------------------------- */
 
 /* End the order: without a certificate, or for the reason of a reply. `doing` completes "cannot". */
+void acme_order_end(struct acme_order *order, const struct acme_order_end *end);
 void acme_order_fail(struct acme_order *order, const char *why);
 void acme_order_refuse(struct acme_order *order, const struct acme_reply *reply, const char *doing);
+void acme_order_on_deadline(struct weir_timer *timer);
+
+/* Whether another request may succeed after this reply. */
+bool acme_order_may_go_on(const struct acme_reply *reply);
+
+/* Forgets what was saved: the order is over, or cannot end well. */
+void acme_order_forget(struct acme_order *order);
+
+/* Removes the proof that is in place, if there is one. */
+void acme_order_withdraw(struct acme_order *order);
 
 /* Goes on with `next` behind a pause: that of the server, or one that doubles. */
 void acme_order_pause(
@@ -55,15 +67,10 @@ void acme_order_pause(
 void acme_order_ask(struct acme_order *order, const char *url, struct weir_span payload,
         acme_reply_fn *done, const char *waits_for);
 
-/* Asks for the state of the order, and follows it. */
-void acme_order_look(struct acme_order *order);
-
 /* -- acme_authorization.c ---------------------------------------------------------------------- */
 
-/* Begins with the authorisation `at`. After the last one, the order is looked at. */
-void acme_authorization_begin(struct acme_order *order);
-
-/* Removes the proof that is in place, if there is one. */
-void acme_authorization_withdraw(struct acme_order *order);
+/* Goes through the authorisations, and on to `authorized`, unless one fails. */
+void acme_authorization_begin(
+        struct acme_order *order, void (*authorized)(struct acme_order *order));
 
 #endif

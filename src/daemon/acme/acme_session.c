@@ -2,8 +2,7 @@
  * Requests to an authority. Invariant: at most one request is under way, and `done` is called once
  * for it, from the loop.
  *
- * A start fetches the directory of the authority. The account, and a change of its key, are in
- * acme_account.c.
+ * The start is in acme_start.c; the account, and a change of its key, are in acme_account.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +22,6 @@
 enum {
 	CONNECT_MS = 10 * 1000,
 	REPLY_MS = 60 * 1000,
-	DIRECTORY_MS = 60 * 60 * 1000, /* after which it is fetched again */
 };
 
 /* -- ends -------------------------------------------------------------------------------------- */
@@ -273,59 +271,6 @@ void acme_session_cancel(struct acme_session *session)
 	session->call = NULL;
 	session->kind = ACME_NOTHING;
 	session->signer = NULL;
-}
-
-/* -- the start --------------------------------------------------------------------------------- */
-
-static const char *acme_session_check_directory(const struct acme_session *session)
-{
-	const struct acme_directory *directory = &session->directory;
-	if (directory->binding_required && !session->authority->account_id)
-		return "the authority wants an external account: set 'account-id' and 'account-key'";
-	if (!directory->has_profile)
-		return "the authority does not have the 'profile' of the configuration";
-	return NULL;
-}
-
-static void acme_session_on_directory(void *context, const struct acme_reply *reply)
-{
-	struct acme_session *session = context;
-	if (!acme_reply_is_good(reply)) {
-		acme_session_end_start(session, reply);
-		return;
-	}
-	int error =
-	        acme_directory_parse(reply->body, session->authority->profile, &session->directory);
-	const char *why = error == -ENOMEM ? weir_error_text(error)
-	                  : error < 0      ? "the authority's directory is malformed"
-	                                   : acme_session_check_directory(session);
-	if (why) {
-		acme_session_refuse(session, error < 0 ? error : -EINVAL, why);
-		return;
-	}
-	session->directory_ms = weir_loop_now_ms(session->loop);
-	acme_account_open(session);
-}
-
-static void acme_session_on_fresh(struct weir_task *task)
-{
-	acme_account_open(WEIR_CONTAINER(task, struct acme_session, fresh));
-}
-
-void acme_session_start(struct acme_session *session, acme_reply_fn *done, void *context)
-{
-	session->started = done;
-	session->started_context = context;
-	if (!*session->folder)
-		acme_account_name_folder(session);
-	if (session->directory_ms &&
-	        weir_loop_now_ms(session->loop) - session->directory_ms < DIRECTORY_MS) {
-		session->fresh.run = acme_session_on_fresh;
-		weir_loop_defer(session->loop, &session->fresh);
-		return;
-	}
-	session->directory_ms = 0;
-	acme_session_get(session, session->authority->url, acme_session_on_directory, session);
 }
 
 /* -- facts ------------------------------------------------------------------------------------- */

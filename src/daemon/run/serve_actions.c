@@ -22,12 +22,6 @@ void serve_renew(void *context)
 		worker_renew(daemon->workers[i]);
 }
 
-void serve_end_if_done(struct daemon *daemon)
-{
-	if (daemon->alive == 0 && (!daemon->acme_stopping || daemon->stop_signals > 1))
-		weir_loop_stop(daemon->loop);
-}
-
 void serve_stop(struct daemon *daemon)
 {
 	daemon->stop_signals++;

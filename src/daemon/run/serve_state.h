@@ -87,14 +87,19 @@ struct daemon {
  */
 int serve_store_start(struct daemon *daemon, struct config *config);
 
+/* Ends the loop once all workers have ended, and nothing else is waited for. */
+static inline void serve_end_if_done(struct daemon *daemon)
+{
+	if (daemon->alive == 0 && (!daemon->acme_stopping || daemon->stop_signals > 1))
+		weir_loop_stop(daemon->loop);
+}
+
 /* -- serve_actions.c -- */
 /* Has the workers use other users, zones or keys; `context` is the struct daemon. */
 void serve_renew(void *context);
 
 /* Ends in order the first time, and at once the second time. */
 void serve_stop(struct daemon *daemon);
-/* Ends the loop once all workers have ended, and nothing else is waited for. */
-void serve_end_if_done(struct daemon *daemon);
 void serve_reopen_logs(struct daemon *daemon);
 /* Returns true if the configuration was read again and is in effect. */
 bool serve_reload(struct daemon *daemon);

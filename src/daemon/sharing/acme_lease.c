@@ -130,6 +130,20 @@ static void acme_lease_on_renew(struct weir_timer *timer)
 
 /* -- claims ------------------------------------------------------------------------------------ */
 
+static void acme_lease_on_loaded(struct share_database *share, int error, const char *why)
+{
+	char text[WEIR_POSTGRES_WHY_MAX];
+	if (error < 0) {
+		share_explain(text, sizeof text, why);
+		acme_lease_release(&share->base);
+		acme_share_end(&share->base, error, text);
+		return;
+	}
+	share->phase = SHARE_HELD;
+	acme_store_observe(share->base.store, &share->observer);
+	acme_share_end(&share->base, 0, "");
+}
+
 static void acme_lease_on_claimed(void *context, int error, const char *text, bool taken_over)
 {
 	struct share_database *share = context;
@@ -150,7 +164,7 @@ static void acme_lease_on_claimed(void *context, int error, const char *text, bo
 	}
 	acme_lease_show(share);
 	acme_lease_wait(share);
-	share_load(share);
+	share_load(share, acme_lease_on_loaded);
 }
 
 static void acme_lease_on_claim_retry(struct weir_timer *timer)
@@ -195,31 +209,4 @@ void acme_lease_release(struct acme_share *base)
 		share_follow(share);
 	else if (!had || error < 0)
 		acme_share_end_soon(base);
-}
-
-static void acme_lease_on_stop_late(struct weir_timer *timer)
-{
-	struct share_database *share = WEIR_CONTAINER(timer, struct share_database, stop);
-	acme_share_end(&share->base, -ETIMEDOUT, weir_error_text(-ETIMEDOUT));
-}
-
-void acme_lease_stop(struct acme_share *base)
-{
-	struct share_database *share = share_of(base);
-	share->stopping = true;
-	switch (share->phase) {
-	case SHARE_FREE:
-		if (!share->renewal)
-			acme_share_end_soon(base);
-		break;
-	case SHARE_CLAIMING:
-		break; /* its end goes on */
-	case SHARE_LOADING:
-		acme_lease_release(base);
-		break;
-	case SHARE_HELD:
-		acme_publish(base);
-		break;
-	}
-	weir_timer_start(base->loop, &share->stop, ACME_SHARE_STOP_MS, acme_lease_on_stop_late);
 }

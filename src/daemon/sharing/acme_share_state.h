@@ -1,5 +1,6 @@
 /*
- * The state of a share in a database, for acme_share_database.c, acme_lease.c and acme_publish.c.
+ * The state of a share in a database, for acme_share_database.c, acme_lease.c, acme_publish.c and
+ * acme_share_read.c.
  *
  *   FREE ── claim ─▶ CLAIMING ─▶ LOADING ─▶ HELD ── release, or the lease is lost ─▶ FREE
  *
@@ -45,6 +46,7 @@ struct share_database {
 	struct acme_journal journal;
 	bool proves; /* the journal had a proof, which the others must have */
 	/* Of a load. */
+	void (*loaded)(struct share_database *share, int error, const char *why);
 	struct weir_buffer text;
 	int format_error;
 	char why[WEIR_POSTGRES_WHY_MAX];
@@ -56,13 +58,14 @@ static inline struct share_database *share_of(struct acme_share *share)
 	return WEIR_CONTAINER(share, struct share_database, base);
 }
 
-/* -- acme_share_database.c --------------------------------------------------------------------- */
+/* -- acme_share_read.c ------------------------------------------------------------------------- */
 
 /* Writes what a call has failed for, with what to do. */
 void share_explain(char *to, size_t size, const char *why);
 
-/* Loads the rows; it ends the claim. The lease must be there. */
-void share_load(struct share_database *share);
+/* Loads all rows into the directory. The lease must be there. */
+void share_load(struct share_database *share,
+        void (*loaded)(struct share_database *share, int error, const char *why));
 
 /* Has the directory follow the rows. Not while this front end has the lease. */
 void share_follow(struct share_database *share);
@@ -73,9 +76,6 @@ void acme_lease_claim(struct acme_share *share);
 
 /* Gives the lease up. Nothing that was under way calls back any more. */
 void acme_lease_release(struct acme_share *share);
-
-/* Publishes, and gives the lease up, within ACME_SHARE_STOP_MS. */
-void acme_lease_stop(struct acme_share *share);
 
 /* Another front end has the lease, or may have it: notifies the owner of the share, soon. */
 void acme_lease_lose(struct share_database *share);
