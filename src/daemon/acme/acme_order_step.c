@@ -1,4 +1,4 @@
-/* What the order and its authorisations have in common: requests, pauses, and the end. */
+/* Requests, pauses and the end, of an order and of its authorisations. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What a share reads of the database: all rows at the beginning of a lease, and as they change. */
+/* The rows of other front ends: all of them at the beginning of a lease, and as they change. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
