@@ -1,5 +1,6 @@
 """weir check: everything that is wrong, each with its place."""
 
+import os
 import re
 
 import pytest
@@ -208,8 +209,12 @@ def test_many_mistakes_are_bounded(run, tmp_path):
     assert lines[-1] == "weir.yaml: and 400 more"
 
 
-def test_serve_says_the_same(run, tmp_path):
+@pytest.mark.parametrize("separated", ["no", "yes"])
+def test_serve_says_the_same(run, tmp_path, separated):
+    """Also of a file that only the server process reads."""
     (tmp_path / "weir.yaml").write_text(BAD)
-    served, checked = run("serve", "-c", "weir.yaml"), run("check", "weir.yaml")
+    user = ["--user", "nobody"] if os.geteuid() == 0 and separated == "yes" else []
+    served = run("serve", "-c", "weir.yaml", f"--privilege-separation={separated}", *user)
+    checked = run("check", "weir.yaml")
     assert served.returncode == 1
     assert served.stderr == checked.stderr

@@ -256,6 +256,17 @@ const struct type type_files = {
         .read = files_read,
 };
 
+/* -- files that another process reads ---------------------------------------------------------- */
+
+bool reader_leaves(struct reader *reader, const struct node *node, const char *path)
+{
+	if (!sources_leave(path))
+		return false;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		reader_problem_at(reader, node, "%s: %s", path, weir_error_text(-ENOENT));
+	return true;
+}
+
 /* -- users files ------------------------------------------------------------------------------- */
 
 /* Reports mistakes in a users file, at the value that names it. */
@@ -281,7 +292,7 @@ void reader_load_users(
         struct reader *reader, const struct node *node, const char *path, struct weir_users **ret)
 {
 	struct path_users_report report = {reader, node, path, false};
-	if (!path || sources_leave(path))
+	if (!path || reader_leaves(reader, node, path))
 		return;
 	int error = weir_users_load(path, path_report_users_line, &report, ret);
 	if (error < 0 && !report.any)

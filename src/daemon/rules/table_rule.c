@@ -212,7 +212,7 @@ static void bearer_check(struct reader *reader, struct node *node, void *target)
 	if (bearer->realm && strpbrk(bearer->realm, "\"\\"))
 		reader_problem_at(reader, node_find(node, "realm"),
 		        "'realm' must not contain quotes or backslashes");
-	if (!bearer->keys_path || sources_leave(bearer->keys_path))
+	if (!bearer->keys_path || reader_leaves(reader, node_find(node, "keys"), bearer->keys_path))
 		return;
 	int error = weir_http_token_keys_load(bearer->keys_path, &bearer->keys);
 	if (error == WEIR_E_SYNTAX)
@@ -407,7 +407,7 @@ static const char *rule_load_template(
 	const struct node *at = node_find(node, "listing-template");
 	struct weir_buffer buffer = {0};
 	const char *text = NULL;
-	if (!path || sources_leave(path))
+	if (!path || reader_leaves(reader, at, path))
 		return NULL;
 	int error = rule_read_file(path, &buffer);
 	if (error == 0)
