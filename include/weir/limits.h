@@ -537,6 +537,7 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_IDLE_MS 60000   /* time after which an idle connection is closed (set) */
 #define WEIR_POSTGRES_CANCEL_MS 2000  /* time for a statement to end after it was cancelled */
 #define WEIR_POSTGRES_LATE_MS 60000   /* time for a commit that was not confirmed in time */
+#define WEIR_POSTGRES_LATE_MAX 16     /* such commits of a pool: no batch begins beside them */
 #define WEIR_POSTGRES_DRAIN_MS 100    /* time for a stream to end after its caller has gone */
 #define WEIR_POSTGRES_BACKOFF_MS                                                                   \
 	100 /* time without connections after a failure; it doubles each time */

@@ -87,13 +87,20 @@ static struct postgres_connection *postgres_take_idle(const struct weir_postgres
 static bool postgres_may_batch(const struct weir_postgres *postgres)
 {
 	return !weir_list_empty(&postgres->batchers) &&
-	       postgres->batch_count < postgres->options.batches_max;
+	       postgres->batch_count < postgres->options.batches_max &&
+	       postgres->late_count < WEIR_POSTGRES_LATE_MAX;
+}
+
+/* A call to be repeated has waited before, and one that must be alone has nothing to gather. */
+static bool postgres_repeats(const struct weir_postgres *postgres)
+{
+	return WEIR_CONTAINER(postgres->batchers.next, struct weir_postgres_call, queue)->repeated;
 }
 
 static bool postgres_wants_batch(const struct weir_postgres *postgres)
 {
 	return postgres_may_batch(postgres) &&
-	       (postgres->batch_count == 0 || postgres->gathered ||
+	       (postgres->batch_count == 0 || postgres->gathered || postgres_repeats(postgres) ||
 	               postgres->waiting_count >= postgres->options.batch_max ||
 	               postgres->waiting_bytes >= postgres->options.batch_bytes);
 }
@@ -144,7 +151,8 @@ static void postgres_dispatch(struct weir_task *task)
 		postgres_batch_start(idle, true);
 	if (postgres_may_batch(postgres) && !postgres_wants_batch(postgres) &&
 	        !weir_timer_running(&postgres->gather))
-		weir_timer_start(postgres->loop, &postgres->gather, WEIR_POSTGRES_GATHER_MS,
+		weir_timer_start(postgres->loop, &postgres->gather,
+		        min_of((uint32_t)WEIR_POSTGRES_GATHER_MS, postgres->options.wait_ms / 2),
 		        postgres_on_gather);
 	postgres_open_connections(postgres);
 }
@@ -222,6 +230,7 @@ void weir_postgres_destroy(struct weir_postgres *postgres)
 			postgres_connection_cancel(connection);
 		postgres_connection_free(connection);
 	}
+	postgres_late_end_all(postgres);
 	weir_timer_stop(&postgres->backoff);
 	weir_timer_stop(&postgres->gather);
 	weir_loop_cancel(postgres->loop, &postgres->task);

@@ -161,6 +161,11 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 	struct weir_postgres *postgres = connection->pool;
 	struct ended_batch batch;
 	static const struct postgres_verdict committed = {.outcome = WEIR_POSTGRES_COMMITTED};
+	/* The cancel may have come so late that it has ended the wait for a standby. */
+	static const struct postgres_verdict doubtful = {.outcome = WEIR_POSTGRES_UNKNOWN,
+	        .error = -ETIMEDOUT,
+	        .text = "the database took too long for a statement"};
+	bool cancelled = connection->cancelled;
 	if (!connection->failure.happened && PQtransactionStatus(connection->pg) != PQTRANS_IDLE)
 		outcome_note_open_transaction(connection);
 	outcome_detach(connection, &batch);
@@ -180,7 +185,7 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 	if (batch.failure.happened)
 		outcome_undo_all(&batch);
 	else
-		outcome_end_all(&batch, &committed);
+		outcome_end_all(&batch, cancelled ? &doubtful : &committed);
 }
 
 /* -- a connection that was lost ---------------------------------------------------------------- */

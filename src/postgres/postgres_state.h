@@ -84,6 +84,7 @@ struct weir_postgres {
 	struct weir_list calls;     /* all of them */
 	struct weir_list batchers;  /* calls that wait for a batch; those to be repeated in front */
 	struct weir_list streamers; /* streams that wait for a connection */
+	unsigned late_count;
 	unsigned connection_count;
 	unsigned opening_count; /* of these, not open yet */
 	unsigned stream_count;  /* of these, with a stream */
@@ -296,6 +297,7 @@ void postgres_connection_restart_timer(struct postgres_connection *connection);
 
 /* Takes the connection to the server; the calls must end. Without memory it stays where it is. */
 void postgres_late_begin(struct postgres_connection *connection);
+/* Closes all. The server goes on with the commits. */
 void postgres_late_end_all(struct weir_postgres *postgres);
 
 /* -- postgres_batch.c -- */

@@ -404,6 +404,105 @@ static void a_commit_that_is_not_confirmed(void **state)
 	stop_pool();
 }
 
+enum {
+	SOON_MS = 1000, /* an answer is late behind this time */
+};
+
+/* A commit that was not confirmed in time; the connection stays at the server. */
+static struct peer leave_commit(void)
+{
+	struct heard heard = {0};
+	CALL(&heard, pool, "SELECT a");
+	struct peer peer = accept_started();
+	answer(&peer, BYTES(ANSWER));
+	heard_expect(&heard, loop, "(ok).");
+	CALL(&heard, pool, "SELECT a");
+	answer(&peer, BYTES(PARSED COLUMN VALUE SELECTED));
+	assert_true(TURN_UNTIL(loop, heard.rows == 1));
+	peer_turn(&peer, 5);
+	clock_advance(SOON_MS + 100);
+	heard_await_end(&heard, loop);
+	heard_expect(&heard, loop, "(ok)?");
+	return peer;
+}
+
+/* The session is not left open then. A notice is no confirmation. */
+static void a_commit_that_is_confirmed_late(void **state)
+{
+	static const char notice[] = "N\0\0\0\45SNOTICE\0VNOTICE\0C00000\0Mbecause\0\0";
+	char byte;
+	(void)state;
+	POOL(o.answer_ms = SOON_MS);
+	struct peer peer = leave_commit();
+	peer_send_bytes(&peer, notice, sizeof notice - 1);
+	peer_turn(&peer, 20);
+	assert_int_equal(recv(peer.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	peer_send_bytes(&peer, READY, sizeof READY - 1);
+	assert_true(peer_read_end(&peer));
+	clock_advance(WEIR_POSTGRES_LATE_MS);
+	peer_turn(&peer, 20);
+	assert_int_equal(try_accept(), -1);
+	stop_pool();
+	peer_close(&peer);
+}
+
+/* Nothing is left of it, and nothing is cancelled. */
+static void a_pool_that_ends_before_a_commit(void **state)
+{
+	(void)state;
+	POOL(o.answer_ms = SOON_MS);
+	struct peer peer = leave_commit();
+	stop_pool();
+	assert_true(peer_read_end(&peer));
+	clock_advance(WEIR_POSTGRES_LATE_MS);
+	peer_turn(&peer, 20);
+	assert_int_equal(try_accept(), -1);
+	peer_close(&peer);
+}
+
+/* Each is a session of the server. */
+static void commits_without_an_answer_are_few(void **state)
+{
+	struct peer peers[WEIR_POSTGRES_LATE_MAX];
+	struct heard heard = {0};
+	(void)state;
+	POOL(o.answer_ms = SOON_MS);
+	for (size_t i = 0; i < WEIR_POSTGRES_LATE_MAX; i++)
+		peers[i] = leave_commit();
+	CALL(&heard, pool, "SELECT a");
+	peer_turn(&peers[0], 20);
+	assert_int_equal(try_accept(), -1);
+	peer_send_bytes(&peers[3], READY, sizeof READY - 1);
+	struct peer peer = accept_started();
+	answer(&peer, BYTES(ANSWER));
+	heard_expect(&heard, loop, "(ok).");
+	stop_pool();
+	peer_close(&peer);
+	for (size_t i = 0; i < WEIR_POSTGRES_LATE_MAX; i++)
+		peer_close(&peers[i]);
+}
+
+/* It may have ended the wait of the commit for a standby. */
+static void a_cancel_that_comes_too_late(void **state)
+{
+	struct heard heard = {0};
+	(void)state;
+	POOL();
+	CALL(&heard, pool, "SELECT a", o.options.idempotent = true);
+	struct peer peer = accept_started();
+	await_sync(&peer);
+	clock_advance(WEIR_POSTGRES_ANSWER_MS + 100);
+	struct peer other = accept_any();
+	assert_true(peer_read(&other, 16));
+	peer_close(&other);
+	peer_send_bytes(&peer, ANSWER, sizeof ANSWER - 1);
+	heard_await_end(&heard, loop);
+	assert_int_equal(heard.error, -ETIMEDOUT);
+	heard_expect(&heard, loop, "(ok)?");
+	stop_pool();
+	peer_close(&peer);
+}
+
 /* A start that never ends is given up, and the wait of the call has an end. */
 static void a_server_that_does_not_start(void **state)
 {
@@ -699,6 +798,10 @@ int main(void)
 	        cmocka_unit_test(a_server_that_fails_at_each_statement),
 	        cmocka_unit_test(a_server_that_does_not_answer),
 	        cmocka_unit_test(a_commit_that_is_not_confirmed),
+	        cmocka_unit_test(a_commit_that_is_confirmed_late),
+	        cmocka_unit_test(a_pool_that_ends_before_a_commit),
+	        cmocka_unit_test(commits_without_an_answer_are_few),
+	        cmocka_unit_test(a_cancel_that_comes_too_late),
 	        cmocka_unit_test(a_server_that_does_not_start),
 	        cmocka_unit_test(a_server_that_reads_nothing),
 	        cmocka_unit_test(a_sync_that_leaves_late),

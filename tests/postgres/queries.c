@@ -256,6 +256,18 @@ static void calls_share_a_transaction(void **state)
 	stop_pool();
 }
 
+static void end_slow(struct heard *slow)
+{
+	assert_int_equal(slow->ends, 0);
+	while (!slow->ends) {
+		database_run(&database, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+		                        " WHERE query = 'SELECT pg_sleep(1000)'");
+		weir_loop_turn(loop, 1);
+	}
+	assert_string_equal(slow->state, "57014");
+	heard_clear(slow);
+}
+
 /* Beside a batch that takes its time, the next one begins after a while with what has come. */
 static void calls_gather_beside_a_batch(void **state)
 {
@@ -280,16 +292,37 @@ static void calls_gather_beside_a_batch(void **state)
 	clock_go_on();
 	assert_int_equal(first.error, 0);
 	assert_true(weir_span_equal(weir_buffer_span(&first.text), weir_buffer_span(&second.text)));
-	assert_int_equal(slow.ends, 0);
-	while (!slow.ends) {
-		database_run(&database, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
-		                        " WHERE query = 'SELECT pg_sleep(1000)'");
-		weir_loop_turn(loop, 1);
-	}
-	assert_string_equal(slow.state, "57014");
-	heard_clear(&slow);
+	end_slow(&slow);
 	heard_clear(&first);
 	heard_clear(&second);
+	stop_pool();
+}
+
+/* Calls that run again after a failure have waited before. */
+static void a_repetition_does_not_gather(void **state)
+{
+	struct heard slow = {0}, good = {0}, bad = {0};
+	(void)state;
+	POOL();
+	CALL(&good, pool, "SELECT 1");
+	heard_expect(&good, loop, "(1).");
+	clock_hold();
+	CALL(&slow, pool, "SELECT pg_sleep(1000)");
+	assert_true(TURN_UNTIL(loop, !weir_postgres_waiting(pool)));
+	CALL(&good, pool, "SELECT 1");
+	CALL(&bad, pool, "SELECT 1 / 0");
+	for (int i = 0; i < 5; i++)
+		weir_loop_turn(loop, 1);
+	assert_int_equal(weir_postgres_waiting(pool), 2);
+	clock_advance(4 * WEIR_POSTGRES_GATHER_MS);
+	heard_await_end(&good, loop);
+	heard_await_end(&bad, loop);
+	clock_go_on();
+	assert_int_equal(bad.repeated, 1);
+	assert_string_equal(bad.state, "22012");
+	heard_clear(&bad);
+	heard_expect(&good, loop, "(1)!(1).");
+	end_slow(&slow);
 	stop_pool();
 }
 
@@ -825,6 +858,7 @@ int main(void)
 	        cmocka_unit_test(the_queue_is_bounded),
 	        cmocka_unit_test(calls_share_a_transaction),
 	        cmocka_unit_test(calls_gather_beside_a_batch),
+	        cmocka_unit_test(a_repetition_does_not_gather),
 	        cmocka_unit_test(a_batch_is_sorted_by_key),
 	        cmocka_unit_test(a_bad_call_leaves_its_batch),
 	        cmocka_unit_test(a_deadlock_is_repeated),

@@ -146,7 +146,7 @@ static void acme_on_shared(void *context, bool installed)
 	acme_wait(acme);
 }
 
-/* The new holder of the claim begins another order: it does not know this one. */
+/* The new holder of the claim may go on with this order (acme_saved_order.h). */
 static void acme_on_lost(void *context)
 {
 	struct acme *acme = context;

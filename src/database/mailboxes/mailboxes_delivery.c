@@ -189,8 +189,14 @@ static bool delivery_is_marked(const struct mailboxes_delivery *delivery)
 
 /* -- looking ----------------------------------------------------------------------------------- */
 
+/*
+ * The lock makes it a transaction that writes. Its commit waits for a synchronous standby, which
+ * then has the message, too: a commit that was ended while it waited is seen, but may be lost.
+ */
 static const char delivery_look[] =
-        "SELECT (SELECT count(*) FROM weir_body_chunk WHERE body = $1::uuid AND number = $2::int),"
+        "WITH there AS (SELECT 1 FROM weir_body_chunk"
+        " WHERE body = $1::uuid AND number = $2::int FOR KEY SHARE)"
+        " SELECT (SELECT count(*) FROM there),"
         " (SELECT count(*) FROM weir_body_sweep WHERE body = $1::uuid AND holder = ''),"
         " held.holder FROM (SELECT 1) AS one"
         " LEFT JOIN weir_body_holder AS held ON held.body = $1::uuid";

@@ -78,7 +78,9 @@ static const char put_insert_claimed[] =
         "WITH " BODY_SQL_CLAIM ", m AS (" PUT_SQL_COLUMNS " SELECT body," PUT_SQL_TIMES
         " FROM claimed RETURNING id), " BODY_SQL_CLAIMED "," PUT_SQL_REST;
 
-static const char put_find[] = "SELECT count(*) FROM weir_queue WHERE id = $1::uuid";
+/* With a lock, as delivery_look in mailboxes_delivery.c: a standby has the row then, too. */
+static const char put_find[] = "SELECT count(*) FROM (SELECT 1 FROM weir_queue"
+                               " WHERE id = $1::uuid FOR KEY SHARE) AS found";
 
 static const char put_release[] =
         "UPDATE weir_queue SET due = now(), lease = NULL, lease_end = NULL"
@@ -175,6 +177,18 @@ static const struct weir_postgres_events queue_put_find_events = {
         .end = queue_put_on_found,
 };
 
+/* An earlier attempt was committed. Where it is no more, another front end has sent it. */
+static void queue_put_on_confirmed(void *context, const struct weir_postgres_end *end)
+{
+	struct queue_put *put = context;
+	put->call = NULL;
+	queue_put_finish(put, database_outcome(end));
+}
+
+static const struct weir_postgres_events queue_put_confirm_events = {
+        .end = queue_put_on_confirmed,
+};
+
 /* The beginning of the names of the queue's tables. */
 #define QUEUE_TABLES "weir_queue"
 
@@ -187,14 +201,16 @@ static bool queue_put_is_repeated(const struct weir_postgres_end *end)
 static void queue_put_on_inserted(void *context, const struct weir_postgres_end *end)
 {
 	struct queue_put *put = context;
-	int error = queue_put_is_repeated(end) ? 0 : database_outcome(end);
+	bool repeated = queue_put_is_repeated(end);
+	int error = repeated ? 0 : database_outcome(end);
 	put->call = NULL;
-	if (error || end->error || put->inserted) {
+	if (error || (put->inserted && !repeated)) {
 		queue_put_finish(put, error);
 		return;
 	}
 	const struct weir_postgres_value id = weir_postgres_text(put->writer.id);
-	error = queue_put_call(put, put_find, &id, 1, &queue_put_find_events);
+	error = queue_put_call(put, put_find, &id, 1,
+	        repeated ? &queue_put_confirm_events : &queue_put_find_events);
 	if (error < 0)
 		queue_put_finish(put, error);
 }
