@@ -109,4 +109,4 @@ def test_files_that_are_no_pair_are_not_stored(site):
     assert "No such file" in site.verb("certificate", "import", "a", chain, site.path / "nowhere", code=1)
     assert "must have no spaces" in site.verb("certificate", "import", "a b", chain, key, code=1)
     assert "import NAME CHAIN KEY" in site.verb("certificate", "import", "a", code=2)
-    assert site.verb("certificate", "list") == ""
+    assert site.verb("certificate", "list") == "weir: there is no certificate in the database\n"
