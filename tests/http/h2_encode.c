@@ -12,34 +12,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "h2_encode.h"
-
-static struct h2_huffman huffman;
-static struct h2_intern intern = {.huffman = &huffman};
-static struct h2_table table;
-
-static int set_up(void **state)
-{
-	(void)state;
-	if (!huffman.codes[0].bits)
-		h2_huffman_init(&huffman);
-	h2_table_init(&table);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	h2_table_finish(&table);
-	h2_intern_finish(&intern);
-	intern = (struct h2_intern){.huffman = &huffman};
-	return 0;
-}
-
-static char *put_lines(char *to, struct weir_span lines)
-{
-	return h2_encode_put_lines(to, &table, &intern, lines);
-}
+#include "encoder.h"
 
 /* The decoded fields as lines, with names in lower case. */
 static struct weir_buffer decode(const char *block, const char *end)
@@ -66,8 +39,8 @@ static void expect(const char *lines, const char *expected)
 {
 	char block[2048];
 	struct weir_span span = weir_span_of(lines);
-	h2_table_finish(&table);
-	char *end = put_lines(block, span);
+	h2_table_finish(&encoder.table);
+	char *end = encoder_put_lines(block, span);
 	assert_true((size_t)(end - block) <= h2_encode_lines_max(span.size));
 	struct weir_buffer text = decode(block, end);
 	assert_string_equal(text.data, expected);
@@ -120,11 +93,11 @@ static void encoded_lines_are_the_same_fields(void **state)
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		char plain[2048];
 		struct weir_span span = weir_span_of(lines[i]);
-		char *end = put_lines(plain, span), coded[2048];
-		struct http_encoded_lines *encoded = h2_encode_lines(&intern, span);
+		char *end = encoder_put_lines(plain, span), coded[2048];
+		struct http_encoded_lines *encoded = h2_encode_lines(&encoder.intern, span);
 		assert_non_null(encoded);
-		h2_table_finish(&table);
-		char *coded_end = h2_encode_put_encoded(coded, &table, encoded);
+		h2_table_finish(&encoder.table);
+		char *coded_end = h2_encode_put_encoded(coded, &encoder.table, encoded);
 		assert_true(coded_end - coded <= end - plain);
 		struct weir_buffer expected = decode(plain, end);
 		struct weir_buffer text = decode(coded, coded_end);
@@ -142,10 +115,10 @@ static void every_symbol_is_encoded(void **state)
 	for (unsigned i = 0; i < 65536; i++) {
 		char text[2] = {(char)(i >> 8), (char)i}, coded[8], decoded[16];
 		struct weir_span span = weir_span(text, 2);
-		char *end = h2_huffman_encode(&huffman, span, coded);
-		assert_int_equal(end - coded, h2_huffman_size(&huffman, span));
+		char *end = h2_huffman_encode(&encoder.huffman, span, coded);
+		assert_int_equal(end - coded, h2_huffman_size(&encoder.huffman, span));
 		char *decoded_end = h2_huffman_decode(
-		        &huffman, (const uint8_t *)coded, (const uint8_t *)end, decoded);
+		        &encoder.huffman, (const uint8_t *)coded, (const uint8_t *)end, decoded);
 		assert_true(decoded_end == decoded + 2);
 		assert_memory_equal(decoded, text, 2);
 	}
@@ -174,7 +147,7 @@ static void statuses_and_lengths(void **state)
 	}
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, encoder_set_up, encoder_tear_down)
 
 int main(void)
 {

@@ -13,33 +13,7 @@
 
 #include "allocation.h"
 #include "encode_model.h"
-
-static struct h2_huffman huffman;
-static struct h2_intern intern = {.huffman = &huffman};
-static struct h2_table table;
-
-static int set_up(void **state)
-{
-	(void)state;
-	if (!huffman.codes[0].bits)
-		h2_huffman_init(&huffman);
-	h2_table_init(&table);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	h2_table_finish(&table);
-	h2_intern_finish(&intern);
-	intern = (struct h2_intern){.huffman = &huffman};
-	return 0;
-}
-
-static char *put_lines(char *to, struct weir_span lines)
-{
-	return h2_encode_put_lines(to, &table, &intern, lines);
-}
+#include "encoder.h"
 
 /* -- the table --------------------------------------------------------------------------------- */
 
@@ -52,7 +26,7 @@ static void expect_bytes(const char *block, const char *end, struct weir_span ex
 static void expect_block(struct weir_span lines, struct weir_span expected)
 {
 	char block[4096];
-	expect_bytes(block, put_lines(block, lines), expected);
+	expect_bytes(block, encoder_put_lines(block, lines), expected);
 }
 
 /* Both are string literals. */
@@ -84,14 +58,14 @@ static void a_field_is_forgotten_after_many_others(void **state)
 	(void)state;
 	for (unsigned others = H2_TABLE_NOTES - 1; others <= H2_TABLE_NOTES; others++) {
 		char block[4096], line[16];
-		put_lines(block, WEIR_SPAN("A: 1\r\n"));
+		encoder_put_lines(block, WEIR_SPAN("A: 1\r\n"));
 		for (unsigned i = 0; i < others; i++) {
 			snprintf(line, sizeof line, "O: %03u%03u\r\n", others, i);
-			put_lines(block, weir_span_of(line));
+			encoder_put_lines(block, weir_span_of(line));
 		}
-		put_lines(block, WEIR_SPAN("A: 1\r\n"));
+		encoder_put_lines(block, WEIR_SPAN("A: 1\r\n"));
 		assert_int_equal((uint8_t)block[0], others < H2_TABLE_NOTES ? 0x40 : 0);
-		tear_down(state);
+		encoder_tear_down(state);
 	}
 }
 
@@ -105,14 +79,14 @@ static void fields_with_secrets_are_never_inserted(void **state)
 		EXPECT_LINES("X-CSRF-Token: a\r\n", "\x10\x0cx-csrf-token\x01"
 		                                    "a");
 		struct http_encoded_lines *encoded =
-		        h2_encode_lines(&intern, WEIR_SPAN("set-cookie: a\r\n"));
-		char block[64], *end = h2_encode_put_encoded(block, &table, encoded);
+		        h2_encode_lines(&encoder.intern, WEIR_SPAN("set-cookie: a\r\n"));
+		char block[64], *end = h2_encode_put_encoded(block, &encoder.table, encoded);
 		EXPECT_BYTES(block, end,
 		        "\x1f\x28\x01"
 		        "a");
 		free(encoded);
 	}
-	assert_int_equal(table.count, 0);
+	assert_int_equal(encoder.table.count, 0);
 }
 
 static void encoded_lines_have_the_entries_of_others(void **state)
@@ -120,21 +94,21 @@ static void encoded_lines_have_the_entries_of_others(void **state)
 	(void)state;
 	char block[64], *end;
 	struct weir_span lines = WEIR_SPAN("Vary: *\r\nX: 1\r\nETag: 2\r\n");
-	struct http_encoded_lines *encoded = h2_encode_lines(&intern, lines);
+	struct http_encoded_lines *encoded = h2_encode_lines(&encoder.intern, lines);
 	assert_non_null(encoded);
 	EXPECT_LINES("X: 1\r\nX: 1\r\n", "\x00\x01x\x01\x31\x40\x01x\x01\x31");
-	end = h2_encode_put_encoded(block, &table, encoded);
+	end = h2_encode_put_encoded(block, &encoder.table, encoded);
 	EXPECT_BYTES(block, end, "\x0f\x2c\x01*\xbe\x0f\x13\x01\x32");
-	end = h2_encode_put_encoded(block, &table, encoded);
+	end = h2_encode_put_encoded(block, &encoder.table, encoded);
 	EXPECT_BYTES(block, end, "\x7b\x01*\xbf\x62\x01\x32");
 	for (int i = 0; i < 2; i++) {
-		end = h2_encode_put_encoded(block, &table, encoded);
+		end = h2_encode_put_encoded(block, &encoder.table, encoded);
 		EXPECT_BYTES(block, end, "\xbf\xc0\xbe");
 	}
 	/* A later entry moves all of them. */
 	EXPECT_LINES("Y: 1\r\nY: 1\r\n", "\x00\x01y\x01\x31\x40\x01y\x01\x31");
 	for (int i = 0; i < 2; i++) {
-		end = h2_encode_put_encoded(block, &table, encoded);
+		end = h2_encode_put_encoded(block, &encoder.table, encoded);
 		EXPECT_BYTES(block, end, "\xc0\xc1\xbf");
 	}
 	EXPECT_LINES("ETag: 2\r\n", "\xbf");
@@ -147,18 +121,18 @@ static void the_date_is_inserted_once_a_second(void **state)
 	struct h2_encoded_date date = {0};
 	char block[64];
 	for (int second = 1; second < 3; second++) {
-		h2_encode_date(&date, &intern, second, "Mon, 30 Nov 2026 12:00:00 GMT");
-		h2_encode_put_date(block, &table, &date);
+		h2_encode_date(&date, &encoder.intern, second, "Mon, 30 Nov 2026 12:00:00 GMT");
+		h2_encode_put_date(block, &encoder.table, &date);
 		assert_memory_equal(block, "\x0f\x12\x96", 3);
-		h2_encode_put_date(block, &table, &date);
+		h2_encode_put_date(block, &encoder.table, &date);
 		assert_memory_equal(block, "\x61\x96", 2);
 		for (int i = 0; i < 2; i++) {
-			char *end = h2_encode_put_date(block, &table, &date);
+			char *end = h2_encode_put_date(block, &encoder.table, &date);
 			EXPECT_BYTES(block, end, "\xbe");
 		}
 	}
-	put_lines(block, WEIR_SPAN("X: 1\r\nX: 1\r\n"));
-	EXPECT_BYTES(block, h2_encode_put_date(block, &table, &date), "\xbf");
+	encoder_put_lines(block, WEIR_SPAN("X: 1\r\nX: 1\r\n"));
+	EXPECT_BYTES(block, h2_encode_put_date(block, &encoder.table, &date), "\xbf");
 }
 
 /* Of the changes between two blocks, the smallest and the last are sent (RFC 7541 4.2). */
@@ -184,13 +158,13 @@ static void changes_of_the_size_are_sent(void **state)
 		char block[16];
 		size_t size = i == 0 || i == 8 ? 1 : strlen(cases[i].updates);
 		for (unsigned n = 0; n < cases[i].count; n++)
-			h2_table_set_size(&table, cases[i].sizes[n]);
-		assert_true(table.resized);
-		assert_int_equal(h2_table_put_updates(&table, block) - block, size);
+			h2_table_set_size(&encoder.table, cases[i].sizes[n]);
+		assert_true(encoder.table.resized);
+		assert_int_equal(h2_table_put_updates(&encoder.table, block) - block, size);
 		assert_memory_equal(block, cases[i].updates, size);
-		assert_false(table.resized);
+		assert_false(encoder.table.resized);
 		assert_true(size <= H2_TABLE_UPDATES_MAX);
-		h2_table_finish(&table);
+		h2_table_finish(&encoder.table);
 	}
 }
 
@@ -206,13 +180,13 @@ static void a_smaller_table_has_fewer_entries(void **state)
 	                                 "b\x01\x31");
 	EXPECT_LINES("A: 1\r\nB: 1\r\n", "\xbf\xbe");
 	/* Each counts 34 bytes. */
-	h2_table_set_size(&table, 67);
-	EXPECT_BYTES(block, h2_table_put_updates(&table, block), "\x3f\x24");
+	h2_table_set_size(&encoder.table, 67);
+	EXPECT_BYTES(block, h2_table_put_updates(&encoder.table, block), "\x3f\x24");
 	EXPECT_LINES("B: 1\r\n", "\xbe");
 	EXPECT_LINES("A: 1\r\n", "\x40\x01"
 	                         "a\x01\x31");
 	EXPECT_LINES("A: 1\r\n", "\xbe");
-	assert_int_equal(table.count, 1);
+	assert_int_equal(encoder.table.count, 1);
 	/* One that has no room leaves the others alone. */
 	for (int i = 0; i < 3; i++)
 		EXPECT_LINES("C: 12345678901234567890123456789012345\r\n",
@@ -220,8 +194,8 @@ static void a_smaller_table_has_fewer_entries(void **state)
 		        "c\x23"
 		        "12345678901234567890123456789012345");
 	EXPECT_LINES("A: 1\r\n", "\xbe");
-	h2_table_set_size(&table, 0);
-	EXPECT_BYTES(block, h2_table_put_updates(&table, block), "\x20");
+	h2_table_set_size(&encoder.table, 0);
+	EXPECT_BYTES(block, h2_table_put_updates(&encoder.table, block), "\x20");
 	EXPECT_LINES("A: 1\r\nA: 1\r\n", "\x00\x01"
 	                                 "a\x01\x31\x00\x01"
 	                                 "a\x01\x31");
@@ -234,9 +208,9 @@ static void many_entries_are_forgotten_from_the_oldest(void **state)
 	char block[16], lines[32];
 	for (unsigned i = 0; i <= H2_TABLE_ENTRIES; i++) {
 		snprintf(lines, sizeof lines, "A: %02u\r\nA: %02u\r\n", i, i);
-		put_lines(block, weir_span_of(lines));
+		encoder_put_lines(block, weir_span_of(lines));
 	}
-	assert_int_equal(table.count, H2_TABLE_ENTRIES);
+	assert_int_equal(encoder.table.count, H2_TABLE_ENTRIES);
 	EXPECT_LINES("A: 32\r\nA: 01\r\n", "\xbe\xdd");
 	EXPECT_LINES("A: 00\r\nA: 00\r\n", "\x00\x01"
 	                                   "a\x02"
@@ -255,17 +229,17 @@ static void lines_without_an_id_are_literals(void **state)
 		memset(line, 'v', size);
 		memcpy(line, "X: ", 3);
 		for (int i = 0; i < 3; i++)
-			put_lines(block, weir_span(line, size));
+			encoder_put_lines(block, weir_span(line, size));
 		assert_int_equal((uint8_t)block[0], size > H2_INTERN_LINE_MAX ? 0 : 0xbe);
 	}
 	fail_allocation_after(0, true);
 	for (int i = 0; i < 3; i++)
 		EXPECT_LINES("Z: 1\r\n", "\x00\x01z\x01\x31");
-	assert_null(h2_encode_lines(&intern, WEIR_SPAN("A: 1\r\n")));
+	assert_null(h2_encode_lines(&encoder.intern, WEIR_SPAN("A: 1\r\n")));
 	assert_true(stop_failing_allocations());
 	EXPECT_LINES("Z: 1\r\nZ: 1\r\n", "\x00\x01z\x01\x31\x40\x01z\x01\x31");
 	/* A table that cannot be made, and that is made later. */
-	tear_down(state);
+	encoder_tear_down(state);
 	EXPECT_LINES("Z: 1\r\n", "\x00\x01z\x01\x31");
 	fail_allocation_after(0, true);
 	EXPECT_LINES("Z: 1\r\n", "\x00\x01z\x01\x31");
@@ -284,15 +258,15 @@ static void lines_that_are_used_are_not_forgotten(void **state)
 	for (unsigned i = 0; i < 100000; i++) {
 		struct weir_span used = WEIR_SPAN("Used: 1\r");
 		uint32_t hash = h2_intern_hash(used);
-		uint64_t id = h2_intern_find(&intern, used, hash);
+		uint64_t id = h2_intern_find(&encoder.intern, used, hash);
 		assert_true(i == 0 ? id == 0 : id == ids[0]);
 		if (i == 0)
-			ids[0] = h2_intern_add(&intern, used, hash, 40);
+			ids[0] = h2_intern_add(&encoder.intern, used, hash, 40);
 		assert_true(h2_id_size(ids[0]) == 40);
 		snprintf(line, sizeof line, "Once: %u\r", i);
 		hash = h2_intern_hash(weir_span_of(line));
-		assert_int_equal(h2_intern_find(&intern, weir_span_of(line), hash), 0);
-		uint64_t other = h2_intern_add(&intern, weir_span_of(line), hash, 41);
+		assert_int_equal(h2_intern_find(&encoder.intern, weir_span_of(line), hash), 0);
+		uint64_t other = h2_intern_add(&encoder.intern, weir_span_of(line), hash, 41);
 		assert_true(other != ids[0] && other > ids[1]);
 		ids[1] = other;
 	}
@@ -302,8 +276,8 @@ static void lines_that_are_used_are_not_forgotten(void **state)
 static void no_loop_gives_an_id_again(void **state)
 {
 	(void)state;
-	static struct h2_intern other = {.huffman = &huffman};
-	uint64_t first = h2_intern_new_id(&intern, 0), last = 0;
+	static struct h2_intern other = {.huffman = &encoder.huffman};
+	uint64_t first = h2_intern_new_id(&encoder.intern, 0), last = 0;
 	for (unsigned i = 0; i < 3; i++) {
 		for (unsigned n = 0; n < 10000; n++) {
 			uint64_t id = h2_intern_new_id(&other, 0);
@@ -312,20 +286,20 @@ static void no_loop_gives_an_id_again(void **state)
 		}
 		memset(&other, 0, sizeof other);
 	}
-	assert_true(h2_intern_new_id(&intern, 0) == first + (1 << H2_ID_SIZE_BITS));
+	assert_true(h2_intern_new_id(&encoder.intern, 0) == first + (1 << H2_ID_SIZE_BITS));
 }
 
 /* Lines of one set and one hash differ by their bytes. */
 static void lines_of_one_hash_are_different_fields(void **state)
 {
 	(void)state;
-	uint64_t a = h2_intern_add(&intern, WEIR_SPAN("A: 1"), 7, 34);
-	uint64_t b = h2_intern_add(&intern, WEIR_SPAN("B: 1"), 7, 34);
+	uint64_t a = h2_intern_add(&encoder.intern, WEIR_SPAN("A: 1"), 7, 34);
+	uint64_t b = h2_intern_add(&encoder.intern, WEIR_SPAN("B: 1"), 7, 34);
 	assert_true(a && b && a != b);
-	assert_true(h2_intern_find(&intern, WEIR_SPAN("A: 1"), 7) == a);
-	assert_true(h2_intern_find(&intern, WEIR_SPAN("B: 1"), 7) == b);
-	assert_true(h2_intern_find(&intern, WEIR_SPAN("A: 12"), 7) == 0);
-	assert_true(h2_intern_find(&intern, WEIR_SPAN("C: 1"), 7) == 0);
+	assert_true(h2_intern_find(&encoder.intern, WEIR_SPAN("A: 1"), 7) == a);
+	assert_true(h2_intern_find(&encoder.intern, WEIR_SPAN("B: 1"), 7) == b);
+	assert_true(h2_intern_find(&encoder.intern, WEIR_SPAN("A: 12"), 7) == 0);
+	assert_true(h2_intern_find(&encoder.intern, WEIR_SPAN("C: 1"), 7) == 0);
 }
 
 /* -- beside decoders --------------------------------------------------------------------------- */
@@ -368,7 +342,7 @@ static void any_allocation_may_fail(void **state)
 		blocks_are_what_was_meant(seed, true);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, encoder_set_up, encoder_tear_down)
 
 int main(void)
 {
