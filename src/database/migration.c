@@ -119,8 +119,8 @@ static int migration_call(struct migration *migration, const char *text,
 	struct weir_postgres_call_options options;
 	struct weir_postgres_call *call;
 	weir_postgres_call_options_init(&options);
-	options.statements = statements + !migration->changes;
-	options.count = 1 + migration->changes;
+	options.statements = migration->changes ? statements : &statements[1];
+	options.count = migration->changes ? 2 : 1;
 	options.idempotent = true;
 	return weir_postgres_call_start(
 	        migration->pool, &options, &migration_events, migration, &call);
