@@ -144,13 +144,20 @@ typedef void weir_timer_fn(struct weir_timer *timer);
 struct weir_timer {
 	struct weir_list link;
 	weir_timer_fn *on_time;
-	int64_t at_tick;
+	int64_t at; /* the tick; of a precise one, the millisecond */
 };
 
 #define WEIR_TIMER_TICK_MS 64
 
 /* Starts or restarts the timer: on_time is called once, `after_ms` from now or later. */
 WEIR_API void weir_timer_start(
+        struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms, weir_timer_fn *on_time);
+
+/*
+ * As weir_timer_start, but it is late by a few milliseconds at most. For few timers, since each
+ * turn looks at all of them.
+ */
+WEIR_API void weir_timer_start_precise(
         struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms, weir_timer_fn *on_time);
 
 /* Does nothing if the timer is not running. */

@@ -7,8 +7,9 @@
  *                                          row()… ─▶ end()
  *
  * A call is one or more statements that take effect together or not at all. Calls that wait at one
- * moment share a batch, so that they share the server's flush to disk. Their rows count only after
- * end(): a batch that was rolled back runs again, and its calls hear again() before.
+ * moment share a batch, so that they share the server's flush to disk. Callers that call again at
+ * each end() are waited for, for WEIR_POSTGRES_RETURN_MS, so that all share one batch. Rows count
+ * only after end(): a batch that was rolled back runs again, and its calls hear again() before.
  *
  * How a failure ends, by what is known about the transaction:
  *
@@ -241,6 +242,15 @@ struct weir_postgres_call_options {
 	 */
 	bool idempotent;
 	bool binary; /* values of rows are in binary format; false by default: text, in UTF-8 */
+	/*
+	 * Early lock release: its locks end before the flush to disk, and before the synchronous
+	 * standby has it, for which only end() waits. For rows that calls of many processes change,
+	 * one after the other. Others see its rows then, while a crash of the server may still take
+	 * them back, and with them every commit that came later: so a program must commit something
+	 * before it acts on what it has read. It counts if all calls of a batch have it, and on
+	 * PostgreSQL alone. False by default.
+	 */
+	bool early_lock_release;
 };
 
 WEIR_API void weir_postgres_call_options_init(struct weir_postgres_call_options *options);

@@ -93,6 +93,7 @@ static int body_send(struct body_writer *writer, struct body_flight *flight, siz
 	options.statements = &statement;
 	options.key = weir_span_of(writer->id);
 	options.idempotent = true;
+	options.early_lock_release = true; /* it shares batches with deliveries */
 	int error = weir_postgres_call_start(
 	        writer->at->pool, &options, &body_chunk_events, flight, &flight->call);
 	if (error < 0)

@@ -17,6 +17,7 @@ struct wheel {
 	struct weir_list slots[WHEEL_SLOTS];
 	uint64_t filled[WHEEL_SLOTS / 64]; /* a bit for each slot that may hold a timer */
 	int64_t tick;                      /* the last tick that was run */
+	struct weir_list precise;          /* timers in no slot */
 };
 
 /* For a descriptor: its watch or, while it waits to be closed, the next one that waits. */

@@ -97,12 +97,55 @@ static bool postgres_repeats(const struct weir_postgres *postgres)
 	return WEIR_CONTAINER(postgres->batchers.next, struct weir_postgres_call, queue)->repeated;
 }
 
+/* Whether the calls that wait have waited for others for long enough. */
+static bool postgres_has_gathered(const struct weir_postgres *postgres)
+{
+	if (postgres->batch_count > 0)
+		return postgres->gathered;
+	return postgres->batcher_count >= postgres->expected ||
+	       weir_loop_now_ms(postgres->loop) >= postgres->expected_until_ms;
+}
+
 static bool postgres_wants_batch(const struct weir_postgres *postgres)
 {
 	return postgres_may_batch(postgres) &&
-	       (postgres->batch_count == 0 || postgres->gathered || postgres_repeats(postgres) ||
+	       (postgres_has_gathered(postgres) || postgres_repeats(postgres) ||
 	               postgres->waiting_count >= postgres->options.batch_max ||
 	               postgres->waiting_bytes >= postgres->options.batch_bytes);
+}
+
+/* Callers that are far away, or have gone, would make all others wait: nobody is for a while. */
+static void postgres_on_return_time(struct weir_timer *timer)
+{
+	struct weir_postgres *postgres = WEIR_CONTAINER(timer, struct weir_postgres, returning);
+	postgres->expected = 0;
+	postgres->unexpected = WEIR_POSTGRES_RETURN_EVERY - 1;
+	postgres_schedule(postgres);
+}
+
+void postgres_await_return(struct weir_postgres *postgres, unsigned count)
+{
+	if (postgres->unexpected) {
+		postgres->unexpected--;
+		return;
+	}
+	int64_t now_ms = weir_loop_now_ms(postgres->loop);
+	postgres->returned = postgres->batcher_count;
+	postgres->expected = count + postgres->batcher_count;
+	postgres->expected_until_ms = now_ms + WEIR_POSTGRES_RETURN_MS;
+	postgres->expected_at_most_ms = now_ms + WEIR_POSTGRES_GATHER_MS;
+}
+
+/* Each call gives the others more time. */
+static void postgres_gather_returning(struct weir_postgres *postgres)
+{
+	int64_t now_ms = weir_loop_now_ms(postgres->loop);
+	if (postgres->batcher_count > postgres->returned)
+		postgres->expected_until_ms =
+		        min_of(now_ms + WEIR_POSTGRES_RETURN_MS, postgres->expected_at_most_ms);
+	postgres->returned = postgres->batcher_count;
+	weir_timer_start_precise(postgres->loop, &postgres->returning,
+	        postgres->expected_until_ms - now_ms, postgres_on_return_time);
 }
 
 static void postgres_on_gather(struct weir_timer *timer)
@@ -115,7 +158,9 @@ static void postgres_on_gather(struct weir_timer *timer)
 void postgres_gather_end(struct weir_postgres *postgres)
 {
 	postgres->gathered = false;
+	postgres->expected = 0;
 	weir_timer_stop(&postgres->gather);
+	weir_timer_stop(&postgres->returning);
 }
 
 /* Returns how many streams could be sent now if there were connections. */
@@ -141,6 +186,17 @@ static void postgres_open_connections(struct weir_postgres *postgres)
 	}
 }
 
+/* The calls wait for others: behind a batch under way, or for callers of the last one. */
+static void postgres_gather(struct weir_postgres *postgres)
+{
+	if (postgres->batch_count == 0)
+		postgres_gather_returning(postgres);
+	else if (!weir_timer_running(&postgres->gather))
+		weir_timer_start(postgres->loop, &postgres->gather,
+		        min_of((uint32_t)WEIR_POSTGRES_GATHER_MS, postgres->options.wait_ms / 2),
+		        postgres_on_gather);
+}
+
 static void postgres_dispatch(struct weir_task *task)
 {
 	struct weir_postgres *postgres = WEIR_CONTAINER(task, struct weir_postgres, task);
@@ -149,11 +205,8 @@ static void postgres_dispatch(struct weir_task *task)
 		postgres_batch_start(idle, false);
 	while (postgres_wants_streams(postgres) && (idle = postgres_take_idle(postgres)))
 		postgres_batch_start(idle, true);
-	if (postgres_may_batch(postgres) && !postgres_wants_batch(postgres) &&
-	        !weir_timer_running(&postgres->gather))
-		weir_timer_start(postgres->loop, &postgres->gather,
-		        min_of((uint32_t)WEIR_POSTGRES_GATHER_MS, postgres->options.wait_ms / 2),
-		        postgres_on_gather);
+	if (postgres_may_batch(postgres) && !postgres_wants_batch(postgres))
+		postgres_gather(postgres);
 	postgres_open_connections(postgres);
 }
 
@@ -202,6 +255,7 @@ int weir_postgres_create(struct weir_loop *loop, const struct weir_postgres_opti
 	weir_list_init(&postgres->streamers);
 	weir_list_init(&postgres->backoff.link);
 	weir_list_init(&postgres->gather.link);
+	weir_list_init(&postgres->returning.link);
 	postgres->cells = postgres_metrics_of(loop, options->name);
 	int error = postgres->cells ? postgres_target_init(&postgres->target, options, ret_why)
 	                            : -ENOMEM;
@@ -233,6 +287,7 @@ void weir_postgres_destroy(struct weir_postgres *postgres)
 	postgres_late_end_all(postgres);
 	weir_timer_stop(&postgres->backoff);
 	weir_timer_stop(&postgres->gather);
+	weir_timer_stop(&postgres->returning);
 	weir_loop_cancel(postgres->loop, &postgres->task);
 	if (!postgres->options.resolver)
 		weir_resolver_destroy(postgres->resolver);

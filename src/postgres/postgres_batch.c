@@ -1,6 +1,7 @@
 /*
  * A batch: the statements of its calls, and one sync behind them, which commits all of them or
- * none. A stream is a batch of one call. postgres_outcome.c decides what becomes of the calls.
+ * none. A stream is a batch of one call. With early lock release there is a second sync, see
+ * postgres_early.c. postgres_outcome.c decides what becomes of the calls.
  *
  * The server works on the statements in order, and skips the rest after the first error. So that
  * error belongs to the call at the cursor; an error at the sync is that of the commit.
@@ -27,8 +28,8 @@ static void batch_set_bit(uint64_t *bits, int number)
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-static bool batch_send_statement(struct postgres_connection *connection,
-        const struct weir_postgres_call *call, struct postgres_statement *statement)
+bool postgres_batch_send_statement(
+        struct postgres_connection *connection, struct postgres_statement *statement, bool binary)
 {
 	PGconn *pg = connection->pg;
 	char name[16];
@@ -36,7 +37,7 @@ static bool batch_send_statement(struct postgres_connection *connection,
 	statement->prepares = false;
 	if (statement->number < 0)
 		return PQsendQueryParams(pg, statement->text, statement->count, NULL, values,
-		        statement->sizes, statement->formats, call->binary);
+		        statement->sizes, statement->formats, binary);
 	snprintf(name, sizeof name, "w%d", statement->number);
 	if (!batch_bit(connection->prepared, statement->number) &&
 	        !batch_bit(connection->preparing, statement->number)) {
@@ -45,18 +46,30 @@ static bool batch_send_statement(struct postgres_connection *connection,
 		if (!PQsendPrepare(pg, name, statement->text, 0, NULL))
 			return false;
 	}
-	return PQsendQueryPrepared(pg, name, statement->count, values, statement->sizes,
-	        statement->formats, call->binary);
+	return PQsendQueryPrepared(
+	        pg, name, statement->count, values, statement->sizes, statement->formats, binary);
+}
+
+static bool batch_send_calls(struct postgres_connection *connection)
+{
+	WEIR_LIST_EACH (struct weir_postgres_call, call, &connection->batch, queue)
+		for (unsigned i = 0; i < call->count; i++)
+			if (!postgres_batch_send_statement(
+			            connection, &call->statements[i], call->binary))
+				return false;
+	return true;
 }
 
 static bool batch_send(struct postgres_connection *connection)
 {
-	WEIR_LIST_EACH (struct weir_postgres_call, call, &connection->batch, queue)
-		for (unsigned i = 0; i < call->count; i++)
-			if (!batch_send_statement(connection, call, &call->statements[i]))
-				return false;
-	/* Results come before the commit, so that it is known when the server commits. */
-	return PQsendFlushRequest(connection->pg) && PQpipelineSync(connection->pg);
+	bool sent;
+	if (connection->early)
+		sent = postgres_early_send_begin(connection) && batch_send_calls(connection) &&
+		       postgres_early_send_flush(connection);
+	else
+		/* Results come before the commit, so that it is known when the server commits. */
+		sent = batch_send_calls(connection) && PQsendFlushRequest(connection->pg);
+	return sent && PQpipelineSync(connection->pg);
 }
 
 /* -- choosing ---------------------------------------------------------------------------------- */
@@ -116,7 +129,7 @@ static void batch_fill(struct postgres_connection *connection, bool stream)
 	postgres_gather_end(postgres);
 }
 
-static void batch_set_cursor(
+void postgres_batch_set_cursor(
         struct postgres_connection *connection, struct weir_postgres_call *call, unsigned statement)
 {
 	connection->cursor = (struct postgres_cursor){
@@ -126,10 +139,18 @@ static void batch_set_cursor(
 	};
 }
 
+static void batch_set_cursor_first(struct postgres_connection *connection)
+{
+	postgres_batch_set_cursor(connection,
+	        WEIR_CONTAINER(connection->batch.next, struct weir_postgres_call, queue), 0);
+}
+
 void postgres_batch_start(struct postgres_connection *connection, bool stream)
 {
 	struct postgres_cells *cells = connection->pool->cells;
 	batch_fill(connection, stream);
+	connection->early = postgres_early_wanted(connection);
+	connection->unlocked = false;
 	connection->state = POSTGRES_BUSY;
 	connection->flushing = true;
 	connection->failure = (struct postgres_failure){0};
@@ -140,8 +161,10 @@ void postgres_batch_start(struct postgres_connection *connection, bool stream)
 		postgres_connection_fail(connection, -ENOMEM, PQerrorMessage(connection->pg));
 		return;
 	}
-	batch_set_cursor(connection,
-	        WEIR_CONTAINER(connection->batch.next, struct weir_postgres_call, queue), 0);
+	if (connection->early)
+		postgres_early_set_cursor(connection, POSTGRES_OWN_UNLOCK);
+	else
+		batch_set_cursor_first(connection);
 	connection->flushing = PQflush(connection->pg) == 1;
 	postgres_connection_restart_timer(connection);
 	int error = postgres_connection_watch(connection);
@@ -151,20 +174,35 @@ void postgres_batch_start(struct postgres_connection *connection, bool stream)
 
 /* -- results ----------------------------------------------------------------------------------- */
 
+/* Behind the first of our own come the calls, behind the other one the last sync. */
+static void batch_advance_own(struct postgres_connection *connection)
+{
+	if (connection->cursor.preparing)
+		connection->cursor.preparing = false;
+	else if (connection->unlocked)
+		postgres_batch_set_cursor(connection, NULL, 0);
+	else
+		batch_set_cursor_first(connection);
+}
+
 void postgres_batch_advance(struct postgres_connection *connection)
 {
 	struct postgres_cursor *cursor = &connection->cursor;
 	struct weir_postgres_call *call = cursor->call;
+	if (cursor->own) {
+		batch_advance_own(connection);
+		return;
+	}
 	if (!call)
 		return;
 	if (cursor->preparing) {
 		cursor->preparing = false;
 	} else if (cursor->statement + 1 < call->count) {
-		batch_set_cursor(connection, call, cursor->statement + 1);
+		postgres_batch_set_cursor(connection, call, cursor->statement + 1);
 	} else if (call->queue.next == &connection->batch) {
-		batch_set_cursor(connection, NULL, 0);
+		postgres_batch_set_cursor(connection, NULL, 0);
 	} else {
-		batch_set_cursor(connection,
+		postgres_batch_set_cursor(connection,
 		        WEIR_CONTAINER(call->queue.next, struct weir_postgres_call, queue), 0);
 	}
 }
@@ -182,6 +220,8 @@ static void batch_measure_row(
 static void batch_on_rows(struct postgres_connection *connection, const PGresult *result)
 {
 	struct weir_postgres_call *call = connection->cursor.call;
+	if (!call)
+		return;
 	struct weir_postgres_row row = {
 	        .statement = connection->cursor.statement,
 	        .count = (unsigned)PQnfields(result),
@@ -200,43 +240,63 @@ static void batch_copy_field(char *to, size_t size, const PGresult *result, int 
 	text_copy(to, size, or_default(PQresultErrorField(result, field), ""));
 }
 
+/* The statement at the cursor; NULL: the sync. */
+static const struct postgres_statement *batch_statement(
+        const struct postgres_connection *connection)
+{
+	const struct postgres_cursor *cursor = &connection->cursor;
+	return cursor->call ? &cursor->call->statements[cursor->statement] : cursor->own;
+}
+
 static void batch_on_error(struct postgres_connection *connection, const PGresult *result)
 {
 	struct postgres_failure *failure = &connection->failure;
-	const struct postgres_cursor *cursor = &connection->cursor;
+	const struct postgres_statement *statement = batch_statement(connection);
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 	if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
 		failure->fatal = true;
 	if (failure->happened)
 		return;
 	failure->happened = true;
-	failure->culprit = cursor->call;
-	failure->reused = cursor->call && cursor->call->statements[cursor->statement].number >= 0 &&
-	                  !cursor->call->statements[cursor->statement].prepares;
+	failure->culprit = connection->cursor.call;
+	failure->reused = statement && statement->number >= 0 && !statement->prepares;
+	failure->own = connection->cursor.own && !connection->unlocked;
+	failure->unflushed = connection->unlocked;
 	batch_copy_field(failure->state, sizeof failure->state, result, PG_DIAG_SQLSTATE);
 	batch_copy_field(
 	        failure->constraint, sizeof failure->constraint, result, PG_DIAG_CONSTRAINT_NAME);
 	batch_copy_field(failure->text, sizeof failure->text, result, PG_DIAG_MESSAGE_PRIMARY);
+	if (connection->cursor.own)
+		postgres_early_on_error(connection, failure->state);
 }
 
 static void batch_on_success(struct postgres_connection *connection, const PGresult *result)
 {
 	struct postgres_cursor *cursor = &connection->cursor;
-	if (cursor->preparing) {
-		batch_set_bit(
-		        connection->prepared, cursor->call->statements[cursor->statement].number);
-		return;
-	}
-	cursor->call->rows[cursor->statement] = strtoull(PQcmdTuples((PGresult *)result), NULL, 10);
+	if (cursor->preparing)
+		batch_set_bit(connection->prepared, batch_statement(connection)->number);
+	else if (cursor->call)
+		cursor->call->rows[cursor->statement] =
+		        strtoull(PQcmdTuples((PGresult *)result), NULL, 10);
+}
+
+/* The batch ends at the last sync. */
+static enum postgres_step batch_on_sync(struct postgres_connection *connection)
+{
+	if (!connection->early || connection->unlocked)
+		return POSTGRES_STEP_SYNC;
+	connection->unlocked = true;
+	postgres_early_set_cursor(connection, POSTGRES_OWN_FLUSH);
+	return POSTGRES_STEP_GOT;
 }
 
 enum postgres_step postgres_batch_on_result(
         struct postgres_connection *connection, const PGresult *result)
 {
-	bool at_sync = !connection->cursor.call;
+	bool at_sync = !batch_statement(connection);
 	switch (PQresultStatus(result)) {
 	case PGRES_PIPELINE_SYNC:
-		return at_sync ? POSTGRES_STEP_SYNC : POSTGRES_STEP_LOST;
+		return at_sync ? batch_on_sync(connection) : POSTGRES_STEP_LOST;
 	case PGRES_PIPELINE_ABORTED:
 		return POSTGRES_STEP_GOT;
 	case PGRES_FATAL_ERROR:

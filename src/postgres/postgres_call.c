@@ -190,6 +190,7 @@ void postgres_call_enqueue(struct weir_postgres_call *call, bool first)
 	call->state = POSTGRES_CALL_WAITING;
 	/* Appended before the first link of a ring is in front. */
 	weir_list_append(first ? queue->next : queue, &call->queue);
+	postgres->batcher_count += !call->stream;
 	postgres->waiting_count++;
 	postgres->waiting_bytes += call->bytes;
 	weir_metric_add(&postgres->cells->waiting, 1);
@@ -205,6 +206,7 @@ void postgres_call_dequeue(struct weir_postgres_call *call)
 	weir_timer_stop(&call->timer);
 	if (call->state == POSTGRES_CALL_SENT)
 		return;
+	postgres->batcher_count -= call->state == POSTGRES_CALL_WAITING && !call->stream;
 	postgres->waiting_count--;
 	postgres->waiting_bytes -= call->bytes;
 	weir_metric_subtract(&postgres->cells->waiting, 1);
@@ -268,6 +270,7 @@ int weir_postgres_call_start(struct weir_postgres *postgres,
 	call->stream = options->stream;
 	call->idempotent = options->idempotent;
 	call->binary = options->binary;
+	call->early_lock_release = options->early_lock_release;
 	call->count = options->count;
 	call->bytes = size.bytes;
 	call->started_ms = weir_loop_now_ms(postgres->loop);

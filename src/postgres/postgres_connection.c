@@ -38,11 +38,12 @@ static bool connection_is_draining(const struct postgres_connection *connection)
 	return stream && stream->orphan;
 }
 
-/* Every statement has its results, and the server commits. */
+/* Every statement of a call has its results, and the server commits. */
 static bool connection_commits(const struct postgres_connection *connection)
 {
-	return connection->state == POSTGRES_BUSY && !connection->cursor.call &&
-	       !connection->flushing && !connection->failure.happened;
+	bool behind = !connection->cursor.call && (!connection->cursor.own || connection->unlocked);
+	return connection->state == POSTGRES_BUSY && behind && !connection->flushing &&
+	       !connection->failure.happened;
 }
 
 /* -- watching ---------------------------------------------------------------------------------- */

@@ -2,9 +2,10 @@
  * Commits that the server does not confirm in time: it may wait for a synchronous standby. To
  * cancel one would end that wait alone, and the server would report a success: the data is lost if
  * the primary dies. So the calls end with an unknown outcome, while the server goes on. A commit
- * that waits is seen by nobody. Its connection is closed as soon as the server confirms it. It is
- * cancelled much later, when no store looks for it any more, so that neither its locks nor its
- * session stay for ever. Such commits are few, since each has a session of the server.
+ * that waits is seen by nobody, except with early lock release. Its connection is closed as soon as
+ * the server confirms it. It is cancelled much later, when no store looks for it any more, so that
+ * neither its locks nor its session stay for ever. Such commits are few, since each has a session
+ * of the server.
  */
 #include <stdlib.h>
 

@@ -17,6 +17,7 @@
 struct ended_batch {
 	struct weir_list calls;
 	unsigned size;
+	bool stream;
 	struct postgres_failure failure;
 	bool timed_out;
 	bool stale; /* the server does not know a prepared statement any more */
@@ -27,10 +28,10 @@ static void outcome_detach(struct postgres_connection *connection, struct ended_
 {
 	struct weir_postgres *postgres = connection->pool;
 	const struct postgres_failure *failure = &connection->failure;
-	bool stream =
-	        WEIR_CONTAINER(connection->batch.next, struct weir_postgres_call, queue)->stream;
+	const struct weir_list *first = connection->batch.next;
 	*ret_batch = (struct ended_batch){
 	        .size = connection->batch_size,
+	        .stream = WEIR_CONTAINER(first, struct weir_postgres_call, queue)->stream,
 	        .failure = *failure,
 	        .timed_out = connection->cancelled && strcmp(failure->state, "57014") == 0,
 	        .stale = strcmp(failure->state, "26000") == 0 ||
@@ -42,8 +43,8 @@ static void outcome_detach(struct postgres_connection *connection, struct ended_
 	WEIR_LIST_EACH (struct weir_postgres_call, call, &ret_batch->calls, queue)
 		call->connection = NULL;
 	connection->batch_size = 0;
-	connection->cursor.call = NULL;
-	if (stream)
+	postgres_batch_set_cursor(connection, NULL, 0);
+	if (ret_batch->stream)
 		postgres->stream_count--;
 	else
 		postgres->batch_count--;
@@ -116,6 +117,9 @@ static void outcome_undo(struct ended_batch *batch, struct weir_postgres_call *c
 		postgres_call_end(call, verdict);
 	} else if (outcome_is_connection_failure(batch)) {
 		postgres_call_repeat(call, POSTGRES_RETRY_CONNECTION, 0, verdict);
+	} else if (batch->failure.own && !call->alone) {
+		call->alone = true;
+		postgres_call_repeat(call, POSTGRES_RETRY_BATCH, 0, verdict);
 	} else if (batch->size == 1 || (guilty && batch->timed_out)) {
 		outcome_undo_one(batch, call, verdict);
 	} else {
@@ -125,6 +129,21 @@ static void outcome_undo(struct ended_batch *batch, struct weir_postgres_call *c
 		postgres_call_repeat(call,
 		        serialization ? POSTGRES_RETRY_SERIALIZATION : POSTGRES_RETRY_BATCH, 0,
 		        verdict);
+	}
+}
+
+/* The calls have committed, but the flush behind them has failed. */
+static void outcome_doubt_all(struct ended_batch *batch)
+{
+	struct postgres_verdict verdict = outcome_verdict(batch);
+	struct weir_postgres_call *call;
+	verdict.outcome = WEIR_POSTGRES_UNKNOWN;
+	while ((call = outcome_pop(batch, true))) {
+		call->alone = true;
+		if (call->idempotent && !(call->stream && call->had_rows))
+			postgres_call_repeat(call, POSTGRES_RETRY_BATCH, 0, &verdict);
+		else
+			postgres_call_end(call, &verdict);
 	}
 }
 
@@ -182,7 +201,11 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 		postgres_connection_set_idle(connection);
 	else
 		postgres_connection_free(connection);
-	if (batch.failure.happened)
+	if (!batch.stream)
+		postgres_await_return(postgres, batch.size);
+	if (batch.failure.unflushed)
+		outcome_doubt_all(&batch);
+	else if (batch.failure.happened)
 		outcome_undo_all(&batch);
 	else
 		outcome_end_all(&batch, cancelled ? &doubtful : &committed);
@@ -204,10 +227,13 @@ static void outcome_lose(struct weir_postgres_call *call, bool sent, int error, 
 		postgres_call_end(call, &verdict);
 }
 
-/* After an error of a statement the server has rolled back. Without the sync it cannot commit. */
+/*
+ * After an error of a statement the server has rolled back. Without the sync it cannot commit; of
+ * two syncs the first one may have left.
+ */
 void postgres_outcome_on_loss(struct postgres_connection *connection, int error, const char *text)
 {
-	bool sent = !connection->flushing;
+	bool sent = !connection->flushing || connection->early;
 	struct ended_batch batch;
 	struct weir_postgres_call *call;
 	outcome_detach(connection, &batch);

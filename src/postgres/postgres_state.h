@@ -8,6 +8,7 @@
  *   postgres_connection.c  one connection: events, results, cancellation, its end
  *   postgres_late.c        commits that the server does not confirm in time
  *   postgres_batch.c       calls that share a sync: sending them, and their results
+ *   postgres_early.c     early lock release: the flush to disk as a transaction of its own
  *   postgres_outcome.c     the end of a batch: which calls have committed, and which run again
  *   postgres_produce.c     a query as a producer
  *
@@ -89,12 +90,20 @@ struct weir_postgres {
 	unsigned opening_count; /* of these, not open yet */
 	unsigned stream_count;  /* of these, with a stream */
 	unsigned batch_count;   /* of these, with a batch */
+	unsigned batcher_count; /* calls in `batchers` */
 	unsigned waiting_count; /* calls that are not sent, the delayed ones too */
 	size_t waiting_bytes;
 	struct weir_task task;           /* runs postgres_dispatch */
 	struct weir_timer backoff;       /* running: no connection is opened */
 	struct weir_timer gather;        /* runs while calls wait beside a batch under way */
 	bool gathered;                   /* they have waited for long enough */
+	struct weir_timer returning;     /* runs while calls wait for callers of the last batch */
+	int64_t expected_until_ms;       /* until then one of these callers may call again */
+	int64_t expected_at_most_ms;     /* until then all may */
+	unsigned expected;               /* the calls that will wait then */
+	unsigned returned;               /* of these, those that have come */
+	unsigned unexpected;             /* batches after which nobody is waited for */
+	bool no_early;                   /* the server knows no early lock release */
 	unsigned failures;               /* of connections, in a row */
 	unsigned host;                   /* the one that worked last */
 	bool has_host;                   /* one has worked */
@@ -109,6 +118,8 @@ void postgres_schedule(struct weir_postgres *postgres);
 
 /* A batch has taken what waited. */
 void postgres_gather_end(struct weir_postgres *postgres);
+/* A batch of so many calls has ended: their callers, which hear of it now, may call again. */
+void postgres_await_return(struct weir_postgres *postgres, unsigned count);
 
 /* Opens no connection for a while, which doubles with each failure in a row. */
 void postgres_back_off(struct weir_postgres *postgres);
@@ -161,7 +172,8 @@ struct weir_postgres_call {
 	bool stream;
 	bool idempotent;
 	bool binary;
-	bool alone;  /* to be sent in a batch of its own */
+	bool early_lock_release;
+	bool alone;  /* to be sent in a batch of its own, without early lock release */
 	bool orphan; /* cancelled while it was sent: no callback comes */
 	bool paused;
 	bool had_rows;
@@ -217,10 +229,18 @@ enum postgres_connection_state {
 
 /* The statement that the next result belongs to. */
 struct postgres_cursor {
-	struct weir_postgres_call *call; /* NULL: the sync */
-	unsigned statement;
-	bool preparing; /* the result of its PREPARE */
-	bool armed;     /* libpq was asked for single rows */
+	struct weir_postgres_call *call; /* NULL: one of our own, or the sync */
+	const struct postgres_statement *own;
+	unsigned statement; /* of the call */
+	bool preparing;     /* the result of its PREPARE */
+	bool armed;         /* libpq was asked for single rows */
+};
+
+/* The statements of early lock release. */
+enum postgres_own {
+	POSTGRES_OWN_UNLOCK,
+	POSTGRES_OWN_FLUSH,
+	POSTGRES_OWNS,
 };
 
 /* The first error of a batch. */
@@ -228,6 +248,8 @@ struct postgres_failure {
 	bool happened;
 	bool fatal;                         /* the server ends the connection */
 	bool reused;                        /* the statement was prepared by an earlier batch */
+	bool own;                           /* of a statement of our own, before the calls' */
+	bool unflushed;                     /* the batch was committed, and may not be on disk */
 	struct weir_postgres_call *culprit; /* NULL: the commit itself has failed */
 	char state[POSTGRES_STATE_SIZE];
 	char constraint[64];
@@ -264,6 +286,9 @@ struct postgres_connection {
 	bool cancelled; /* a cancel was sent: the connection is not used again */
 	bool proven;    /* a batch has ended well */
 	bool large;     /* libpq's buffer has grown: the connection is not used again */
+	bool early;     /* with early lock release */
+	bool unlocked;  /* of such a batch the first sync has come, and the flush is under way */
+	struct postgres_statement own[POSTGRES_OWNS];
 	uint64_t prepared[(WEIR_POSTGRES_STATEMENTS_MAX + 63) / 64];
 	uint64_t preparing[(WEIR_POSTGRES_STATEMENTS_MAX + 63) / 64]; /* in this batch */
 };
@@ -316,6 +341,25 @@ void postgres_batch_advance(struct postgres_connection *connection);
 /* Handles a result of what the cursor is at. */
 enum postgres_step postgres_batch_on_result(
         struct postgres_connection *connection, const PGresult *result);
+
+/* Moves the cursor to a statement of a call; to the sync, if that is NULL. */
+void postgres_batch_set_cursor(struct postgres_connection *connection,
+        struct weir_postgres_call *call, unsigned statement);
+/* Sends a statement, and its PREPARE if need be. */
+bool postgres_batch_send_statement(
+        struct postgres_connection *connection, struct postgres_statement *statement, bool binary);
+
+/* -- postgres_early.c -- */
+
+/* Whether the batch, which is complete, can have early lock release. */
+bool postgres_early_wanted(const struct postgres_connection *connection);
+/* Sends what must come before the batch's statements, and behind them. */
+bool postgres_early_send_begin(struct postgres_connection *connection);
+bool postgres_early_send_flush(struct postgres_connection *connection);
+/* The first results are those of our own. */
+void postgres_early_set_cursor(struct postgres_connection *connection, enum postgres_own own);
+/* One of our own statements has failed: if that would happen each time, the pool does without. */
+void postgres_early_on_error(struct postgres_connection *connection, const char *state);
 
 /* -- postgres_outcome.c -- */
 

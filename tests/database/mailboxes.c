@@ -78,7 +78,6 @@ static void a_lease_is_renewed(void **state)
 	migrated_await(&migrated, loop, LEASE, "f");
 }
 
-/* Another front end has the mailbox when the lease of the first one is over. */
 /* An import raises the validity after the lock of a session, and before its list. */
 static void the_list_and_its_uidls_are_of_one_moment(void **state)
 {
@@ -97,6 +96,29 @@ static void the_list_and_its_uidls_are_of_one_moment(void **state)
 	weir_maildrop_close(drop);
 }
 
+/* A delivery after the lock of a session, and before its list, may be lost in a crash. */
+static void the_list_ends_with_the_lease(void **state)
+{
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run(&migrated,
+	        "CREATE FUNCTION deliver() RETURNS trigger AS $$ BEGIN"
+	        " UPDATE weir_mailbox SET next_uid = 3, messages = 2;"
+	        " INSERT INTO weir_message (mailbox, uid, body, octets, chunks, shared, dotless,"
+	        " ended) SELECT mailbox, 2, body, octets, chunks, shared, dotless, ended"
+	        " FROM weir_message; RETURN NULL; END $$ LANGUAGE plpgsql;"
+	        "CREATE TRIGGER deliver AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
+	        " (pg_trigger_depth() = 0) EXECUTE FUNCTION deliver()");
+	struct weir_maildrop *drop = must_open("alice");
+	migrated_run(&migrated, "DROP TRIGGER deliver ON weir_mailbox");
+	assert_int_equal(drop->count, 1);
+	weir_maildrop_close(drop);
+	drop = must_open("alice");
+	assert_int_equal(drop->count, 2);
+	weir_maildrop_close(drop);
+}
+
+/* Another front end has the mailbox when the lease of the first one is over. */
 static void a_session_that_lost_its_lease_removes_nothing(void **state)
 {
 	struct weir_mail_store *mine = store, *other;
@@ -377,6 +399,7 @@ int main(void)
 	        MAIL_TEST(two_front_ends_at_once, begin_in_database),
 	        MAIL_TEST(a_lease_is_renewed, begin_in_database),
 	        MAIL_TEST(the_list_and_its_uidls_are_of_one_moment, begin_in_database),
+	        MAIL_TEST(the_list_ends_with_the_lease, begin_in_database),
 	        MAIL_TEST(a_session_that_lost_its_lease_removes_nothing, begin_in_database),
 	        MAIL_TEST(an_open_that_is_cancelled_unlocks, begin_in_database),
 	        MAIL_TEST(a_loop_that_leaves, begin_in_database),

@@ -148,6 +148,24 @@ static void deliver_to_several(long bytes)
 	deliver("alice,bob,alice,carol", 20);
 }
 
+/* They share a batch, so that it has early lock release. */
+static void deliver_two_at_once(long bytes)
+{
+	struct mail mails[2] = {0};
+	(void)bytes;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(mail_begin(&mails[i], "alice"), 0);
+		assert_int_equal(mail_write(&mails[i], "two", 3), 0);
+		mail_commit(&mails[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		wait_for(&mails[i].done);
+		assert_int_equal(mails[i].errors[0], 0);
+	}
+	stored += 2;
+	assert_int_equal(messages_of("alice"), stored);
+}
+
 /* The pool goes on with another connection, so that every delivery succeeds, once. */
 static void deliveries_over_connections_that_break(void **state)
 {
@@ -159,6 +177,7 @@ static void deliveries_over_connections_that_break(void **state)
 	break_everywhere(deliver_small, 101);
 	break_everywhere(deliver_large, 3001);
 	break_everywhere(deliver_to_several, 103);
+	break_everywhere(deliver_two_at_once, 59);
 	assert_int_equal(messages_of("bob"), messages_of("carol"));
 }
 

@@ -20,6 +20,7 @@ struct timed {
 	int64_t again_ms; /* restarts itself */
 	struct timed *other;
 	bool stops_other;
+	bool precise;
 };
 
 static int set_up(void **state)
@@ -42,7 +43,10 @@ static void on_time(struct weir_timer *timer);
 static void start(struct timed *timed, int64_t after_ms)
 {
 	timed->due_ms = weir_loop_now_ms(loop) + after_ms;
-	weir_timer_start(loop, &timed->timer, after_ms, on_time);
+	if (timed->precise)
+		weir_timer_start_precise(loop, &timed->timer, after_ms, on_time);
+	else
+		weir_timer_start(loop, &timed->timer, after_ms, on_time);
 }
 
 static void on_time(struct weir_timer *timer)
@@ -150,10 +154,35 @@ static void a_callback_may_stop_or_restart_others(void **state)
 	assert_int_equal(d.count, 1);
 }
 
+static void a_precise_timer_is_never_late(void **state)
+{
+	(void)state;
+	struct timed ones[20], often = {.precise = true, .again_ms = 1};
+	struct timed stopped = {.precise = true}, stops = {.precise = true, .stops_other = true};
+	weir_loop_turn(loop, 0);
+	for (int i = 0; i < 20; i++) {
+		ones[i] = (struct timed){.precise = true};
+		start(&ones[i], i * i);
+	}
+	stops.other = &stopped;
+	start(&stops, 50);
+	start(&stopped, 50);
+	start(&often, 0);
+	pass(400, 1);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(ones[i].count, 1);
+		assert_in_range(ones[i].at_ms - ones[i].due_ms, 0, 1);
+	}
+	assert_int_equal(stops.count, 1);
+	assert_int_equal(stopped.count, 0);
+	assert_int_equal(often.count, 400);
+	weir_timer_stop(&often.timer);
+}
+
 static void the_wait_ends_with_the_first_timer(void **state)
 {
 	(void)state;
-	struct timed timed = {0};
+	struct timed timed = {0}, precise = {.precise = true};
 	clock_go_on(); /* the kernel's wait is a real one */
 	weir_loop_turn(loop, 0);
 	start(&timed, 30);
@@ -161,6 +190,13 @@ static void the_wait_ends_with_the_first_timer(void **state)
 		weir_loop_turn(loop, 10000);
 	assert_int_equal(timed.count, 1);
 	assert_true(timed.at_ms < timed.due_ms + 5000);
+	start(&timed, 3600 * 1000);
+	start(&precise, 3);
+	assert_in_range(weir_loop_wait_ms(loop), 0, 3);
+	for (int turns = 0; turns < 20 && !precise.count; turns++)
+		weir_loop_turn(loop, 10000);
+	assert_int_equal(precise.count, 1);
+	weir_timer_stop(&timed.timer);
 }
 
 int main(void)
@@ -171,6 +207,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_callback_may_restart_itself, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                a_callback_may_stop_or_restart_others, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(a_precise_timer_is_never_late, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                the_wait_ends_with_the_first_timer, set_up, tear_down),
 	};

@@ -1,10 +1,9 @@
 /*
  * The pool against a server that is cut off at each byte, answers nonsense, or does not answer; and
- * without memory. The test speaks the server's side of the protocol.
+ * without memory.
  */
-#include "database.h"
+#include "played.h"
 
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,111 +11,6 @@
 #include "allocation.h"
 #include "clock.h"
 #include "postgres_state.h"
-
-static struct weir_loop *loop;
-static struct weir_postgres *pool;
-static int listener;
-static char url[128];
-
-/* The replies to one SELECT without a prepared statement, and to the start of a connection. */
-#define BYTES(literal) ((struct weir_span){literal, sizeof(literal) - 1})
-#define PARSED                                                                                     \
-	"1\0\0\0\4"                                                                                \
-	"2\0\0\0\4"
-#define COLUMN "T\0\0\0\32\0\1a\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0\0"
-#define VALUE "D\0\0\0\14\0\1\0\0\0\2ok"
-#define SELECTED "C\0\0\0\15SELECT 1\0"
-#define READY "Z\0\0\0\5I"
-#define ANSWER PARSED COLUMN VALUE SELECTED READY
-#define WELCOME                                                                                    \
-	"R\0\0\0\10\0\0\0\0"                                                                       \
-	"K\0\0\0\14\0\0\0\7\0\0\0\11" READY
-#define ERROR(severity, state) "E\0\0\0\43S" severity "\0V" severity "\0C" state "\0Mbecause\0\0"
-
-enum {
-	ACCEPT_TURNS = 3000,
-	CANCEL_CODE = 80877102,
-};
-
-static void start_pool(struct weir_postgres_options options)
-{
-	options.url = url;
-	options.statements_max = 0;
-	pool = pool_make(loop, options);
-}
-
-#define POOL(...) start_pool(OPTIONS(weir_postgres_options, __VA_ARGS__))
-
-static void stop_pool(void)
-{
-	weir_postgres_destroy(pool);
-	weir_loop_turn(loop, 0);
-}
-
-/* -- the server -------------------------------------------------------------------------------- */
-
-static int try_accept(void)
-{
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	return fd;
-}
-
-/* The next connection; the clock runs fast, so that nobody waits for a pause to end. */
-static struct peer accept_any(void)
-{
-	struct peer peer = {.fd = -1, .loop = loop};
-	for (int i = 0; i < ACCEPT_TURNS && peer.fd < 0; i++) {
-		peer.fd = try_accept();
-		if (peer.fd < 0 && i > 3)
-			clock_advance(100);
-		weir_loop_turn(loop, peer.fd < 0);
-	}
-	assert_true(peer.fd >= 0);
-	return peer;
-}
-
-static struct peer accept_started(void)
-{
-	struct peer peer = accept_any();
-	assert_true(peer_read(&peer, 8));
-	peer.got.size = 0;
-	peer_send_bytes(&peer, WELCOME, sizeof WELCOME - 1);
-	return peer;
-}
-
-/* Reads until the sync has come; what it follows is the client's business. False: an end came. */
-static bool try_await_sync(struct peer *peer)
-{
-	static const char sync[] = "S\0\0\0\4";
-	while (peer->got.size < 5 || memcmp(peer->got.data + peer->got.size - 5, sync, 5) != 0)
-		if (!peer_read_more(peer))
-			return false;
-	peer->got.size = 0;
-	return true;
-}
-
-static void await_sync(struct peer *peer)
-{
-	assert_true(try_await_sync(peer));
-}
-
-static void answer(struct peer *peer, struct weir_span bytes)
-{
-	await_sync(peer);
-	peer_send_bytes(peer, bytes.data, bytes.size);
-}
-
-static void quick_await_end(struct heard *heard)
-{
-	for (int i = 0; i < ACCEPT_TURNS && !heard->ends; i++) {
-		if (i > 10)
-			clock_advance(100);
-		weir_loop_turn(loop, 1);
-	}
-	assert_int_equal(heard->ends, 1);
-}
 
 /* -- each byte --------------------------------------------------------------------------------- */
 
@@ -334,7 +228,7 @@ static void a_server_that_fails_at_each_statement(void **state)
 	POOL(o.wait_ms = 1500);
 	CALL(&heard, pool, "SELECT a", o.options.idempotent = true);
 	while (!heard.ends) {
-		int fd = try_accept();
+		int fd = played_try_accept();
 		if (fd < 0) {
 			weir_loop_turn(loop, 1);
 			continue;
@@ -394,7 +288,7 @@ static void a_commit_that_is_not_confirmed(void **state)
 	assert_int_equal(heard.error, -ETIMEDOUT);
 	heard_expect(&heard, loop, "(ok)?");
 	peer_turn(&peer, 20);
-	assert_int_equal(try_accept(), -1);
+	assert_int_equal(played_try_accept(), -1);
 	clock_advance(WEIR_POSTGRES_LATE_MS);
 	struct peer other = accept_any();
 	assert_true(peer_read(&other, 16));
@@ -441,7 +335,7 @@ static void a_commit_that_is_confirmed_late(void **state)
 	assert_true(peer_read_end(&peer));
 	clock_advance(WEIR_POSTGRES_LATE_MS);
 	peer_turn(&peer, 20);
-	assert_int_equal(try_accept(), -1);
+	assert_int_equal(played_try_accept(), -1);
 	stop_pool();
 	peer_close(&peer);
 }
@@ -456,7 +350,7 @@ static void a_pool_that_ends_before_a_commit(void **state)
 	assert_true(peer_read_end(&peer));
 	clock_advance(WEIR_POSTGRES_LATE_MS);
 	peer_turn(&peer, 20);
-	assert_int_equal(try_accept(), -1);
+	assert_int_equal(played_try_accept(), -1);
 	peer_close(&peer);
 }
 
@@ -471,7 +365,7 @@ static void commits_without_an_answer_are_few(void **state)
 		peers[i] = leave_commit();
 	CALL(&heard, pool, "SELECT a");
 	peer_turn(&peers[0], 20);
-	assert_int_equal(try_accept(), -1);
+	assert_int_equal(played_try_accept(), -1);
 	peer_send_bytes(&peers[3], READY, sizeof READY - 1);
 	struct peer peer = accept_started();
 	answer(&peer, BYTES(ANSWER));
@@ -575,21 +469,6 @@ static void late_on_row(void *context, const struct weir_postgres_row *row)
 	heard_events.row(context, row);
 }
 
-/* An idle connection, of which the kernel takes few bytes at a time. */
-static void make_narrow_connection(void)
-{
-	struct heard heard = {0};
-	CALL(&heard, pool, "SELECT a");
-	reader = accept_started();
-	answer(&reader, BYTES(ANSWER));
-	heard_expect(&heard, loop, "(ok).");
-	const struct postgres_connection *connection =
-	        WEIR_CONTAINER(pool->connections.next, struct postgres_connection, link);
-	assert_int_equal(setsockopt(PQsocket(connection->pg), SOL_SOCKET, SO_SNDBUF, &(int){32768},
-	                         sizeof(int)),
-	        0);
-}
-
 /*
  * The server fails once it has the sync, which leaves while rows are read: when a row is reported,
  * the server makes room, and what libpq reads next sends the rest.
@@ -609,7 +488,7 @@ static void a_sync_that_leaves_late(void **state)
 		struct weir_postgres_call_options options = OPTIONS(
 		        weir_postgres_call_options, o.statements = &statement, o.stream = true);
 		POOL();
-		make_narrow_connection();
+		reader = played_make_narrow_connection();
 		assert_int_equal(
 		        weir_postgres_call_start(pool, &options, &events, &heard, &heard.call), 0);
 		memset(reader_end, 0, sizeof reader_end);
@@ -672,7 +551,7 @@ static void a_pool_is_destroyed_at_each_moment(void **state)
 		struct peer peers[8];
 		int count = 0;
 		for (int i = 0; i < turns; i++) {
-			int fd = try_accept();
+			int fd = played_try_accept();
 			if (fd >= 0 && count < 8) {
 				peers[count++] = (struct peer){.fd = fd, .loop = loop};
 				peer_send_bytes(&peers[count - 1], WELCOME PARSED COLUMN,
@@ -683,7 +562,7 @@ static void a_pool_is_destroyed_at_each_moment(void **state)
 		stop_pool();
 		for (int i = 0; i < count; i++)
 			peer_close(&peers[i]);
-		while (weir_loop_turn(loop, 2), (count = try_accept()) >= 0)
+		while (weir_loop_turn(loop, 2), (count = played_try_accept()) >= 0)
 			close(count);
 		heard_clear(&heard[0]);
 		heard_clear(&heard[1]);
@@ -745,7 +624,7 @@ static void each_watch_fails(void **state)
 		for (int i = 0; i < 5 && !heard.ends; i++) {
 			struct peer peer = accept_any();
 			peer_send_bytes(&peer, WELCOME, sizeof WELCOME - 1);
-			if (try_await_sync(&peer))
+			if (played_try_await_sync(&peer))
 				peer_send_bytes(&peer, ANSWER, sizeof ANSWER - 1);
 			peer_turn(&peer, 5);
 			peer_close(&peer);
@@ -758,31 +637,6 @@ static void each_watch_fails(void **state)
 }
 
 /* -- all --------------------------------------------------------------------------------------- */
-
-static int start_all(void **state)
-{
-	struct weir_address address = local_address();
-	socklen_t size = sizeof address;
-	(void)state;
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(listener, &address.any, weir_address_size(&address)), 0);
-	/* Of its connections, too: what the kernel takes is little, and so the same in each run. */
-	assert_int_equal(
-	        setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &(int){16384}, sizeof(int)), 0);
-	assert_int_equal(listen(listener, 64), 0);
-	assert_int_equal(getsockname(listener, &address.any, &size), 0);
-	snprintf(url, sizeof url, "postgres://weir@127.0.0.1:%u/postgres?sslmode=disable",
-	        ntohs(address.v4.sin_port));
-	return weir_loop_create(&loop);
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	close(listener);
-	weir_loop_destroy(loop);
-	return 0;
-}
 
 int main(void)
 {
@@ -810,5 +664,5 @@ int main(void)
 	        cmocka_unit_test(each_allocation_fails),
 	        cmocka_unit_test(each_watch_fails),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, played_start_all, played_stop_all);
 }

@@ -119,6 +119,7 @@ int mailboxes_call(struct mailboxes_loop *loop, const struct mailboxes_statement
 	options.key = statement->key;
 	options.stream = statement->stream;
 	options.binary = statement->binary;
+	options.early_lock_release = statement->early_lock_release;
 	options.idempotent = true;
 	return weir_postgres_call_start(loop->at->pool, &options, events, context, ret);
 }

@@ -9,6 +9,10 @@
  *
  * A message for several mailboxes has a transaction of its own, which locks their rows in the order
  * of their names. Within a batch it would wait for rows while others are locked.
+ *
+ * Front ends that deliver to one mailbox wait for its row in turn, so its lock is released early:
+ * a message is seen before it is safe on disk. Its UID would come again if it were lost, so no
+ * session lists it before: see mailboxes_drop.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -385,6 +389,7 @@ static int delivery_call(struct mailboxes_delivery *delivery, struct weir_span n
 	        .count = several ? 10 : 9,
 	        .key = delivery->targets[0].user,
 	        .stream = several,
+	        .early_lock_release = true,
 	};
 	return mailboxes_call(delivery->at, &statement, &events, delivery, &delivery->call);
 }

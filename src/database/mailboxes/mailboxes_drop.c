@@ -8,7 +8,9 @@
  * went away.
  *
  * UIDs grow in the order in which deliveries commit, since each locks the row of the mailbox: the
- * list has all messages up to its last one.
+ * list has all messages up to its last one. It has none that came after the lease. The lease's
+ * commit is flushed to disk with all before it, but a later delivery may not be: a crash takes it
+ * back, and its UID, which the client must not have seen.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,27 +31,26 @@ enum {
 
 #define DROP_TEXT(number) #number
 #define DROP_LEASE_END(seconds) "now() + interval '" DROP_TEXT(seconds) " seconds'"
+#define DROP_LEASE DROP_LEASE_END(WEIR_MAILDROP_LEASE_S)
 
 static const char drop_lock[] =
         "INSERT INTO weir_mailbox AS b"
         " (name, octets, messages, next_uid, validity, session, lease)"
-        " VALUES ($1, 0, 0, 1, extract(epoch FROM now())::bigint, $2::uuid,"
-        " " DROP_LEASE_END(
-                WEIR_MAILDROP_LEASE_S) ")"
-                                       " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
-                                       " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
-                                       " RETURNING b.messages, b.octets";
+        " VALUES ($1, 0, 0, 1, extract(epoch FROM now())::bigint, $2::uuid, " DROP_LEASE ")"
+        " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
+        " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
+        " RETURNING b.messages, b.octets, b.next_uid";
 
-static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " DROP_LEASE_END(
-        WEIR_MAILDROP_LEASE_S) " WHERE name = $1 AND session = $2::uuid";
+static const char drop_renew[] =
+        "UPDATE weir_mailbox SET lease = " DROP_LEASE " WHERE name = $1 AND session = $2::uuid";
 
 static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
                                   " WHERE name = $1 AND session = $2::uuid";
 
-/* With `validity` by the same snapshot: an import may change both after the lock. */
+/* With `validity` by the same snapshot: an import may change it after the lock. */
 static const char drop_list[] =
         "SELECT m.uid, m.octets, m.dotless, m.ended, m.uidl, b.validity FROM weir_mailbox AS b"
-        " JOIN weir_message AS m ON m.mailbox = b.name WHERE b.name = $1"
+        " JOIN weir_message AS m ON m.mailbox = b.name WHERE b.name = $1 AND m.uid < $3::bigint"
         " ORDER BY m.uid LIMIT $2::int";
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -277,15 +278,16 @@ static int drop_start_listing(struct mailboxes_drop *drop)
 	        .again = drop_listing_on_again,
 	        .end = drop_listing_on_end,
 	};
-	char most[BODY_NUMBER_SIZE];
+	char most[BODY_NUMBER_SIZE], next_uid[BODY_NUMBER_SIZE];
 	const struct weir_postgres_value values[] = {
 	        weir_postgres_text(drop->user),
 	        body_value_number(WEIR_MAILDROP_MAX, most),
+	        body_value_number(drop->next_uid, next_uid),
 	};
 	const struct mailboxes_statement statement = {
 	        .text = drop_list,
 	        .values = values,
-	        .count = 2,
+	        .count = 3,
 	        .key = mailboxes_drop_user(drop),
 	        .stream = drop->expected > DROP_STREAMED,
 	        .binary = true,
@@ -302,6 +304,7 @@ static void drop_locking_on_row(void *context, const struct weir_postgres_row *r
 	struct mailboxes_drop *drop = context;
 	drop->busy = false;
 	drop->expected = (uint64_t)mailboxes_row_number(row, 0, false);
+	drop->next_uid = mailboxes_row_number(row, 2, false);
 	mailboxes_usage_note(drop->at->mailboxes, mailboxes_drop_user(drop),
 	        (uint64_t)mailboxes_row_number(row, 1, false), drop->expected,
 	        weir_loop_now_ms(drop->at->at->loop));

@@ -85,6 +85,7 @@ struct mailboxes_statement {
 	struct weir_span key;
 	bool stream;
 	bool binary;
+	bool early_lock_release;
 };
 
 int mailboxes_call(struct mailboxes_loop *loop, const struct mailboxes_statement *statement,
@@ -210,6 +211,7 @@ struct mailboxes_drop {
 	int64_t ended_ms; /* RELEASING: its begin, by the clock of the loop */
 	int64_t validity;
 	uint64_t expected;           /* messages, by the row of the mailbox */
+	int64_t next_uid;            /* of the mailbox when it was locked */
 	struct weir_buffer messages; /* of struct mailboxes_message */
 	struct weir_buffer uidls;    /* of struct mailboxes_uidl, in the order of the messages */
 	struct weir_buffer texts;    /* of these, each with a NUL */

@@ -155,6 +155,7 @@ static int queue_put_call(struct queue_put *put, const char *text,
 	options.statements = &statement;
 	options.key = weir_span_of(put->writer.id);
 	options.idempotent = true;
+	options.early_lock_release = true; /* it shares batches with deliveries */
 	return weir_postgres_call_start(put->at->pool, &options, events, put, &put->call);
 }
 
