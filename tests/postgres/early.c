@@ -9,7 +9,7 @@
 #include "allocation.h"
 #include "clock.h"
 
-/* What the server replies to each part of a batch of two calls. */
+/* The replies to the parts of a batch of two calls. */
 #define OWN ROW
 #define EARLY_BATCH OWN ROW ROW READY
 #define EARLY_FLUSHED OWN READY
