@@ -521,7 +521,7 @@ WEIR_C_BEGIN
 #define WEIR_POSTGRES_STREAMS_MAX 4   /* streams at a time (set) */
 #define WEIR_POSTGRES_BATCHES_MAX 2   /* batches at a time (set) */
 #define WEIR_POSTGRES_GATHER_MS 50    /* time for which calls gather beside a batch under way */
-#define WEIR_POSTGRES_RETURN_MS 5     /* time for the next of a batch's callers to call again */
+#define WEIR_POSTGRES_RETURN_MS 2     /* time for the next of a batch's callers to call again */
 #define WEIR_POSTGRES_RETURN_EVERY 16 /* of these batches one is waited after, if none called */
 #define WEIR_POSTGRES_BATCH_MAX 128   /* calls of a batch (set) */
 #define WEIR_POSTGRES_BATCH_BYTES                                                                  \

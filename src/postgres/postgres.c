@@ -123,7 +123,7 @@ static void postgres_on_return_time(struct weir_timer *timer)
 	postgres_schedule(postgres);
 }
 
-void postgres_await_return(struct weir_postgres *postgres, unsigned count)
+void postgres_await_return(struct weir_postgres *postgres, unsigned count, int64_t took_ms)
 {
 	if (postgres->unexpected) {
 		postgres->unexpected--;
@@ -133,7 +133,7 @@ void postgres_await_return(struct weir_postgres *postgres, unsigned count)
 	postgres->returned = postgres->batcher_count;
 	postgres->expected = count + postgres->batcher_count;
 	postgres->expected_until_ms = now_ms + WEIR_POSTGRES_RETURN_MS;
-	postgres->expected_at_most_ms = now_ms + WEIR_POSTGRES_GATHER_MS;
+	postgres->expected_at_most_ms = now_ms + max_of(took_ms, (int64_t)WEIR_POSTGRES_RETURN_MS);
 }
 
 /* Each call gives the others more time. */

@@ -151,6 +151,7 @@ void postgres_batch_start(struct postgres_connection *connection, bool stream)
 	batch_fill(connection, stream);
 	connection->early = postgres_early_wanted(connection);
 	connection->unlocked = false;
+	connection->begun_ms = weir_loop_now_ms(connection->pool->loop);
 	connection->state = POSTGRES_BUSY;
 	connection->flushing = true;
 	connection->failure = (struct postgres_failure){0};

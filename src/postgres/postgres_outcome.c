@@ -185,6 +185,7 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 	        .error = -ETIMEDOUT,
 	        .text = "the database took too long for a statement"};
 	bool cancelled = connection->cancelled;
+	int64_t took_ms = weir_loop_now_ms(postgres->loop) - connection->begun_ms;
 	if (!connection->failure.happened && PQtransactionStatus(connection->pg) != PQTRANS_IDLE)
 		outcome_note_open_transaction(connection);
 	outcome_detach(connection, &batch);
@@ -202,7 +203,7 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 	else
 		postgres_connection_free(connection);
 	if (!batch.stream)
-		postgres_await_return(postgres, batch.size);
+		postgres_await_return(postgres, batch.size, took_ms);
 	if (batch.failure.unflushed)
 		outcome_doubt_all(&batch);
 	else if (batch.failure.happened)

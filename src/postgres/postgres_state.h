@@ -118,8 +118,11 @@ void postgres_schedule(struct weir_postgres *postgres);
 
 /* A batch has taken what waited. */
 void postgres_gather_end(struct weir_postgres *postgres);
-/* A batch of so many calls has ended: their callers, which hear of it now, may call again. */
-void postgres_await_return(struct weir_postgres *postgres, unsigned count);
+/*
+ * A batch of so many calls has ended: their callers, which hear of it now, may call again. They are
+ * waited for no longer than the batch has taken, or WEIR_POSTGRES_RETURN_MS.
+ */
+void postgres_await_return(struct weir_postgres *postgres, unsigned count, int64_t took_ms);
 
 /* Opens no connection for a while, which doubles with each failure in a row. */
 void postgres_back_off(struct weir_postgres *postgres);
@@ -279,6 +282,7 @@ struct postgres_connection {
 	/* While it is busy. */
 	struct weir_list batch; /* calls in the order in which they were sent */
 	unsigned batch_size;
+	int64_t begun_ms; /* when the batch was sent */
 	struct postgres_cursor cursor;
 	struct postgres_failure failure;
 	bool flushing;  /* bytes, and so the sync, have not left */

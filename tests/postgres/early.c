@@ -388,11 +388,12 @@ static void start_callers(unsigned count)
 	weir_loop_turn(loop, 0);
 }
 
-/* The server answers a batch of so many calls. */
-static void serve_callers(struct peer *peer, unsigned count)
+/* The server answers a batch of so many calls after a time. */
+static void serve_callers(struct peer *peer, unsigned count, int64_t took_ms)
 {
 	bool early;
 	assert_int_equal(read_batch(peer, &early), count);
+	clock_advance(took_ms);
 	for (unsigned i = 0; i < count; i++)
 		SEND(peer, ROW);
 	SEND(peer, READY);
@@ -400,7 +401,14 @@ static void serve_callers(struct peer *peer, unsigned count)
 		heard_expect(&callers[i], loop, "(ok).");
 }
 
-/* Those that are fewer wait for the others, for a moment, and once in some batches. */
+static void pass_ms(int64_t ms)
+{
+	clock_advance(ms);
+	weir_loop_turn(loop, 0);
+	weir_loop_turn(loop, 0);
+}
+
+/* Those that have come wait for the others, and each that comes gives these more time. */
 static void callers_that_return_share_a_batch(void **state)
 {
 	(void)state;
@@ -408,36 +416,51 @@ static void callers_that_return_share_a_batch(void **state)
 	clock_hold();
 	start_callers(CALLERS);
 	struct peer peer = accept_started();
-	serve_callers(&peer, CALLERS);
-	start_callers(CALLERS - 1);
-	assert_int_equal(weir_postgres_waiting(pool), CALLERS - 1);
-	clock_advance(WEIR_POSTGRES_RETURN_MS - 1);
-	weir_loop_turn(loop, 0);
-	/* Each that comes gives the others more time. */
-	CALL(&callers[CALLERS - 1], pool, "SELECT a");
-	serve_callers(&peer, CALLERS);
+	serve_callers(&peer, CALLERS, 2 * WEIR_POSTGRES_RETURN_MS);
 	start_callers(CALLERS - 2);
-	clock_advance(WEIR_POSTGRES_RETURN_MS - 1);
+	pass_ms(WEIR_POSTGRES_RETURN_MS - 1);
 	CALL(&callers[CALLERS - 2], pool, "SELECT a");
 	weir_loop_turn(loop, 0);
-	clock_advance(WEIR_POSTGRES_RETURN_MS - 1);
+	pass_ms(WEIR_POSTGRES_RETURN_MS - 1);
+	assert_int_equal(weir_postgres_waiting(pool), CALLERS - 1);
+	CALL(&callers[CALLERS - 1], pool, "SELECT a");
+	serve_callers(&peer, CALLERS, 0);
+	/* No longer than the batch has taken. */
+	start_callers(CALLERS - 2);
+	pass_ms(WEIR_POSTGRES_RETURN_MS - 1);
+	CALL(&callers[CALLERS - 2], pool, "SELECT a");
 	weir_loop_turn(loop, 0);
 	assert_int_equal(weir_postgres_waiting(pool), CALLERS - 1);
-	clock_advance(1);
-	weir_loop_turn(loop, 0);
-	serve_callers(&peer, CALLERS - 1);
-	/* One has not come: for a while nobody is waited for. */
+	pass_ms(1);
+	serve_callers(&peer, CALLERS - 1, 0);
+	clock_go_on();
+	stop_pool();
+	peer_close(&peer);
+}
+
+static void nobody_is_waited_for_after_a_wait_in_vain(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1);
+	clock_hold();
+	start_callers(2);
+	struct peer peer = accept_started();
+	serve_callers(&peer, 2, 0);
+	start_callers(1);
+	assert_int_equal(weir_postgres_waiting(pool), 1);
+	pass_ms(WEIR_POSTGRES_RETURN_MS);
+	serve_callers(&peer, 1, 0);
 	for (int i = 1; i < WEIR_POSTGRES_RETURN_EVERY; i++) {
 		start_callers(1);
 		assert_int_equal(weir_postgres_waiting(pool), 0);
-		serve_callers(&peer, 1);
+		serve_callers(&peer, 1, 0);
 	}
 	start_callers(2);
-	serve_callers(&peer, 2);
+	serve_callers(&peer, 2, 0);
 	start_callers(1);
 	assert_int_equal(weir_postgres_waiting(pool), 1);
-	clock_advance(WEIR_POSTGRES_RETURN_MS);
-	serve_callers(&peer, 1);
+	pass_ms(WEIR_POSTGRES_RETURN_MS);
+	serve_callers(&peer, 1, 0);
 	clock_go_on();
 	stop_pool();
 	peer_close(&peer);
@@ -451,12 +474,12 @@ static void a_late_caller_is_not_held(void **state)
 	clock_hold();
 	start_callers(CALLERS);
 	struct peer peer = accept_started();
-	serve_callers(&peer, CALLERS);
+	serve_callers(&peer, CALLERS, 0);
 	clock_advance(WEIR_POSTGRES_RETURN_MS);
 	weir_loop_turn(loop, 0);
 	start_callers(1);
 	assert_int_equal(weir_postgres_waiting(pool), 0);
-	serve_callers(&peer, 1);
+	serve_callers(&peer, 1, 0);
 	clock_go_on();
 	stop_pool();
 	peer_close(&peer);
@@ -553,6 +576,7 @@ int main(void)
 	        cmocka_unit_test(a_server_that_reads_little),
 	        cmocka_unit_test(each_allocation_fails),
 	        cmocka_unit_test(callers_that_return_share_a_batch),
+	        cmocka_unit_test(nobody_is_waited_for_after_a_wait_in_vain),
 	        cmocka_unit_test(a_late_caller_is_not_held),
 	        cmocka_unit_test(locks_end_before_a_standby_confirms),
 	};
