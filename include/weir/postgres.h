@@ -8,8 +8,9 @@
  *
  * A call is one or more statements that take effect together or not at all. Calls that wait at one
  * moment share a batch, so that they share the server's flush to disk. Callers that call again at
- * end() share the next one: they are waited for, each for WEIR_POSTGRES_RETURN_MS at most. Rows count
- * only after end(): a batch that was rolled back runs again, and its calls hear again() before.
+ * end() share the next one: they are waited for, each for WEIR_POSTGRES_RETURN_MS at most. Rows
+ * count only after end(): a batch that was rolled back runs again, and its calls hear again()
+ * before.
  *
  * How a failure ends, by what is known about the transaction:
  *
