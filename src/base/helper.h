@@ -60,6 +60,18 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/*
+ * Copies a text of somebody else that people are shown, in a line or on a terminal: whatever is not
+ * printable ASCII becomes '?'. Bytes that do not fit are cut off.
+ */
+static inline void text_copy_plain(char *to, size_t size, struct weir_span from)
+{
+	text_copy_span(to, size, from);
+	for (; from.size && size > 1; to++, from.size--, size--)
+		if (*to < ' ' || *to > '~')
+			*to = '?';
+}
+
 /* Returns the size of the UTF-8 sequence at the front (RFC 3629 4); 0 if there is none. */
 size_t text_utf8_size(struct weir_span text);
 

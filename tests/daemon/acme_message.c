@@ -115,6 +115,16 @@ static void test_orders(void **state)
 		assert_string_equal(order.authorizations[0], "https://a/1");
 	}
 	assert_string_equal(order.problem.type, "caa");
+	assert_int_equal(order.expires_s, 0);
+	assert_int_equal(
+	        acme_order_parse(
+	                WEIR_SPAN(ORDER("ready", ",\"expires\":\"1970-01-02T00:00:00Z\"")), &order),
+	        0);
+	assert_int_equal(order.expires_s, 24 * 60 * 60);
+	/* A date in error counts as none: the order can be used all the same. */
+	assert_int_equal(
+	        acme_order_parse(WEIR_SPAN(ORDER("ready", ",\"expires\":\"soon\"")), &order), 0);
+	assert_int_equal(order.expires_s, 0);
 	order.status = ACME_READY;
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		assert_int_equal(acme_order_parse(weir_span_of(wrong[i]), &order), WEIR_E_SYNTAX);
@@ -248,10 +258,11 @@ static void test_renewals(void **state)
 static void test_states_survive_printing(void **state)
 {
 	struct acme_state before = {.failures = 3,
+	                          .waits = true,
 	                          .next_s = 1,
 	                          .renew_s = 2,
-	                          .begins_s = 3,
-	                          .expires_s = 4,
+	                          .validity.begins_s = 3,
+	                          .validity.expires_s = 4,
 	                          .obtained_s = 5,
 	                          .id = "a.b",
 	                          .authority = "https://a/",
@@ -262,7 +273,8 @@ static void test_states_survive_printing(void **state)
 	assert_int_equal(acme_state_print(&before, &text), 0);
 	assert_int_equal(acme_state_parse(weir_buffer_span(&text), &after), 0);
 	assert_int_equal(after.failures, 3);
-	assert_int_equal(after.expires_s, 4);
+	assert_true(after.waits);
+	assert_int_equal(after.validity.expires_s, 4);
 	assert_int_equal(after.obtained_s, 5);
 	assert_string_equal(after.id, "a.b");
 	assert_string_equal(after.authority, "https://a/");
@@ -273,8 +285,34 @@ static void test_states_survive_printing(void **state)
 	        0);
 	assert_int_equal(after.next_s, 0);
 	assert_int_equal(after.failures, 0);
+	assert_false(after.waits);
 	assert_int_equal(acme_state_parse(WEIR_SPAN("[]"), &after), WEIR_E_SYNTAX);
 	assert_int_equal(acme_state_parse(WEIR_SPAN(""), &after), WEIR_E_SYNTAX);
+}
+
+static void test_hostile_states_are_harmless(void **state)
+{
+	static const char *const ids[] = {"", "a", ".", "a.", ".b", "a.b.c", "a.b/../c", "a.b?c",
+	        "a.b\\\"", "a.\\u00e9", "a.b\\n"};
+	static const char *const authorities[] = {
+	        "http://a/directory", "https://a/\\\"", "https://a/\\u202e", "https://a/ x"};
+	struct acme_state parsed;
+	char text[256];
+	(void)state;
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+		snprintf(text, sizeof text, "{\"id\":\"%s\"}", ids[i]);
+		assert_int_equal(acme_state_parse(weir_span_of(text), &parsed), 0);
+		assert_string_equal(parsed.id, "");
+	}
+	for (size_t i = 0; i < sizeof authorities / sizeof *authorities; i++) {
+		snprintf(text, sizeof text, "{\"authority\":\"%s\"}", authorities[i]);
+		assert_int_equal(acme_state_parse(weir_span_of(text), &parsed), 0);
+		assert_string_equal(parsed.authority, "");
+	}
+	assert_int_equal(
+	        acme_state_parse(WEIR_SPAN("{\"error\":\"no\\u001b[31m\\r\\n\\u202e\"}"), &parsed),
+	        0);
+	assert_string_equal(parsed.why, "no?[31m?????");
 }
 
 /* -- memory ------------------------------------------------------------------------------------ */
@@ -321,6 +359,7 @@ int main(void)
 	        cmocka_unit_test(test_dates),
 	        cmocka_unit_test(test_renewals),
 	        cmocka_unit_test(test_states_survive_printing),
+	        cmocka_unit_test(test_hostile_states_are_harmless),
 	        cmocka_unit_test(test_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,11 @@
  * each allocation of the share, the session and the order fails once. However it ends, it ends:
  * with a reason, or with a certificate that is installed, and without proofs that are left.
  *
- * Usage: acme-order-faults URL TRUST DIRECTORY [DATABASE]. Prints the number of orders.
+ * With the word `once`, no allocation fails, and one certificate is ordered, perhaps from an
+ * authority that processes the order without end: it waits then, and is looked at once more.
+ *
+ * Usage: acme-order-faults URL TRUST DIRECTORY [DATABASE | once]. Prints the number of orders, or
+ * how each of the two orders has ended.
  */
 #include "../database/migrated.h"
 
@@ -37,7 +41,7 @@ static struct acme_order *order;
 static struct config *config;
 static struct config_listener listener;
 static const char *names[] = {NAME};
-static bool over, good, stopped;
+static bool over, good, waits, stopped;
 static char why[256];
 
 static void end_badly(const char *text)
@@ -52,6 +56,7 @@ static void on_end(void *context, const struct acme_order_end *end)
 	order = NULL;
 	over = true;
 	good = !end->why;
+	waits = end->waits;
 	if (end->why)
 		end_badly(end->why);
 }
@@ -63,6 +68,7 @@ static void on_start(void *context, const struct acme_reply *reply)
 	        .share = share,
 	        .acme = &config->acme,
 	        .name = NAME,
+	        .waited = waits,
 	        .end = on_end};
 	(void)context;
 	if (!acme_reply_is_good(reply))
@@ -201,33 +207,61 @@ static void configure(struct config_authority *authority, const char *directory)
 	config->listeners.count = 1;
 }
 
-int main(int argc, char **argv)
+static void check_end(const char *directory)
 {
-	if (argc != 4 && argc != 5)
-		errx(2, "usage: acme-order-faults URL TRUST DIRECTORY [DATABASE]");
-	struct config_authority authority = {.url = argv[1], .trust = argv[2]};
-	configure(&authority, argv[3]);
-	if (argc == 5)
-		open_database(argv[4]);
-	if (weir_loop_create(&loop) < 0 || acme_store_open(argv[3], &store) < 0)
-		errx(1, "cannot begin");
+	if (!good && !*why)
+		errx(1, "no reason");
+	if (proofs_in(directory))
+		errx(1, "a proof is left behind: %s", good ? "good" : why);
+	if (good)
+		check_installed();
+}
+
+static void run_all(const struct config_authority *authority, const char *directory, unsigned step)
+{
 	unsigned orders = 0;
 	for (bool failed = true; failed; orders++) {
-		fail_allocation_after(argc == 5 ? SHARED_STEP * orders : orders, false);
-		run(&authority);
+		fail_allocation_after(step * orders, false);
+		run(authority);
 		failed = stop_failing_allocations();
 		if (!failed && !good)
 			errx(1, "without a failure: %s", why);
-		if (!good && !*why)
-			errx(1, "no reason");
-		if (proofs_in(argv[3]))
-			errx(1, "a proof is left behind: %s", good ? "good" : why);
-		if (good)
-			check_installed();
+		check_end(directory);
 	}
 	printf("%u\n", orders);
+}
+
+static void run_once(const struct config_authority *authority, const char *directory)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		int64_t began_s = weir_loop_wall_s(loop);
+		run(authority);
+		check_end(directory);
+		printf("%s %d\n",
+		        waits  ? "waits"
+		        : good ? "good"
+		               : why,
+		        (int)(weir_loop_wall_s(loop) - began_s));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 4 && argc != 5)
+		errx(2, "usage: acme-order-faults URL TRUST DIRECTORY [DATABASE | once]");
+	struct config_authority authority = {.url = argv[1], .trust = argv[2]};
+	bool once = argc == 5 && strcmp(argv[4], "once") == 0, shared = argc == 5 && !once;
+	configure(&authority, argv[3]);
+	if (shared)
+		open_database(argv[4]);
+	if (weir_loop_create(&loop) < 0 || acme_store_open(argv[3], &store) < 0)
+		errx(1, "cannot begin");
+	if (once)
+		run_once(&authority, argv[3]);
+	else
+		run_all(&authority, argv[3], shared ? SHARED_STEP : 1);
 	acme_store_close(store);
-	if (argc == 5) {
+	if (shared) {
 		weir_database_leave(config->store.database, loop);
 		weir_database_release(config->store.database);
 	}

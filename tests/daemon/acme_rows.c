@@ -26,6 +26,10 @@
 
 #define NAME "a.example.org"
 
+enum {
+	BEGINS_DAYS = -30,
+};
+
 static char directory[] = "/tmp/weir-rows-XXXXXX";
 static const char *names[] = {"www.example.org", NAME};
 static struct config *config;
@@ -137,11 +141,18 @@ static void read_file(const char *path, struct weir_buffer *to)
 }
 
 /* A certificate and its key in PEM. */
-static void make_pair(int days, struct weir_buffer *chain, struct weir_buffer *key)
+static void make_pair_from(
+        int begins_days, int days, struct weir_buffer *chain, struct weir_buffer *key)
 {
-	struct certificate_files files = certificate_make(NAME, "DNS:" NAME, days);
+	struct certificate_files files =
+	        certificate_make_from(NAME, "DNS:" NAME, begins_days, days);
 	read_file(files.chain, chain);
 	read_file(files.key, key);
+}
+
+static void make_pair(int days, struct weir_buffer *chain, struct weir_buffer *key)
+{
+	make_pair_from(BEGINS_DAYS, days, chain, key);
 }
 
 static void assert_installed(struct weir_span chain)
@@ -221,18 +232,9 @@ static void the_directory_follows(void **state)
 	assert_int_equal(follow(&text, &changes), 0); /* nothing is written twice */
 	assert_false(changes.states || changes.installed);
 	weir_buffer_finish(&text);
-	/* A certificate that expires earlier is older. */
-	struct weir_buffer early = {0}, early_key = {0};
-	make_pair(20, &early, &early_key);
-	add_certificate(&text, NAME, weir_buffer_span(&early), weir_buffer_span(&early_key));
-	assert_int_equal(follow(&text, &changes), 0);
-	assert_false(changes.installed);
-	assert_installed(weir_buffer_span(&chain));
 	weir_buffer_finish(&text);
 	weir_buffer_finish(&chain);
 	weir_buffer_finish(&key);
-	weir_buffer_finish(&early);
-	weir_buffer_finish(&early_key);
 }
 
 static void malformed_rows_change_nothing(void **state)
@@ -369,6 +371,69 @@ static void what_the_rows_lack_is_brought(void **state)
 	weir_buffer_finish(&key);
 }
 
+/* -- which certificate is newer ---------------------------------------------------------------- */
+
+static const struct {
+	int begins_days, days; /* of a certificate beside the one of BEGINS_DAYS and 30 days */
+	bool newer;
+} beside[] = {
+        {BEGINS_DAYS, 20, false},
+        {BEGINS_DAYS, 40, true},
+        {BEGINS_DAYS + 1, 6, true}, /* has a shorter lifetime */
+        {BEGINS_DAYS - 1, 90, false},
+        {1, 90, false}, /* is not valid yet */
+        {BEGINS_DAYS + 1, -1, false},
+};
+
+enum {
+	BESIDE = sizeof beside / sizeof *beside
+};
+
+static void a_newer_certificate_is_taken(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BESIDE; i++) {
+		struct weir_buffer text = {0}, here = {0}, key = {0}, row = {0}, row_key = {0};
+		struct acme_rows_changes changes;
+		make_pair(30, &here, &key);
+		make_pair_from(beside[i].begins_days, beside[i].days, &row, &row_key);
+		assert_int_equal(acme_store_install(store, NAME, weir_buffer_span(&here),
+		                         weir_buffer_span(&key)),
+		        0);
+		add_certificate(&text, NAME, weir_buffer_span(&row), weir_buffer_span(&row_key));
+		assert_int_equal(follow(&text, &changes), 0);
+		assert_int_equal(changes.installed, beside[i].newer);
+		assert_installed(weir_buffer_span(beside[i].newer ? &row : &here));
+		weir_buffer_finish(&text);
+		weir_buffer_finish(&here);
+		weir_buffer_finish(&key);
+		weir_buffer_finish(&row);
+		weir_buffer_finish(&row_key);
+	}
+}
+
+static void a_newer_certificate_is_brought(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BESIDE; i++) {
+		struct weir_buffer text = {0}, here = {0}, key = {0}, row = {0}, row_key = {0};
+		make_pair_from(beside[i].begins_days, beside[i].days, &here, &key);
+		make_pair(30, &row, &row_key);
+		assert_int_equal(acme_store_install(store, NAME, weir_buffer_span(&here),
+		                         weir_buffer_span(&key)),
+		        0);
+		add_certificate(&text, NAME, weir_buffer_span(&row), weir_buffer_span(&row_key));
+		assert_int_equal(bring(&text), 0);
+		assert_int_equal(is_noted(NAME, false), beside[i].newer);
+		acme_journal_finish(&journal);
+		weir_buffer_finish(&text);
+		weir_buffer_finish(&here);
+		weir_buffer_finish(&key);
+		weir_buffer_finish(&row);
+		weir_buffer_finish(&row_key);
+	}
+}
+
 /* -- memory ------------------------------------------------------------------------------------ */
 
 static void following_may_fail(void **state)
@@ -451,6 +516,8 @@ int main(void)
 	        TEST(rows_have_a_bound),
 	        TEST(a_name_has_one_row),
 	        TEST(what_the_rows_lack_is_brought),
+	        TEST(a_newer_certificate_is_taken),
+	        TEST(a_newer_certificate_is_brought),
 	        TEST(following_may_fail),
 	        TEST(bringing_may_fail),
 	        TEST(a_change_that_is_lost_is_reported),

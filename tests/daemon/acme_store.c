@@ -270,7 +270,7 @@ static void test_chains(void **state)
 	EVP_PKEY *key = acme_key_parse(weir_span(end, pem.size - text.size)),
 	         *other = acme_key_create();
 	assert_null(acme_chain_check(text, key, "a.example", now_s, &chain));
-	assert_true(chain.begins_s <= now_s && chain.expires_s > now_s);
+	assert_true(chain.validity.begins_s <= now_s && chain.validity.expires_s > now_s);
 	assert_string_equal(chain.id, ""); /* it names no authority */
 	assert_int_equal(chain.pem.size, text.size);
 	weir_buffer_finish(&chain.pem);

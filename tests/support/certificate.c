@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/ec.h>
@@ -13,7 +14,7 @@
 #include "certificate.h"
 
 enum {
-	FILES_MAX = 64
+	FILES_MAX = 128
 };
 
 static char made[FILES_MAX][CERTIFICATE_PATH_MAX];
@@ -42,15 +43,28 @@ static void add_extension(X509 *certificate, int nid, const char *value)
 	X509_EXTENSION_free(extension);
 }
 
-static X509 *make(EVP_PKEY *key, const char *common, const char *names, int days)
+enum {
+	BEGINS_DAYS = -30,
+};
+
+/* Of the first certificate, so that those with the same days have the same times. */
+static time_t *start_time(void)
+{
+	static time_t start;
+	if (!start)
+		start = time(NULL);
+	return &start;
+}
+
+static X509 *make(EVP_PKEY *key, const char *common, const char *names, int begins_days, int days)
 {
 	static long serial = 1;
 	X509 *certificate = X509_new();
 	X509_NAME *subject = X509_get_subject_name(certificate);
 	X509_set_version(certificate, X509_VERSION_3);
 	ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
-	X509_gmtime_adj(X509_getm_notBefore(certificate), -30l * 24 * 60 * 60);
-	X509_gmtime_adj(X509_getm_notAfter(certificate), days * 24l * 60 * 60);
+	X509_time_adj_ex(X509_getm_notBefore(certificate), begins_days, 0, start_time());
+	X509_time_adj_ex(X509_getm_notAfter(certificate), days, 0, start_time());
 	X509_NAME_add_entry_by_txt(
 	        subject, "CN", MBSTRING_UTF8, (const unsigned char *)common, -1, -1, 0);
 	X509_set_issuer_name(certificate, ca ? X509_get_subject_name(ca) : subject);
@@ -69,7 +83,7 @@ const char *certificate_ca(void)
 	if (ca)
 		return path;
 	ca_key = EVP_EC_gen("P-256");
-	ca = make(ca_key, "Test CA", NULL, 30);
+	ca = make(ca_key, "Test CA", NULL, BEGINS_DAYS, 30);
 	FILE *file = new_file(path);
 	PEM_write_X509(file, ca);
 	fclose(file);
@@ -78,18 +92,15 @@ const char *certificate_ca(void)
 
 struct certificate_files certificate_make(const char *common, const char *names, int days)
 {
-	return certificate_make_kind("EC", common, names, days);
+	return certificate_make_from(common, names, BEGINS_DAYS, days);
 }
 
-struct certificate_files certificate_make_kind(
-        const char *kind, const char *common, const char *names, int days)
+static struct certificate_files make_files(
+        EVP_PKEY *key, const char *common, const char *names, int begins_days, int days)
 {
 	struct certificate_files files;
 	certificate_ca();
-	EVP_PKEY *key = strcmp(kind, "EC") == 0    ? EVP_EC_gen("P-256")
-	                : strcmp(kind, "RSA") == 0 ? EVP_RSA_gen(2048)
-	                                           : EVP_PKEY_Q_keygen(NULL, NULL, kind);
-	X509 *certificate = make(key, common, names, days);
+	X509 *certificate = make(key, common, names, begins_days, days);
 	FILE *file = new_file(files.chain);
 	PEM_write_X509(file, certificate);
 	fclose(file);
@@ -99,6 +110,21 @@ struct certificate_files certificate_make_kind(
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	return files;
+}
+
+struct certificate_files certificate_make_from(
+        const char *common, const char *names, int begins_days, int days)
+{
+	return make_files(EVP_EC_gen("P-256"), common, names, begins_days, days);
+}
+
+struct certificate_files certificate_make_kind(
+        const char *kind, const char *common, const char *names, int days)
+{
+	EVP_PKEY *key = strcmp(kind, "EC") == 0    ? EVP_EC_gen("P-256")
+	                : strcmp(kind, "RSA") == 0 ? EVP_RSA_gen(2048)
+	                                           : EVP_PKEY_Q_keygen(NULL, NULL, kind);
+	return make_files(key, common, names, BEGINS_DAYS, days);
 }
 
 void certificates_remove(void)

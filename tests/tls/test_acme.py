@@ -355,6 +355,24 @@ def test_the_next_authority(obtaining, fake):
     assert f"no certificate for {NAME} from {first.url}" in server.stderr
 
 
+def test_a_renewal_is_of_the_profile_of_its_authority(obtaining, fake):
+    """The certificate is from the second authority, which has no profile of the first one."""
+    first, second = fake(http_port=free_port()), fake(profiles=["two"])
+    second.ports = first.ports
+    first.close()
+    sections = first.section() + "      profile: one\n" + second.section() + "      profile: two\n"
+    daemon = obtaining(sections, http=first.ports["http-01"])
+    daemon.start()
+    serial = daemon.wait_issued().serial_number
+    daemon.server.wait_stderr("the new certificates are in use")
+    daemon.server.stop()
+    (daemon.store / "state" / NAME).write_text(json.dumps({**daemon.state(), "next": 1, "renew": 1}))
+    daemon.start()
+    wait_for(lambda: daemon.certificate().serial_number != serial, what="the renewal")
+    assert [order["profile"] for order in second.orders_asked] == ["two", "two"]
+    assert daemon.state()["failures"] == 0
+
+
 def test_too_many_requests_are_remembered(obtaining, fake, run):
     authority = fake(http_port=free_port())
 
@@ -441,8 +459,9 @@ def test_one_process_at_a_time(weir, fake, tmp_path):
     os.replace(folder / "current.new", folder / "current")
     wait_for(lambda: second.certificate().serial_number == other.serial_number, what="the other certificate")
     # The other takes over.
-    expires = (other.not_valid_after - datetime.datetime(1970, 1, 1)).total_seconds()
-    due = {**first.state(), "next": 1, "renew": 1, "expires": int(expires)}
+    begins, expires = (
+        int(moment.replace(tzinfo=datetime.timezone.utc).timestamp()) for moment in (other.not_valid_before, other.not_valid_after))
+    due = {**first.state(), "next": 1, "renew": 1, "begins": begins, "expires": expires}
     (first.store / "state" / NAME).write_text(json.dumps(due))
     authority.ports["http-01"] = second.ports["http"]
     first.server.stop()

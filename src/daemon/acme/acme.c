@@ -3,7 +3,9 @@
  * first. The work for one name is in acme_job.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/error.h>
 
@@ -50,6 +52,47 @@ static void acme_load_states(struct acme *acme)
 		}
 	if (unnoted)
 		acme_ask(acme);
+}
+
+/* -- orders of names that left ----------------------------------------------------------------- */
+
+struct acme_sweep {
+	struct acme *acme;
+	unsigned left;
+};
+
+static bool acme_has_file(const struct acme *acme, const char *file)
+{
+	char known[ACME_NAME_SIZE + 16];
+	for (size_t i = 0; i < acme->count; i++) {
+		acme_store_file_of(acme->jobs[i].name, known, sizeof known);
+		if (strcmp(known, file) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void acme_sweep_order(void *context, int directory, const char *file)
+{
+	struct acme_sweep *sweep = context;
+	const struct acme *acme = sweep->acme;
+	char path[ACME_PATH_SIZE];
+	(void)directory;
+	if (sweep->left == 0 ||
+	        snprintf(path, sizeof path, ACME_ORDERS "/%s", file) >= (int)sizeof path ||
+	        acme_now_s(acme) - acme_store_written_ns(acme->store, path) / 1000000000 <
+	                ACME_ORDER_KEPT_S ||
+	        acme_has_file(acme, file))
+		return;
+	sweep->left--;
+	acme_store_remove(acme->store, path);
+}
+
+/* The claim must be there: the others remove what the rows lack. */
+static void acme_sweep_orders(struct acme *acme)
+{
+	struct acme_sweep sweep = {acme, ACME_ORDERS_SWEPT};
+	acme_store_each(acme->store, ACME_ORDERS, acme_sweep_order, &sweep);
 }
 
 /* -- claims ------------------------------------------------------------------------------------ */
@@ -105,6 +148,7 @@ static void acme_on_claim(void *context, int error, const char *why)
 	acme->said_waiting = false;
 	if (acme->share->type->reloads)
 		acme_load_states(acme);
+	acme_sweep_orders(acme);
 	/* Another front end may have done it. */
 	struct acme_job *job = acme_due(acme);
 	if (job)

@@ -5,7 +5,9 @@
  *
  * One order is under way at a time. A name whose order fails is tried again behind a pause that
  * doubles, at the next authority where there are several. The pause has jitter, and survives
- * restarts in the state of the name. An authority's Retry-After counts, too.
+ * restarts in the state of the name. An authority's Retry-After counts, too. An order that an
+ * authority processes for long is set aside, so that other names go on. It is looked at again
+ * later.
  *
  * A certificate is renewed at a random time in the window that its authority suggests (RFC 9773),
  * or else at two thirds of its time.
@@ -21,11 +23,16 @@
 
 enum {
 	ACME_RETRY_MAX_S = 6 * 60 * 60,
-	ACME_LOCK_MS = 2000,          /* between two attempts to take the lock */
-	ACME_ASK_MS = 10 * 60 * 1000, /* until it is asked again to use what was installed */
-	ACME_WINDOW_MIN_S = 60,       /* between two questions about the window */
-	ACME_WINDOW_S = 6 * 60 * 60,  /* likewise, if the authority does not say */
-	ACME_YOUNG_S = 60 * 60,       /* a certificate is not renewed in this time by a window */
+	ACME_PROCESSING_S = 5 * 60, /* between two looks at an order that is set aside, or longer if
+	                               the authority asks for it, up to ACME_RETRY_MAX_S */
+	ACME_ORDER_KEPT_S = 24 * 60 * 60, /* a saved order of a name that is not configured; other
+	                                     front ends may know the name for some time */
+	ACME_ORDERS_SWEPT = 64,           /* such orders that one claim removes */
+	ACME_LOCK_MS = 2000,              /* between two attempts to take the lock */
+	ACME_ASK_MS = 10 * 60 * 1000,     /* until it is asked again to use what was installed */
+	ACME_WINDOW_MIN_S = 60,           /* between two questions about the window */
+	ACME_WINDOW_S = 6 * 60 * 60,      /* likewise, if the authority does not say */
+	ACME_YOUNG_S = 60 * 60, /* a certificate is not renewed in this time by a window */
 };
 
 struct acme;

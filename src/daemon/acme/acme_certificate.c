@@ -144,6 +144,12 @@ int acme_certificate_prove(const char *name, struct weir_span authorization, str
 
 /* -- chains ------------------------------------------------------------------------------------ */
 
+bool acme_validity_is_newer(struct acme_validity one, struct acme_validity other)
+{
+	return one.begins_s != other.begins_s ? one.begins_s > other.begins_s
+	                                      : one.expires_s > other.expires_s;
+}
+
 static bool acme_chain_time(const ASN1_TIME *time, int64_t *ret_s)
 {
 	struct tm parts;
@@ -154,7 +160,7 @@ static bool acme_chain_time(const ASN1_TIME *time, int64_t *ret_s)
 }
 
 /* The key identifier of the authority and the serial number, in base64url, with a dot. */
-static void acme_chain_identify(X509 *certificate, char ret[ACME_CERTIFICATE_ID_SIZE])
+static void acme_chain_identify(X509 *certificate, char ret[ACME_ID_SIZE])
 {
 	const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(certificate);
 	unsigned char *serial = NULL;
@@ -169,8 +175,8 @@ static void acme_chain_identify(X509 *certificate, char ret[ACME_CERTIFICATE_ID_
 	if (error == 0) /* behind the tag and the length */
 		error = acme_base64_append(&text, weir_span(serial + 2, (size_t)size - 2));
 	*ret = 0;
-	if (error == 0 && text.size < ACME_CERTIFICATE_ID_SIZE)
-		snprintf(ret, ACME_CERTIFICATE_ID_SIZE, "%.*s", (int)text.size, text.data);
+	if (error == 0 && text.size < ACME_ID_SIZE)
+		snprintf(ret, ACME_ID_SIZE, "%.*s", (int)text.size, text.data);
 	weir_buffer_finish(&text);
 	OPENSSL_free(serial);
 }
@@ -188,12 +194,12 @@ static const char *acme_chain_check_first(
 	            X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
 	            NULL) != 1)
 		return "the certificate is for another name";
-	if (!acme_chain_time(X509_get0_notBefore(certificate), &chain->begins_s) ||
-	        !acme_chain_time(X509_get0_notAfter(certificate), &chain->expires_s))
+	if (!acme_chain_time(X509_get0_notBefore(certificate), &chain->validity.begins_s) ||
+	        !acme_chain_time(X509_get0_notAfter(certificate), &chain->validity.expires_s))
 		return "the certificate has no readable dates";
-	if (chain->expires_s <= now_s)
+	if (chain->validity.expires_s <= now_s)
 		return "the certificate has expired already";
-	if (chain->begins_s > now_s + ACME_EARLY_S)
+	if (chain->validity.begins_s > now_s + ACME_EARLY_S)
 		return "the certificate is not valid yet; is the clock of this machine right?";
 	acme_chain_identify(certificate, chain->id);
 	return NULL;

@@ -10,10 +10,11 @@
 #include <weir/buffer.h>
 #include <weir/span.h>
 
+#include "acme_message.h"
+
 enum {
-	ACME_CHAIN_MAX = 8,             /* certificates of a chain */
-	ACME_CERTIFICATE_ID_SIZE = 160, /* of RFC 9773 4.1, with a NUL */
-	ACME_EARLY_S = 60 * 60,         /* a certificate may begin this long after our clock */
+	ACME_CHAIN_MAX = 8,     /* certificates of a chain */
+	ACME_EARLY_S = 60 * 60, /* a certificate may begin this long after our clock */
 };
 
 /* Appends the request (PKCS #10, in DER) for a certificate for one name. Returns 0 or -ENOMEM. */
@@ -26,11 +27,23 @@ int acme_certificate_request(EVP_PKEY *key, const char *name, struct weir_buffer
 int acme_certificate_prove(
         const char *name, struct weir_span authorization, struct weir_buffer *to);
 
-struct acme_chain {
+/* The time in which a certificate is valid, in seconds since 1970; zeros: there is none. */
+struct acme_validity {
 	int64_t begins_s;
 	int64_t expires_s;
+};
+
+/*
+ * Whether the first of two certificates for a name is newer: it begins later. So one with a
+ * shorter lifetime replaces the one before. Of two that begin at one time, the one that expires
+ * later is newer. Neither is newer than itself.
+ */
+bool acme_validity_is_newer(struct acme_validity one, struct acme_validity other);
+
+struct acme_chain {
+	struct acme_validity validity;
 	/* Names it for its authority (RFC 9773 4.1); "" if it cannot be named. */
-	char id[ACME_CERTIFICATE_ID_SIZE];
+	char id[ACME_ID_SIZE];
 	struct weir_buffer pem; /* the same chain, and nothing else; to be finished */
 };
 

@@ -45,8 +45,8 @@ static int64_t acme_job_pause_s(const struct acme *acme, uint64_t failures)
 /* Two thirds of the time, or up to a twentieth of it earlier. */
 static int64_t acme_job_renew_s(const struct acme_chain *chain)
 {
-	int64_t lifetime_s = chain->expires_s - chain->begins_s;
-	return chain->begins_s + lifetime_s * 2 / 3 - acme_job_random(lifetime_s / 20);
+	int64_t lifetime_s = chain->validity.expires_s - chain->validity.begins_s;
+	return chain->validity.begins_s + lifetime_s * 2 / 3 - acme_job_random(lifetime_s / 20);
 }
 
 /* -- states ------------------------------------------------------------------------------------ */
@@ -84,8 +84,7 @@ static struct acme_state acme_job_state_of(
         const struct acme *acme, const struct acme_chain *chain, const char *authority)
 {
 	struct acme_state state = {
-	        .begins_s = chain->begins_s,
-	        .expires_s = chain->expires_s,
+	        .validity = chain->validity,
 	        .renew_s = acme_job_renew_s(chain),
 	        .obtained_s = acme_now_s(acme),
 	};
@@ -96,6 +95,13 @@ static struct acme_state acme_job_state_of(
 	return state;
 }
 
+/* Whether the state is that of a certificate. */
+static bool acme_job_knows(const struct acme_state *state, const struct acme_chain *chain)
+{
+	return chain->validity.begins_s == state->validity.begins_s &&
+	       chain->validity.expires_s == state->validity.expires_s;
+}
+
 bool acme_job_load(struct acme *acme, struct acme_job *job)
 {
 	struct acme_chain chain;
@@ -103,15 +109,17 @@ bool acme_job_load(struct acme *acme, struct acme_job *job)
 	*state = (struct acme_state){0};
 	acme_state_read(acme->section->directory, job->name, state);
 	bool installed = acme_job_read_installed(acme, job, &chain);
-	if (installed && chain.expires_s != state->expires_s) {
+	if (installed && !acme_job_knows(state, &chain)) {
 		const char *authority = acme->section->authorities.items[0].url;
 		*state = acme_job_state_of(
 		        acme, &chain, *state->authority ? state->authority : authority);
 		return true;
 	}
-	if (!installed)
-		state->renew_s = state->expires_s = 0;
-	if (!installed && !state->failures)
+	if (!installed) {
+		state->validity = (struct acme_validity){0};
+		state->renew_s = 0;
+	}
+	if (!installed && !state->failures && !state->waits)
 		state->next_s = 0;
 	return false;
 }
@@ -132,13 +140,29 @@ static void acme_job_fail(struct acme *acme, const char *why, int64_t retry_afte
 	struct acme_state *state = &acme->job->state;
 	int64_t pause_s = acme_job_pause_s(acme, ++state->failures);
 	pause_s = max_of(pause_s, retry_after_s);
+	state->waits = false;
 	text_copy(state->why, sizeof state->why, why);
-	say_at(state->renew_s && state->expires_s - acme_now_s(acme) > 7 * 24 * 60 * 60
+	say_at(state->renew_s && state->validity.expires_s - acme_now_s(acme) > 7 * 24 * 60 * 60
 	                ? WEIR_LOG_WARNING
 	                : WEIR_LOG_ERROR,
 	        "no certificate for %s from %s: %s; the next attempt is in %llds%s",
 	        acme->job->name, acme_session_url(acme->session), why, (long long)pause_s,
 	        state->renew_s ? ", and the old certificate stays" : "");
+	acme_job_end(acme, acme_now_s(acme) + pause_s);
+}
+
+/* Looks again later; it is no failure, so the authority stays the same. */
+static void acme_job_wait(struct acme *acme, int64_t retry_after_s)
+{
+	struct acme_state *state = &acme->job->state;
+	int64_t pause_s = min_of(
+	        max_of(retry_after_s, (int64_t)ACME_PROCESSING_S), (int64_t)ACME_RETRY_MAX_S);
+	if (!state->waits)
+		say_at(WEIR_LOG_INFO,
+		        "the order for %s is still processed by %s; it is looked at again in "
+		        "%llds, and so on",
+		        acme->job->name, acme_session_url(acme->session), (long long)pause_s);
+	state->waits = true;
 	acme_job_end(acme, acme_now_s(acme) + pause_s);
 }
 
@@ -149,6 +173,10 @@ static void acme_job_on_order(void *context, const struct acme_order_end *end)
 	acme->order = NULL;
 	if (end->account_lost)
 		acme_session_forget_account(acme->session);
+	if (end->waits) {
+		acme_job_wait(acme, end->retry_after_s);
+		return;
+	}
 	if (end->why) {
 		acme_job_fail(acme, end->why, end->retry_after_s);
 		return;
@@ -156,7 +184,7 @@ static void acme_job_on_order(void *context, const struct acme_order_end *end)
 	*state = acme_job_state_of(acme, end->chain, acme_session_url(acme->session));
 	say_at(WEIR_LOG_INFO, "a certificate for %s is there, from %s, for %lld days",
 	        acme->job->name, state->authority,
-	        (long long)((state->expires_s - acme_now_s(acme)) / 86400));
+	        (long long)((state->validity.expires_s - acme_now_s(acme)) / 86400));
 	/* First: a process that ends between the two finds what it did not note. */
 	acme->installed(acme);
 	acme_job_end(acme, state->next_s);
@@ -168,8 +196,7 @@ static void acme_job_order(struct acme *acme)
 {
 	const struct acme_state *state = &acme->job->state;
 	size_t count = acme->section->authorities.count;
-	const struct config_authority *authority =
-	        &acme->section->authorities.items[state->failures % count];
+	const struct config_authority *authority = acme->authority;
 	bool same = state->renew_s && strcmp(state->authority, authority->url) == 0;
 	struct acme_order_options options = {
 	        .loop = acme->loop,
@@ -179,7 +206,8 @@ static void acme_job_order(struct acme *acme)
 	        .name = acme->job->name,
 	        .profile = authority->profile,
 	        .replaces = same && *state->id ? state->id : NULL,
-	        .expires_s = state->expires_s,
+	        .before = state->validity,
+	        .waited = state->waits,
 	        .turn = (unsigned)(state->failures / count),
 	        .end = acme_job_on_order,
 	        .context = acme,
@@ -222,12 +250,13 @@ static void acme_job_on_session(void *context, const struct acme_reply *reply)
  */
 static void acme_job_take_window(struct acme_state *state, const struct acme_renewal *window)
 {
-	int64_t tenth_s = (state->expires_s - state->begins_s) / 10;
+	int64_t tenth_s = (state->validity.expires_s - state->validity.begins_s) / 10;
 	int64_t first_s = state->obtained_s + min_of(tenth_s, (int64_t)ACME_YOUNG_S);
 	bool fits = state->renew_s >= window->start_s && state->renew_s <= window->end_s;
 	if (!fits)
 		state->renew_s = window->start_s + acme_job_random(window->end_s - window->start_s);
-	state->renew_s = min_of(max_of(state->renew_s, first_s), state->expires_s - tenth_s);
+	state->renew_s =
+	        min_of(max_of(state->renew_s, first_s), state->validity.expires_s - tenth_s);
 }
 
 static void acme_job_on_window(void *context, const struct acme_reply *reply)
@@ -270,9 +299,10 @@ static void acme_job_on_session_for_window(void *context, const struct acme_repl
 static int acme_job_open_session(struct acme *acme, size_t authority)
 {
 	int error = 0;
+	acme->authority = &acme->section->authorities.items[authority];
 	if (!acme->sessions[authority])
-		error = acme_session_create(acme->loop, acme->share, acme->section,
-		        &acme->section->authorities.items[authority], &acme->sessions[authority]);
+		error = acme_session_create(acme->loop, acme->share, acme->section, acme->authority,
+		        &acme->sessions[authority]);
 	acme->session = acme->sessions[authority];
 	return error;
 }
@@ -292,20 +322,24 @@ void acme_job_begin(struct acme *acme, struct acme_job *job)
 	const struct acme_state *state = &job->state;
 	size_t count = acme->section->authorities.count;
 	size_t issuer = acme_job_authority_of(acme, state);
-	/* Its own authority is asked for the time; after a failure it is due. */
-	bool asks = state->renew_s && !state->failures && issuer < count;
+	/*
+	 * Its own authority is asked for the time. After a failure, or while its order waits, it is
+	 * due.
+	 */
+	bool issued = state->renew_s && !state->failures && issuer < count;
+	bool asks = issued && !state->waits;
 	acme->job = job;
-	int error = acme_job_open_session(acme, asks ? issuer : state->failures % count);
+	int error = acme_job_open_session(acme, issued ? issuer : state->failures % count);
 	if (error == 0) {
 		acme_session_start(acme->session,
 		        asks ? acme_job_on_session_for_window : acme_job_on_session, acme);
 		return;
 	}
 	job->state.failures++;
+	job->state.waits = false;
 	text_copy(job->state.why, sizeof job->state.why, weir_error_text(error));
 	say("no certificate for %s: the authority %s cannot be asked: %s", job->name,
-	        acme->section->authorities.items[job->state.failures % count].url,
-	        weir_error_text(error));
+	        acme->authority->url, weir_error_text(error));
 	acme_job_end(acme, acme_now_s(acme) + acme_job_pause_s(acme, job->state.failures));
 }
 

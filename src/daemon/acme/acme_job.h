@@ -24,10 +24,11 @@ struct acme {
 	struct acme_job *jobs;
 	size_t count;
 	struct acme_job *job;
-	struct acme_session *session;         /* of the job */
-	struct acme_order *order;             /* of the job; or NULL */
-	void (*installed)(struct acme *acme); /* a certificate: it is to be used */
-	void (*ended)(struct acme *acme);     /* the job */
+	const struct config_authority *authority; /* of the job */
+	struct acme_session *session;             /* with that authority */
+	struct acme_order *order;                 /* of the job; or NULL */
+	void (*installed)(struct acme *acme);     /* a certificate: it is to be used */
+	void (*ended)(struct acme *acme);         /* the job */
 	void (*changed)(void *context);
 	void *context;
 	struct weir_timer ask; /* asks again to use what was installed */

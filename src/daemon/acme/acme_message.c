@@ -52,6 +52,14 @@ bool acme_token_is_good(struct weir_span token)
 	return acme_text_is_base64(token, ACME_TOKEN_SIZE);
 }
 
+bool acme_id_is_good(struct weir_span id)
+{
+	struct weir_span authority;
+	return id.size < ACME_ID_SIZE && weir_span_cut(&id, '.', &authority) &&
+	       acme_text_is_base64(authority, ACME_ID_SIZE) &&
+	       acme_text_is_base64(id, ACME_ID_SIZE);
+}
+
 /* The text of a member; data is NULL if it is no text. */
 static struct weir_span acme_member(const json_t *object, const char *name)
 {
@@ -104,23 +112,14 @@ static bool acme_member_status(const json_t *object, enum acme_status *ret)
 
 /* -- problems ---------------------------------------------------------------------------------- */
 
-/* Texts of the server are shown to people, in a line; other characters could change that line. */
-static void acme_text_copy(char *to, size_t size, struct weir_span from)
-{
-	text_copy_span(to, size, from);
-	for (; *to; to++)
-		if (*to < ' ' || *to > '~')
-			*to = '?';
-}
-
 static void acme_problem_take(const json_t *object, struct acme_problem *ret)
 {
 	static const char prefix[] = "urn:ietf:params:acme:error:";
 	struct weir_span type = acme_member(object, "type");
 	if (weir_span_starts(type, weir_span_of(prefix)))
 		type = weir_span_skip(type, sizeof prefix - 1);
-	acme_text_copy(ret->type, sizeof ret->type, type);
-	acme_text_copy(ret->detail, sizeof ret->detail, acme_member(object, "detail"));
+	text_copy_plain(ret->type, sizeof ret->type, type);
+	text_copy_plain(ret->detail, sizeof ret->detail, acme_member(object, "detail"));
 }
 
 void acme_problem_parse(struct weir_span json, struct acme_problem *ret)
@@ -166,6 +165,75 @@ int acme_directory_parse(struct weir_span json, const char *profile, struct acme
 	return 0;
 }
 
+/* -- dates ------------------------------------------------------------------------------------- */
+
+/* Reads `digits` digits from `*at` on. Returns -1 if there are none. */
+static int acme_date_number(struct weir_span text, size_t *at, size_t digits)
+{
+	int number = 0;
+	if (text.size - *at < digits)
+		return -1;
+	for (size_t i = 0; i < digits; i++) {
+		char c = text.data[(*at)++];
+		if (c < '0' || c > '9')
+			return -1;
+		number = 10 * number + (c - '0');
+	}
+	return number;
+}
+
+static bool acme_date_skip(struct weir_span text, size_t *at, char expected)
+{
+	return *at < text.size && toupper((unsigned char)text.data[(*at)++]) == expected;
+}
+
+/* Reads "Z" or "+01:30" up to the end. */
+static bool acme_date_zone(struct weir_span text, size_t at, int *ret_s)
+{
+	if (at + 1 == text.size && toupper((unsigned char)text.data[at]) == 'Z')
+		return true;
+	if (at + 6 != text.size || (text.data[at] != '+' && text.data[at] != '-'))
+		return false;
+	int sign = text.data[at++] == '-' ? -1 : 1;
+	int hours = acme_date_number(text, &at, 2);
+	bool colon = acme_date_skip(text, &at, ':');
+	int minutes = acme_date_number(text, &at, 2);
+	*ret_s = sign * (hours * 3600 + minutes * 60);
+	return colon && hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
+}
+
+int acme_date_parse(struct weir_span text, int64_t *ret_s)
+{
+	static const struct {
+		char before;
+		size_t digits;
+		int low, high;
+	} parts[] = {{0, 4, 1970, 9999}, {'-', 2, 1, 12}, {'-', 2, 1, 31}, {'T', 2, 0, 23},
+	        {':', 2, 0, 59}, {':', 2, 0, 60}};
+	int values[6], zone_s = 0;
+	size_t at = 0;
+	for (size_t i = 0; i < 6; i++) {
+		if (parts[i].before && !acme_date_skip(text, &at, parts[i].before))
+			return WEIR_E_SYNTAX;
+		values[i] = acme_date_number(text, &at, parts[i].digits);
+		if (values[i] < parts[i].low || values[i] > parts[i].high)
+			return WEIR_E_SYNTAX;
+	}
+	if (at < text.size && text.data[at] == '.')
+		for (at++; at < text.size && isdigit((unsigned char)text.data[at]);)
+			at++;
+	if (!acme_date_zone(text, at, &zone_s))
+		return WEIR_E_SYNTAX;
+	struct tm tm = {.tm_year = values[0] - 1900,
+	        .tm_mon = values[1] - 1,
+	        .tm_mday = values[2],
+	        .tm_hour = values[3],
+	        .tm_min = values[4],
+	        .tm_sec = values[5]};
+	*ret_s = (int64_t)timegm(&tm) - zone_s;
+	return 0;
+}
+
 /* -- orders ------------------------------------------------------------------------------------ */
 
 static bool acme_order_take_authorizations(const json_t *object, struct acme_order_state *order)
@@ -188,6 +256,7 @@ static bool acme_order_take_authorizations(const json_t *object, struct acme_ord
 static bool acme_order_take(const json_t *object, struct acme_order_state *order)
 {
 	acme_problem_take(json_object_get(object, "error"), &order->problem);
+	acme_date_parse(acme_member(object, "expires"), &order->expires_s);
 	return acme_member_status(object, &order->status) &&
 	       acme_member_url(object, "finalize", true, order->finalize) &&
 	       acme_member_url(
@@ -275,73 +344,6 @@ int acme_authorization_parse(struct weir_span json, struct acme_authorization *r
 }
 
 /* -- renewal ----------------------------------------------------------------------------------- */
-
-/* Reads `digits` digits from `*at` on. Returns -1 if there are none. */
-static int acme_date_number(struct weir_span text, size_t *at, size_t digits)
-{
-	int number = 0;
-	if (text.size - *at < digits)
-		return -1;
-	for (size_t i = 0; i < digits; i++) {
-		char c = text.data[(*at)++];
-		if (c < '0' || c > '9')
-			return -1;
-		number = 10 * number + (c - '0');
-	}
-	return number;
-}
-
-static bool acme_date_skip(struct weir_span text, size_t *at, char expected)
-{
-	return *at < text.size && toupper((unsigned char)text.data[(*at)++]) == expected;
-}
-
-/* Reads "Z" or "+01:30" up to the end. */
-static bool acme_date_zone(struct weir_span text, size_t at, int *ret_s)
-{
-	if (at + 1 == text.size && toupper((unsigned char)text.data[at]) == 'Z')
-		return true;
-	if (at + 6 != text.size || (text.data[at] != '+' && text.data[at] != '-'))
-		return false;
-	int sign = text.data[at++] == '-' ? -1 : 1;
-	int hours = acme_date_number(text, &at, 2);
-	bool colon = acme_date_skip(text, &at, ':');
-	int minutes = acme_date_number(text, &at, 2);
-	*ret_s = sign * (hours * 3600 + minutes * 60);
-	return colon && hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
-}
-
-int acme_date_parse(struct weir_span text, int64_t *ret_s)
-{
-	static const struct {
-		char before;
-		size_t digits;
-		int low, high;
-	} parts[] = {{0, 4, 1970, 9999}, {'-', 2, 1, 12}, {'-', 2, 1, 31}, {'T', 2, 0, 23},
-	        {':', 2, 0, 59}, {':', 2, 0, 60}};
-	int values[6], zone_s = 0;
-	size_t at = 0;
-	for (size_t i = 0; i < 6; i++) {
-		if (parts[i].before && !acme_date_skip(text, &at, parts[i].before))
-			return WEIR_E_SYNTAX;
-		values[i] = acme_date_number(text, &at, parts[i].digits);
-		if (values[i] < parts[i].low || values[i] > parts[i].high)
-			return WEIR_E_SYNTAX;
-	}
-	if (at < text.size && text.data[at] == '.')
-		for (at++; at < text.size && isdigit((unsigned char)text.data[at]);)
-			at++;
-	if (!acme_date_zone(text, at, &zone_s))
-		return WEIR_E_SYNTAX;
-	struct tm tm = {.tm_year = values[0] - 1900,
-	        .tm_mon = values[1] - 1,
-	        .tm_mday = values[2],
-	        .tm_hour = values[3],
-	        .tm_min = values[4],
-	        .tm_sec = values[5]};
-	*ret_s = (int64_t)timegm(&tm) - zone_s;
-	return 0;
-}
 
 int acme_renewal_parse(struct weir_span json, struct acme_renewal *ret)
 {

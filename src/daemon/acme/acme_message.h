@@ -20,6 +20,7 @@ enum {
 	ACME_URL_SIZE = 1024,        /* with a NUL, as all sizes here */
 	ACME_NAME_SIZE = 256,
 	ACME_TOKEN_SIZE = 129,
+	ACME_ID_SIZE = 160, /* of a certificate, in RFC 9773 4.1 */
 	ACME_TEXT_SIZE = 256,
 	ACME_TYPE_SIZE = 64,
 	ACME_AUTHORIZATIONS_MAX = 4, /* of an order for one name */
@@ -32,6 +33,9 @@ bool acme_url_is_good(struct weir_span url);
 /* Whether a nonce, or a token, is base64url of a size that fits. */
 bool acme_nonce_is_good(struct weir_span nonce);
 bool acme_token_is_good(struct weir_span token);
+
+/* Whether it can be the ID of a certificate (RFC 9773 4.1), which needs no escapes anywhere. */
+bool acme_id_is_good(struct weir_span id);
 
 /* A URL that the directory does not have is empty. */
 struct acme_directory {
@@ -71,6 +75,7 @@ struct acme_order_state {
 	char certificate[ACME_URL_SIZE]; /* empty until it is valid */
 	char authorizations[ACME_AUTHORIZATIONS_MAX][ACME_URL_SIZE];
 	size_t authorization_count;
+	int64_t expires_s; /* of the order; 0: the server does not say, or not in RFC 3339 */
 	struct acme_problem problem;
 };
 

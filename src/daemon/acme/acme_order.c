@@ -27,7 +27,7 @@ static void acme_order_begin_anew(struct acme_order *order)
 	acme_order_forget(order);
 	EVP_PKEY_free(order->key);
 	order->key = NULL;
-	order->resumed = order->finalized = false;
+	order->resumed = order->waited = order->finalized = false;
 	acme_order_submit(order);
 }
 
@@ -36,7 +36,7 @@ static const char *acme_order_check_chain(
         const struct acme_order *order, struct weir_span pem, struct acme_chain *ret)
 {
 	const char *why = acme_chain_check(pem, order->key, order->options.name, time(NULL), ret);
-	if (why || !order->resumed || ret->expires_s > order->options.expires_s)
+	if (why || !order->resumed || acme_validity_is_newer(ret->validity, order->options.before))
 		return why;
 	weir_buffer_finish(&ret->pem);
 	return "the certificate of the order is not newer";
@@ -127,13 +127,37 @@ static void acme_order_save(struct acme_order *order)
 		acme_share_publish(order->options.share, acme_order_on_saved, order);
 }
 
+/* Whether an order that the authority still processes is over by the time that it has named. */
+static bool acme_order_has_expired(const struct acme_order *order)
+{
+	int64_t expires_s = order->state.expires_s ? min_of(order->state.expires_s,
+	                                                     order->saved_s + ACME_ORDER_LIFE_MAX_S)
+	                                           : order->saved_s + ACME_ORDER_LIFE_S;
+	return weir_loop_wall_s(order->options.loop) >= expires_s;
+}
+
+/* RFC 8555 7.4: the reply may name the time for the next look. */
+static void acme_order_wait(struct acme_order *order, int64_t after_s)
+{
+	if (!order->saved)
+		acme_order_pause(order, after_s, acme_order_look);
+	else if (order->resumed && acme_order_has_expired(order))
+		acme_order_begin_anew(order);
+	else if (order->waited || after_s * 1000 > ACME_POLL_MAX_MS)
+		acme_order_set_aside(order, after_s);
+	else
+		acme_order_pause(order, after_s, acme_order_look);
+}
+
 static void acme_order_follow(struct acme_order *order, int64_t after_s)
 {
 	char why[ACME_WHY_SIZE];
 	switch (order->state.status) {
 	case ACME_PENDING:
-	case ACME_PROCESSING:
 		acme_order_pause(order, after_s, acme_order_look);
+		break;
+	case ACME_PROCESSING:
+		acme_order_wait(order, after_s);
 		break;
 	case ACME_READY:
 		if (order->finalized)
@@ -228,10 +252,13 @@ static void acme_order_submit(struct acme_order *order)
 
 static void acme_order_resume(struct acme_order *order, const struct acme_saved_order *saved)
 {
-	say_at(WEIR_LOG_INFO, "the order for %s that was under way is resumed",
-	        order->options.name);
+	order->waited = order->options.waited;
+	if (!order->waited)
+		say_at(WEIR_LOG_INFO, "the order for %s that was under way is resumed",
+		        order->options.name);
 	text_copy(order->url, sizeof order->url, saved->url);
 	order->key = saved->key;
+	order->saved_s = saved->saved_s;
 	order->resumed = order->saved = true;
 	acme_order_look(order);
 }

@@ -5,9 +5,12 @@
  *        ─▶ ORDER, until it is ready ─▶ [saved] ─▶ FINALIZE ─▶ ORDER, until it is valid
  *        ─▶ CERTIFICATE ─▶ end
  *
- * One that was saved, and did not end, is resumed instead (acme_saved_order.h); or if the authority
- * has given it up, a new one is placed.
- * The order ends by itself after ACME_ORDER_MS. Whatever happens, its proofs are removed.
+ * One that was saved, and did not end, is resumed instead (acme_saved_order.h). A new one is placed
+ * if the authority has given it up, does not know it, or has not ended it before it expires.
+ *
+ * The order ends by itself after ACME_ORDER_MS. One that was saved `waits` then: it goes on at the
+ * authority, and a later order resumes it. So does one that the authority processes for longer than
+ * ACME_POLL_MAX_MS by its own word (RFC 8555 7.4). Whatever happens, the proofs are removed.
  */
 #ifndef DAEMON_ACME_ORDER_H
 #define DAEMON_ACME_ORDER_H
@@ -19,6 +22,9 @@ enum {
 	ACME_ORDER_MS = 15 * 60 * 1000,
 	ACME_POLL_FIRST_MS = 250, /* after which it is looked again; the pause doubles */
 	ACME_POLL_MAX_MS = 30 * 1000,
+	/* After these times, from when it was saved, an order is over: */
+	ACME_ORDER_LIFE_S = 24 * 60 * 60, /* if the authority does not say when it expires */
+	ACME_ORDER_LIFE_MAX_S = 30 * 24 * 60 * 60, /* if it names a later time */
 };
 
 struct acme_order;
@@ -28,6 +34,7 @@ struct acme_order_end {
 	const char *why;                /* NULL: the certificate is installed */
 	int64_t retry_after_s;          /* the authority has asked for this pause; 0: it has not */
 	bool account_lost;              /* the authority does not know the account */
+	bool waits;                     /* the order goes on at the authority */
 	const struct acme_chain *chain; /* of a success */
 };
 
@@ -40,8 +47,9 @@ struct acme_order_options {
 	const char *name;
 	const char *profile;  /* or NULL */
 	const char *replaces; /* the ID of the certificate that it replaces (RFC 9773), or NULL */
-	int64_t expires_s;    /* when the one before expires; 0: there is none */
-	unsigned turn;        /* chooses among the kinds of challenges that are possible */
+	struct acme_validity before; /* of the certificate in use */
+	bool waited;                 /* an order waits: look once whether it still does */
+	unsigned turn;               /* chooses among the kinds of challenges that are possible */
 	void (*end)(void *context, const struct acme_order_end *end);
 	void *context;
 };

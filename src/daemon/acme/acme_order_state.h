@@ -36,10 +36,12 @@ struct acme_order {
 	char zone[ACME_NAME_SIZE + 2]; /* of the database, that has the name; "" */
 
 	/* The certificate. */
-	EVP_PKEY *key;  /* or NULL */
-	bool resumed;   /* the order is that of a process, or front end, that ended */
-	bool saved;     /* it can be resumed (acme_saved_order.h) */
-	bool finalized; /* the request was sent here; a second one after `processing` is refused */
+	EVP_PKEY *key;   /* or NULL */
+	bool resumed;    /* the order was placed by an order before this one */
+	bool waited;     /* and is looked at once */
+	bool saved;      /* it can be resumed (acme_saved_order.h) */
+	int64_t saved_s; /* when that was, of one that is resumed */
+	bool finalized;  /* the request was sent here; a second one after `processing` is refused */
 };
 
 /* -- acme_order_step.c ------------------------------------------------------------------------- */
@@ -48,6 +50,9 @@ struct acme_order {
 void acme_order_end(struct acme_order *order, const struct acme_order_end *end);
 void acme_order_fail(struct acme_order *order, const char *why);
 void acme_order_refuse(struct acme_order *order, const struct acme_reply *reply, const char *doing);
+/* Ends an order that was saved; it goes on at the authority, which asks for this pause. */
+void acme_order_set_aside(struct acme_order *order, int64_t after_s);
+
 void acme_order_on_deadline(struct weir_timer *timer);
 
 /* Whether another request may succeed after this reply. */

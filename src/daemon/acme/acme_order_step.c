@@ -78,12 +78,22 @@ void acme_order_refuse(struct acme_order *order, const struct acme_reply *reply,
 	        });
 }
 
+void acme_order_set_aside(struct acme_order *order, int64_t after_s)
+{
+	acme_order_end(order, &(struct acme_order_end){.why = "the authority processes the order",
+	                              .retry_after_s = after_s,
+	                              .waits = true});
+}
+
 void acme_order_on_deadline(struct weir_timer *timer)
 {
 	struct acme_order *order = WEIR_CONTAINER(timer, struct acme_order, deadline);
 	char why[ACME_WHY_SIZE];
 	snprintf(why, sizeof why, "the order took too long; it waited for %s", order->waits_for);
-	acme_order_fail(order, why);
+	if (order->saved)
+		acme_order_set_aside(order, 0);
+	else
+		acme_order_fail(order, why);
 }
 
 /* -- steps ------------------------------------------------------------------------------------- */

@@ -53,6 +53,8 @@ int acme_saved_order_read(const struct acme_store *store, const char *name, cons
 	int error = acme_store_read(store, path, &text);
 	if (error == 0)
 		error = acme_saved_order_parse(weir_buffer_span(&text), authority, ret);
+	if (error == 0)
+		ret->saved_s = acme_store_written_ns(store, path) / 1000000000;
 	buffer_erase(&text);
 	return error;
 }

@@ -15,7 +15,8 @@ struct acme_store;
 
 struct acme_saved_order {
 	char url[ACME_URL_SIZE];
-	EVP_PKEY *key; /* belongs to the caller */
+	EVP_PKEY *key;   /* belongs to the caller */
+	int64_t saved_s; /* since 1970; filled when it is read */
 };
 
 /* `authority` is the URL of the directory. Returns 0 or a negative errno. */

@@ -18,24 +18,17 @@ enum {
 	SECONDS_MAX = INT32_MAX,
 };
 
-/* A text of an authority may be no UTF-8, which jansson refuses. */
-static void acme_state_clean(const char *from, char *to, size_t size)
-{
-	text_copy(to, size, from);
-	for (; *to; to++)
-		if ((unsigned char)*to < ' ' || (unsigned char)*to > '~')
-			*to = '?';
-}
-
 int acme_state_print(const struct acme_state *state, struct weir_buffer *to)
 {
 	char why[ACME_WHY_SIZE];
-	acme_state_clean(state->why, why, sizeof why);
-	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "failures",
-	        (json_int_t)state->failures, "next", (json_int_t)state->next_s, "renew",
-	        (json_int_t)state->renew_s, "begins", (json_int_t)state->begins_s, "expires",
-	        (json_int_t)state->expires_s, "obtained", (json_int_t)state->obtained_s, "id",
-	        state->id, "authority", state->authority, "error", why);
+	/* A text of an authority may be no UTF-8, which jansson refuses. */
+	text_copy_plain(why, sizeof why, weir_span_of(state->why));
+	json_t *object = json_pack("{s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s}", "failures",
+	        (json_int_t)state->failures, "waits", state->waits, "next",
+	        (json_int_t)state->next_s, "renew", (json_int_t)state->renew_s, "begins",
+	        (json_int_t)state->validity.begins_s, "expires",
+	        (json_int_t)state->validity.expires_s, "obtained", (json_int_t)state->obtained_s,
+	        "id", state->id, "authority", state->authority, "error", why);
 	char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
 	int error = text ? weir_buffer_append(to, text, strlen(text), ACME_STATE_MAX) : -ENOMEM;
 	free(text);
@@ -49,10 +42,22 @@ static int64_t acme_state_number(const json_t *object, const char *name)
 	return number < 0 ? 0 : number > SECONDS_MAX * 100ll ? SECONDS_MAX * 100ll : number;
 }
 
-static void acme_state_text(const json_t *object, const char *name, char *to, size_t size)
+static struct weir_span acme_state_text(const json_t *object, const char *name)
 {
-	const char *text = json_string_value(json_object_get(object, name));
-	text_copy(to, size, text ? text : "");
+	const json_t *value = json_object_get(object, name);
+	return weir_span(json_string_value(value), json_string_length(value));
+}
+
+/* The file may be that of a row which another machine has written: its texts go into requests. */
+static void acme_state_take_texts(const json_t *object, struct acme_state *ret)
+{
+	struct weir_span id = acme_state_text(object, "id");
+	struct weir_span authority = acme_state_text(object, "authority");
+	if (acme_id_is_good(id))
+		text_copy_span(ret->id, sizeof ret->id, id);
+	if (acme_url_is_good(authority))
+		text_copy_span(ret->authority, sizeof ret->authority, authority);
+	text_copy_plain(ret->why, sizeof ret->why, acme_state_text(object, "error"));
 }
 
 int acme_state_parse(struct weir_span json, struct acme_state *ret)
@@ -66,15 +71,14 @@ int acme_state_parse(struct weir_span json, struct acme_state *ret)
 	}
 	*ret = (struct acme_state){
 	        .failures = (uint64_t)acme_state_number(object, "failures"),
+	        .waits = json_is_true(json_object_get(object, "waits")),
 	        .next_s = acme_state_number(object, "next"),
 	        .renew_s = acme_state_number(object, "renew"),
-	        .begins_s = acme_state_number(object, "begins"),
-	        .expires_s = acme_state_number(object, "expires"),
+	        .validity.begins_s = acme_state_number(object, "begins"),
+	        .validity.expires_s = acme_state_number(object, "expires"),
 	        .obtained_s = acme_state_number(object, "obtained"),
 	};
-	acme_state_text(object, "id", ret->id, sizeof ret->id);
-	acme_state_text(object, "authority", ret->authority, sizeof ret->authority);
-	acme_state_text(object, "error", ret->why, sizeof ret->why);
+	acme_state_take_texts(object, ret);
 	json_decref(object);
 	return 0;
 }

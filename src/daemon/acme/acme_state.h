@@ -6,6 +6,7 @@
 #ifndef DAEMON_ACME_STATE_H
 #define DAEMON_ACME_STATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <weir/span.h>
@@ -20,14 +21,14 @@ enum {
 
 struct acme_state {
 	uint64_t failures; /* since the last success */
+	bool waits;        /* the authority processes the order: it is looked at again at next_s */
 	int64_t next_s;    /* an attempt is due, or the authority is asked about the renewal */
 	int64_t renew_s;   /* the certificate is renewed; 0: there is none */
-	int64_t begins_s;  /* of the certificate */
-	int64_t expires_s;
-	int64_t obtained_s;                /* when it came */
-	char id[ACME_CERTIFICATE_ID_SIZE]; /* see acme_chain */
-	char authority[ACME_URL_SIZE];     /* that it is from */
-	char why[ACME_WHY_SIZE];           /* the last failure; "" after a success */
+	struct acme_validity validity; /* of the certificate */
+	int64_t obtained_s;            /* when it came */
+	char id[ACME_ID_SIZE];         /* see acme_chain */
+	char authority[ACME_URL_SIZE]; /* that it is from */
+	char why[ACME_WHY_SIZE];       /* the last failure; "" after a success */
 };
 
 /* Appends it as JSON. Returns 0 or -ENOMEM. */

@@ -1,6 +1,6 @@
 /*
  * The directory follows the rows; and what it has more is brought. Of two certificates for a name,
- * here and in the rows, the one that expires later is the newer.
+ * here and in the rows, the newer one stays (acme_certificate.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,24 +16,26 @@
 
 /* -- certificates ------------------------------------------------------------------------------ */
 
-/* When a pair ends that can be used for the name; 0 if it cannot. */
-static int64_t acme_pair_expires_s(const char *name, struct weir_span chain, struct weir_span pem)
+/* Zeros of a pair that cannot be used for the name. */
+static struct acme_validity acme_pair_validity(
+        const char *name, struct weir_span chain, struct weir_span pem)
 {
 	struct acme_chain checked;
-	return acme_pair_check(chain, pem, name, time(NULL), &checked) ? checked.expires_s : 0;
+	return acme_pair_check(chain, pem, name, time(NULL), &checked) ? checked.validity
+	                                                               : (struct acme_validity){0};
 }
 
 struct acme_pair {
 	struct weir_buffer chain;
 	struct weir_buffer key;
-	int64_t expires_s; /* 0: there is none, or it cannot be used */
+	struct acme_validity validity;
 };
 
 static void acme_pair_read(const struct acme_store *store, const char *name, struct acme_pair *ret)
 {
 	*ret = (struct acme_pair){0};
 	if (acme_store_read_installed(store, name, &ret->chain, &ret->key) == 0)
-		ret->expires_s = acme_pair_expires_s(
+		ret->validity = acme_pair_validity(
 		        name, weir_buffer_span(&ret->chain), weir_buffer_span(&ret->key));
 }
 
@@ -43,11 +45,12 @@ static void acme_pair_finish(struct acme_pair *pair)
 	weir_database_erase(&pair->key);
 }
 
-static int64_t acme_row_expires_s(const struct acme_row *row)
+/* Zeros if there is no row. */
+static struct acme_validity acme_row_validity(const struct acme_row *row)
 {
-	return row ? acme_pair_expires_s(row->name, weir_buffer_span(&row->content),
+	return row ? acme_pair_validity(row->name, weir_buffer_span(&row->content),
 	                     weir_buffer_span(&row->key))
-	           : 0;
+	           : (struct acme_validity){0};
 }
 
 static int acme_row_install(
@@ -56,7 +59,7 @@ static int acme_row_install(
 	struct acme_pair here;
 	int error = 0;
 	acme_pair_read(store, row->name, &here);
-	if (acme_row_expires_s(row) > here.expires_s) {
+	if (acme_validity_is_newer(acme_row_validity(row), here.validity)) {
 		error = acme_store_install(store, row->name, weir_buffer_span(&row->content),
 		        weir_buffer_span(&row->key));
 		*ret_installed |= error == 0;
@@ -199,7 +202,8 @@ static void acme_rows_bring_certificate(const struct acme_walk *walk, const char
 {
 	struct acme_pair here;
 	acme_pair_read(walk->store, name, &here);
-	if (here.expires_s > acme_row_expires_s(acme_rows_find(walk->rows, name, true))) {
+	if (acme_validity_is_newer(
+	            here.validity, acme_row_validity(acme_rows_find(walk->rows, name, true)))) {
 		walk->observer->installed(walk->observer->context, name,
 		        weir_buffer_span(&here.chain), weir_buffer_span(&here.key));
 		acme_rows_end_order(walk, name);

@@ -36,7 +36,13 @@ void acme_report_line(const struct config *config, size_t index, char text[ACME_
 	}
 	if (state.renew_s)
 		snprintf(left, sizeof left, "%" PRId64 " days left",
-		        (state.expires_s - (int64_t)time(NULL)) / 86400);
+		        (state.validity.expires_s - (int64_t)time(NULL)) / 86400);
+	if (state.waits) {
+		acme_report_add_time(next, sizeof next, "it is looked at again", state.next_s);
+		snprintf(text, ACME_REPORT_SIZE, "%s; the authority processes the order%s", left,
+		        next);
+		return;
+	}
 	if (state.failures) {
 		acme_report_add_time(next, sizeof next, "the next attempt is", state.next_s);
 		snprintf(text, ACME_REPORT_SIZE, "%s%s; %" PRIu64 " failed, the last because: %s",
