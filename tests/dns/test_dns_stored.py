@@ -186,6 +186,14 @@ def test_the_last_zones_stay_while_the_database_is_away(site):
     await_address([*servers, late], "192.0.2.2")
 
 
+def test_a_version_that_is_no_id_names_no_file(site):
+    """A database that is hostile: the version becomes a part of a path."""
+    site.load(1)
+    site.database.query("ALTER TABLE weir_zone ALTER version TYPE text; UPDATE weir_zone SET version = '/../../out'")
+    [server] = site.serve(1)
+    server.wait_stderr("the zone example.org.: the version is no id")
+
+
 def test_without_a_store_there_is_nothing_to_list(site):
     site.config.write_text("listen: [{http: '127.0.0.1:0'}]\nsites: [{root: www}]\n")
     for words in ["zone", "list"], ["zone", "keys"], ["certificate", "list"]:
@@ -195,8 +203,9 @@ def test_without_a_store_there_is_nothing_to_list(site):
 def test_a_check_counts(site):
     site.load(1)
     site.verb("zone", "set-key", "transfer.example.org", text=SECRET + "\n")
-    site.verb("certificate", "import", "one", site.chain, site.key)
-    site.verb("certificate", "import", "two", site.chain, site.key)
+    pair = Authority(site.path, "Other").sign("one", ["one.example", "two.example"])
+    site.verb("certificate", "import", "one.example", *pair)
+    site.verb("certificate", "import", "two.example", *pair)
     lines = [" ".join(line.split()) for line in site.verb("store", "check").splitlines()]
     for line in "zones zones 1", "zones keys of TSIG 1", "keys certificates 2", "keys shared secrets 0":
         assert line in lines, lines
@@ -207,7 +216,7 @@ def test_a_check_counts(site):
     for store, why in ("secret-key-file: other-key", "encrypted by another key"), ("prepare: yes", "encrypted, and there is no key"):
         site.write(store=store)
         said = " ".join(site.verb("store", "check", code=1).split())
-        for what in "keys certificate one", "keys certificate two", "zones key of TSIG transfer.example.org.":
+        for what in "keys certificate one.example", "keys certificate two.example", "zones key of TSIG transfer.example.org.":
             assert f"{what} {why}" in said, said
         assert "3 problems" in said
         assert "give the 'secret-key-file' with which it was stored" in said

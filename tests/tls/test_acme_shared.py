@@ -9,9 +9,10 @@ import time
 import pytest
 
 from ca import fake, pebble  # noqa: F401  (fixtures)
+from certificates import make_certificate
 from conftest import wait_for
 from ports import free_port
-from test_acme import NAME, Obtaining
+from test_acme import NAME, Obtaining, scrape
 
 SEAL = "c3RvcmUga2V5IHN0b3JlIGtleSBzdG9yZSBrZXkgMzI="
 
@@ -100,6 +101,21 @@ def test_any_front_end_proves(cluster, fake, challenge, separated):
     assert cluster.database.query("SELECT count(*) FROM weir_acme_file WHERE path LIKE 'challenges/%'") == "0"
     wait_for(lambda: cluster.holder() == "", what="the lease to be given up")
     assert orders.state() == proves.state()
+
+
+def test_a_certificate_is_counted_once(cluster, fake, run, tmp_path):
+    """It is one of the configuration, and of the database."""
+    authority = fake(http_port=free_port())
+    front_end = cluster.add(authority, http=authority.ports["http-01"], more=f"admin: {tmp_path}/admin.sock\n")
+    front_end.start()
+    front_end.wait_issued()
+    pair = make_certificate(tmp_path, names=["other.example"])
+    assert run("certificate", "-c", front_end.config, "import", "other.example", *pair).returncode == 0
+    shown = 'weir_tls_certificate_days_left{certificate="%s"} '
+    wait_for(lambda: shown % "other.example" in scrape(tmp_path / "admin.sock"), what="the certificate of the database")
+    assert scrape(tmp_path / "admin.sock").count(shown % NAME) == 1
+    listed = json.loads(run("status", "--admin", tmp_path / "admin.sock", "--json").stdout)["certificates"]
+    assert [item["file"] for item in listed] == [NAME, "other.example"]
 
 
 def test_one_orders_with_pebble(cluster, pebble):

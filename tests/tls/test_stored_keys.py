@@ -44,7 +44,7 @@ def reload(server, text="weir: reloaded", count=1):
 @root_only
 def test_the_server_process_has_no_private_key_of_the_database(site):
     """Neither at the start, nor of certificates that come while it runs; and secrets are shared all the same."""
-    one, rsa = site.load("one.example", ["example.org"]), site.load("rsa.example", ["example.com"], "rsa", rsa=True)
+    one, rsa = site.load("one.example", ["example.org"]), site.load("rsa.example", ["example.com"], "example.com", rsa=True)
     server, other = site.serve(), site.serve()
     for each in (server, other):
         assert site.shown(each, "example.org") == "one.example"

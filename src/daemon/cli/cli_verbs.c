@@ -256,8 +256,9 @@ const struct verb cli_verbs[] = {
                 .summary = "store and list the certificates in the database",
                 .text = "import checks that CHAIN and KEY are PEM files and belong together, and "
                         "stores them under NAME in the database of `store`, in place of what has "
-                        "this name. Every front end shows the certificate within seconds, to "
-                        "clients that ask for one of the names in it.",
+                        "this name. NAME is one of the names in the certificate. Every front end "
+                        "shows the certificate within seconds, to clients that ask for one of "
+                        "them. list shows when each expires.",
                 .options = store_options,
                 .words = "list import remove",
                 .operand = &type_file,

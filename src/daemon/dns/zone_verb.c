@@ -22,7 +22,8 @@
 #include "zone_verb.h"
 
 enum {
-	ZONE_TIME = 24
+	ZONE_TIME = 24,
+	ZONE_ALGORITHM = 32, /* bytes that are shown, with a NUL */
 };
 
 struct zone_action {
@@ -46,13 +47,13 @@ static void zone_verb_format_time(int64_t seconds, char ret[ZONE_TIME])
 static void zone_verb_print(void *context, const struct weir_database_zone *zone)
 {
 	struct zone_verb *verb = context;
-	char made[ZONE_TIME];
+	char name[WEIR_DNS_TEXT_MAX], made[ZONE_TIME];
+	text_copy_plain(name, sizeof name, zone->name);
 	zone_verb_format_time(zone->made_s, made);
 	if (!verb->count++)
 		printf("%-40s  %10s  %9s  %s\n", "ZONE", "SERIAL", "RECORDS", "STORED");
-	printf("%-40.*s  %10" PRIu32 "  %9" PRIu64 "  %s%s\n", (int)zone->name.size,
-	        zone->name.data, zone->serial, zone->records, made,
-	        zone->current && verb->request->name_text[0] ? "  current" : "");
+	printf("%-40s  %10" PRIu32 "  %9" PRIu64 "  %s%s\n", name, zone->serial, zone->records,
+	        made, zone->current && verb->request->name_text[0] ? "  current" : "");
 }
 
 static const struct weir_database_zone_events zone_verb_listing = {
@@ -86,9 +87,12 @@ static void zone_verb_on_key(void *context, struct weir_span name, struct weir_s
         struct weir_span secret, int error)
 {
 	struct zone_verb *verb = context;
+	char shown[WEIR_DNS_TEXT_MAX], by[ZONE_ALGORITHM];
+	text_copy_plain(shown, sizeof shown, name);
+	text_copy_plain(by, sizeof by, algorithm);
 	if (!verb->count++)
 		printf("%-40s  %s\n", "KEY", "ALGORITHM");
-	printf("%-40.*s  %.*s%s\n", (int)name.size, name.data, (int)algorithm.size, algorithm.data,
+	printf("%-40s  %s%s\n", shown, by,
 	        error == -ENOKEY                    ? "  encrypted"
 	        : error == -EBADMSG                 ? "  encrypted by another key"
 	        : error                             ? "  damaged"

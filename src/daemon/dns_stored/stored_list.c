@@ -4,6 +4,7 @@
  */
 #include "stored_list.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,15 +99,25 @@ static bool stored_list_read_name(struct weir_span text, struct weir_dns_name *r
 	return true;
 }
 
+/* It becomes a part of the name of a file. */
+static bool stored_list_read_version(struct weir_span text, char ret[WEIR_DATABASE_ID_SIZE])
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (!isxdigit((unsigned char)text.data[i]) && text.data[i] != '-')
+			return false;
+	return text.size && text_copy_span(ret, WEIR_DATABASE_ID_SIZE, text);
+}
+
 static void stored_list_add_zone(struct stored_list *list, const struct weir_span *fields)
 {
 	struct stored_zone *zone = &list->zones[list->zone_count];
 	*zone = (struct stored_zone){.bad = false};
-	if (stored_list_read_name(fields[1], &zone->name) &&
-	        text_copy_span(zone->wanted, sizeof zone->wanted, fields[2]))
-		list->zone_count++;
-	else
+	if (!stored_list_read_name(fields[1], &zone->name))
 		stored_list_complain(list, "the zone", fields[1], "the name is not a domain name");
+	else if (!stored_list_read_version(fields[2], zone->wanted))
+		stored_list_complain(list, "the zone", fields[1], "the version is no id");
+	else
+		list->zone_count++;
 }
 
 /* Returns 0, or -EAGAIN without a reply of the key process. */

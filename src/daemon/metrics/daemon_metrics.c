@@ -27,6 +27,7 @@
 #include "service_dns.h"
 #include "service_mail.h"
 #include "store_report.h"
+#include "stored_certificates.h"
 
 /* -- the process ------------------------------------------------------------------------------- */
 
@@ -326,20 +327,73 @@ static const struct weir_metric certificate_rows[] = {
         {0},
 };
 
-static int certificate_sample(
-        void *snapshot, unsigned metric, size_t index, struct weir_metric_sample *ret)
+/* Those of the configuration, and behind them those of the database. */
+struct certificate_snapshot {
+	struct config *config;          /* held */
+	struct stored_expiries *stored; /* or NULL */
+	int64_t now_s;
+};
+
+static void *certificate_open(void *context)
 {
-	const struct daemon_metrics *metrics = snapshot;
-	const struct config *config = *metrics->config;
-	const struct weir_tls *tls = config ? config_tls_any(config) : NULL;
-	if (!tls || index >= config->tls.all.count)
+	const struct daemon_metrics *metrics = context;
+	struct config *config = *metrics->config;
+	struct certificate_snapshot *snapshot =
+	        config && config_tls_any(config) ? calloc(1, sizeof *snapshot) : NULL;
+	if (!snapshot)
+		return NULL;
+	snapshot->config = config_hold(config);
+	snapshot->stored = stored_certificates_expiries(*metrics->store->certificates);
+	snapshot->now_s = weir_loop_wall_s(metrics->loop);
+	return snapshot;
+}
+
+static void certificate_close(void *context)
+{
+	struct certificate_snapshot *snapshot = context;
+	config_release(snapshot->config);
+	stored_expiries_release(snapshot->stored);
+	free(snapshot);
+}
+
+/* One that was obtained for a name is in the database, too. */
+bool daemon_metrics_has_certificate(const struct config *config, const char *label)
+{
+	for (size_t i = 0; i < config->tls.all.count; i++)
+		if (strcmp(config_acme_label(config, i), label) == 0)
+			return true;
+	return false;
+}
+
+/* Returns INT64_MAX if it is not known, or for one that is there already. */
+static int64_t certificate_stored_expires_s(
+        const struct certificate_snapshot *snapshot, size_t index, const char **ret_label)
+{
+	const struct stored_expiry *item = &snapshot->stored->items[index];
+	*ret_label = item->name;
+	return daemon_metrics_has_certificate(snapshot->config, item->name) ? INT64_MAX
+	                                                                    : item->expires_s;
+}
+
+static int certificate_sample(
+        void *context, unsigned metric, size_t index, struct weir_metric_sample *ret)
+{
+	const struct certificate_snapshot *snapshot = context;
+	const struct config *config = snapshot->config;
+	size_t count = config->tls.all.count;
+	int64_t expires_s;
+	if (index < count) {
+		expires_s = weir_tls_certificate_expires_s(config_tls_any(config), index);
+		ret->labels[0] = config_acme_label(config, index);
+	} else if (snapshot->stored && index - count < snapshot->stored->count) {
+		expires_s = certificate_stored_expires_s(snapshot, index - count, &ret->labels[0]);
+	} else {
 		return -1;
-	int64_t expires_s = weir_tls_certificate_expires_s(tls, index);
+	}
 	if (expires_s == INT64_MAX)
 		return 0;
-	ret->labels[0] = config_acme_label(config, index);
-	ret->value = metric == 0 ? (double)expires_s
-	                         : (double)(expires_s - weir_loop_wall_s(metrics->loop)) / 86400;
+	ret->value =
+	        metric == 0 ? (double)expires_s : (double)(expires_s - snapshot->now_s) / 86400;
 	return 1;
 }
 
@@ -446,7 +500,9 @@ void daemon_metrics_init(struct daemon_metrics *metrics)
 	        .metrics = certificate_rows,
 	        .labels = {"certificate"},
 	        .context = metrics,
+	        .open = certificate_open,
 	        .sample = certificate_sample,
+	        .close = certificate_close,
 	};
 	acme_report_source(metrics->config, &metrics->acme);
 	metrics->acme.next = &metrics->acme_lease;

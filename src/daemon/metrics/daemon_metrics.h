@@ -7,6 +7,8 @@
 #ifndef DAEMON_METRICS_H
 #define DAEMON_METRICS_H
 
+#include <stdbool.h>
+
 #include <weir/exposition.h>
 #include <weir/loop.h>
 
@@ -41,6 +43,9 @@ struct daemon_metrics {
 
 /* The lanes of the work pool by name. */
 extern const char *const daemon_metrics_lanes[WEIR_LANES];
+
+/* Whether the configuration has the certificate of this label: the path of a file, or a name. */
+bool daemon_metrics_has_certificate(const struct config *config, const char *label);
 
 /* Completes the struct, whose first members are set. It must not move afterwards. */
 void daemon_metrics_init(struct daemon_metrics *metrics);

@@ -18,6 +18,7 @@
 #include "service.h"
 #include "service_dns.h"
 #include "store_report.h"
+#include "stored_certificates.h"
 
 /* The sources of a status, and its writer. */
 struct status_walk {
@@ -284,6 +285,36 @@ static void status_write_guard(const struct status_walk *walk)
 	status_group_end(writer);
 }
 
+static void status_begin_certificate(
+        const struct status_walk *walk, const char *label, int64_t expires_s)
+{
+	struct status_writer *writer = walk->writer;
+	status_item(writer);
+	status_text(writer, "file", label);
+	/* A self-signed one, until there is another. */
+	if (expires_s != INT64_MAX)
+		status_signed(writer, "days_left",
+		        (expires_s - weir_loop_wall_s(walk->metrics->loop)) / 86400);
+}
+
+/* Returns how many there are beside those of the configuration; `room` of them are written. */
+static size_t status_write_stored(
+        const struct status_walk *walk, const struct config *config, size_t room)
+{
+	struct stored_expiries *stored =
+	        stored_certificates_expiries(*walk->metrics->store->certificates);
+	size_t count = 0;
+	for (size_t i = 0; stored && i < stored->count; i++) {
+		const struct stored_expiry *item = &stored->items[i];
+		if (daemon_metrics_has_certificate(config, item->name) || count++ >= room)
+			continue;
+		status_begin_certificate(walk, item->name, item->expires_s);
+		status_item_end(walk->writer);
+	}
+	stored_expiries_release(stored);
+	return count;
+}
+
 static void status_write_certificates(const struct status_walk *walk)
 {
 	struct status_writer *writer = walk->writer;
@@ -293,21 +324,20 @@ static void status_write_certificates(const struct status_walk *walk)
 	size_t shown = all < STATUS_CERTIFICATES_MAX ? all : STATUS_CERTIFICATES_MAX;
 	status_list(writer, "certificates");
 	for (size_t i = 0; i < shown; i++) {
-		int64_t expires_s = weir_tls_certificate_expires_s(tls, i);
 		char text[ACME_REPORT_SIZE];
-		status_item(writer);
-		status_text(writer, "file", config_acme_label(config, i));
-		/* A self-signed one, until there is another. */
-		if (expires_s != INT64_MAX)
-			status_signed(writer, "days_left",
-			        (expires_s - weir_loop_wall_s(walk->metrics->loop)) / 86400);
+		status_begin_certificate(
+		        walk, config_acme_label(config, i), weir_tls_certificate_expires_s(tls, i));
 		if (i >= config_acme_first(config)) {
 			acme_report_line(config, i - config_acme_first(config), text);
 			status_text(writer, "state", text);
 		}
 		status_item_end(writer);
 	}
-	status_list_end(writer, "certificates", all - shown);
+	size_t stored =
+	        tls ? status_write_stored(walk, config, STATUS_CERTIFICATES_MAX - shown) : 0;
+	status_list_end(writer, "certificates",
+	        all + stored > STATUS_CERTIFICATES_MAX ? all + stored - STATUS_CERTIFICATES_MAX
+	                                               : 0);
 }
 
 static void status_write_lease(const struct status_walk *walk)

@@ -11,8 +11,9 @@ struct daemon_metrics;
 struct metrics_reader;
 
 enum {
-	STATUS_LISTENERS_MAX = 64,    /* that are listed */
-	STATUS_CERTIFICATES_MAX = 40, /* that are listed, in the order of the configuration */
+	STATUS_LISTENERS_MAX = 64, /* that are listed */
+	STATUS_CERTIFICATES_MAX =
+	        40, /* that are listed: of the configuration, then of the database */
 };
 
 /*

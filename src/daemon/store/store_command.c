@@ -12,6 +12,7 @@
 
 #include "cli.h"
 #include "config.h"
+#include "helper.h"
 #include "options.h"
 #include "say.h"
 #include "store.h"
@@ -22,7 +23,8 @@
 /* -- the schema -------------------------------------------------------------------------------- */
 
 enum {
-	STORE_COMMAND_PARTS = 16 /* more than the schema has */
+	STORE_COMMAND_PARTS = 16,  /* more than the schema has */
+	STORE_COMMAND_TEXT = 1024, /* bytes of a text that are shown, with a NUL */
 };
 
 struct store_looking {
@@ -51,8 +53,10 @@ static void store_command_on_part(void *context, const struct weir_database_part
 static void store_command_print(
         const char *part, struct weir_span what, struct weir_span value, const char *problem)
 {
-	printf("%-10s %-24.*s %.*s%s%s\n", part ? part : "server", (int)what.size,
-	        what.size ? what.data : "", (int)value.size, value.size ? value.data : "",
+	char plain_what[STORE_COMMAND_TEXT], plain_value[STORE_COMMAND_TEXT];
+	text_copy_plain(plain_what, sizeof plain_what, what);
+	text_copy_plain(plain_value, sizeof plain_value, value);
+	printf("%-10s %-24s %s%s%s\n", part ? part : "server", plain_what, plain_value,
 	        problem ? "  <- " : "", problem ? problem : "");
 }
 

@@ -168,7 +168,9 @@ void store_report_status(const struct store_report *report, struct status_writer
 		status_item(writer);
 		status_text(writer, "snapshot", name);
 		status_text(writer, "origin", store_origins[info.origin]);
-		status_signed(writer, "version", info.version);
+		/* Secrets that change with time have none, nor what has not come yet. */
+		if (info.version >= 0)
+			status_signed(writer, "version", info.version);
 		status_signed(writer, "age_seconds", (int64_t)store_report_age(report, &info));
 		status_number(writer, "loads", info.loads);
 		status_number(writer, "failures", info.failures);

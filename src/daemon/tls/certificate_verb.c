@@ -1,6 +1,6 @@
 /*
  * weir certificate: the certificates in the database. A pair of files is checked as a server does
- * before anything is stored.
+ * before anything is stored. A row has one of the names of its certificate.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,10 +20,12 @@
 #include "say.h"
 #include "store.h"
 #include "store_verb.h"
+#include "stored_chain.h"
 #include "verb_actions.h"
 
 enum {
 	CERTIFICATE_TIME = 24,
+	CERTIFICATE_NAME = 256, /* bytes of a name that are shown, with a NUL */
 };
 
 struct certificate_action;
@@ -49,19 +51,28 @@ static void certificate_verb_on_done(void *context, int error, const char *text)
 
 /* -- actions ----------------------------------------------------------------------------------- */
 
+static void certificate_verb_format_time(int64_t seconds, char ret[CERTIFICATE_TIME])
+{
+	time_t time = (time_t)seconds;
+	struct tm tm;
+	if (seconds == INT64_MAX || !localtime_r(&time, &tm) ||
+	        !strftime(ret, CERTIFICATE_TIME, "%Y-%m-%d %H:%M", &tm))
+		text_copy(ret, CERTIFICATE_TIME, "?");
+}
+
 static void certificate_verb_print(
         void *context, struct weir_span name, struct weir_span chain, int64_t stored_s)
 {
 	struct certificate_verb *verb = context;
-	char stored[CERTIFICATE_TIME] = "?";
-	time_t time = (time_t)stored_s;
-	struct tm tm;
-	(void)chain;
-	if (localtime_r(&time, &tm))
-		strftime(stored, sizeof stored, "%Y-%m-%d %H:%M", &tm);
+	char shown[CERTIFICATE_NAME], stored[CERTIFICATE_TIME], expires[CERTIFICATE_TIME];
+	int64_t expires_s = stored_chain_expires_s(chain);
+	text_copy_plain(shown, sizeof shown, name);
+	certificate_verb_format_time(stored_s, stored);
+	certificate_verb_format_time(expires_s, expires);
 	if (!verb->count++)
-		printf("%-40s  %s\n", "CERTIFICATE", "STORED");
-	printf("%-40.*s  %s\n", (int)name.size, name.data, stored);
+		printf("%-40s  %-16s  %s\n", "CERTIFICATE", "STORED", "EXPIRES");
+	printf("%-40s  %-16s  %s%s\n", shown, stored, expires,
+	        expires_s <= (int64_t)time(NULL) ? "  expired" : "");
 }
 
 static bool certificate_verb_list(struct certificate_verb *verb)
@@ -109,7 +120,25 @@ static bool certificate_verb_read(const char *path, struct weir_buffer *ret)
 	return error == 0;
 }
 
-/* Reads the two files, and checks that they are a pair. */
+/* The name is the one by which people find the row again, and the certificate of others. */
+static bool certificate_verb_check_name(const struct certificate_request *request)
+{
+	struct weir_buffer names = {0};
+	const char *name = request->words[0], *chain = request->words[1];
+	bool good = stored_chain_is_for(weir_buffer_span(&request->chain), name, &names);
+	if (!good && names.size)
+		say("'%s' is no name of the certificate in %s: store it under one that it has: "
+		    "%.*s",
+		        name, chain, (int)names.size, names.data);
+	else if (!good)
+		say("the certificate in %s is for no name, so no client would get it: make one "
+		    "with a subjectAltName for %s",
+		        chain, name);
+	weir_buffer_finish(&names);
+	return good;
+}
+
+/* Reads the two files, and checks that they are a pair, and for the name. */
 static bool certificate_verb_load(struct certificate_request *request)
 {
 	struct weir_tls_options options;
@@ -131,7 +160,7 @@ static bool certificate_verb_load(struct certificate_request *request)
 	if (weir_tls_server_create(&options, certificate_verb_on_mistake, NULL, &tls) < 0)
 		return false;
 	weir_tls_release(tls);
-	return true;
+	return certificate_verb_check_name(request);
 }
 
 /* -- the command ------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@
 #include "say.h"
 #include "service.h"
 #include "store.h"
+#include "stored_chain.h"
 #include "stored_rows.h"
 #include "stored_signer.h"
 
@@ -30,10 +31,11 @@ struct stored_set {
 	const struct weir_database *database;
 	struct config *config; /* held */
 	struct weir_tls *of[SERVICE_COUNT];
-	struct weir_buffer before;   /* the text in use, when it began */
-	struct weir_buffer text;     /* of the rows that it is made of */
-	struct weir_buffer left_out; /* a line for each row that cannot be used */
-	size_t clear;                /* rows whose keys are not encrypted, beside a key process */
+	struct weir_buffer before;        /* the text in use, when it began */
+	struct weir_buffer text;          /* of the rows that it is made of */
+	struct stored_expiries *expiries; /* of those rows, or NULL */
+	struct weir_buffer left_out;      /* a line for each row that cannot be used */
+	size_t clear; /* rows whose keys are not encrypted, beside a key process */
 };
 
 struct stored_certificates {
@@ -43,8 +45,48 @@ struct stored_certificates {
 	struct config *config;   /* in use; NULL at first */
 	struct weir_buffer text; /* of the rows in use, for the next configuration */
 	bool has_text;
-	char *copy; /* the path, or NULL */
+	struct stored_expiries *expiries; /* of those rows, or NULL */
+	char *copy;                       /* the path, or NULL */
 };
+
+/* -- when they expire -------------------------------------------------------------------------- */
+
+void stored_expiries_release(struct stored_expiries *expiries)
+{
+	if (!expiries || --expiries->references)
+		return;
+	for (size_t i = 0; i < expiries->count; i++)
+		free(expiries->items[i].name);
+	free(expiries);
+}
+
+/* Reads the chains of the rows. Stores NULL if there are none. Returns 0 or -ENOMEM. */
+static int stored_expiries_read(struct weir_span text, struct stored_expiries **ret)
+{
+	struct stored_row row;
+	struct weir_span rest = text;
+	size_t count = 0;
+	*ret = NULL;
+	while (stored_row_next(&rest, &row))
+		count++;
+	struct stored_expiries *expiries =
+	        count ? calloc(1, sizeof *expiries + count * sizeof *expiries->items) : NULL;
+	if (!expiries)
+		return count ? -ENOMEM : 0;
+	expiries->references = 1;
+	while (stored_row_next(&text, &row)) {
+		struct stored_expiry *item = &expiries->items[expiries->count];
+		item->name = weir_span_copy(row.name);
+		item->expires_s = stored_chain_expires_s(row.chain);
+		if (!item->name) {
+			stored_expiries_release(expiries);
+			return -ENOMEM;
+		}
+		expiries->count++;
+	}
+	*ret = expiries;
+	return 0;
+}
 
 /* -- a set ------------------------------------------------------------------------------------- */
 
@@ -233,6 +275,8 @@ static int stored_set_parse(
 		error = stored_set_add(set, items, &row, ret_why);
 	if (error == 0)
 		error = stored_set_make(set, items, ret_why);
+	if (error == 0)
+		error = stored_expiries_read(weir_buffer_span(&set->text), &set->expiries);
 	set->clear = items ? items->clear : 0;
 	if (items)
 		stored_items_free(items);
@@ -249,6 +293,7 @@ static void stored_set_free(void *object)
 	weir_database_erase(&set->before);
 	weir_database_erase(&set->text);
 	weir_buffer_finish(&set->left_out);
+	stored_expiries_release(set->expiries);
 	config_release(set->config);
 	free(set);
 }
@@ -321,6 +366,9 @@ static void stored_certificates_on_set(void *context, void *object, struct weir_
 	weir_database_erase(&certificates->text);
 	certificates->text = set->text;
 	set->text = (struct weir_buffer){0};
+	stored_expiries_release(certificates->expiries);
+	certificates->expiries = set->expiries;
+	set->expiries = NULL;
 	certificates->has_text = true;
 	stored_set_report(set);
 	/* A reload may have come in between. */
@@ -413,6 +461,14 @@ bool stored_certificates_info(
 	return true;
 }
 
+struct stored_expiries *stored_certificates_expiries(struct stored_certificates *certificates)
+{
+	struct stored_expiries *expiries = certificates ? certificates->expiries : NULL;
+	if (expiries)
+		expiries->references++;
+	return expiries;
+}
+
 void stored_certificates_poll(struct stored_certificates *certificates)
 {
 	if (certificates && certificates->snapshot)
@@ -426,6 +482,7 @@ void stored_certificates_destroy(struct stored_certificates *certificates)
 	weir_database_snapshot_destroy(certificates->snapshot);
 	config_release(certificates->config);
 	weir_database_erase(&certificates->text);
+	stored_expiries_release(certificates->expiries);
 	free(certificates->copy);
 	free(certificates);
 }
