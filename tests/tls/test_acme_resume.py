@@ -235,10 +235,10 @@ def test_a_renewal_waits_too(obtaining, fake):
     ("2020-01-01T00:00:00Z", 0, True), ("2099-01-01T00:00:00Z", 2 * DAY, False), ("2099-01-01T00:00:00Z", 31 * DAY, True),
     (None, DAY // 2, False), (None, 2 * DAY, True), ("soon", 2 * DAY, True)])
 def test_an_order_that_expires(obtaining, fake, expires, age, over):
-    """A new one is placed; the age counts if the authority does not say when, or names a time without end."""
+    """It is a failure, after which a new one is placed; the age counts if the authority does not say when, or names a time without end."""
     authority = fake(http_port=free_port())
     hold(authority)
-    daemon = obtaining(authority.section(), http=authority.ports["http-01"])
+    daemon = obtaining(authority.section(), acme="tls-alpn-01: no", http=authority.ports["http-01"])
     daemon.start()
     wait_aside(daemon)
     [saved] = (daemon.store / "orders").iterdir()
@@ -249,8 +249,9 @@ def test_an_order_that_expires(obtaining, fake, expires, age, over):
     asked = polls(authority)
     daemon.start()
     if over:
+        daemon.server.wait_stderr("the order has expired before the authority has ended it; the next attempt is in ")
         daemon.wait_issued()
-        assert len(authority.orders_asked) == 2
+        assert len(authority.orders_asked) == 2 and not daemon.state()["waits"]
     else:
         wait_for(lambda: daemon.state()["next"] > 1, what="the look")
         assert polls(authority) == asked + 1 and len(authority.orders_asked) == 1 and daemon.state()["waits"]

@@ -142,7 +142,7 @@ static void acme_order_wait(struct acme_order *order, int64_t after_s)
 	if (!order->saved)
 		acme_order_pause(order, after_s, acme_order_look);
 	else if (order->resumed && acme_order_has_expired(order))
-		acme_order_begin_anew(order);
+		acme_order_fail(order, "the order has expired before the authority has ended it");
 	else if (order->waited || after_s * 1000 > ACME_POLL_MAX_MS)
 		acme_order_set_aside(order, after_s);
 	else

@@ -6,7 +6,8 @@
  *        ─▶ CERTIFICATE ─▶ end
  *
  * One that was saved, and did not end, is resumed instead (acme_saved_order.h). A new one is placed
- * if the authority has given it up, does not know it, or has not ended it before it expires.
+ * if the authority has given it up, or does not know it. It fails if the authority has not ended it
+ * before it expires.
  *
  * The order ends by itself after ACME_ORDER_MS. One that was saved `waits` then: it goes on at the
  * authority, and a later order resumes it. So does one that the authority processes for longer than
