@@ -1,5 +1,6 @@
 """Orders that a crash has interrupted after the authority may have issued the certificate: no second one is ordered."""
 
+import base64
 import json
 import os
 import signal
@@ -272,6 +273,44 @@ def test_an_order_that_waits_may_end_badly(obtaining, fake, fault):
     daemon.start()
     daemon.wait_issued()
     assert len(authority.orders_asked) == 2 and not daemon.state()["waits"]
+
+
+def test_the_next_authority_comes_when_an_order_expires(obtaining, fake):
+    first, second = fake(http_port=free_port()), fake()
+    second.ports = first.ports
+    hold(first)
+    sections = first.section() + second.section()
+    daemon = obtaining(sections, acme="tls-alpn-01: no", http=first.ports["http-01"])
+    daemon.start()
+    wait_aside(daemon)
+    first.orders["0"]["expires"] = "2020-01-01T00:00:00Z"
+    be_looked_at(daemon)
+    daemon.start()
+    daemon.wait_issued()
+    assert len(first.orders_asked) == 1 and len(second.issued) == 1
+
+
+def test_another_front_end_goes_on_with_an_order_that_waits(cluster, fake):
+    authority = fake(http_port=free_port())
+    held = hold(authority)
+    first = cluster.add(authority, http=authority.ports["http-01"])
+    second = cluster.add(authority)
+    first.start()
+    wait_aside(first)
+    wait_for(lambda: cluster.holder() == "", what="the lease to be given up")
+    first.server.stop()
+    second.start()
+    wait_aside(second)
+    time.sleep(1)
+    asked = polls(authority)
+    assert second.state() == first.state()
+    held.clear()
+    text = base64.b64encode(json.dumps({**second.state(), "next": 1}).encode()).decode()
+    cluster.database.query(
+        f"UPDATE weir_acme_file SET content = '{text}' WHERE path = 'state/{NAME}';"
+        " UPDATE weir_snapshot SET version = version + 1 WHERE name = 'acme'")
+    second.wait_issued()
+    assert polls(authority) == asked + 1 and len(authority.orders_asked) == 1 and len(authority.issued) == 1
 
 
 # -- orders of names that left -------------------------------------------------------------------------
