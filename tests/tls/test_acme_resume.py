@@ -129,18 +129,26 @@ def test_an_order_that_is_over_is_not_resumed(obtaining, fake, fault):
     wait_for(lambda: not saved.exists(), what="the end of the order")
 
 
-def test_an_authority_that_is_away_is_asked_again(obtaining, fake):
-    """The order is resumed after the pause, by the same process."""
+@pytest.mark.parametrize("step, doing", [("poll", "follow the order"), ("certificate", "fetch the certificate")])
+@pytest.mark.parametrize("status, kind, times", [(503, "serverInternal", 1), (429, "rateLimited", 1), (400, "badNonce", 4)])
+def test_an_authority_that_is_away_is_asked_again(obtaining, fake, step, doing, status, kind, times):
+    """The order is resumed after the pause, by the same process. A nonce is no fault of the order."""
     authority = fake(http_port=free_port())
     daemon = obtaining(authority.section(), http=authority.ports["http-01"])
+    finalize = authority.finalize
 
     def fail(handler, reply):
-        reply[:] = [503, b"", {}]
+        reply[:] = [status, {"type": f"urn:ietf:params:acme:error:{kind}"}, {}]
 
-    authority.faults["certificate"] = [fail]
+    def begin_to_fail(*arguments):
+        if not authority.issued:
+            authority.faults[step] = [fail] * times
+        return finalize(*arguments)
+
+    authority.finalize = begin_to_fail
     daemon.start()
     daemon.wait_issued()
-    assert "cannot fetch the certificate: 503" in daemon.server.stderr
+    assert f"cannot {doing}: {status} {kind}; the next attempt is in " in daemon.server.stderr
     assert len(authority.orders_asked) == 1 and len(authority.issued) == 1
 
 

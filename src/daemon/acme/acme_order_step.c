@@ -60,7 +60,8 @@ void acme_order_fail(struct acme_order *order, const char *why)
 
 bool acme_order_may_go_on(const struct acme_reply *reply)
 {
-	return reply->error < 0 || reply->status >= 500 || reply->status == 429;
+	return reply->error < 0 || reply->status >= 500 || reply->status == 429 ||
+	       strcmp(reply->problem.type, "badNonce") == 0;
 }
 
 void acme_order_refuse(struct acme_order *order, const struct acme_reply *reply, const char *doing)

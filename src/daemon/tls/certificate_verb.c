@@ -120,7 +120,7 @@ static bool certificate_verb_read(const char *path, struct weir_buffer *ret)
 	return error == 0;
 }
 
-/* The name is the one by which people find the row again, and the certificate of others. */
+/* A row is found, and replaced by the next import, under a name that clients ask for. */
 static bool certificate_verb_check_name(const struct certificate_request *request)
 {
 	struct weir_buffer names = {0};

@@ -40,7 +40,7 @@ void stored_certificates_use(struct stored_certificates *certificates, struct co
 bool stored_certificates_info(
         const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret);
 
-/* When the certificates in use expire. It does not change; for the main thread. */
+/* When the certificates in use expire. The struct never changes; it is for the main thread. */
 struct stored_expiries {
 	unsigned references;
 	size_t count;
