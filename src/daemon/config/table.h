@@ -155,10 +155,11 @@ void reader_problem_at(struct reader *reader, const struct node *node, const cha
         __attribute__((format(printf, 3, 4)));
 
 /*
- * sources_leave, for a file that `node` names: one that is missing is a mistake at once, whichever
- * process reads it.
+ * sources_leave and sources_leave_to_keys for a file that `node` names: one that is missing is made
+ * a problem there.
  */
 bool reader_leaves(struct reader *reader, const struct node *node, const char *path);
+bool reader_leaves_to_keys(struct reader *reader, const struct node *node, const char *path);
 
 /*
  * Loads the users file at `path`, unless that is NULL, and adds its mistakes at the node that names

@@ -6,14 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include <weir/error.h>
 #include <weir/http_proxy.h>
 #include <weir/limits.h>
 #include <weir/tls.h>
 
 #include "config.h"
-#include "sources.h"
 #include "table.h"
+#include "tls_files.h"
 #include "types.h"
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -147,20 +146,6 @@ static const struct key upstreams_keys[] = {
 };
 #undef KEYS_STRUCT
 
-/* Reports mistakes in the files of TLS, at the value that names one, or at the group. */
-struct upstreams_report {
-	struct reader *reader;
-	const struct node *node;
-	bool any;
-};
-
-static void upstreams_report_tls(void *context, const char *path, const char *text)
-{
-	struct upstreams_report *report = context;
-	report->any = true;
-	reader_problem_at(report->reader, report->node, "%s%s%s", path, *path ? ": " : "", text);
-}
-
 static bool upstreams_speak_https(const struct config_upstreams *upstreams)
 {
 	for (size_t i = 0; i < upstreams->servers.count; i++)
@@ -173,25 +158,13 @@ static bool upstreams_speak_https(const struct config_upstreams *upstreams)
 static void upstreams_load_tls(
         struct reader *reader, const struct node *node, struct config_upstreams *upstreams)
 {
-	const struct node *ca = node_find(node, "ca"), *own = node_find(node, "certificate");
-	struct upstreams_report report = {reader, ca ? ca : own ? own : node, false};
 	struct weir_tls_client_options options;
-	bool left = sources_leave(upstreams->ca);
-	left |= sources_leave(upstreams->certificate);
-	left |= sources_leave(upstreams->certificate_key);
-	if (left)
-		return;
 	weir_tls_client_options_init(&options);
 	options.ca = upstreams->ca;
 	options.certificate = upstreams->certificate;
 	options.key = upstreams->certificate_key;
 	options.verify = upstreams->verify;
-	int error =
-	        weir_tls_client_create(&options, upstreams_report_tls, &report, &upstreams->tls);
-	if (error < 0 && !report.any)
-		upstreams_report_tls(&report, "", weir_error_text(error));
-	if (error < 0)
-		upstreams->tls = NULL;
+	tls_files_load_client(reader, node, &options, &upstreams->tls);
 }
 
 static void upstreams_check_key(

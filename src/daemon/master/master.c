@@ -88,7 +88,7 @@ static void master_reload(struct master *master)
 	process_send(master->server, HANDOVER_REOPEN, 0);
 	if (master->issuer)
 		process_send(master->issuer, HANDOVER_REOPEN, 0);
-	struct grants *table = change_begin(master, false);
+	struct grants *table = change_begin(master, master->config, false);
 	int error = table ? process_reload(master->server, table) : -EINVAL;
 	if (error == 0)
 		return;
@@ -135,7 +135,7 @@ static void master_renew(struct master *master)
 	if (master->change.active || master->starting || master->old || master->stop_signals ||
 	        master->server->phase != PROCESS_SERVING)
 		return;
-	struct grants *table = change_begin(master, false);
+	struct grants *table = change_begin(master, NULL, false);
 	if (table && change_start_successor(master, table) == 0)
 		return;
 	grants_destroy(table);
@@ -425,7 +425,7 @@ static int master_start(struct master *master)
 	}
 	error = manager_adopt(&master->listening);
 	master_start_watchdog(master);
-	struct grants *table = error == 0 ? change_begin(master, true) : NULL;
+	struct grants *table = error == 0 ? change_begin(master, NULL, true) : NULL;
 	if (!table || say_log_use(master->loop, master->change.config) < 0) {
 		grants_destroy(table);
 		return -EINVAL;

@@ -68,9 +68,11 @@ struct master {
 /* -- change.c -- */
 /*
  * Reads the configuration, opens what it needs beside what is open, and makes the table. Returns
- * NULL; what is wrong was reported, and nothing has changed.
+ * NULL if anything is wrong, which was reported; nothing has changed then. `previous` is the
+ * configuration in effect in the server process that the table is for, or NULL for a process that
+ * has none.
  */
-struct grants *change_begin(struct master *master, bool banner);
+struct grants *change_begin(struct master *master, const struct config *previous, bool banner);
 /* Likewise for the configuration in effect: only the certificates that are obtained may differ. */
 struct grants *change_repeat(struct master *master);
 /* The configuration that was tried is in effect, or is dropped. */

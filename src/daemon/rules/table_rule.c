@@ -8,13 +8,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <weir/buffer.h>
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/open_file.h>
 #include <weir/transformers.h>
 
 #include "config.h"
-#include "sources.h"
 #include "table.h"
 #include "table_rule.h"
 #include "types.h"
