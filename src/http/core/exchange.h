@@ -52,7 +52,7 @@ struct http_loop {
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
-	char opening[OPENING_SIZE + 1];
+	char opening[OPENING_SIZE + 1]; /* of that second */
 	int64_t log_date_s;
 	char log_date[40];     /* of that second */
 	const int64_t *now_ms; /* the loop's */
