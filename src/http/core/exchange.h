@@ -2,7 +2,8 @@
  * An exchange from the inside, for the files of HTTP's core:
  *
  *   connection.c  the requests of one HTTP/1.1 connection: head, body, the next head
- *   body_reader.c how such a connection reads a body
+ *   head_reader.c how such a connection reads a head
+ *   body_reader.c how it reads a body
  *   dispatch.c    from a request to its site and handlers
  *   exchange.c    an exchange's life and states
  *   forwarder.c   the client of a request that a trusted forwarder passes on
@@ -473,6 +474,10 @@ void http_dispatch_path(struct weir_http_exchange *exchange);
  * that calls this has replied.
  */
 void http_dispatch_rewrite(struct weir_http_exchange *exchange, struct weir_span target);
+
+/* -- head_reader.c, for HTTP/1.1 -- */
+/* A head is to come. If it is refused, `refusal` is the status. */
+void http_head_reader_await(struct weir_channel *channel, struct http_loop *loop_state);
 
 /* -- body_reader.c, for HTTP/1.1 -- */
 /* A body is to come: the exchange becomes the channel's session. */
