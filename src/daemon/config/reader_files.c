@@ -3,7 +3,6 @@
  * in one is made a problem at the value that names it. A process that leaves them to another one
  * makes sure that they are there.
  */
-#include <errno.h>
 #include <string.h>
 
 #include <weir/error.h>

@@ -222,11 +222,11 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 /* -- the tables -------------------------------------------------------------------------------- */
 
 /* The sections that the protocols register; table_top.c makes one configuration of them. */
-extern const struct section table_site; /* table_http.c */
-/* table_proxy.c */
-extern const struct section table_proxy, table_forward_auth, table_upstreams;
-extern const struct section table_fastcgi; /* table_fastcgi.c */
-extern const struct section table_tls;     /* config_tls.c */
+extern const struct section table_site;                      /* table_http.c */
+extern const struct section table_proxy, table_forward_auth; /* table_proxy.c */
+extern const struct section table_upstreams;                 /* table_upstreams.c */
+extern const struct section table_fastcgi;                   /* table_fastcgi.c */
+extern const struct section table_tls;                       /* config_tls.c */
 /* config_acme.c */
 extern const struct section table_acme, table_authority;
 extern const struct section table_mail;  /* table_mail.c */

@@ -85,6 +85,20 @@ int change_start_process(
 /* Starts the process that takes over from the server; the table is the caller's on failure. */
 int change_start_successor(struct master *master, struct grants *table);
 
+/* -- reload.c -- */
+/* Reads the configuration again, after the change that is under way. */
+void reload_begin(struct master *master);
+/* Has the server use the certificates that were obtained. */
+void reload_certificates(struct master *master);
+/* A directory was replaced by another of its name, to which the server has no right. */
+void reload_renew(struct master *master);
+/* The server process has replied to a reload. */
+void reload_on_result(struct master *master, struct process *process, int result);
+/* Ends what was tried, also a start. `result` is 0 or a negative errno, which was reported. */
+void reload_end(struct master *master, int result);
+/* Ends it with the configuration in effect. */
+void reload_refuse(struct master *master);
+
 /* -- upgrade.c -- */
 void upgrade_begin(struct master *master);
 /* Takes over its state. Returns 0, also if no successor could be started, or a negative errno. */
