@@ -84,7 +84,7 @@ WEIR_C_BEGIN
 	(60 * 1000) /* time without progress: the peer takes or sends no byte that is due (set) */
 #define WEIR_DRAIN_MS (30 * 1000) /* time in which a draining server may finish its replies (set) */
 #define WEIR_DRAINS_PER_TURN                                                                       \
-	256 /* channels that learn of a drain in a turn, so that others do not wait */
+	256 /* channels that learn of a drain, or of its end, in a turn: others do not wait */
 #define WEIR_LINGER_MS                                                                             \
 	(2 * 1000) /* time for which input is read and dropped behind the last reply */
 #define WEIR_CONNECT_MS (30 * 1000) /* time for an outgoing connection */

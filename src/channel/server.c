@@ -325,9 +325,28 @@ static void server_kill_all(struct weir_server *server, int error)
 		channel_kill(channel, error, true);
 }
 
+/* One that is dead goes in the next turn, before this function is called again. */
+static void server_kill_some(struct weir_task *task)
+{
+	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drain_task);
+	struct weir_list *channels = &server->group.channels;
+	unsigned left = WEIR_DRAINS_PER_TURN;
+	WEIR_LIST_EACH (struct weir_channel, channel, channels, link) {
+		if (left-- == 0)
+			break;
+		channel_kill(channel, -ETIMEDOUT, true);
+	}
+	if (!weir_list_empty(channels))
+		weir_loop_defer(server->group.loop, task);
+}
+
+/* The loop may have other servers, whose channels must not wait until all of these are closed. */
 static void server_on_drain_end(struct weir_timer *timer)
 {
-	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
+	struct weir_server *server = WEIR_CONTAINER(timer, struct weir_server, timer);
+	server->drain_left = 0;
+	server->drain_task.run = server_kill_some;
+	server_kill_some(&server->drain_task);
 }
 
 /* Another process may have the same socket: closing a descriptor would not end the events. */

@@ -224,7 +224,9 @@ static int tls_context_set_server(struct weir_tls *tls, size_t number,
 		SSL_CTX_set_alpn_select_cb(context, tls_context_select_alpn, NULL);
 	if (!tls_tickets_use(context))
 		return -ENOMEM;
-	int error = tls_clients_set(context, options, report);
+	/* The authority of clients is the same for all certificates: one report is enough. */
+	const struct tls_fault_report none = {0};
+	int error = tls_clients_set(context, options, number == 0 ? report : &none);
 	int loaded = tls_load_certificate(tls, number, &options->certificates[number], report);
 	return error < 0 ? error : loaded;
 }
@@ -367,9 +369,9 @@ static int tls_context_fill_client(struct weir_tls *tls,
 		error = -ENOMEM;
 	if (error == 0)
 		error = tls_context_set_trust(own->context, options, report);
-	if (error == 0 && options->certificate)
-		error = tls_load_certificate(tls, 0, &files, report);
-	return error;
+	/* Both are loaded, so that all mistakes are reported at once. */
+	int loaded = options->certificate ? tls_load_certificate(tls, 0, &files, report) : 0;
+	return error < 0 ? error : loaded;
 }
 
 int weir_tls_client_create(const struct weir_tls_client_options *options,

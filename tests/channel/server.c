@@ -613,6 +613,41 @@ static void many_channels_learn_of_a_drain_in_several_turns(void **state)
 	stop();
 }
 
+static void many_channels_end_with_a_drain_in_several_turns(void **state)
+{
+	enum {
+		PEERS = 2 * WEIR_DRAINS_PER_TURN + 40,
+		DRAIN_MS = 1000,
+	};
+	static struct peer peers[PEERS];
+	unsigned turns = 0;
+	(void)state;
+	start_with(WEIR_CHANNELS_MAX, DRAIN_MS);
+	opens = 0;
+	for (unsigned i = 0; i < PEERS; i++) {
+		peers[i] = peer_connect(loop, weir_server_address(server), 0);
+		peer_send(&peers[i], "half a req");
+	}
+	assert_true(TURN_UNTIL(loop, opens == PEERS));
+	weir_server_drain(server, on_drained, NULL);
+	for (unsigned i = 0; i < 10; i++)
+		weir_loop_turn(loop, 0);
+	assert_int_equal(weir_server_channels(server), PEERS);
+	clock_advance(DRAIN_MS + 2 * WEIR_TIMER_TICK_MS);
+	for (unsigned before = PEERS; before; turns++) {
+		weir_loop_turn(loop, 0);
+		unsigned after = weir_server_channels(server);
+		assert_true(before - after <= WEIR_DRAINS_PER_TURN);
+		assert_true(turns < 10);
+		before = after;
+	}
+	assert_int_equal(closed_with, -ETIMEDOUT);
+	assert_true(TURN_UNTIL(loop, drained == 1));
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_close(&peers[i]);
+	stop();
+}
+
 static void a_drain_may_have_no_time(void **state)
 {
 	(void)state;
@@ -636,6 +671,7 @@ int main(void)
 	        cmocka_unit_test(bounds_that_cannot_work_are_refused),
 	        cmocka_unit_test(a_drain_may_have_no_time),
 	        cmocka_unit_test(many_channels_learn_of_a_drain_in_several_turns),
+	        cmocka_unit_test(many_channels_end_with_a_drain_in_several_turns),
 	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),

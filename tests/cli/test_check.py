@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from certificates import make_certificate
+
 BAD = """\
 listen:
   - http: 127.0.0.1:8110
@@ -218,3 +220,75 @@ def test_serve_says_the_same(run, tmp_path, separated):
     checked = run("check", "weir.yaml")
     assert served.returncode == 1
     assert served.stderr == checked.stderr
+
+
+MISSING = """\
+privilege-separation: SEPARATED
+listen:
+  - https: 127.0.0.1:8110
+  - smtp: 127.0.0.1:8111
+  - ftp: 127.0.0.1:8112
+  - dns: 127.0.0.1:8113
+admin: 127.0.0.1:8114
+admin-token: none-1
+admin-users: none-2
+store: {url: 'postgres://a@127.0.0.1:1/a', parts: [zones], password-file: none-3, secret-key-file: none-4}
+upstreams:
+  - name: app
+    servers: [{url: 'https://127.0.0.1:1'}]
+    ca: none-5
+    certificate: none-6
+    certificate-key: not-looked-for
+tls:
+  key-process: SEPARATED
+  certificates:
+    - {chain: none-7, key: not-looked-for, ocsp: not-looked-for}
+    - {chain: chain.pem, key: none-8}
+    - {chain: chain.pem, key: key.pem, ocsp: none-9}
+  clients: optional
+  clients-ca: none-10
+sites:
+  - names: [a.example]
+    root: .
+    clients-ca: none-11
+    auth: [{path: /private/, users: none-12}]
+    proxy: [{path: /app/, to: app}]
+    rules: [{path: '/a/**', bearer: {keys: none-13}}]
+    listing-template: none-14
+mail:
+  directory: mail
+  domains: [a.example]
+  users: none-15
+  relay: {host: a.example, queue: queue, tls: required, ca: none-16, user: a, password-file: none-17}
+ftp: {root: ., users: none-18}
+dns:
+  keys: [{name: k, file: none-19}]
+  cookie-secrets: none-20
+  zones: [{name: a.example, file: none-21}, {name: b.example, file: file/none-22}]
+"""
+
+
+@pytest.mark.parametrize("separated", ["no", "yes"])
+def test_serve_reports_all_files_that_are_missing(run, tmp_path, separated):
+    """Whichever process reads them."""
+    make_certificate(tmp_path, "chain.pem")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "weir.yaml").write_text(MISSING.replace("SEPARATED", separated))
+    user = ["--user", "nobody"] if os.geteuid() == 0 and separated == "yes" else []
+    served, checked = run("serve", "-c", "weir.yaml", *user), run("check", "weir.yaml")
+    assert re.findall(r"none-(\d+): ", served.stderr) == [str(n) for n in range(1, 23)], served.stderr
+    assert len(served.stderr.splitlines()) == 22
+    assert served.returncode == 1
+    assert served.stderr == checked.stderr
+    assert not (tmp_path / "mail").exists() and not (tmp_path / "queue").exists()
+
+
+def test_aliases_that_are_missing(run, tmp_path):
+    """They are read behind the users."""
+    text = "listen: [{smtp: 127.0.0.1:8111}]\nmail: {directory: mail, domains: [a.example], users: u, aliases: a}\n"
+    (tmp_path / "weir.yaml").write_text(text)
+    (tmp_path / "u").write_text("")
+    user = ["--user", "nobody"] if os.geteuid() == 0 else []
+    served = run("serve", "-c", "weir.yaml", "--privilege-separation=yes", *user)
+    assert f"{tmp_path}/a: No such file or directory" in served.stderr
+    assert served.stderr == run("check", "weir.yaml").stderr

@@ -61,10 +61,15 @@ def test_an_upgrade_to_a_broken_configuration(upgraded, run, tmp_path):
     server, _ = upgraded
     before = server.server_pid
     config = tmp_path / "weir.yaml"
-    config.write_text(config.read_text() + "nonsense: 1\n")
+    good = config.read_text()
+    config.write_text(good + "nonsense: 1\n")
     assert run("upgrade", "--admin", tmp_path / "admin.sock").returncode == 1
     server.wait_stderr("not upgraded")
     assert "'nonsense'" in server.stderr
+    config.write_text(good + "tls: {certificates: [{chain: none.pem, key: none.pem}]}\n")
+    assert run("upgrade", "--admin", tmp_path / "admin.sock").returncode == 1
+    server.wait_stderr("not upgraded", 2)
+    assert "none.pem: cannot be read" in server.stderr
     wait_for(lambda: server.server_pid == before, what="the end of the trial")
     assert server.get("/").text == "hello"
 
@@ -75,9 +80,10 @@ def test_an_upgrade_whose_server_process_fails(upgraded, tmp_path):
     before = server.server_pid
     config = tmp_path / "weir.yaml"
     good = config.read_text()
-    config.write_text(good + "tls: {certificates: [{chain: none.pem, key: none.pem}]}\n")
+    (tmp_path / "empty.pem").write_text("")
+    config.write_text(good + "tls: {certificates: [{chain: empty.pem, key: empty.pem}]}\n")
     server.send_signal(signal.SIGUSR2)
-    server.wait_stderr("none.pem: cannot be read")
+    server.wait_stderr("empty.pem: no certificate in PEM")
     server.wait_stderr("not reloaded")
     wait_for(lambda: server.server_pid == before, what="the end of the new one")
     assert server.get("/").text == "hello"

@@ -116,10 +116,11 @@ void encode_model_plan(struct encode_model *model, struct dice *dice)
 		h2_intern_finish(&model->intern);
 		encode_model_begin_loop(model);
 	}
-	if (dice_throw(dice, 10) == 0 || !model->date.date_s) {
+	if (dice_throw(dice, 10) == 0 || !h2_encode_has_date(&model->date, model->second)) {
 		char date[30] = "Mon, 30 Nov 2026 12:00:00 GMT";
-		date[24] = (char)('0' + (model->date.date_s + 1) % 10);
-		h2_encode_date(&model->date, &model->intern, model->date.date_s + 1, date);
+		model->second += h2_encode_has_date(&model->date, model->second);
+		date[24] = (char)('0' + model->second % 10);
+		h2_encode_date(&model->date, &model->intern, model->second, date);
 	}
 	model->set = dice_throw(dice, ENCODE_SETS + 1);
 	if (model->set < ENCODE_SETS && dice_throw(dice, 40) == 0)
@@ -178,7 +179,7 @@ const char *encode_model_check(struct encode_model *model)
 	struct encode_connection *connection = &model->connections[model->connection];
 	struct weir_buffer meant = {0};
 	encode_note(&meant, WEIR_SPAN("date"), weir_span("Mon, 30 Nov 2026 12:00:00 GMT", 29));
-	meant.data[meant.size - 5] = (char)('0' + model->date.date_s % 10);
+	meant.data[meant.size - 5] = (char)('0' + model->second % 10);
 	if (model->set < ENCODE_SETS)
 		encode_append(&meant, model->sets[model->set].fields.data,
 		        model->sets[model->set].fields.size);

@@ -32,6 +32,7 @@ struct encode_model {
 	struct encode_connection connections[ENCODE_CONNECTIONS];
 	struct encode_set sets[ENCODE_SETS];
 	struct h2_encoded_date date;
+	int64_t second;        /* of the date: 0 is the first one */
 	struct encode_set own; /* of the next block alone */
 	unsigned connection;   /* of the next block */
 	unsigned set;          /* ENCODE_SETS: none */

@@ -98,7 +98,9 @@ static void h2_client_note_fields(struct h2_client *client, const struct h2_fram
 		block = weir_span_skip(block, (size_t)used);
 		if (flags & NGHTTP2_HD_INFLATE_EMIT && strcmp((char *)nv.name, ":status") == 0)
 			NOTE(client, "%u:%s ", frame->stream_id, (char *)nv.value);
-		else if (flags & NGHTTP2_HD_INFLATE_EMIT && strcmp((char *)nv.name, "date") != 0 &&
+		else if (flags & NGHTTP2_HD_INFLATE_EMIT && strcmp((char *)nv.name, "date") == 0)
+			snprintf(client->date, sizeof client->date, "%s", (char *)nv.value);
+		else if (flags & NGHTTP2_HD_INFLATE_EMIT &&
 		         strcmp((char *)nv.name, "content-type") != 0)
 			NOTE(client, "%u:%s=%s ", frame->stream_id, (char *)nv.name,
 			        (char *)nv.value);

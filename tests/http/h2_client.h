@@ -28,6 +28,7 @@ struct h2_client {
 	size_t block_size;        /* of the last whole one */
 	size_t data_bytes;        /* of DATA frames */
 	unsigned continuations;
+	char date[40];          /* of the last reply */
 	uint32_t goaway_stream; /* that the last GOAWAY has named */
 	bool quiet;             /* DATA is counted, but not noted */
 };

@@ -76,8 +76,55 @@ static void lines_of_any_form(void **state)
 	expect("A: b\r\nC: d: e\r\n", "a: b\nc: d: e\n");
 	expect("A:\r\nB:   \r\nC:\t x \r\n", "a: \nb: \nc: x\n");
 	expect("no line\r\nA: b", "a: b\n");
+	expect(": no name\r\nA: b\r\n:\n", "a: b\n");
 	expect("Connection: close\r\nKeep-Alive: 1\r\nUpgrade: x\r\nTransfer-Encoding: y\r\nA: b\r\n",
 	        "a: b\n");
+}
+
+/* Repeats a line. Both ways to encode it must keep to the bound. */
+static void expect_room(const char *line, size_t times)
+{
+	char lines[2048], block[4096];
+	size_t size = strlen(line);
+	for (size_t i = 0; i < times; i++)
+		memcpy(lines + i * size, line, size);
+	struct weir_span span = weir_span(lines, times * size);
+	struct http_encoded_lines *encoded = h2_encode_lines(&encoder.intern, span);
+	assert_non_null(encoded);
+	size_t literals = 0;
+	for (size_t i = 0; i < encoded->count; i++)
+		literals += encoded->fields[i].size;
+	assert_true(literals <= h2_encode_lines_max(span.size));
+	free(encoded);
+	h2_table_finish(&encoder.table);
+	char *end = encoder_put_lines(block, span);
+	assert_true((size_t)(end - block) <= h2_encode_lines_max(span.size));
+}
+
+static void short_lines_have_room(void **state)
+{
+	static const char *const lines[] = {
+	        "A:\n", "A:b\n", "A:\r\n", "A: b\r\n", "Ab:c\n", ":\n", "Age:1\n", "Set-Cookie:\n"};
+	(void)state;
+	/* Entries of a table would be shorter. */
+	h2_table_set_size(&encoder.table, 0);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		for (size_t times = 1; times <= 160; times++)
+			expect_room(lines[i], times);
+}
+
+static void a_date_may_be_that_of_second_0(void **state)
+{
+	static const char first[] = "Thu, 01 Jan 1970 00:00:00 GMT";
+	struct h2_encoded_date date = {0};
+	char block[128];
+	(void)state;
+	assert_false(h2_encode_has_date(&date, 0));
+	h2_encode_date(&date, &encoder.intern, 0, first);
+	assert_true(h2_encode_has_date(&date, 0) && !h2_encode_has_date(&date, 1));
+	struct weir_buffer text = decode(block, h2_encode_put_date(block, &encoder.table, &date));
+	assert_string_equal(text.data, "date: Thu, 01 Jan 1970 00:00:00 GMT\n");
+	weir_buffer_finish(&text);
 }
 
 /* Another decoder finds the same fields, and there is nothing behind them. */
@@ -154,6 +201,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(every_name_stays_itself),
 	        TEST(lines_of_any_form),
+	        TEST(short_lines_have_room),
+	        TEST(a_date_may_be_that_of_second_0),
 	        TEST(encoded_lines_are_the_same_fields),
 	        TEST(every_symbol_is_encoded),
 	        TEST(statuses_and_lengths),

@@ -51,6 +51,12 @@ void clock_hold(void)
 	atomic_store(&held, true);
 }
 
+void clock_hold_at(int64_t wall_s)
+{
+	clock_hold();
+	held_wall = (struct timespec){wall_s - atomic_load(&ahead_ms) / 1000, 0};
+}
+
 void clock_go_on(void)
 {
 	atomic_store(&held, false);

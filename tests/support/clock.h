@@ -13,6 +13,9 @@ void clock_advance(int64_t ms);
  */
 void clock_hold(void);
 
+/* Likewise, with the wall clock at this second since 1970. */
+void clock_hold_at(int64_t wall_s);
+
 /* The clocks run again. They show at once the time that has passed. */
 void clock_go_on(void);
 

@@ -201,6 +201,7 @@ def test_an_upgrade(weir, weir_program, tmp_path, authority, make):
     # The new master goes on with the old processes if the new server does not start.
     wait_for(lambda: server.child_count() == 2, what="the end of the old ones")
     good = keyed.config.read_text()
+    keyed.live[0][0].with_suffix(".pam").write_text("")
     keyed.config.write_text(good.replace(".pem", ".pam", 1))
     server.send_signal(signal.SIGUSR2)
     server.wait_stderr("not reloaded")

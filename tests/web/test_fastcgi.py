@@ -9,6 +9,8 @@ import pytest
 from applications import PARAMS, STDERR, STDOUT, Application, end, record
 from conftest import wait_for
 from proxying import logged
+from test_auth import basic, hashed
+from test_tokens import Issuer
 from wire import Wire, get, request
 
 HELLO = record(STDOUT, b"Content-Type: text/plain\r\n\r\nhello") + end()
@@ -61,6 +63,40 @@ def test_a_request(site, application):
     assert (params["SCRIPT_NAME"], params["PATH_INFO"], params["QUERY_STRING"]) == ("", "/a/b", "c")
     assert params["HTTP_X_A"] == "1, 2" and params["CONTENT_LENGTH"] == str(len(body))
     assert "HTTP_PROXY" not in params and "SCRIPT_FILENAME" not in params
+
+
+def test_who_has_asked(configured, application, tmp_path):
+    """REMOTE_USER, and by what it was proven: RFC 3875 4.1.1."""
+    issuer = Issuer(tmp_path, "ES256")
+    (tmp_path / "keys").write_text(issuer.public)
+    (tmp_path / "users").write_text(f"alice:{hashed('wonder')}\n")
+    server = configured(
+        f"""
+upstreams: [{{name: app, protocol: fastcgi, servers: [{{url: 'unix:{application.path}'}}]}}]
+sites:
+  - fastcgi: [{{to: app, extension: off}}]
+    rules:
+      - {{path: /password, auth: {{users: users}}}}
+      - {{path: /token, bearer: {{keys: keys}}}}
+"""
+    )
+    application.reply = HELLO
+    token, password = issuer.token(sub="bob"), basic("alice:wonder")["Authorization"]
+    cases = [
+        ("/password", password, ("Basic", "alice")),
+        ("/password", password.replace("Basic", "bASIC"), ("Basic", "alice")),
+        ("/token", f"Bearer {token}", ("Bearer", "bob")),
+        ("/token", f"bearer  {token}", ("Bearer", "bob")),
+        # Nobody has verified these.
+        ("/", password, (None, None)),
+        ("/", f"Bearer {token}", (None, None)),
+        ("/", "", (None, None)),
+    ]
+    for path, credentials, expected in cases:
+        assert get(server, path, f"Authorization: {credentials}").text == "hello", path
+        params = application.requests[-1]["params"]
+        assert (params.get("AUTH_TYPE"), params.get("REMOTE_USER")) == expected, credentials
+    assert get(server, "/token", f"Authorization: {password}").status == 401
 
 
 def test_kept_connections(site, application):

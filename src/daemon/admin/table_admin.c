@@ -14,7 +14,6 @@
 #include "config_admin.h"
 #include "helper.h"
 #include "say.h"
-#include "sources.h"
 #include "types.h"
 
 /* -- the value --------------------------------------------------------------------------------- */
@@ -134,8 +133,9 @@ void table_admin_check(struct reader *reader, const struct node *top)
 {
 	struct config *config = reader->config;
 	struct config_admin *admin = &config->admin;
-	if (config->admin_token_path && !sources_leave(config->admin_token_path))
-		admin_read_token(reader, node_find(top, "admin-token"), config);
+	const struct node *token = node_find(top, "admin-token");
+	if (config->admin_token_path && !reader_leaves(reader, token, config->admin_token_path))
+		admin_read_token(reader, token, config);
 	reader_load_users(
 	        reader, node_find(top, "admin-users"), config->admin_users_path, &admin->users);
 	if (admin->listens && !config->admin_token_path && !config->admin_users_path)

@@ -155,10 +155,11 @@ void reader_problem_at(struct reader *reader, const struct node *node, const cha
         __attribute__((format(printf, 3, 4)));
 
 /*
- * sources_leave, for a file that `node` names: one that is missing is a mistake at once, whichever
- * process reads it.
+ * sources_leave and sources_leave_to_keys for a file that `node` names: one that is missing is made
+ * a problem there.
  */
 bool reader_leaves(struct reader *reader, const struct node *node, const char *path);
+bool reader_leaves_to_keys(struct reader *reader, const struct node *node, const char *path);
 
 /*
  * Loads the users file at `path`, unless that is NULL, and adds its mistakes at the node that names
@@ -221,11 +222,11 @@ char *table_key_text(const struct key *key, const char *doc, bool all);
 /* -- the tables -------------------------------------------------------------------------------- */
 
 /* The sections that the protocols register; table_top.c makes one configuration of them. */
-extern const struct section table_site; /* table_http.c */
-/* table_proxy.c */
-extern const struct section table_proxy, table_forward_auth, table_upstreams;
-extern const struct section table_fastcgi; /* table_fastcgi.c */
-extern const struct section table_tls;     /* config_tls.c */
+extern const struct section table_site;                      /* table_http.c */
+extern const struct section table_proxy, table_forward_auth; /* table_proxy.c */
+extern const struct section table_upstreams;                 /* table_upstreams.c */
+extern const struct section table_fastcgi;                   /* table_fastcgi.c */
+extern const struct section table_tls;                       /* config_tls.c */
 /* config_acme.c */
 extern const struct section table_acme, table_authority;
 extern const struct section table_mail;  /* table_mail.c */

@@ -40,10 +40,13 @@ extern const struct type type_index_names; /* const char *: with '/' between the
 extern const struct type type_texts;       /* list of const char * */
 extern const struct type type_patterns;    /* list of const char *: patterns of paths */
 extern const struct type type_methods;     /* unsigned: bits 1 << enum weir_http_method */
+
+/* type_mapping.c */
 extern const struct type type_statuses;    /* list of struct weir_http_statuses */
 extern const struct type type_types;       /* list of struct weir_http_type */
 extern const struct type type_error_pages; /* list of struct weir_http_error_page */
-extern const struct type type_changes;     /* list of struct config_change */
+
+extern const struct type type_changes; /* type_change.c: list of struct config_change */
 
 extern const struct type type_store_parts; /* table_store.c: bits 1 << enum config_store_part */
 

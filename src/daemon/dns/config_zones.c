@@ -282,15 +282,39 @@ static int load_all(struct config_dns *dns, const struct config_dns *previous, b
 	return first_error;
 }
 
+/* `what` is the key or zone that the file is for, or NULL. */
+static bool config_zones_leave_file(
+        const char *path, const void *what, config_dns_report *report, void *context)
+{
+	int error;
+	bool left = sources_leave(path, &error);
+	if (error < 0 && report)
+		report(context, what, path, 0, weir_error_text(error));
+	return left;
+}
+
+/* A server that has a version of a zone keeps it while the file is missing. */
+static bool config_zones_keeps(const struct config_dns *previous, const struct config_zone *zone)
+{
+	const struct config_zone *before =
+	        previous ? config_zones_find(previous, &zone->name) : NULL;
+	return before && before->primaries.count == 0;
+}
+
 /* See sources_leave. */
-static bool config_zones_leave(const struct config_dns *dns)
+static bool config_zones_leave(const struct config_dns *dns, const struct config_dns *previous,
+        config_dns_report *report, void *context)
 {
 	for (size_t i = 0; i < dns->keys.count; i++)
-		sources_leave(dns->keys.items[i].secret_path);
-	for (size_t i = 0; i < dns->zones.count; i++)
-		if (!dns->zones.items[i].primaries.count)
-			sources_leave(dns->zones.items[i].path);
-	return sources_leave(dns->secrets_path);
+		config_zones_leave_file(
+		        dns->keys.items[i].secret_path, &dns->keys.items[i], report, context);
+	for (size_t i = 0; i < dns->zones.count; i++) {
+		const struct config_zone *zone = &dns->zones.items[i];
+		bool keeps = config_zones_keeps(previous, zone);
+		if (zone->primaries.count == 0)
+			config_zones_leave_file(zone->path, zone, keeps ? NULL : report, context);
+	}
+	return config_zones_leave_file(dns->secrets_path, NULL, report, context);
 }
 
 int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
@@ -298,7 +322,7 @@ int config_dns_load(struct config *config, const struct config *previous, config
 {
 	struct config_dns *dns = &config->dns;
 	const struct config_dns *old = previous ? &previous->dns : NULL;
-	if (config_zones_leave(dns))
+	if (config_zones_leave(dns, old, report, context))
 		return config_zones_sort(dns, report, context);
 	int keys = config_dns_load_keys(dns, report, context);
 	int secrets = config_dns_load_secrets(dns, old, report, context);

@@ -2,7 +2,7 @@
  * Invariant: `zones` are those of the last list, sorted by name; each has the newest version that
  * could be read. One zone is read at a time, so that the memory for texts is bounded: first those
  * that have a copy on disk, since a database that is away would hold up the others. The lock is for
- * the keys and secrets, which workers ask for.
+ * the keys, which workers ask for.
  */
 #include "dns_stored.h"
 
@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include <weir/database_copy.h>
-#include <weir/database_secrets.h>
 #include <weir/database_snapshot.h>
 #include <weir/error.h>
 #include <weir/loop.h>
@@ -22,6 +21,7 @@
 #include "helper.h"
 #include "say.h"
 #include "store.h"
+#include "stored_cookies.h"
 #include "stored_list.h"
 #include "stored_sweep.h"
 #include "stored_zone.h"
@@ -32,7 +32,7 @@ struct dns_stored {
 	void (*changed)(void *context);
 	void *context;
 	struct weir_database_snapshot *snapshot;
-	struct weir_database_secrets *secrets;
+	struct stored_cookies *cookies;            /* or NULL */
 	bool has_zones, has_keys;                  /* the parts that are in the database */
 	char *directory;                           /* of the copies, or NULL */
 	struct weir_database_copy_reports reports; /* of the zones' copies */
@@ -44,16 +44,10 @@ struct dns_stored {
 	struct weir_timer retry;
 	int64_t changed_ms; /* when `changed` was called */
 	bool news;          /* it is to be called */
-	struct weir_database_secret shared[WEIR_DATABASE_SECRETS_MAX];
-	size_t shared_count;
-	int64_t shared_ms;        /* when their ages were right */
-	struct weir_timer choose; /* of the secrets for responders */
 	pthread_mutex_t lock;
 	/* Protected. */
 	struct weir_dns_tsig_key *keys;
 	size_t key_count;
-	unsigned secret_count;
-	uint8_t cookies[2][WEIR_DNS_COOKIE_SECRET_SIZE];
 };
 
 static void dns_stored_report(struct dns_stored *stored)
@@ -61,6 +55,11 @@ static void dns_stored_report(struct dns_stored *stored)
 	stored->news = false;
 	stored->changed_ms = weir_loop_now_ms(stored->loop);
 	stored->changed(stored->context);
+}
+
+static void dns_stored_on_cookies(void *context)
+{
+	dns_stored_report(context);
 }
 
 /* -- zones ------------------------------------------------------------------------------------- */
@@ -305,60 +304,6 @@ static const struct weir_database_snapshot_type dns_stored_type = {
         .warn = store_on_copy_warning,
 };
 
-/* -- secrets of cookies ------------------------------------------------------------------------ */
-
-static void dns_stored_choose_secrets(struct dns_stored *stored);
-
-static void dns_stored_on_choose(struct weir_timer *timer)
-{
-	dns_stored_choose_secrets(WEIR_CONTAINER(timer, struct dns_stored, choose));
-}
-
-/*
- * A responder has two secrets. The second one is that of the period before, while its cookies are
- * valid; then it is the next one, which another front end may use a moment before this one.
- */
-static void dns_stored_choose_secrets(struct dns_stored *stored)
-{
-	int64_t passed_s = (weir_loop_now_ms(stored->loop) - stored->shared_ms) / 1000;
-	size_t current = 0, count = stored->shared_count;
-	while (current < count && stored->shared[current].age_s + passed_s < 0)
-		current++;
-	if (current == count)
-		return;
-	int64_t left_s = DNS_STORED_COOKIE_LIFE_S - stored->shared[current].age_s - passed_s;
-	size_t other = left_s > 0 || current == 0 ? current + 1 : current - 1;
-	pthread_mutex_lock(&stored->lock);
-	memcpy(stored->cookies[0], stored->shared[current].bytes, sizeof stored->cookies[0]);
-	stored->secret_count = 1;
-	if (other < count) {
-		memcpy(stored->cookies[1], stored->shared[other].bytes, sizeof stored->cookies[1]);
-		stored->secret_count = 2;
-	}
-	pthread_mutex_unlock(&stored->lock);
-	if (left_s > 0)
-		weir_timer_start(
-		        stored->loop, &stored->choose, left_s * 1000, dns_stored_on_choose);
-	dns_stored_report(stored);
-}
-
-static void dns_stored_on_secrets(
-        void *context, const struct weir_database_secret *secrets, size_t count)
-{
-	struct dns_stored *stored = context;
-	memcpy(stored->shared, secrets, count * sizeof *secrets);
-	stored->shared_count = count;
-	stored->shared_ms = weir_loop_now_ms(stored->loop);
-	dns_stored_choose_secrets(stored);
-}
-
-static void dns_stored_on_secrets_failed(void *context, const char *why)
-{
-	(void)context;
-	say_at(WEIR_LOG_WARNING, "the secrets of DNS cookies are not renewed from the database: %s",
-	        why);
-}
-
 /* -- what workers ask for ---------------------------------------------------------------------- */
 
 int dns_stored_keys(
@@ -387,12 +332,8 @@ unsigned dns_stored_secrets(struct dns_stored *stored, const struct config_dns *
         uint8_t ret[2][WEIR_DNS_COOKIE_SECRET_SIZE])
 {
 	unsigned count = 0;
-	if (stored && !dns->secrets_path) {
-		pthread_mutex_lock(&stored->lock);
-		count = stored->secret_count;
-		memcpy(ret, stored->cookies, sizeof stored->cookies);
-		pthread_mutex_unlock(&stored->lock);
-	}
+	if (stored && stored->cookies && !dns->secrets_path)
+		count = stored_cookies_secrets(stored->cookies, ret);
 	if (count)
 		return count;
 	memcpy(ret, dns->secrets, sizeof dns->secrets);
@@ -425,26 +366,6 @@ void dns_stored_problems(const struct dns_stored *stored,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static int dns_stored_follow_secrets(struct dns_stored *stored, const struct config *config)
-{
-	char *copy;
-	struct weir_database_secrets_options options;
-	weir_database_secrets_options_init(&options);
-	options.purpose = store_snapshots[STORE_SNAPSHOT_COOKIES].source;
-	options.period_s = DNS_STORED_COOKIE_S;
-	options.changed = dns_stored_on_secrets;
-	options.failed = dns_stored_on_secrets_failed;
-	options.warn = store_on_copy_warning;
-	options.context = stored;
-	int error = store_copy_path(config, STORE_SNAPSHOT_COOKIES, &copy);
-	options.copy = copy;
-	if (error == 0)
-		error = weir_database_secrets_create(
-		        stored->database, stored->loop, &options, &stored->secrets);
-	free(copy);
-	return error;
-}
-
 static int dns_stored_follow(struct dns_stored *stored, const struct config *config)
 {
 	char *copy;
@@ -459,7 +380,8 @@ static int dns_stored_follow(struct dns_stored *stored, const struct config *con
 		        stored->database, stored->loop, &options, &stored->snapshot);
 	free(copy);
 	if (error == 0 && stored->has_keys)
-		error = dns_stored_follow_secrets(stored, config);
+		error = stored_cookies_create(
+		        stored->loop, config, dns_stored_on_cookies, stored, &stored->cookies);
 	return error;
 }
 
@@ -480,7 +402,6 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 		stored->context = context;
 		stored->reports.warn = store_on_copy_warning;
 		weir_list_init(&stored->retry.link);
-		weir_list_init(&stored->choose.link);
 		pthread_mutex_init(&stored->lock, NULL);
 		if (config->store.directory &&
 		        !(stored->directory = strdup(config->store.directory)))
@@ -500,10 +421,10 @@ int dns_stored_create(struct weir_loop *loop, const struct config *config,
 bool dns_stored_info(
         const struct dns_stored *stored, bool secrets, struct weir_database_snapshot_info *ret)
 {
-	if (!stored || (secrets && !stored->secrets))
+	if (!stored || (secrets && !stored->cookies))
 		return false;
 	if (secrets)
-		weir_database_secrets_info(stored->secrets, ret);
+		stored_cookies_info(stored->cookies, ret);
 	else
 		weir_database_snapshot_info(stored->snapshot, ret);
 	return true;
@@ -525,15 +446,13 @@ void dns_stored_destroy(struct dns_stored *stored)
 	if (!stored)
 		return;
 	weir_database_snapshot_destroy(stored->snapshot);
-	weir_database_secrets_destroy(stored->secrets);
+	stored_cookies_destroy(stored->cookies);
 	if (stored->reading)
 		stored_reading_free(stored->reading);
 	if (stored->sweep)
 		stored_sweep_abandon(stored->sweep);
 	free(stored->directory);
 	weir_timer_stop(&stored->retry);
-	weir_timer_stop(&stored->choose);
-	explicit_bzero(stored->shared, sizeof stored->shared);
 	struct stored_list *list = stored_list_create(stored->database);
 	if (list)
 		*list = (struct stored_list){.zones = stored->zones,
@@ -541,7 +460,6 @@ void dns_stored_destroy(struct dns_stored *stored)
 		        .keys = stored->keys,
 		        .key_count = stored->key_count};
 	stored_list_free(list);
-	explicit_bzero(stored->cookies, sizeof stored->cookies);
 	pthread_mutex_destroy(&stored->lock);
 	free(stored);
 }

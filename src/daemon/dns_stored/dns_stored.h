@@ -23,9 +23,7 @@ struct dns_stored;
 struct weir_loop;
 
 enum {
-	DNS_STORED_COOKIE_S = 24 * 60 * 60,     /* for which a secret makes cookies */
-	DNS_STORED_COOKIE_LIFE_S = 2 * 60 * 60, /* no cookie is older: see RFC 9018 4.3 */
-	DNS_STORED_RETRY_MS = 5000,             /* after a zone could not be read */
+	DNS_STORED_RETRY_MS = 5000,   /* after a zone could not be read */
 	DNS_STORED_CHANGED_MS = 1000, /* while zones are read, between two calls of `changed` */
 };
 

@@ -64,9 +64,11 @@ int config_ftp_load(struct config *config,
 {
 	struct config_ftp *ftp = &config->ftp;
 	struct config_ftp_report to = {report, context, ftp->users_path, false};
-	if (!ftp->users_path || ftp->users || sources_leave(ftp->users_path))
+	int error;
+	if (!ftp->users_path || ftp->users)
 		return 0;
-	int error = weir_users_load(ftp->users_path, config_ftp_pass_on, &to, &ftp->users);
+	if (!sources_leave(ftp->users_path, &error))
+		error = weir_users_load(ftp->users_path, config_ftp_pass_on, &to, &ftp->users);
 	if (error < 0 && !to.any)
 		config_ftp_pass_on(&to, 0, weir_error_text(error));
 	return error;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "grants.h"
 #include "sources.h"
@@ -63,10 +64,24 @@ static void sources_add(enum grant_kind kind, const char *key, const void *value
 		sources_error = error;
 }
 
-bool sources_leave(const char *path)
+/* Whether another process may read the file is not known here. */
+static int sources_find(const char *path)
+{
+	bool missing = sources_to && path && access(path, F_OK) < 0 &&
+	               (errno == ENOENT || errno == ENOTDIR);
+	return missing ? -errno : 0;
+}
+
+bool sources_leave(const char *path, int *ret_error)
 {
 	if (sources_leaving && path)
 		sources_add(GRANT_FILE, path, NULL, 0);
+	return sources_leave_to_keys(path, ret_error);
+}
+
+bool sources_leave_to_keys(const char *path, int *ret_error)
+{
+	*ret_error = sources_leaving ? sources_find(path) : 0;
 	return sources_leaving;
 }
 

@@ -45,8 +45,14 @@ bool sources_replaying(void);
  * In the master: adds a file that a configuration names to the table, and returns true; the file is
  * not read then. Elsewhere returns false, and so does sources_keep's. NULL is no file, and has the
  * same result.
+ *
+ * A mistake of the operator should be reported with all others, and not by the process that reads
+ * the file. Stores -ENOENT or -ENOTDIR if the master adds a file that is missing, and otherwise 0.
  */
-bool sources_leave(const char *path);
+bool sources_leave(const char *path, int *ret_error);
+
+/* Likewise for a file of the key process, which is not in the table: the server may not have it. */
+bool sources_leave_to_keys(const char *path, int *ret_error);
 
 /*
  * The text of a file of the configuration. Returns false if it is to be read from the disk.

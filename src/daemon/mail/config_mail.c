@@ -79,16 +79,37 @@ static int config_mail_load_routes(struct config_mail *mail, struct config_mail_
 	return 0;
 }
 
+/* Whether addresses are looked up in files; the file of aliases is read then. */
+static bool config_mail_has_routes(const struct config *config)
+{
+	return config->mail.domains.count && !config_mail_is_stored(config);
+}
+
+/* Leaves one file to the process that reads it; `used` is whether it does. */
+static bool config_mail_leave(
+        const char *path, bool used, struct config_mail_report *to, int *first_error)
+{
+	int error;
+	bool left = sources_leave(path, &error);
+	if (error < 0 && used && *first_error == 0) {
+		to->path = path;
+		*first_error = error;
+	}
+	return left;
+}
+
 int config_mail_load(struct config *config,
         void (*report)(void *context, const char *path, unsigned line, const char *text),
         void *context)
 {
 	struct config_mail *mail = &config->mail;
 	struct config_mail_report to = {.report = report, .context = context};
-	if (sources_leave(mail->users_path) && sources_leave(mail->aliases_path))
-		return 0;
-	int error = mail->users_path ? config_mail_load_users(mail, &to) : 0;
-	if (error == 0 && mail->domains.count && !config_mail_is_stored(config))
+	int error = 0;
+	bool left = config_mail_leave(mail->users_path, true, &to, &error);
+	left &= config_mail_leave(mail->aliases_path, config_mail_has_routes(config), &to, &error);
+	if (!left && mail->users_path)
+		error = config_mail_load_users(mail, &to);
+	if (!left && error == 0 && config_mail_has_routes(config))
 		error = config_mail_load_routes(mail, &to);
 	if (error < 0 && !to.any)
 		report(context, to.path, 0, weir_error_text(error));

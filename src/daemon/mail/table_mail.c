@@ -9,12 +9,13 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/smtp_client.h>
+#include <weir/tls.h>
 
 #include "config.h"
 #include "helper.h"
 #include "service_mail.h"
-#include "sources.h"
 #include "table.h"
+#include "tls_files.h"
 #include "types.h"
 
 /* -- limits ------------------------------------------------------------------------------------ */
@@ -49,6 +50,18 @@ static const struct key relay_keys[] = {
 };
 #undef KEYS_STRUCT
 
+/* The relay loads the file for itself when it starts. */
+static void relay_check_ca(
+        struct reader *reader, const struct node *node, const struct config_relay *relay)
+{
+	struct weir_tls_client_options options;
+	struct weir_tls *tls = NULL;
+	weir_tls_client_options_init(&options);
+	options.ca = relay->ca;
+	tls_files_load_client(reader, node, &options, &tls);
+	weir_tls_release(tls);
+}
+
 static void relay_check(struct reader *reader, struct node *node, void *target)
 {
 	struct config_relay *relay = target;
@@ -63,10 +76,11 @@ static void relay_check(struct reader *reader, struct node *node, void *target)
 	        relay->tls != WEIR_SMTP_CLIENT_TLS_IMPLICIT)
 		reader_problem_at(reader, node_find(node, "ca"),
 		        "'ca' is not used: it needs 'tls: required' or 'implicit'");
-	sources_leave(relay->ca);
-	if (relay->password_path && !sources_leave(relay->password_path))
-		relay->password = reader_password(
-		        reader, node_find(node, "password-file"), relay->password_path);
+	if (relay->ca)
+		relay_check_ca(reader, node, relay);
+	const struct node *file = node_find(node, "password-file");
+	if (relay->password_path && !reader_leaves(reader, file, relay->password_path))
+		relay->password = reader_password(reader, file, relay->password_path);
 }
 
 static bool relay_is_present(const void *target)

@@ -112,14 +112,14 @@ static int change_fill(struct master *master, struct grants *table, const struct
  * Reads the configuration, and its sources into the table; out of the table `from`, if it is not
  * NULL.
  */
-static struct config *change_read(
-        struct master *master, const struct grants *from, struct grants *table)
+static struct config *change_read(struct master *master, const struct grants *from,
+        const struct config *previous, struct grants *table)
 {
 	if (from)
 		sources_repeat(from, table, true);
 	else
 		sources_record(table);
-	struct config *config = config_load(master->options, NULL);
+	struct config *config = config_load(master->options, previous);
 	int error = sources_end();
 	if (config && error == 0)
 		return config;
@@ -160,10 +160,11 @@ static int change_open(
 	return error;
 }
 
-static struct grants *change_make(struct master *master, const struct grants *from, bool banner)
+static struct grants *change_make(struct master *master, const struct grants *from,
+        const struct config *previous, bool banner)
 {
 	struct grants *table = grants_create(++master->serial);
-	struct config *config = table ? change_read(master, from, table) : NULL;
+	struct config *config = table ? change_read(master, from, previous, table) : NULL;
 	if (!config || change_open(master, config, table, banner) < 0) {
 		config_release(config);
 		grants_destroy(table);
@@ -174,9 +175,9 @@ static struct grants *change_make(struct master *master, const struct grants *fr
 	return table;
 }
 
-struct grants *change_begin(struct master *master, bool banner)
+struct grants *change_begin(struct master *master, const struct config *previous, bool banner)
 {
-	return change_make(master, NULL, banner);
+	return change_make(master, NULL, previous, banner);
 }
 
 struct grants *change_repeat(struct master *master)
@@ -185,7 +186,7 @@ struct grants *change_repeat(struct master *master)
 	struct grants *from = NULL, *table = NULL;
 	int error = grants_copy(master->server->table, &from);
 	if (error == 0)
-		table = change_make(master, from, false);
+		table = change_make(master, from, master->config, false);
 	else
 		say("the configuration cannot be read again: %s", weir_error_text(error));
 	grants_destroy(from);

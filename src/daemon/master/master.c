@@ -34,128 +34,6 @@ static uint32_t master_drain_ms(const struct master *master)
 	return (uint32_t)(drain_ms ? drain_ms : WEIR_DRAIN_MS) + DRAIN_MARGIN_MS;
 }
 
-/* -- changes ----------------------------------------------------------------------------------- */
-
-static void master_reload(struct master *master);
-static void master_use_certificates(struct master *master);
-
-/* Ends what was tried. `result` is 0 or a negative errno, which was reported. */
-static void master_end_change(struct master *master, int result)
-{
-	if (result < 0)
-		change_forget(master);
-	if (master->was_ready && master->stop_signals == 0)
-		notify_ready(
-		        result < 0
-		                ? "Serving by the previous configuration: the last one was refused"
-		                : "Serving");
-	if (master->asked && master->server)
-		process_send(master->server, HANDOVER_ANSWER, result);
-	master->asked = false;
-	if (master->certificates && master->issuer)
-		process_send(master->issuer, HANDOVER_ANSWER, result);
-	master->certificates = false;
-	if (result == 0)
-		issuer_update(master);
-	if (master->certificates_again && !master->reload_again && master->stop_signals == 0) {
-		master->certificates_again = false;
-		master_use_certificates(master);
-		return;
-	}
-	if (master->reload_again && master->stop_signals == 0) {
-		master->reload_again = false;
-		master_reload(master);
-	}
-}
-
-static void master_refuse_change(struct master *master)
-{
-	say("not reloaded: the previous configuration stays in effect");
-	master_end_change(master, -EINVAL);
-}
-
-static void master_reload(struct master *master)
-{
-	master->reload_when_drained = false;
-	if (master->change.active || master->starting || !master->server ||
-	        master->server->phase == PROCESS_STARTING) {
-		master->reload_again = true;
-		return;
-	}
-	notify_reloading();
-	/* Logs come first: they are reopened even if the configuration is refused. */
-	say_log_reopen();
-	process_send(master->server, HANDOVER_REOPEN, 0);
-	if (master->issuer)
-		process_send(master->issuer, HANDOVER_REOPEN, 0);
-	struct grants *table = change_begin(master, false);
-	int error = table ? process_reload(master->server, table) : -EINVAL;
-	if (error == 0)
-		return;
-	grants_destroy(table);
-	master_refuse_change(master);
-}
-
-/* Has the server use the certificates that were obtained. */
-static void master_use_certificates(struct master *master)
-{
-	if (master->change.active || master->starting || !master->server ||
-	        master->server->phase == PROCESS_STARTING) {
-		master->certificates_again = true;
-		return;
-	}
-	master->certificates = true;
-	struct grants *table = change_repeat(master);
-	int error = table ? process_reload(master->server, table) : -EINVAL;
-	if (error == 0)
-		return;
-	grants_destroy(table);
-	say("the new certificates are not used yet");
-	master_end_change(master, -EINVAL);
-}
-
-/* The reload needs more than the server is confined to: another process takes over. */
-static void master_replace(struct master *master, struct process *process)
-{
-	struct grants *table = process->next;
-	process->next = NULL;
-	if (master->old)
-		say("the configuration needs another server process, and the one before still finishes "
-		    "its requests: the reload is repeated then");
-	else if (change_start_successor(master, table) == 0)
-		return;
-	master->reload_when_drained = master->old;
-	grants_destroy(table);
-	master_refuse_change(master);
-}
-
-/* A directory was replaced by another of its name, to which the server has no right. */
-static void master_renew(struct master *master)
-{
-	if (master->change.active || master->starting || master->old || master->stop_signals ||
-	        master->server->phase != PROCESS_SERVING)
-		return;
-	struct grants *table = change_begin(master, false);
-	if (table && change_start_successor(master, table) == 0)
-		return;
-	grants_destroy(table);
-	master_refuse_change(master);
-}
-
-static void master_on_reloaded(struct master *master, struct process *process, int result)
-{
-	if (process != master->server || !master->change.active)
-		return;
-	if (result == -EXDEV) {
-		master_replace(master, process);
-		return;
-	}
-	process_settle(process, result == 0);
-	if (result == 0)
-		change_commit(master);
-	master_end_change(master, result);
-}
-
 /* -- messages ---------------------------------------------------------------------------------- */
 
 static void master_hand_over(struct master *master)
@@ -186,7 +64,7 @@ static void master_on_ready(struct master *master, struct process *process)
 	change_commit(master);
 	if (master->old)
 		master_hand_over(master);
-	master_end_change(master, 0);
+	reload_end(master, 0);
 	if (master->upgrade_when_ready)
 		upgrade_begin(master);
 }
@@ -216,7 +94,7 @@ static void master_received(void *context, struct process *process, const struct
 			master_on_ready(master, process);
 		break;
 	case HANDOVER_RELOADED:
-		master_on_reloaded(master, process, message->result);
+		reload_on_result(master, process, message->result);
 		break;
 	case HANDOVER_ALIVE:
 		if (process == master->server)
@@ -224,15 +102,15 @@ static void master_received(void *context, struct process *process, const struct
 		break;
 	case HANDOVER_ASK_RELOAD:
 		master->asked = true;
-		master_reload(master);
+		reload_begin(master);
 		break;
 	case HANDOVER_ASK_RENEW:
 		if (process == master->server)
-			master_renew(master);
+			reload_renew(master);
 		break;
 	case HANDOVER_ASK_CERTIFICATES:
 		if (process == master->issuer && master->stop_signals == 0)
-			master_use_certificates(master);
+			reload_certificates(master);
 		break;
 	case HANDOVER_ASK_UPGRADE:
 		master->asked = true;
@@ -304,14 +182,14 @@ static void master_on_child_ended(struct master *master, pid_t pid, int status)
 		master->old = NULL;
 		master_end_if_alone(master);
 		if (master->reload_when_drained && !master->stop_signals)
-			master_reload(master);
+			reload_begin(master);
 	} else if (master->starting && master->starting->pid == pid) {
 		process = master->starting;
 		master->starting = NULL;
 		if (master->stop_signals)
 			master_end_if_alone(master);
 		else
-			master_refuse_change(master);
+			reload_refuse(master);
 	}
 	process_destroy(process);
 }
@@ -383,7 +261,7 @@ static void master_on_signal(struct weir_signals *signals, int signal)
 			process_send(master->issuer, HANDOVER_REOPEN, 0);
 	} else if (signal == SIGHUP) {
 		if (master->stop_signals == 0)
-			master_reload(master);
+			reload_begin(master);
 	} else if (signal == SIGUSR2) {
 		if (master->stop_signals == 0)
 			upgrade_begin(master);
@@ -425,7 +303,7 @@ static int master_start(struct master *master)
 	}
 	error = manager_adopt(&master->listening);
 	master_start_watchdog(master);
-	struct grants *table = error == 0 ? change_begin(master, true) : NULL;
+	struct grants *table = error == 0 ? change_begin(master, NULL, true) : NULL;
 	if (!table || say_log_use(master->loop, master->change.config) < 0) {
 		grants_destroy(table);
 		return -EINVAL;

@@ -68,9 +68,11 @@ struct master {
 /* -- change.c -- */
 /*
  * Reads the configuration, opens what it needs beside what is open, and makes the table. Returns
- * NULL; what is wrong was reported, and nothing has changed.
+ * NULL if anything is wrong, which was reported; nothing has changed then. `previous` is the
+ * configuration in effect in the server process that the table is for, or NULL for a process that
+ * has none.
  */
-struct grants *change_begin(struct master *master, bool banner);
+struct grants *change_begin(struct master *master, const struct config *previous, bool banner);
 /* Likewise for the configuration in effect: only the certificates that are obtained may differ. */
 struct grants *change_repeat(struct master *master);
 /* The configuration that was tried is in effect, or is dropped. */
@@ -82,6 +84,20 @@ int change_start_process(
         struct master *master, const char *user, struct grants *table, struct process **ret);
 /* Starts the process that takes over from the server; the table is the caller's on failure. */
 int change_start_successor(struct master *master, struct grants *table);
+
+/* -- reload.c -- */
+/* Reads the configuration again, after the change that is under way. */
+void reload_begin(struct master *master);
+/* Has the server use the certificates that were obtained. */
+void reload_certificates(struct master *master);
+/* A directory was replaced by another of its name, to which the server has no right. */
+void reload_renew(struct master *master);
+/* The server process has replied to a reload. */
+void reload_on_result(struct master *master, struct process *process, int result);
+/* Ends what was tried, also a start. `result` is 0 or a negative errno, which was reported. */
+void reload_end(struct master *master, int result);
+/* Ends it with the configuration in effect. */
+void reload_refuse(struct master *master);
 
 /* -- upgrade.c -- */
 void upgrade_begin(struct master *master);

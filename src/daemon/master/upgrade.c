@@ -317,7 +317,7 @@ int upgrade_resume(struct master *master)
 	keys_adopt_grants(master->keys, master->server->table);
 	master->was_ready = true;
 	say_log_started();
-	struct grants *table = change_begin(master, false);
+	struct grants *table = change_begin(master, NULL, false);
 	if (table)
 		say_log_use(master->loop, master->change.config);
 	if (table)

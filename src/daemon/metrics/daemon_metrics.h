@@ -41,6 +41,9 @@ struct daemon_metrics {
 	struct weir_metric_source zones;
 };
 
+/* The samples of process_metrics.c; the next source is the caller's to set. */
+void process_metrics_source(struct daemon_metrics *metrics, struct weir_metric_source *ret);
+
 /* The lanes of the work pool by name. */
 extern const char *const daemon_metrics_lanes[WEIR_LANES];
 

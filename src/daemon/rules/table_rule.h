@@ -8,6 +8,9 @@
 /* The sections that a site shares with its rules, and the rules. */
 extern const struct section table_change, table_rate, table_cors, table_rule;
 
+/* Sections of rules alone. */
+extern const struct section table_rule_auth, table_bearer;
+
 /*
  * Gives each rule of a site the settings of the site that it does not have itself. The site was
  * read by the section `of`.

@@ -118,8 +118,10 @@ void table_store_check(struct reader *reader, const struct node *top)
 	const struct node *store = node_find(top, "store");
 	const struct node *node =
 	        store && store->type == NODE_MAPPING ? node_find(store, "secret-key-file") : NULL;
+	const char *path = config->store.seal_path;
 	bool elsewhere = config->tls.key_process;
-	if (!config->store.seal_path || sources_leave(elsewhere ? NULL : config->store.seal_path))
+	if (!path || (elsewhere ? reader_leaves_to_keys(reader, node, path)
+	                        : reader_leaves(reader, node, path)))
 		return;
 	if (elsewhere && sources_replaying())
 		store_try_keys(reader, node, config);
@@ -140,9 +142,9 @@ static void store_check(struct reader *reader, struct node *node, void *target)
 	const struct node *url = node->type == NODE_MAPPING ? node_find(node, "url") : node;
 	if (store->parts == 0)
 		store->parts = (1u << STORE_PARTS) - 1;
-	if (store->password_path && !sources_leave(store->password_path))
-		store->password = reader_password(
-		        reader, node_find(node, "password-file"), store->password_path);
+	const struct node *file = node_find(node, "password-file");
+	if (store->password_path && !reader_leaves(reader, file, store->password_path))
+		store->password = reader_password(reader, file, store->password_path);
 	store_options(reader->config, STORE_ANY_USER, &options);
 	/* The file may be left unread; it goes before the environment nevertheless. */
 	if (store->password_path && !options.password)

@@ -22,6 +22,7 @@
 #include "service.h"
 #include "sources.h"
 #include "table.h"
+#include "tls_files.h"
 #include "types.h"
 
 /* A certificate should be replaced this long before it expires. */
@@ -63,21 +64,6 @@ static void config_tls_pass_on(void *context, const char *path, const char *text
 	}
 	to->any = true;
 	to->report(to->context, path, text);
-}
-
-/* See sources_leave. The server gets no key that the key process has. */
-static bool config_tls_leave(const struct config *config)
-{
-	const struct config_tls *tls = &config->tls;
-	for (size_t i = 0; i < tls->all.count; i++) {
-		sources_leave(tls->all.items[i].chain);
-		if (!tls->key_process)
-			sources_leave(tls->all.items[i].key);
-		sources_leave(tls->all.items[i].ocsp);
-	}
-	for (size_t i = 0; i < config->sites.count; i++)
-		sources_leave(config->sites.items[i].clients_ca);
-	return sources_leave(tls->clients_ca);
 }
 
 /* The sites whose clients have an authority of their own. NULL: there are none, or no memory. */
@@ -168,9 +154,9 @@ int config_tls_load(struct config *config, const struct config *previous,
 {
 	struct weir_tls_clients_of *clients;
 	size_t clients_count;
-	int error = 0;
-	if (config_tls_leave(config))
-		return 0;
+	int error;
+	if (tls_files_leave(config, report, context, &error))
+		return error;
 	if (config->tls.key_process && sources_replaying() && !config->tls.keys)
 		error = key_client_create(&config->tls.keys);
 	if (error < 0)

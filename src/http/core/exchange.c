@@ -45,6 +45,8 @@ struct http_loop *http_loop_state(struct weir_loop *loop)
 		loop_state = calloc(1, sizeof *loop_state);
 		if (loop_state) {
 			loop_state->now_ms = loop_clock(loop);
+			/* A second that is never now: nothing is composed yet. */
+			loop_state->date_s = loop_state->log_date_s = INT64_MIN;
 			loop_set_object(loop, &http_loop_type, loop_state);
 		}
 	}

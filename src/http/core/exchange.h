@@ -2,7 +2,8 @@
  * An exchange from the inside, for the files of HTTP's core:
  *
  *   connection.c  the requests of one HTTP/1.1 connection: head, body, the next head
- *   body_reader.c how such a connection reads a body
+ *   head_reader.c how such a connection reads a head
+ *   body_reader.c how it reads a body
  *   dispatch.c    from a request to its site and handlers
  *   exchange.c    an exchange's life and states
  *   forwarder.c   the client of a request that a trusted forwarder passes on
@@ -52,7 +53,7 @@ struct http_loop {
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
-	char opening[OPENING_SIZE + 1];
+	char opening[OPENING_SIZE + 1]; /* of that second */
 	int64_t log_date_s;
 	char log_date[40];     /* of that second */
 	const int64_t *now_ms; /* the loop's */
@@ -473,6 +474,10 @@ void http_dispatch_path(struct weir_http_exchange *exchange);
  * that calls this has replied.
  */
 void http_dispatch_rewrite(struct weir_http_exchange *exchange, struct weir_span target);
+
+/* -- head_reader.c, for HTTP/1.1 -- */
+/* A head is to come. If it is refused, `refusal` is the status. */
+void http_head_reader_await(struct weir_channel *channel, struct http_loop *loop_state);
 
 /* -- body_reader.c, for HTTP/1.1 -- */
 /* A body is to come: the exchange becomes the channel's session. */

@@ -73,7 +73,7 @@ static char *h2_block_put_date(
 	struct h2_loop *loop_state = connection->loop_state;
 	const char *date = http_response_date(exchange);
 	int64_t date_s = exchange->server->loop_state->date_s;
-	if (loop_state->date.date_s != date_s)
+	if (!h2_encode_has_date(&loop_state->date, date_s))
 		h2_encode_date(&loop_state->date, &loop_state->intern, date_s, date);
 	return h2_encode_put_date(to, &connection->table, &loop_state->date);
 }

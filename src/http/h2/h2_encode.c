@@ -205,7 +205,7 @@ static bool h2_encode_is_space(char c)
 static bool h2_encode_read_line(struct weir_span line, char *to, struct h2_encode_field *ret)
 {
 	const char *colon = line.size ? memchr(line.data, ':', line.size) : NULL;
-	if (!colon)
+	if (!colon || colon == line.data)
 		return false;
 	struct weir_span name = weir_span(line.data, (size_t)(colon - line.data));
 	if (h2_encode_is_of_connection(name))

@@ -177,13 +177,16 @@ char *h2_encode_put_length(char *to, uint64_t length);
 /* Returns how many bytes h2_encode_put_lines writes at most for lines of this size. */
 static inline size_t h2_encode_lines_max(size_t size)
 {
-	/* A line has four bytes beside name and value: a field needs more only if it is long. */
-	return size + size / 16 + 2 * (size_t)H2_FIELD_EXTRA;
+	/*
+	 * A field has three bytes beside name and value, and more only if it is long. A line may be
+	 * as short as "A:\n", with two of them.
+	 */
+	return size + size / 3 + 2 * (size_t)H2_FIELD_EXTRA;
 }
 
 /*
  * Writes whole field lines ("Name: value\r\n"), with names in lower case. Fields of the connection
- * (RFC 9113 8.2.2) are left out.
+ * (RFC 9113 8.2.2) are left out, and so are lines without a name, which make a reply malformed.
  */
 char *h2_encode_put_lines(
         char *to, struct h2_table *table, struct h2_intern *intern, struct weir_span lines);
@@ -218,15 +221,21 @@ static inline char *h2_encode_put_encoded(
 	return to + table->lines_size;
 }
 
-/* The date of a second. */
+/* The date of a second. All zero at first: none. */
 struct h2_encoded_date {
 	int64_t date_s;
-	struct h2_encoded_field field;
+	struct h2_encoded_field field; /* its id is 0 before the first date */
 	char literal[WEIR_HTTP_DATE_SIZE + H2_FIELD_EXTRA];
 };
 
 void h2_encode_date(struct h2_encoded_date *encoded, struct h2_intern *intern, int64_t date_s,
         const char *date);
+/* Whether this is the date of that second. */
+static inline bool h2_encode_has_date(const struct h2_encoded_date *encoded, int64_t date_s)
+{
+	return encoded->field.id && encoded->date_s == date_s;
+}
+
 char *h2_encode_put_other_date(
         char *to, struct h2_table *table, const struct h2_encoded_date *date);
 

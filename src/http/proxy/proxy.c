@@ -9,12 +9,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <weir/error.h>
 
 #include "exchange.h"
-#include "path.h"
 #include "proxy_state.h"
 #include "syntax.h"
 
@@ -156,124 +154,6 @@ static void proxy_job_note_failure(struct proxy_job *job, const struct weir_http
 	job->tried |= (uint64_t)1 << (job->upstream - upstreams->upstreams);
 }
 
-/* -- the reply --------------------------------------------------------------------------------- */
-
-/* The answer to a key of the proxy's own is not for the client. */
-static bool proxy_passes_reply_field(const struct proxy_job *job,
-        const struct proxy_options *options, const struct weir_http_field *field)
-{
-	return http_proxy_passes(options, field) &&
-	       !(*job->key &&
-	               weir_span_equal_nocase(field->name, WEIR_SPAN("Sec-WebSocket-Accept")));
-}
-
-int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head)
-{
-	struct proxy_options options;
-	int error = http_proxy_find_options(head->fields, head->field_count, &options);
-	for (unsigned i = 0; i < head->field_count && !error; i++) {
-		const struct weir_http_field *field = &head->fields[i];
-		if (!proxy_passes_reply_field(job, &options, field))
-			continue;
-		error = job->exchange->coding
-		                ? http_proxy_add_coded_field(job, field)
-		                : http_reply_add_field(job->exchange, field->name, field->value);
-	}
-	return error;
-}
-
-static void proxy_on_interim(void *context, const struct weir_http_reply_head *head)
-{
-	struct proxy_job *job = context;
-	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX];
-	struct proxy_options options;
-	unsigned count = 0;
-	/* 100 is sent when the body is asked for. */
-	if (head->status == 100 ||
-	        http_proxy_find_options(head->fields, head->field_count, &options) < 0)
-		return;
-	for (unsigned i = 0; i < head->field_count; i++)
-		if (http_proxy_passes(&options, &head->fields[i]))
-			fields[count++] = head->fields[i];
-	/* An interim reply may be lost: the final one has all. */
-	weir_http_interim(job->exchange, head->status, fields, count);
-}
-
-/* Makes the body; one that is empty is complete. Returns NULL without memory. */
-static struct weir_producer *proxy_make_reply_body(
-        struct proxy_job *job, const struct weir_http_reply_head *head)
-{
-	bool is_head = weir_http_request(job->exchange)->method == WEIR_HTTP_HEAD;
-	int64_t size = head->has_body || is_head ? head->length : 0;
-	struct weir_producer *producer = http_proxy_body_create(job, &job->reply, size);
-	job->reply.done = !head->has_body;
-	if (producer && size < 0 && http_proxy_wants_trailers(weir_http_request(job->exchange)))
-		weir_http_set_trailers(job->exchange, http_proxy_body_trailers,
-		        WEIR_CONTAINER(producer, struct proxy_body, producer));
-	return producer;
-}
-
-static void proxy_on_head(void *context, const struct weir_http_reply_head *head)
-{
-	struct proxy_job *job = context;
-	struct weir_http_exchange *exchange = job->exchange;
-	http_upstream_succeeded(job->upstreams, job->upstream);
-	weir_metric_observe_ms(job->upstreams->cells->head_ms,
-	        weir_loop_now_ms(job->upstreams->loop) - job->begun_ms);
-	http_proxy_compress(job, head);
-	int error = http_proxy_pass_fields(job, head);
-	if (error < 0) {
-		http_proxy_refuse(job, http_proxy_status_of(error == -ENOMEM ? error : -EPROTO),
-		        "the fields of the reply are too many or too large");
-		return;
-	}
-	http_proxy_log_upstream(job);
-	job->result = (enum proxy_result)(PROXY_RESULT_1XX + head->status / 100 - 1);
-	job->replied = true;
-	job->reply_has_body = head->has_body;
-	weir_http_on_gone(exchange, NULL, NULL);
-	struct weir_producer *body = proxy_make_reply_body(job, head);
-	if (!body) {
-		weir_http_set_trailers(exchange, NULL, NULL);
-		http_proxy_refuse(job, 500, weir_error_text(-ENOMEM));
-		return;
-	}
-	exchange->large_pieces = true;
-	/* A body that is not wanted is closed at once, and the job with it. */
-	weir_http_reply(exchange, head->status, body);
-}
-
-static void proxy_on_piece(void *context, struct weir_span bytes)
-{
-	struct proxy_job *job = context;
-	job->passed += bytes.size;
-	if (http_proxy_flow_add(job, &job->reply, bytes) == 0)
-		return;
-	job->result = PROXY_RESULT_TRUNCATED;
-	http_proxy_flow_end(&job->reply, true);
-	http_proxy_cancel_call(job);
-	http_proxy_free_if_unused(job);
-}
-
-static void proxy_on_trailer(void *context, const struct weir_http_field *field)
-{
-	struct proxy_job *job = context;
-	http_proxy_flow_add_trailer(job, &job->reply, field);
-}
-
-/* The application writes to the log of its operator, a bounded part for each request. */
-static void proxy_on_error_text(void *context, struct weir_span bytes)
-{
-	struct proxy_job *job = context;
-	const struct weir_http_upstreams_options *options = &job->upstreams->options;
-	bytes.size = min_of(bytes.size, WEIR_FASTCGI_ERROR_TEXT_MAX - job->error_text);
-	job->error_text += bytes.size;
-	/* The exchange holds what the context belongs to. */
-	if (bytes.size && options->error_text && job->exchange)
-		options->error_text(options->context, job->upstreams->name, job->upstream->url,
-		        http_log_id(job->exchange), bytes);
-}
-
 /* -- attempts ---------------------------------------------------------------------------------- */
 
 static int proxy_start_call(struct proxy_job *job, const struct proxy_request *from)
@@ -385,34 +265,25 @@ static void proxy_on_end(void *context, const struct weir_http_call_end *end)
 }
 
 static const struct weir_http_call_events proxy_events = {
-        .interim = proxy_on_interim,
-        .head = proxy_on_head,
-        .piece = proxy_on_piece,
+        .interim = http_proxy_on_interim,
+        .head = http_proxy_on_head,
+        .piece = http_proxy_on_piece,
         .upgraded = http_proxy_on_upgraded,
         .end = proxy_on_end,
-        .error_text = proxy_on_error_text,
+        .error_text = http_proxy_on_error_text,
 };
 
 static const struct weir_http_call_events proxy_events_with_trailers = {
-        .interim = proxy_on_interim,
-        .head = proxy_on_head,
-        .piece = proxy_on_piece,
+        .interim = http_proxy_on_interim,
+        .head = http_proxy_on_head,
+        .piece = http_proxy_on_piece,
         .upgraded = http_proxy_on_upgraded,
-        .trailer = proxy_on_trailer,
+        .trailer = http_proxy_on_trailer,
         .end = proxy_on_end,
-        .error_text = proxy_on_error_text,
+        .error_text = http_proxy_on_error_text,
 };
 
-/* -- the handler ------------------------------------------------------------------------------- */
-
-bool http_proxy_match(
-        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
-{
-	const struct proxy *proxy = WEIR_CONTAINER(handler, const struct proxy, handler);
-	/* "*" of OPTIONS is no path. */
-	return weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/")) &&
-	       http_path_below(weir_http_path(exchange), weir_span_of(proxy->prefix));
-}
+/* -- the start --------------------------------------------------------------------------------- */
 
 /* Returns the status for a request that is not passed on; 0: it is. */
 static unsigned proxy_refuses(const struct proxy *proxy, const struct weir_http_exchange *exchange)
@@ -458,79 +329,4 @@ void http_proxy_start(
 	} else {
 		proxy_attempt(job);
 	}
-}
-
-static void proxy_handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
-{
-	http_proxy_start(WEIR_CONTAINER(handler, struct proxy, handler), exchange, NULL);
-}
-
-void http_proxy_finish(struct proxy *proxy)
-{
-	weir_http_upstreams_release(proxy->options.upstreams);
-	free(proxy->prefix);
-	free(proxy->host);
-	free(proxy->trusted);
-}
-
-static void proxy_destroy(struct weir_http_handler *handler)
-{
-	struct proxy *proxy = WEIR_CONTAINER(handler, struct proxy, handler);
-	http_proxy_finish(proxy);
-	free(proxy);
-}
-
-/* The upstream has methods of its own, so all are allowed. */
-unsigned http_proxy_methods(const struct weir_http_handler *handler,
-        const struct weir_http_exchange *exchange, enum weir_http_target target)
-{
-	if (target == WEIR_HTTP_TARGET_SITE || !http_proxy_match(handler, exchange))
-		return 0;
-	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_POST |
-	       1u << WEIR_HTTP_PUT | 1u << WEIR_HTTP_DELETE | 1u << WEIR_HTTP_OPTIONS;
-}
-
-void weir_http_proxy_options_init(struct weir_http_proxy_options *options)
-{
-	*options = (struct weir_http_proxy_options){.prefix = "",
-	        .via = true,
-	        .request_id = true,
-	        .body_max = UINT64_MAX,
-	        .zstd = true,
-	        .compress_level = WEIR_COMPRESS_LEVEL_MIN};
-}
-
-bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options)
-{
-	size_t size = options->trusted_count * sizeof *options->trusted;
-	proxy->options = *options;
-	weir_http_upstreams_hold(options->upstreams);
-	proxy->prefix = strdup(options->prefix);
-	proxy->host = options->host ? strdup(options->host) : NULL;
-	proxy->trusted = size ? malloc(size) : NULL;
-	if (proxy->trusted)
-		memcpy(proxy->trusted, options->trusted, size);
-	proxy->options.trusted = proxy->trusted;
-	return proxy->prefix && (proxy->host || !options->host) && (proxy->trusted || !size) &&
-	       http_proxy_make_via(proxy);
-}
-
-struct weir_http_handler *weir_http_proxy_create(const struct weir_http_proxy_options *options)
-{
-	static const struct weir_http_handler_type type = {.name = "proxy",
-	        .match = http_proxy_match,
-	        .handle = proxy_handle,
-	        .destroy = proxy_destroy,
-	        .methods = http_proxy_methods,
-	        .behind_files = true};
-	bool http = options->upstreams && !options->upstreams->options.fastcgi;
-	struct proxy *proxy = http ? calloc(1, sizeof *proxy) : NULL;
-	if (!proxy)
-		return NULL;
-	proxy->handler.type = &type;
-	if (!http_proxy_init(proxy, options)) {
-		proxy_destroy(&proxy->handler);
-		return NULL;
-	}
-	return &proxy->handler;
 }

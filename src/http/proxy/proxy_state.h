@@ -6,7 +6,9 @@
  *   health.c          health checks
  *   health_state.c    their results, which loops share
  *   srv.c             upstreams that an SRV name stands for
- *   proxy.c           a request from its start to its end: attempts, the reply
+ *   proxy_handler.c   the handler: which requests are passed on
+ *   proxy.c           a request from its start to its end: attempts, failures
+ *   proxy_reply.c     the reply of an upstream becomes the reply to the client
  *   proxy_body.c      bodies on their way, in both directions
  *   proxy_splice.c    bodies that go from socket to socket
  *   proxy_compress.c  replies that are compressed on the way
@@ -294,7 +296,7 @@ void http_proxy_try_again(struct proxy_job *job);
 void http_proxy_start(
         struct proxy *proxy, struct weir_http_exchange *exchange, struct proxy_script *script);
 
-/* For all handlers that pass requests on. */
+/* -- proxy_handler.c, for all handlers that pass requests on -- */
 bool http_proxy_match(
         const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
 unsigned http_proxy_methods(const struct weir_http_handler *handler,
@@ -304,6 +306,7 @@ unsigned http_proxy_methods(const struct weir_http_handler *handler,
 bool http_proxy_init(struct proxy *proxy, const struct weir_http_proxy_options *options);
 void http_proxy_finish(struct proxy *proxy);
 
+/* -- proxy.c -- */
 /* Frees the job, if neither exchange nor call use it any more. */
 void http_proxy_free_if_unused(struct proxy_job *job);
 
@@ -319,11 +322,19 @@ unsigned http_proxy_status_of(int error);
 /* Adds the notes of an upstream's reply to the log. */
 void http_proxy_log_upstream(struct proxy_job *job);
 
+/* The client's connection, its body or its reply has ended. The job may be freed. */
+void http_proxy_abandon(struct proxy_job *job);
+
+/* -- proxy_reply.c -- */
 /* Adds the fields of an upstream's reply. Returns 0 or an error of weir_http_add_field. */
 int http_proxy_pass_fields(struct proxy_job *job, const struct weir_http_reply_head *head);
 
-/* The client's connection, its body or its reply has ended. The job may be freed. */
-void http_proxy_abandon(struct proxy_job *job);
+/* Callbacks of weir_http_call_events. The head and a piece may free the job. */
+void http_proxy_on_interim(void *context, const struct weir_http_reply_head *head);
+void http_proxy_on_head(void *context, const struct weir_http_reply_head *head);
+void http_proxy_on_piece(void *context, struct weir_span bytes);
+void http_proxy_on_trailer(void *context, const struct weir_http_field *field);
+void http_proxy_on_error_text(void *context, struct weir_span bytes);
 
 /* -- bodies ------------------------------------------------------------------------------------ */
 
