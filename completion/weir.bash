@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue certificate zone store console status top upgrade fetch --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue mailbox certificate zone store console status top upgrade fetch --help --version' -- "$word")
 		return
 	fi
 	case $verb:$previous in
@@ -144,6 +144,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
+	mailbox:--config | mailbox:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
 	certificate:--config | certificate:-c)
 		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
@@ -236,6 +240,8 @@ _weir() {
 	passwd:*) mapfile -t COMPREPLY < <(compgen -W '' -u -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --config --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
+	mailbox:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	mailbox:*) mapfile -t COMPREPLY < <(compgen -W 'list remove' $([ "$previous" = mailbox ] || echo -u) -- "$word") ;;
 	certificate:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	certificate:*) mapfile -t COMPREPLY < <(compgen -W 'list import remove' $([ "$previous" = certificate ] || echo -f) -- "$word") ;;
 	zone:-*) mapfile -t COMPREPLY < <(compgen -W '--config --algorithm --help' -- "$word") ;;

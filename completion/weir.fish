@@ -1,6 +1,6 @@
 # Completion of weir for fish. Made by `weir config fish`: do not edit.
 
-set -l verbs serve check config passwd queue certificate zone store console status top upgrade fetch
+set -l verbs serve check config passwd queue mailbox certificate zone store console status top upgrade fetch
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'serve a directory, or a configuration'
@@ -8,6 +8,7 @@ complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'report
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a config -d 'print an annotated default configuration, or a completion'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'add a user, or change a password, in a users file or the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'list, retry or delete mail that waits to be forwarded'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a mailbox -d 'list the mailboxes in the database, or remove one whole'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a certificate -d 'store and list the certificates in the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a zone -d 'store and list the zones and keys of DNS in the database'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a store -d 'make, upgrade, check, fill or copy the shared database'
@@ -76,6 +77,10 @@ complete -c weir -n '__fish_seen_subcommand_from queue' -l queue -s q -x -a '(__
 complete -c weir -n '__fish_seen_subcommand_from queue' -l config -s c -r -F -d 'A configuration whose queue is meant: that of store, or the directory of its relay'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l all -d 'Retry all messages'
 complete -c weir -n '__fish_seen_subcommand_from queue' -l help -s h -d 'Print this text'
+
+complete -c weir -n '__fish_seen_subcommand_from mailbox' -a 'list remove' -a '(__fish_complete_users)'
+complete -c weir -n '__fish_seen_subcommand_from mailbox' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'
+complete -c weir -n '__fish_seen_subcommand_from mailbox' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from certificate' -a 'list import remove' -F
 complete -c weir -n '__fish_seen_subcommand_from certificate' -l config -s c -r -F -d 'The configuration with store. Default: /etc/weir/weir.yaml'

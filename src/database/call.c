@@ -79,6 +79,7 @@ int database_call_send(struct weir_database_call *call,
 	weir_postgres_call_options_init(&options);
 	options.statements = statements;
 	options.count = count;
+	options.key = call->key;
 	options.stream = stream;
 	options.idempotent = true;
 	return weir_postgres_call_start(call->pool, &options, &events, call, &call->call);

@@ -19,7 +19,8 @@ struct weir_database_call {
 	void (*again)(struct weir_database_call *call);
 	/* Goes on; NULL: the call of the pool was the last one. */
 	void (*ended)(struct weir_database_call *call, const struct weir_postgres_end *end);
-	bool harmless; /* a failure of the call of the pool is not one of this call */
+	struct weir_span key; /* of weir_postgres_call_options; it lives as long as the call */
+	bool harmless;        /* a failure of the call of the pool is not one of this call */
 	void (*free)(struct weir_database_call *call); /* its own memory; NULL: none */
 	weir_database_done_fn *done;
 	void *context;

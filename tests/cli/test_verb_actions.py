@@ -89,7 +89,7 @@ def test_options_of_a_command_are_its_own(weir_program):
 
 
 def test_a_verb_is_suggested(weir_program):
-    for word, said in ("stauts", "there is no verb 'stauts'; did you mean 'status'?"), ("mail", "there is no verb 'mail'"):
+    for word, said in ("stauts", "there is no verb 'stauts'; did you mean 'status'?"), ("imap", "there is no verb 'imap'"):
         done = subprocess.run([weir_program, word], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (2, f"weir: {said}\nTry `weir --help`.\n")
 

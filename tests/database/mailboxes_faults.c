@@ -8,9 +8,8 @@
 
 #include <weir/database_mail.h>
 
-#include "../store/mail.h"
-
 #include "clock.h"
+#include "removal.h"
 #include "sanitized.h"
 #include "severed.h"
 
@@ -275,6 +274,46 @@ static void removing_over_connections_that_break(void **state)
 	break_everywhere(remove_some, 89);
 }
 
+/* The connection breaks at any point: the removal goes on by itself, or when it is repeated. */
+static void remove_whole(long bytes)
+{
+	struct mail mail = {0};
+	struct removal removal;
+	(void)bytes;
+	empty();
+	migrated_run(&migrated,
+	        "INSERT INTO weir_mailbox (name, octets, messages, next_uid, validity) VALUES"
+	        " ('alice', 30, 3, 4, 1), ('bob', 10, 1, 2, 1);"
+	        "INSERT INTO weir_body_chunk SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid,"
+	        " 0, '0123456789' FROM generate_series(1, 3) AS n;"
+	        "INSERT INTO weir_body_holder SELECT '00000000-0000-7000-8000-000000000003', name FROM"
+	        " weir_mailbox;"
+	        "INSERT INTO weir_message (mailbox, uid, octets, body, chunks, shared, dotless, ended)"
+	        " SELECT 'alice', n, 10, ('00000000-0000-7000-8000-00000000000' || n)::uuid, 1, n = 3,"
+	        " true, true FROM generate_series(1, 3) AS n;"
+	        "INSERT INTO weir_message (mailbox, uid, octets, body, chunks, shared, dotless, ended)"
+	        " SELECT 'bob', 1, octets, body, 1, true, true, true FROM weir_message WHERE shared");
+	/* -ENOENT: the one before has ended, without an answer. */
+	for (int i = 0; removal_run(&removal, database, "alice") != 0 && removal.error != -ENOENT;
+	        i++) {
+		assert_int_not_equal(removal.error, -EBUSY);
+		assert_true(i < 3);
+	}
+	assert_string_equal(
+	        migrated_run(&migrated, "SELECT name, messages FROM weir_mailbox"), "bob|1");
+	assert_int_equal(messages_of("alice"), 0);
+	assert_int_equal(messages_of("bob"), 1);
+	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_body_chunk"), "1");
+	expect_sound();
+	assert_int_equal(mail_send_bytes(&mail, "alice", "x", 1), 0);
+}
+
+static void removals_over_connections_that_break(void **state)
+{
+	(void)state;
+	break_everywhere(remove_whole, 97);
+}
+
 /* -- a database in trouble --------------------------------------------------------------------- */
 
 static void make_trouble(const char *what)
@@ -489,6 +528,7 @@ int main(void)
 	        CASE(a_message_that_fills_the_mailbox),
 	        CASE(reading_over_connections_that_break),
 	        CASE(removing_over_connections_that_break),
+	        CASE(removals_over_connections_that_break),
 	        CASE(a_database_that_is_full),
 	        CASE(one_bad_mailbox_among_many),
 	        CASE(a_database_that_is_slow),

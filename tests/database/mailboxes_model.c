@@ -1,12 +1,8 @@
 /*
  * Mailboxes in a database against a plain model: random deliveries, sessions and removals by two
- * front ends, with a quota. WEIR_SEED chooses another run.
+ * front ends, also of whole mailboxes, with a quota. WEIR_SEED chooses another run.
  */
-#include "migrated.h"
-
-#include <weir/database_mail.h>
-
-#include "../store/mail.h"
+#include "removal.h"
 
 enum {
 	BOXES = 4,
@@ -26,6 +22,7 @@ struct model_box {
 	struct model_message messages[MOST_MESSAGES];
 	size_t count;
 	size_t octets;
+	bool exists;
 	struct weir_maildrop *drop; /* of a session */
 	size_t seen;                /* messages in it */
 };
@@ -53,6 +50,7 @@ static void add(struct model_box *box, size_t size, unsigned seed)
 {
 	box->messages[box->count++] = (struct model_message){size, seed, ""};
 	box->octets += size;
+	box->exists = true;
 }
 
 static size_t throw_size(void)
@@ -147,6 +145,7 @@ static void step_open(void)
 	if (error)
 		return;
 	box->drop = drop;
+	box->exists = true;
 	box->seen = box->count;
 	assert_int_equal(drop->count, box->count);
 	assert_int_equal(drop->octets, box->octets);
@@ -184,6 +183,24 @@ static void step_close(bool removes)
 	box->drop = NULL;
 }
 
+/* A session that has just ended may have the mailbox for a moment. */
+static void step_remove_whole(void)
+{
+	unsigned chosen = dice_throw(&dice, BOXES), by = dice_throw(&dice, 2);
+	struct model_box *box = &boxes[chosen];
+	struct removal removal;
+	int error;
+	while ((error = removal_run(&removal, databases[by], names[chosen])) == -EBUSY &&
+	        !box->drop)
+		weir_loop_turn(loop, 1);
+	assert_int_equal(error, box->drop ? -EBUSY : box->exists ? 0 : -ENOENT);
+	if (error)
+		return;
+	assert_int_equal(removal.counts.messages, box->count);
+	assert_int_equal(removal.counts.octets, box->octets);
+	*box = (struct model_box){.count = 0};
+}
+
 static void check_all(void)
 {
 	static const char sound[] =
@@ -214,7 +231,7 @@ static void random_steps(void **state)
 		assert_int_equal(weir_database_mail_create(databases[i], &options, &stores[i]), 0);
 	for (int i = 0; i < STEPS; i++) {
 		store = stores[dice_throw(&dice, 2)];
-		switch (dice_throw(&dice, 6)) {
+		switch (dice_throw(&dice, 7)) {
 		case 0:
 			step_open();
 			break;
@@ -223,6 +240,9 @@ static void random_steps(void **state)
 			break;
 		case 2:
 			step_close(dice_throw(&dice, 2));
+			break;
+		case 3:
+			step_remove_whole();
 			break;
 		default:
 			step_deliver();

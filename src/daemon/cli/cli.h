@@ -124,6 +124,9 @@ int fetch(int count, char **arguments);
 /* `weir queue`: lists, retries and deletes the messages that wait to be forwarded. */
 int queue(int count, char **arguments);
 
+/* `weir mailbox`: the mailboxes in the database. */
+int mailbox_verb(int count, char **arguments);
+
 /* `weir certificate`: the certificates in the database. */
 int certificate_verb(int count, char **arguments);
 

@@ -251,6 +251,25 @@ const struct verb cli_verbs[] = {
                             "weir queue -c /etc/weir/weir.yaml list\n",
         },
         {
+                .name = "mailbox",
+                .synopsis = "[-c FILE] [list | remove USER]",
+                .summary = "list the mailboxes in the database, or remove one whole",
+                .text = "list prints each mailbox in the database of `store` with the number of "
+                        "its messages and their bytes, and whether a session has it. remove is for "
+                        "a user who has left, whom `weir passwd --delete` removes first. It "
+                        "removes the mailbox with all its messages; other mailboxes lose nothing, "
+                        "also where they share a message. Servers may run meanwhile. If a POP3 "
+                        "session has the mailbox, nothing is removed: repeat it when the session "
+                        "has ended. A front end that has crashed holds its mailboxes for two "
+                        "minutes. An interrupted removal goes on when it is repeated.",
+                .options = store_options,
+                .words = "list remove",
+                .operand = &type_user,
+                .examples = "weir mailbox list\n"
+                            "weir passwd -c /etc/weir/weir.yaml alice --delete\n"
+                            "weir mailbox remove alice\n",
+        },
+        {
                 .name = "certificate",
                 .synopsis = "[-c FILE] [list | import NAME CHAIN KEY | remove NAME]",
                 .summary = "store and list the certificates in the database",

@@ -56,6 +56,7 @@ static const struct {
         {"store", store_verb},
         {"zone", zone_verb},
         {"certificate", certificate_verb},
+        {"mailbox", mailbox_verb},
         {"@server", serve_process}, /* see master.h */
         {"@acme", acme_process},
         {"@keys", key_process},

@@ -17,6 +17,11 @@ const struct database_check database_checks_mailboxes[] = {
                 " OR box.octets <> coalesce(held.octets, 0) ORDER BY name LIMIT 20",
                 false},
         {"mailboxes",
+                "SELECT 'message ' || uid || ' of ' || mailbox, 'it has no mailbox', true"
+                " FROM weir_message AS message WHERE NOT EXISTS (SELECT 1 FROM weir_mailbox"
+                " WHERE name = message.mailbox) ORDER BY mailbox, uid LIMIT 20",
+                false},
+        {"mailboxes",
                 "SELECT 'message ' || uid || ' of ' || mailbox, 'its body is not whole', true"
                 " FROM weir_message AS message LEFT JOIN (SELECT body, count(*) AS chunks,"
                 " sum(length(bytes)) AS octets FROM weir_body_chunk GROUP BY body) AS held"

@@ -29,20 +29,17 @@ enum {
 	DROP_RELEASE_MS = 1000, /* between two attempts to release a lease */
 };
 
-#define DROP_TEXT(number) #number
-#define DROP_LEASE_END(seconds) "now() + interval '" DROP_TEXT(seconds) " seconds'"
-#define DROP_LEASE DROP_LEASE_END(WEIR_MAILDROP_LEASE_S)
-
 static const char drop_lock[] =
         "INSERT INTO weir_mailbox AS b"
         " (name, octets, messages, next_uid, validity, session, lease)"
-        " VALUES ($1, 0, 0, 1, extract(epoch FROM now())::bigint, $2::uuid, " DROP_LEASE ")"
+        " VALUES ($1, 0, 0, 1, extract(epoch FROM now())::bigint, $2::uuid, " MAILBOXES_LEASE_END
+        ")"
         " ON CONFLICT (name) DO UPDATE SET session = excluded.session, lease = excluded.lease"
         " WHERE b.session IS NULL OR b.session = excluded.session OR b.lease <= now()"
         " RETURNING b.messages, b.octets, b.next_uid";
 
-static const char drop_renew[] =
-        "UPDATE weir_mailbox SET lease = " DROP_LEASE " WHERE name = $1 AND session = $2::uuid";
+static const char drop_renew[] = "UPDATE weir_mailbox SET lease = " MAILBOXES_LEASE_END
+                                 " WHERE name = $1 AND session = $2::uuid";
 
 static const char drop_unlock[] = "UPDATE weir_mailbox SET session = NULL, lease = NULL"
                                   " WHERE name = $1 AND session = $2::uuid";

@@ -23,20 +23,12 @@ static const char remove_text[] =
         " FOR UPDATE),"
         " gone AS (DELETE FROM weir_message WHERE mailbox = $1 AND uid = ANY($3::bigint[])"
         " AND EXISTS (SELECT 1 FROM owned) RETURNING body, octets, chunks, shared),"
-        " freed AS (DELETE FROM weir_body_chunk WHERE number = 0 AND body IN"
-        " (SELECT body FROM gone WHERE chunks = 1 AND NOT shared)),"
-        " unheld AS (DELETE FROM weir_body_holder WHERE holder = $1 AND body IN"
-        " (SELECT body FROM gone WHERE shared)),"
-        " left_over AS (INSERT INTO weir_body_sweep (body, holder, due)"
-        " SELECT body, $1, now() FROM gone WHERE chunks > 1 OR shared"
-        " ON CONFLICT (body, holder) DO NOTHING)"
-        " UPDATE weir_mailbox SET"
+        " " MAILBOXES_SQL_GIVE_UP " UPDATE weir_mailbox SET"
         " octets = octets - (SELECT coalesce(sum(octets), 0) FROM gone)::bigint,"
         " messages = messages - (SELECT count(*) FROM gone),"
         " lease = CASE WHEN $4::bool THEN now() ELSE lease END"
         " WHERE name = $1 AND session = $2::uuid"
-        " RETURNING octets, messages, (SELECT count(*) FROM gone),"
-        " (SELECT count(*) FROM gone WHERE chunks > 1 OR shared)";
+        " RETURNING octets, messages, (SELECT count(*) FROM gone), " MAILBOXES_SQL_LEFT;
 
 static void remove_start(struct mailboxes_drop *drop);
 

@@ -7,6 +7,7 @@
  *   mailboxes_drop.c      maildrops: open, info, close, the lease
  *   mailboxes_fetch.c     maildrops: opening a message
  *   mailboxes_remove.c    maildrops: removing messages
+ *   mailboxes_whole.c     for administrators: listing mailboxes, and removing one whole
  */
 #ifndef MAILBOXES_STATE_H
 #define MAILBOXES_STATE_H
@@ -248,6 +249,27 @@ void mailboxes_open(struct weir_mail_store *store, struct weir_loop *loop, struc
 void mailboxes_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret);
 void mailboxes_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
         weir_mail_fetched_fn *done);
+
+/* The end of a lease that begins or is renewed now, by the clock of the database. */
+#define MAILBOXES_TEXT(number) #number
+#define MAILBOXES_LEASE_OF(seconds) "now() + interval '" MAILBOXES_TEXT(seconds) " seconds'"
+#define MAILBOXES_LEASE_END MAILBOXES_LEASE_OF(WEIR_MAILDROP_LEASE_S)
+
+/*
+ * Parts of WITH: the mailbox $1 gives up the bodies of the messages that `gone` has deleted, with
+ * their body, chunks and shared. Bodies of one chunk that nobody shares are removed, others left to
+ * the sweep: MAILBOXES_SQL_LEFT is their number.
+ */
+#define MAILBOXES_SQL_GIVE_UP                                                                      \
+	"freed AS (DELETE FROM weir_body_chunk WHERE number = 0 AND body IN"                       \
+	" (SELECT body FROM gone WHERE chunks = 1 AND NOT shared)),"                               \
+	" unheld AS (DELETE FROM weir_body_holder WHERE holder = $1 AND body IN"                   \
+	" (SELECT body FROM gone WHERE shared)),"                                                  \
+	" left_over AS (INSERT INTO weir_body_sweep (body, holder, due)"                           \
+	" SELECT body, $1, now() FROM gone WHERE chunks > 1 OR shared"                             \
+	" ON CONFLICT (body, holder) DO NOTHING)"
+#define MAILBOXES_SQL_LEFT "(SELECT count(*) FROM gone WHERE chunks > 1 OR shared)"
+
 void mailboxes_remove(struct weir_maildrop *base, const uint8_t *marks, struct weir_mail_call *call,
         weir_mail_removed_fn *done);
 void mailboxes_close(struct weir_maildrop *base);
