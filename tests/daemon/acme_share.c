@@ -23,7 +23,6 @@ enum {
 	TURNS_MAX = 20000,
 };
 
-static struct migrated migrated;
 static const char *names[] = {NAME};
 
 /* A front end. */
@@ -43,7 +42,7 @@ struct one {
 static void one_open(struct one *one)
 {
 	static const unsigned char key[WEIR_DATABASE_SEAL_SIZE] = "key";
-	*one = (struct one){.database = migrated_open(&migrated, NULL), .config = config_create()};
+	*one = (struct one){.database = migrated_open(NULL), .config = config_create()};
 	weir_database_set_seal(one->database, key);
 	assert_int_equal(weir_loop_create(&one->loop), 0);
 	strcpy(one->directory, "/tmp/weir-share-XXXXXX");
@@ -135,18 +134,18 @@ static void assert_rows(const char *content)
 	        "SELECT (SELECT count(*) FROM weir_acme_file), (SELECT chain FROM"
 	        " weir_certificate WHERE name = '" NAME "') = '%s'",
 	        content);
-	assert_string_equal(migrated_run(&migrated, sql), "3|t");
+	assert_string_equal(migrated_run(sql), "3|t");
 }
 
 static void empty_tables(void)
 {
-	migrated_run(&migrated,
+	migrated_run(
 	        "DELETE FROM weir_acme_file; DELETE FROM weir_certificate; DELETE FROM weir_acme_lease");
 }
 
 static const char *leases(void)
 {
-	return migrated_run(&migrated, "SELECT count(*) FROM weir_acme_lease");
+	return migrated_run("SELECT count(*) FROM weir_acme_lease");
 }
 
 static bool has_file(const struct one *one, const char *path, const char *content)
@@ -225,9 +224,9 @@ static void a_stop_has_a_bound(void **state)
 	assert_int_equal(one_share(&a), 0);
 	assert_int_equal(one_await(&a, acme_share_claim), 0);
 	assert_true(one_change(&a, "1"));
-	migrated_run(&migrated, "ALTER TABLE weir_acme_lease RENAME TO weir_acme_away");
+	migrated_run("ALTER TABLE weir_acme_lease RENAME TO weir_acme_away");
 	assert_int_equal(one_await(&a, acme_share_stop), -ETIMEDOUT);
-	migrated_run(&migrated, "ALTER TABLE weir_acme_away RENAME TO weir_acme_lease");
+	migrated_run("ALTER TABLE weir_acme_away RENAME TO weir_acme_lease");
 	one_close(&a);
 	empty_tables();
 }
@@ -305,20 +304,6 @@ static void following_goes_on(void **state)
 	empty_tables();
 }
 
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	migrated_stop(&migrated);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,5 +313,5 @@ int main(void)
 	        cmocka_unit_test(memory_may_fail),
 	        cmocka_unit_test(following_goes_on),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, migrated_setup, migrated_teardown);
 }

@@ -13,8 +13,6 @@ enum {
 	LEASE_S = 60,
 };
 
-static struct migrated migrated;
-
 /* A front end. */
 struct one {
 	struct weir_database *database;
@@ -28,7 +26,7 @@ struct one {
 static void one_open(struct one *one)
 {
 	static const unsigned char key[WEIR_DATABASE_SEAL_SIZE] = "key";
-	*one = (struct one){.database = migrated_open(&migrated, NULL)};
+	*one = (struct one){.database = migrated_open(NULL)};
 	weir_database_set_seal(one->database, key);
 	assert_int_equal(weir_loop_create(&one->loop), 0);
 }
@@ -129,7 +127,7 @@ static int64_t version(const char *snapshot)
 	char sql[128];
 	snprintf(sql, sizeof sql,
 	        "SELECT coalesce(max(version), 0) FROM weir_snapshot WHERE name = '%s'", snapshot);
-	return strtoll(migrated_run(&migrated, sql), NULL, 10);
+	return strtoll(migrated_run(sql), NULL, 10);
 }
 
 /* -- the lease --------------------------------------------------------------------------------- */
@@ -162,14 +160,14 @@ static void a_lease_that_has_ended_is_taken_over(void **state)
 	one_open(&a);
 	one_open(&b);
 	assert_int_equal(claim(&a, LEASE_S), 0);
-	migrated_run(&migrated, "UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
+	migrated_run("UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
 	/* Nobody has taken it: it is renewed. */
 	assert_int_equal(put(&a, "state/a", "1"), 0);
 	assert_int_equal(claim(&b, LEASE_S), -EBUSY);
-	migrated_run(&migrated, "UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
+	migrated_run("UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
 	assert_int_equal(claim(&a, LEASE_S), 0);
 	assert_false(a.taken_over);
-	migrated_run(&migrated, "UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
+	migrated_run("UPDATE weir_acme_lease SET ends = now() - interval '1 s'");
 	assert_int_equal(claim(&b, LEASE_S), 0);
 	assert_true(b.taken_over);
 	int64_t before = version(WEIR_DATABASE_ACME_SNAPSHOT);
@@ -208,8 +206,8 @@ static void changes_are_one_transaction(void **state)
 	assert_string_equal(load(&b), "a.example=key accounts/ca/key.pem=secret state/a= ");
 	assert_true(version(WEIR_DATABASE_ACME_SNAPSHOT) > files);
 	assert_true(version(WEIR_DATABASE_CERTIFICATES_SNAPSHOT) > certificates);
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_acme_file"
-	                                            " WHERE content LIKE '%secret%'"),
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_acme_file"
+	                                 " WHERE content LIKE '%secret%'"),
 	        "0");
 	/* A renewal alone is no news. */
 	files = version(WEIR_DATABASE_ACME_SNAPSHOT);
@@ -220,7 +218,7 @@ static void changes_are_one_transaction(void **state)
 	assert_int_equal(store(&a, changes, 2), 0);
 	assert_string_equal(load(&b), "a.example=key accounts/ca/key.pem=other ");
 	assert_int_equal(release(&a), 0);
-	migrated_run(&migrated, "DELETE FROM weir_acme_file; DELETE FROM weir_certificate");
+	migrated_run("DELETE FROM weir_acme_file; DELETE FROM weir_certificate");
 	one_close(&a);
 	one_close(&b);
 }
@@ -241,7 +239,7 @@ static void changes_have_a_bound(void **state)
 	assert_int_equal(store(&a, changes, WEIR_DATABASE_ACME_CHANGES_MAX), 0);
 	assert_int_equal(store(&a, changes, WEIR_DATABASE_ACME_CHANGES_MAX + 1), WEIR_E_LIMIT);
 	assert_int_equal(release(&a), 0);
-	migrated_run(&migrated, "DELETE FROM weir_certificate");
+	migrated_run("DELETE FROM weir_certificate");
 	one_close(&a);
 }
 
@@ -288,7 +286,7 @@ static void the_innermost_zone_is_found(void **state)
 	struct weir_database_call *call;
 	(void)state;
 	one_open(&a);
-	migrated_run(&migrated,
+	migrated_run(
 	        "INSERT INTO weir_zone (name, version, serial) VALUES ('example.org.', gen_random_uuid(), 1),"
 	        " ('sub.example.org.', gen_random_uuid(), 1), ('ample.org.', gen_random_uuid(), 1)");
 	assert_string_equal(zone_of(&a, "example.org."), "example.org.");
@@ -301,20 +299,6 @@ static void the_innermost_zone_is_found(void **state)
 	one_close(&a);
 }
 
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	migrated_stop(&migrated);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,5 +309,5 @@ int main(void)
 	        cmocka_unit_test(memory_may_fail),
 	        cmocka_unit_test(the_innermost_zone_is_found),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, migrated_setup, migrated_teardown);
 }

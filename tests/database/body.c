@@ -6,7 +6,6 @@
 #include "drain.h"
 #include "helper.h"
 
-static struct migrated migrated;
 static struct weir_database *database;
 static struct weir_loop *loop;
 static struct database_loop *at;
@@ -104,8 +103,8 @@ static const char *own(struct writing *writing, bool takes)
 /* Bodies, and rows for the sweep. */
 static const char *count_rows(void)
 {
-	return migrated_run(&migrated, "SELECT (SELECT count(DISTINCT body) FROM weir_body_chunk),"
-	                               " (SELECT count(*) FROM weir_body_sweep)");
+	return migrated_run("SELECT (SELECT count(DISTINCT body) FROM weir_body_chunk),"
+	                    " (SELECT count(*) FROM weir_body_sweep)");
 }
 
 static void expect_rows(const char *wanted)
@@ -129,7 +128,7 @@ static void expect_body(const char *id, char *first, size_t first_size, size_t s
 
 static void reset(void)
 {
-	migrated_run(&migrated, "TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder");
+	migrated_run("TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder");
 }
 
 /* -- tests ------------------------------------------------------------------------------------- */
@@ -239,7 +238,7 @@ static void aborted_at_any_point(void **state)
 	bool gone = false;
 	for (int i = 0; i < 1000 && !gone; i++) {
 		struct heard heard = {0};
-		migrated_run(&migrated, "UPDATE weir_body_sweep SET due = now()");
+		migrated_run("UPDATE weir_body_sweep SET due = now()");
 		assert_int_equal(body_sweep(at->pool, &heard_events, &heard, &heard.call), 0);
 		heard_await_end(&heard, loop);
 		heard_clear(&heard);
@@ -253,7 +252,7 @@ static void the_sweep_leaves_what_is_held(void **state)
 	struct heard heard = {0};
 	(void)state;
 	reset();
-	migrated_run(&migrated,
+	migrated_run(
 	        "INSERT INTO weir_body_chunk SELECT gen_random_uuid(), 0, 'x' FROM"
 	        " generate_series(1, 5); INSERT INTO weir_body_sweep SELECT body, 'a', now() FROM"
 	        " weir_body_chunk; INSERT INTO weir_body_holder SELECT body, 'b' FROM"
@@ -274,14 +273,14 @@ static void a_body_that_was_swept_fails(void **state)
 	writing_init(&writing, SIZE_MAX);
 	write_all(&writing, 2 * WEIR_DATABASE_CHUNK, 5000);
 	assert_true(TURN_UNTIL(loop, writing.writer.rooted));
-	migrated_run(&migrated, "DELETE FROM weir_body_chunk; DELETE FROM weir_body_sweep");
+	migrated_run("DELETE FROM weir_body_chunk; DELETE FROM weir_body_sweep");
 	finish(&writing);
 	assert_string_equal(own(&writing, true), "(0).");
 	body_writer_free(&writing.writer, true);
 	writing_init(&writing, SIZE_MAX);
 	write_all(&writing, WEIR_DATABASE_CHUNK + 1, 5000);
 	assert_true(TURN_UNTIL(loop, writing.writer.rooted));
-	migrated_run(&migrated, "DELETE FROM weir_body_chunk; DELETE FROM weir_body_sweep");
+	migrated_run("DELETE FROM weir_body_chunk; DELETE FROM weir_body_sweep");
 	write_all(&writing, WEIR_DATABASE_CHUNK, 5000);
 	finish(&writing);
 	assert_int_equal(writing.error, -ETIMEDOUT);
@@ -345,18 +344,15 @@ static void without_memory(void **state)
 
 static int start_all(void **state)
 {
-	(void)state;
-	migrated_start(&migrated);
-	database = migrated_open(&migrated, NULL);
+	migrated_setup(state);
+	database = migrated_open(NULL);
 	return weir_loop_create(&loop) || database_loop_get(database, loop, &at);
 }
 
 static int stop_all(void **state)
 {
-	(void)state;
 	migrated_close(database, loop);
-	migrated_stop(&migrated);
-	return 0;
+	return migrated_teardown(state);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* Wrong passwords of two front ends, which are counted together. */
-#include "../postgres/database.h"
+#include "migrated.h"
 
 #include <signal.h>
 
@@ -8,8 +8,6 @@
 
 #include "allocation.h"
 
-static struct database server;
-static char url[256];
 static struct weir_loop *loop;
 
 /* A front end: its database, whose owner's name differs, and its guard. */
@@ -84,8 +82,8 @@ static void front_ends_count_together(void **state)
 	await_exchange();
 	assert_int_equal(count(&fronts[0], "192.0.2.1"), 3);
 	assert_int_equal(count(&fronts[1], "192.0.2.1"), 3);
-	assert_string_equal(database_run(&server, "SELECT count(*), sum(wrong) FROM weir_guard"
-	                                          " WHERE network = '192.0.2.1'"),
+	assert_string_equal(migrated_run("SELECT count(*), sum(wrong) FROM weir_guard"
+	                                 " WHERE network = '192.0.2.1'"),
 	        "2|3");
 }
 
@@ -93,7 +91,7 @@ static void rows_end_with_their_counts(void **state)
 {
 	(void)state;
 	/* As if they had been written by another one, long ago, or by nobody. */
-	database_run(&server,
+	migrated_run(
 	        "INSERT INTO weir_guard VALUES"
 	        " ('192.0.2.20', 'x', 3, now() - interval '90 seconds', now() + interval '1 minute'),"
 	        " ('192.0.2.21', 'x', 3, now() - interval '1 hour', now() - interval '1 minute'),"
@@ -103,8 +101,8 @@ static void rows_end_with_their_counts(void **state)
 	await_exchange();
 	assert_int_equal(count(&fronts[0], "192.0.2.21"), 0);
 	assert_int_equal(count(&fronts[0], "192.0.2.22"), 0);
-	AWAIT(strcmp(database_run(&server, "SELECT count(*) FROM weir_guard WHERE network ="
-	                                   " '192.0.2.21'"),
+	AWAIT(strcmp(migrated_run("SELECT count(*) FROM weir_guard WHERE network ="
+	                          " '192.0.2.21'"),
 	              "0") == 0);
 }
 
@@ -114,21 +112,21 @@ static void clearing_reaches_the_database(void **state)
 	const char *left = "SELECT count(*) FROM weir_guard WHERE network = '192.0.2.1'";
 	(void)state;
 	assert_int_equal(weir_network_parse(WEIR_SPAN("192.0.2.0/29"), &network), 0);
-	assert_string_equal(database_run(&server, left), "2");
+	assert_string_equal(migrated_run(left), "2");
 	assert_int_equal(weir_database_guard_clear(fronts[0].shared, &network), 1);
-	AWAIT(strcmp(database_run(&server, left), "0") == 0);
+	AWAIT(strcmp(migrated_run(left), "0") == 0);
 	await_exchange();
 	assert_int_equal(count(&fronts[0], "192.0.2.1"), 0);
-	assert_string_not_equal(database_run(&server, "SELECT count(*) FROM weir_guard"), "0");
+	assert_string_not_equal(migrated_run("SELECT count(*) FROM weir_guard"), "0");
 	weir_database_guard_clear(fronts[0].shared, NULL);
 	weir_database_guard_clear(fronts[0].shared, NULL);
-	AWAIT(strcmp(database_run(&server, "SELECT count(*) FROM weir_guard"), "0") == 0);
+	AWAIT(strcmp(migrated_run("SELECT count(*) FROM weir_guard"), "0") == 0);
 }
 
 static void counts_wait_for_the_database(void **state)
 {
 	(void)state;
-	database_stop(&server, SIGINT);
+	database_stop(&migrated.server, SIGINT);
 	for (unsigned i = 0; i < 300; i++) {
 		char address[32];
 		snprintf(address, sizeof address, "198.51.%u.%u:1", i / 200, i % 200 + 1);
@@ -136,7 +134,7 @@ static void counts_wait_for_the_database(void **state)
 	}
 	for (int i = 0; i < 20; i++)
 		weir_loop_turn(loop, 100);
-	database_start(&server);
+	database_start(&migrated.server);
 	/* More than one call can write. */
 	AWAIT(count(&fronts[1], "198.51.0.1") == 1 && count(&fronts[1], "198.51.1.100") == 1);
 }
@@ -162,30 +160,15 @@ static void it_ends_at_any_time(void **state)
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static void on_migrated(void *context, int error, const char *text)
-{
-	(void)text;
-	assert_int_equal(error, 0);
-	*(bool *)context = true;
-}
-
 static int start_all(void **state)
 {
-	(void)state;
 	char why[WEIR_POSTGRES_WHY_MAX];
-	bool migrated = false;
-	database_make(&server, "");
-	database_start(&server);
-	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
-	        server.port);
+	migrated_setup(state);
 	struct weir_postgres_options options =
-	        OPTIONS(weir_postgres_options, o.url = url, o.wait_ms = 500);
+	        OPTIONS(weir_postgres_options, o.url = migrated.url, o.wait_ms = 500);
 	assert_int_equal(weir_loop_create(&loop), 0);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(weir_database_create(&options, why, &fronts[i].database), 0);
-	assert_int_equal(
-	        weir_database_migrate(fronts[0].database, loop, NULL, on_migrated, &migrated), 0);
-	AWAIT(migrated);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(weir_guard_create(NULL, &fronts[i].guard), 0);
 		assert_int_equal(weir_database_guard_create(fronts[i].database, loop,
@@ -197,7 +180,6 @@ static int start_all(void **state)
 
 static int stop_all(void **state)
 {
-	(void)state;
 	for (int i = 0; i < 2; i++) {
 		weir_database_guard_destroy(fronts[i].shared);
 		weir_database_leave(fronts[i].database, loop);
@@ -205,8 +187,7 @@ static int stop_all(void **state)
 		weir_guard_destroy(fronts[i].guard);
 	}
 	weir_loop_destroy(loop);
-	database_remove(&server);
-	return 0;
+	return migrated_teardown(state);
 }
 
 int main(void)

@@ -12,7 +12,6 @@
 #include "database_state.h"
 #include "sanitized.h"
 
-static struct migrated migrated;
 static struct weir_database *database, *another; /* two front ends */
 
 static int create_in_database(
@@ -29,8 +28,8 @@ static void leave(struct weir_loop *left)
 
 static void empty(void)
 {
-	migrated_run(&migrated, "TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
-	                        " weir_mailbox, weir_message");
+	migrated_run("TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
+	             " weir_mailbox, weir_message");
 }
 
 static const struct mail_kind in_database = {
@@ -62,11 +61,9 @@ static void a_lease_is_renewed(void **state)
 	(void)state;
 	struct weir_maildrop *drop = must_open("alice");
 	for (int i = 0; i < 3; i++) {
-		migrated_run(
-		        &migrated, "UPDATE weir_mailbox SET lease = now() + interval '1 second'");
-		while (strcmp(migrated_run(&migrated,
-		                      "SELECT lease > now() + interval '100 seconds'"
-		                      " FROM weir_mailbox"),
+		migrated_run("UPDATE weir_mailbox SET lease = now() + interval '1 second'");
+		while (strcmp(migrated_run("SELECT lease > now() + interval '100 seconds'"
+		                           " FROM weir_mailbox"),
 		               "t") != 0) {
 			if (!migrated_awaits_server(database, loop))
 				clock_advance(WEIR_MAILDROP_LEASE_S * 1000 / 3 + 100);
@@ -75,7 +72,7 @@ static void a_lease_is_renewed(void **state)
 		}
 	}
 	weir_maildrop_close(drop);
-	migrated_await(&migrated, loop, LEASE, "f");
+	migrated_await(loop, LEASE, "f");
 }
 
 /* An import raises the validity after the lock of a session, and before its list. */
@@ -84,13 +81,13 @@ static void the_list_and_its_uidls_are_of_one_moment(void **state)
 	struct weir_mail_info info;
 	(void)state;
 	assert_int_equal(mail_send("alice", "x"), 0);
-	migrated_run(&migrated,
+	migrated_run(
 	        "CREATE FUNCTION raise_validity() RETURNS trigger AS $$ BEGIN UPDATE weir_mailbox SET"
 	        " validity = 4000000000; RETURN NULL; END $$ LANGUAGE plpgsql;"
 	        "CREATE TRIGGER raise_validity AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
 	        " (pg_trigger_depth() = 0) EXECUTE FUNCTION raise_validity()");
 	struct weir_maildrop *drop = must_open("alice");
-	migrated_run(&migrated, "DROP TRIGGER raise_validity ON weir_mailbox");
+	migrated_run("DROP TRIGGER raise_validity ON weir_mailbox");
 	weir_maildrop_info(drop, 0, &info);
 	assert_string_equal(info.uid, "4000000000.0000000001");
 	weir_maildrop_close(drop);
@@ -101,7 +98,7 @@ static void the_list_ends_with_the_lease(void **state)
 {
 	(void)state;
 	assert_int_equal(mail_send("alice", "x"), 0);
-	migrated_run(&migrated,
+	migrated_run(
 	        "CREATE FUNCTION deliver() RETURNS trigger AS $$ BEGIN"
 	        " UPDATE weir_mailbox SET next_uid = 3, messages = 2;"
 	        " INSERT INTO weir_message (mailbox, uid, body, octets, chunks, shared, dotless,"
@@ -110,7 +107,7 @@ static void the_list_ends_with_the_lease(void **state)
 	        "CREATE TRIGGER deliver AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
 	        " (pg_trigger_depth() = 0) EXECUTE FUNCTION deliver()");
 	struct weir_maildrop *drop = must_open("alice");
-	migrated_run(&migrated, "DROP TRIGGER deliver ON weir_mailbox");
+	migrated_run("DROP TRIGGER deliver ON weir_mailbox");
 	assert_int_equal(drop->count, 1);
 	weir_maildrop_close(drop);
 	drop = must_open("alice");
@@ -132,7 +129,7 @@ static void a_session_that_lost_its_lease_removes_nothing(void **state)
 		drops[0] = must_open("alice");
 		store = other;
 		assert_int_equal(drop_open("alice", &drops[1]), -EBUSY);
-		migrated_run(&migrated, "UPDATE weir_mailbox SET lease = now()");
+		migrated_run("UPDATE weir_mailbox SET lease = now()");
 		drops[1] = must_open("alice");
 		/* It may hear of that before, or not. */
 		if (renewed) {
@@ -144,11 +141,11 @@ static void a_session_that_lost_its_lease_removes_nothing(void **state)
 		assert_int_equal(drop_remove(drops[0], (const uint8_t[]){1}, &removed), -EBUSY);
 		assert_int_equal(removed, 0);
 		weir_maildrop_close(drops[0]);
-		assert_string_equal(migrated_run(&migrated, LEASE), "t");
+		assert_string_equal(migrated_run(LEASE), "t");
 		assert_int_equal(drop_remove(drops[1], (const uint8_t[]){1}, &removed), 0);
 		assert_int_equal(removed, 1);
 		weir_maildrop_close(drops[1]);
-		assert_string_equal(migrated_run(&migrated, LEASE), "f");
+		assert_string_equal(migrated_run(LEASE), "f");
 	}
 	weir_mail_store_destroy(other);
 	store = mine;
@@ -199,7 +196,7 @@ static void a_loop_that_leaves(void **state)
 		weir_maildrop_close(answer.drop);
 		weir_maildrop_close(drop);
 		leave(loop);
-		migrated_run(&migrated, "UPDATE weir_mailbox SET session = NULL, lease = NULL");
+		migrated_run("UPDATE weir_mailbox SET session = NULL, lease = NULL");
 	}
 }
 
@@ -218,12 +215,11 @@ static void bodies_go_with_their_last_message(void **state)
 		assert_int_equal(mail_send_bytes(&mail, "alice,bob", large, 10), 0);
 		assert_int_equal(mail_send_bytes(&mail, "alice", large, i ? 5 : sizeof large), 0);
 	}
-	assert_string_equal(
-	        migrated_run(&migrated, "SELECT count(DISTINCT body) FROM weir_body_chunk"), "24");
+	assert_string_equal(migrated_run("SELECT count(DISTINCT body) FROM weir_body_chunk"), "24");
 	struct weir_maildrop *drop = must_open("bob");
 	assert_int_equal(drop_remove(drop, marks, &removed), 0);
 	weir_maildrop_close(drop);
-	migrated_await(&migrated, loop, "SELECT count(*) FROM weir_body_sweep", "0");
+	migrated_await(loop, "SELECT count(*) FROM weir_body_sweep", "0");
 	/* Alice has all of them. */
 	drop = must_open("alice");
 	assert_int_equal(drop->count, 24);
@@ -235,7 +231,7 @@ static void bodies_go_with_their_last_message(void **state)
 	assert_int_equal(drop_remove(drop, (const uint8_t[]){255, 255, 255}, &removed), 0);
 	assert_int_equal(removed, 24);
 	weir_maildrop_close(drop);
-	migrated_await(&migrated, loop,
+	migrated_await(loop,
 	        "SELECT (SELECT count(*) FROM weir_body_sweep) + (SELECT count(*) FROM"
 	        " weir_body_chunk) + (SELECT count(*) FROM weir_body_holder)",
 	        "0");
@@ -250,13 +246,12 @@ static void a_large_mailbox(void **state)
 	uint8_t marks[MANY / 8 + 1];
 	size_t removed;
 	(void)state;
-	migrated_run(&migrated,
-	        "INSERT INTO weir_mailbox (name, octets, messages, next_uid, validity)"
-	        " VALUES ('alice', 5000, 2500, 2501, 7);"
-	        "INSERT INTO weir_message (mailbox, uid, octets, body, chunks, shared,"
-	        " dotless, ended) SELECT 'alice', n, 2, gen_random_uuid(), 1, false,"
-	        " n % 2 = 0, true FROM generate_series(1, 2500) AS n;"
-	        "INSERT INTO weir_body_chunk SELECT body, 0, 'xy' FROM weir_message");
+	migrated_run("INSERT INTO weir_mailbox (name, octets, messages, next_uid, validity)"
+	             " VALUES ('alice', 5000, 2500, 2501, 7);"
+	             "INSERT INTO weir_message (mailbox, uid, octets, body, chunks, shared,"
+	             " dotless, ended) SELECT 'alice', n, 2, gen_random_uuid(), 1, false,"
+	             " n % 2 = 0, true FROM generate_series(1, 2500) AS n;"
+	             "INSERT INTO weir_body_chunk SELECT body, 0, 'xy' FROM weir_message");
 	struct weir_maildrop *drop = must_open("alice");
 	assert_int_equal(drop->count, MANY);
 	assert_int_equal(drop->octets, 5000);
@@ -266,9 +261,8 @@ static void a_large_mailbox(void **state)
 	assert_int_equal(drop_remove(drop, marks, &removed), 0);
 	assert_int_equal(removed, MANY - 1);
 	weir_maildrop_close(drop);
-	assert_string_equal(
-	        migrated_run(&migrated, "SELECT octets, messages, next_uid, (SELECT count(*) FROM"
-	                                " weir_body_chunk) FROM weir_mailbox"),
+	assert_string_equal(migrated_run("SELECT octets, messages, next_uid, (SELECT count(*) FROM"
+	                                 " weir_body_chunk) FROM weir_mailbox"),
 	        "2|1|2501|1");
 	drop = must_open("alice");
 	assert_message(drop, 0, "xy");
@@ -309,7 +303,7 @@ static void counters_and_sizes(void **state)
 	assert_int_equal(usages.octets, 20);
 	assert_int_equal(usages.messages, 3);
 	/* The database counts, not what a front end remembers. */
-	migrated_run(&migrated, "UPDATE weir_mailbox SET octets = 20 WHERE name = 'bob'");
+	migrated_run("UPDATE weir_mailbox SET octets = 20 WHERE name = 'bob'");
 	assert_int_equal(mail_send("bob", "0"), -EDQUOT);
 	assert_int_equal(mail_check("bob", 1), -EDQUOT);
 }
@@ -375,20 +369,17 @@ static void a_message_in_constant_memory(void **state)
 
 static int start_all(void **state)
 {
-	(void)state;
-	migrated_start(&migrated);
-	database = migrated_open(&migrated, NULL);
-	another = migrated_open(&migrated, NULL);
+	migrated_setup(state);
+	database = migrated_open(NULL);
+	another = migrated_open(NULL);
 	return 0;
 }
 
 static int stop_all(void **state)
 {
-	(void)state;
 	weir_database_release(database);
 	weir_database_release(another);
-	migrated_stop(&migrated);
-	return 0;
+	return migrated_teardown(state);
 }
 
 int main(void)

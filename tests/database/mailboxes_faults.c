@@ -13,31 +13,28 @@
 #include "sanitized.h"
 #include "severed.h"
 
-static struct migrated migrated;
-static struct severed severed;
 static struct weir_database *database; /* through the proxy */
-static char broken_url[256];
 
 static const struct weir_mail_store_options options = {
         .message_max = 1 << 20, .mailbox_max = 1 << 20, .messages_max = 1000};
 
 static void empty(void)
 {
-	migrated_run(&migrated, "TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
-	                        " weir_mailbox, weir_message");
+	migrated_run("TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
+	             " weir_mailbox, weir_message");
 }
 
 static int begin(void **state)
 {
 	scratch_setup(state);
 	empty();
-	database = migrated_open(&migrated, broken_url);
+	database = migrated_open(severed.url);
 	return weir_database_mail_create(database, &options, &store);
 }
 
 static int end(void **state)
 {
-	severed_calm(&severed, database, loop);
+	severed_calm(database, loop);
 	severed.refusing = false;
 	weir_mail_store_destroy(store);
 	weir_database_leave(database, loop);
@@ -49,7 +46,7 @@ static int end(void **state)
 static void expect_sound(void)
 {
 	assert_string_equal(
-	        migrated_run(&migrated,
+	        migrated_run(
 	                "SELECT (SELECT count(*) FROM weir_mailbox WHERE octets <> (SELECT"
 	                " coalesce(sum(octets), 0) FROM weir_message WHERE mailbox = name) OR"
 	                " messages <> (SELECT count(*) FROM weir_message WHERE mailbox = name)),"
@@ -68,7 +65,7 @@ static long messages_of(const char *user)
 {
 	char sql[128];
 	snprintf(sql, sizeof sql, "SELECT count(*) FROM weir_message WHERE mailbox = '%s'", user);
-	return strtol(migrated_run(&migrated, sql), NULL, 10);
+	return strtol(migrated_run(sql), NULL, 10);
 }
 
 /*
@@ -82,9 +79,9 @@ static void break_everywhere(void (*operation)(long), long step)
 	for (int direction = SEVERED_UP; direction <= SEVERED_DOWN; direction++) {
 		bool broken = true;
 		for (long bytes = 0; broken; bytes += step) {
-			severed_break_after(&severed, (enum severed_direction)direction, bytes);
+			severed_break_after((enum severed_direction)direction, bytes);
 			operation(bytes);
-			broken = severed_calm(&severed, database, loop);
+			broken = severed_calm(database, loop);
 		}
 	}
 	expect_sound();
@@ -191,9 +188,9 @@ static void deliver_the_last(long bytes)
 	(void)bytes;
 	empty();
 	mail.together = variant & 4;
-	migrated_run(&migrated, "INSERT INTO weir_mailbox (name, octets, messages, next_uid,"
-	                        " validity) VALUES ('alice', 0, 999, 1000, 1),"
-	                        " ('bob', 0, 999, 1000, 1)");
+	migrated_run("INSERT INTO weir_mailbox (name, octets, messages, next_uid,"
+	             " validity) VALUES ('alice', 0, 999, 1000, 1),"
+	             " ('bob', 0, 999, 1000, 1)");
 	send_size(&mail, users, size);
 	for (size_t k = 0; k < mail.count; k++)
 		assert_int_equal(mail.errors[k], 0);
@@ -247,7 +244,7 @@ static void remove_some(long bytes)
 	size_t removed;
 	(void)bytes;
 	empty();
-	migrated_run(&migrated,
+	migrated_run(
 	        "INSERT INTO weir_mailbox (name, octets, messages, next_uid, validity) VALUES"
 	        " ('alice', 30, 3, 4, 1);"
 	        "INSERT INTO weir_body_chunk SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid,"
@@ -281,7 +278,7 @@ static void remove_whole(long bytes)
 	struct removal removal;
 	(void)bytes;
 	empty();
-	migrated_run(&migrated,
+	migrated_run(
 	        "INSERT INTO weir_mailbox (name, octets, messages, next_uid, validity) VALUES"
 	        " ('alice', 30, 3, 4, 1), ('bob', 10, 1, 2, 1);"
 	        "INSERT INTO weir_body_chunk SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid,"
@@ -299,11 +296,10 @@ static void remove_whole(long bytes)
 		assert_int_not_equal(removal.error, -EBUSY);
 		assert_true(i < 3);
 	}
-	assert_string_equal(
-	        migrated_run(&migrated, "SELECT name, messages FROM weir_mailbox"), "bob|1");
+	assert_string_equal(migrated_run("SELECT name, messages FROM weir_mailbox"), "bob|1");
 	assert_int_equal(messages_of("alice"), 0);
 	assert_int_equal(messages_of("bob"), 1);
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_body_chunk"), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_body_chunk"), "1");
 	expect_sound();
 	assert_int_equal(mail_send_bytes(&mail, "alice", "x", 1), 0);
 }
@@ -324,12 +320,12 @@ static void make_trouble(const char *what)
 	        " $$ LANGUAGE plpgsql; CREATE OR REPLACE TRIGGER trouble BEFORE INSERT ON"
 	        " weir_message FOR EACH ROW EXECUTE FUNCTION trouble()",
 	        what);
-	migrated_run(&migrated, sql);
+	migrated_run(sql);
 }
 
 static void end_trouble(void)
 {
-	migrated_run(&migrated, "DROP TRIGGER trouble ON weir_message");
+	migrated_run("DROP TRIGGER trouble ON weir_message");
 }
 
 static void a_database_that_is_full(void **state)
@@ -351,7 +347,7 @@ static void a_database_that_is_full(void **state)
 	wait_for(&answer.done);
 	weir_maildrop_close(answer.drop);
 	expect_sound();
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_body_chunk"), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_body_chunk"), "1");
 }
 
 /* One mailbox cannot be written to; the others of the batch are. */
@@ -388,9 +384,8 @@ static void a_database_that_is_slow(void **state)
 	assert_int_equal(mail_begin(&mail, "alice"), 0);
 	assert_int_equal(mail_write(&mail, "x", 1), 0);
 	mail_commit(&mail);
-	while (strcmp(migrated_run(&migrated,
-	                      "SELECT count(*) FROM pg_stat_activity WHERE wait_event"
-	                      " = 'PgSleep'"),
+	while (strcmp(migrated_run("SELECT count(*) FROM pg_stat_activity WHERE wait_event"
+	                           " = 'PgSleep'"),
 	               "0") == 0)
 		weir_loop_turn(loop, 10);
 	clock_advance(WEIR_POSTGRES_ANSWER_MS + 100);
@@ -455,13 +450,11 @@ static void a_lease_is_released_when_the_database_is_back(void **state)
 		assert_true(TURN_UNTIL(loop, weir_postgres_waiting(pool) == 1));
 	}
 	assert_string_equal(
-	        migrated_run(&migrated, "SELECT count(*) FROM weir_mailbox WHERE lease > now()"),
-	        "1");
+	        migrated_run("SELECT count(*) FROM weir_mailbox WHERE lease > now()"), "1");
 	severed.refusing = false;
 	clock_advance(WEIR_POSTGRES_BACKOFF_MAX_MS * 2);
-	assert_true(TURN_UNTIL(loop,
-	        strcmp(migrated_run(&migrated, "SELECT count(session) FROM weir_mailbox"), "0") ==
-	                0));
+	assert_true(TURN_UNTIL(
+	        loop, strcmp(migrated_run("SELECT count(session) FROM weir_mailbox"), "0") == 0));
 	weir_maildrop_open(store, loop, WEIR_SPAN("alice"), &answer.call, on_opened);
 	wait_for(&answer.done);
 	assert_int_equal(answer.error, 0);
@@ -503,24 +496,6 @@ static void a_server_that_is_killed(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	severed_start(&severed, migrated.server.port);
-	snprintf(broken_url, sizeof broken_url,
-	        "postgres://weir@/postgres?host=127.0.0.1&port=%d&sslmode=disable", severed.port);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	severed_stop(&severed);
-	migrated_stop(&migrated);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,5 +511,5 @@ int main(void)
 	        CASE(a_lease_is_released_when_the_database_is_back),
 	        CASE(a_server_that_is_killed),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, severed_setup, severed_teardown);
 }

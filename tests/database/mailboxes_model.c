@@ -27,7 +27,6 @@ struct model_box {
 	size_t seen;                /* messages in it */
 };
 
-static struct migrated migrated;
 static struct weir_database *databases[2];
 static struct weir_mail_store *stores[2];
 static struct model_box boxes[BOXES];
@@ -206,7 +205,7 @@ static void check_all(void)
 	static const char sound[] =
 	        "SELECT (SELECT count(*) FROM weir_body_chunk AS c WHERE NOT EXISTS (SELECT 1 FROM"
 	        " weir_message WHERE body = c.body)) + (SELECT count(*) FROM weir_body_sweep)";
-	while (strcmp(migrated_run(&migrated, sound), "0") != 0)
+	while (strcmp(migrated_run(sound), "0") != 0)
 		weir_loop_turn(loop, 5);
 	for (int i = 0; i < BOXES; i++) {
 		weir_maildrop_close(boxes[i].drop);
@@ -255,9 +254,9 @@ static void random_steps(void **state)
 
 static int start_all(void **state)
 {
-	migrated_start(&migrated);
+	migrated_setup(state);
 	for (int i = 0; i < 2; i++)
-		databases[i] = migrated_open(&migrated, NULL);
+		databases[i] = migrated_open(NULL);
 	return scratch_setup(state);
 }
 
@@ -267,7 +266,7 @@ static int stop_all(void **state)
 		weir_database_leave(databases[i], loop);
 		weir_database_release(databases[i]);
 	}
-	migrated_stop(&migrated);
+	migrated_teardown(state);
 	return scratch_teardown(state);
 }
 

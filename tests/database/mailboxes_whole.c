@@ -5,16 +5,15 @@
 
 #include "removal.h"
 
-static struct migrated migrated;
 static struct weir_database *database, *another; /* a front end, and an administrator */
 
 static int begin(void **state)
 {
 	scratch_setup(state);
-	migrated_run(&migrated, "TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
-	                        " weir_mailbox, weir_message, weir_imported");
-	database = migrated_open(&migrated, NULL);
-	another = migrated_open(&migrated, NULL);
+	migrated_run("TRUNCATE weir_body_chunk, weir_body_sweep, weir_body_holder,"
+	             " weir_mailbox, weir_message, weir_imported");
+	database = migrated_open(NULL);
+	another = migrated_open(NULL);
 	return weir_database_mail_create(database, NULL, &store);
 }
 
@@ -41,7 +40,7 @@ static int remove_whole(const char *name, struct removal *ret)
 
 static void expect_rows(const char *wanted)
 {
-	assert_string_equal(migrated_run(&migrated, ROWS), wanted);
+	assert_string_equal(migrated_run(ROWS), wanted);
 }
 
 /* Makes a mailbox of so many messages of two bytes. */
@@ -57,7 +56,7 @@ static void make_large(const char *name, unsigned messages)
 	        "INSERT INTO weir_body_chunk SELECT body, 0, 'xy' FROM weir_message"
 	        " WHERE mailbox = '%s'",
 	        name, 2 * messages, messages, messages + 1, name, messages, name);
-	migrated_run(&migrated, sql);
+	migrated_run(sql);
 }
 
 /* -- lists ------------------------------------------------------------------------------------- */
@@ -119,7 +118,7 @@ static void a_list(void **state)
 	assert_int_equal(listed.leased, 1);
 	weir_buffer_finish(&listed.text);
 	weir_maildrop_close(drop);
-	migrated_await(&migrated, loop, "SELECT count(session) FROM weir_mailbox", "0");
+	migrated_await(loop, "SELECT count(session) FROM weir_mailbox", "0");
 	list(&listed);
 	assert_int_equal(listed.leased, 0);
 	weir_buffer_finish(&listed.text);
@@ -137,7 +136,7 @@ static void a_list_of_several_pages(void **state)
 		        " next_uid, validity) SELECT 'user' || n, n, 1, 2, 1 FROM"
 		        " generate_series(1, %u) AS n",
 		        count);
-		migrated_run(&migrated, sql);
+		migrated_run(sql);
 		list(&listed);
 		assert_int_equal(listed.count, count);
 		assert_int_equal(listed.octets, count * (count + 1) / 2);
@@ -184,13 +183,12 @@ static void a_mailbox_goes_with_what_is_its_own(void **state)
 		assert_int_equal(mail_send_bytes(&mail, "alice", large, sizeof large), 0);
 		assert_int_equal(mail_send_bytes(&mail, "alice", large, 5), 0);
 	}
-	migrated_run(&migrated,
-	        "INSERT INTO weir_body_holder SELECT body, 'queue/1' FROM weir_message"
-	        " WHERE mailbox = 'alice' AND uid = 3; UPDATE weir_message SET shared = true"
-	        " WHERE mailbox = 'alice' AND uid = 3;"
-	        "INSERT INTO weir_body_holder SELECT body, 'alice' FROM weir_message"
-	        " WHERE mailbox = 'alice' AND uid = 3;"
-	        "INSERT INTO weir_imported VALUES ('mail/alice', gen_random_uuid())");
+	migrated_run("INSERT INTO weir_body_holder SELECT body, 'queue/1' FROM weir_message"
+	             " WHERE mailbox = 'alice' AND uid = 3; UPDATE weir_message SET shared = true"
+	             " WHERE mailbox = 'alice' AND uid = 3;"
+	             "INSERT INTO weir_body_holder SELECT body, 'alice' FROM weir_message"
+	             " WHERE mailbox = 'alice' AND uid = 3;"
+	             "INSERT INTO weir_imported VALUES ('mail/alice', gen_random_uuid())");
 	assert_int_equal(remove_whole("alice", &removal), 0);
 	assert_int_equal(removal.counts.messages, 48);
 	assert_int_equal(removal.counts.octets, 24 * sizeof large + 12 * 15);
@@ -204,9 +202,9 @@ static void a_mailbox_goes_with_what_is_its_own(void **state)
 	}
 	weir_maildrop_close(drop);
 	/* An import does not bring it again. */
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_imported"), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_imported"), "1");
 	assert_int_equal(remove_whole("alice", &removal), -ENOENT);
-	migrated_await(&migrated, loop, "SELECT count(session) FROM weir_mailbox", "0");
+	migrated_await(loop, "SELECT count(session) FROM weir_mailbox", "0");
 	assert_int_equal(remove_whole("bob", &removal), 0);
 	expect_rows("0|0|3|1|0");
 }
@@ -219,7 +217,7 @@ static void a_name_of_any_bytes(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct weir_maildrop *drop = must_open(names[i]);
 		weir_maildrop_close(drop);
-		migrated_await(&migrated, loop, "SELECT count(session) FROM weir_mailbox", "0");
+		migrated_await(loop, "SELECT count(session) FROM weir_mailbox", "0");
 		assert_int_equal(remove_whole("", &removal), -ENOENT);
 		assert_int_equal(remove_whole("bo", &removal), -ENOENT);
 		assert_int_equal(remove_whole(names[i], &removal), 0);
@@ -256,7 +254,7 @@ static void a_session_has_the_mailbox(void **state)
 	assert_int_equal(removal.counts.messages, 0);
 	expect_rows("1|1|1|0|0");
 	assert_message(drop, 0, "x");
-	migrated_run(&migrated, "UPDATE weir_mailbox SET lease = now()");
+	migrated_run("UPDATE weir_mailbox SET lease = now()");
 	assert_int_equal(remove_whole("alice", &removal), 0);
 	expect_rows("0|0|0|0|0");
 	assert_int_equal(drop_remove(drop, (const uint8_t[]){1}, &removed), -EBUSY);
@@ -292,13 +290,13 @@ static void a_removal_that_lost_its_lease(void **state)
 	struct removal removal;
 	(void)state;
 	make_large("alice", 2 * WEIR_DATABASE_REMOVE_MAX);
-	migrated_run(&migrated,
+	migrated_run(
 	        "CREATE FUNCTION take() RETURNS trigger AS $$ BEGIN UPDATE weir_mailbox SET session ="
 	        " gen_random_uuid(); RETURN NULL; END $$ LANGUAGE plpgsql;"
 	        "CREATE TRIGGER take AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
 	        " (pg_trigger_depth() = 0) EXECUTE FUNCTION take()");
 	assert_int_equal(remove_whole("alice", &removal), -EBUSY);
-	migrated_run(&migrated, "DROP TRIGGER take ON weir_mailbox; DROP FUNCTION take");
+	migrated_run("DROP TRIGGER take ON weir_mailbox; DROP FUNCTION take");
 	assert_int_equal(removal.counts.messages, WEIR_DATABASE_REMOVE_MAX);
 	assert_int_equal(removal.counts.left, WEIR_DATABASE_REMOVE_MAX);
 	expect_rows("1|1000|1000|0|0");
@@ -324,10 +322,9 @@ static void a_message_that_arrives_meanwhile(void **state)
 		        "CREATE TRIGGER arrive AFTER UPDATE ON weir_mailbox FOR EACH ROW WHEN"
 		        " (pg_trigger_depth() = 0) EXECUTE FUNCTION arrive()",
 		        forever ? "true" : "NEW.next_uid < 6");
-		migrated_run(&migrated, sql);
+		migrated_run(sql);
 		assert_int_equal(remove_whole("alice", &removal), forever ? -EAGAIN : 0);
-		migrated_run(
-		        &migrated, "DROP TRIGGER arrive ON weir_mailbox; DROP FUNCTION arrive");
+		migrated_run("DROP TRIGGER arrive ON weir_mailbox; DROP FUNCTION arrive");
 		assert_int_equal(removal.counts.messages, forever ? 23 : 5);
 		expect_rows(forever ? "1|1|1|0|0" : "0|0|0|0|0");
 	}
@@ -338,7 +335,7 @@ static void a_message_that_arrives_meanwhile(void **state)
 /* No message is without its mailbox or its body, and no body without a message. */
 static void expect_sound(void)
 {
-	migrated_await(&migrated, loop,
+	migrated_await(loop,
 	        "SELECT (SELECT count(*) FROM weir_message WHERE NOT EXISTS (SELECT 1 FROM"
 	        " weir_mailbox WHERE name = mailbox)), (SELECT count(*) FROM weir_mailbox WHERE"
 	        " messages <> (SELECT count(*) FROM weir_message WHERE mailbox = name)),"
@@ -392,8 +389,7 @@ static void removals_beside_deliveries(void **state)
 	char wanted[32];
 	snprintf(wanted, sizeof wanted, "%ld", acknowledged);
 	assert_string_equal(
-	        migrated_run(&migrated, "SELECT count(*) FROM weir_message WHERE mailbox = 'bob'"),
-	        wanted);
+	        migrated_run("SELECT count(*) FROM weir_message WHERE mailbox = 'bob'"), wanted);
 	(void)remove_whole("alice", &removals[0]);
 	expect_sound();
 	assert_int_equal(remove_whole("bob", &removals[0]), 0);
@@ -424,10 +420,10 @@ static void a_removal_that_is_interrupted(void **state)
 			assert_true(
 			        remove_whole("alice", &removal) == 0 || removal.error == -ENOENT);
 		}
-		assert_string_equal(migrated_run(&migrated,
-		                            "SELECT count(*), sum(chunks) FROM weir_message"
-		                            " WHERE mailbox <> 'bob' UNION ALL SELECT count(*),"
-		                            " sum(messages) FROM weir_mailbox WHERE name <> 'bob'"),
+		assert_string_equal(
+		        migrated_run("SELECT count(*), sum(chunks) FROM weir_message"
+		                     " WHERE mailbox <> 'bob' UNION ALL SELECT count(*),"
+		                     " sum(messages) FROM weir_mailbox WHERE name <> 'bob'"),
 		        "0|\n0|");
 		expect_sound();
 	}
@@ -436,20 +432,6 @@ static void a_removal_that_is_interrupted(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	migrated_stop(&migrated);
-	return 0;
-}
 
 int main(void)
 {
@@ -467,5 +449,5 @@ int main(void)
 	        CASE(removals_beside_deliveries),
 	        CASE(a_removal_that_is_interrupted),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, migrated_setup, migrated_teardown);
 }

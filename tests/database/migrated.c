@@ -5,6 +5,8 @@
 
 #include "postgres_state.h"
 
+struct migrated migrated;
+
 static void migrated_on_done(void *context, int error, const char *text)
 {
 	if (error)
@@ -12,12 +14,12 @@ static void migrated_on_done(void *context, int error, const char *text)
 	*(bool *)context = true;
 }
 
-struct weir_database *migrated_open(const struct migrated *migrated, const char *url)
+struct weir_database *migrated_open(const char *url)
 {
 	char why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database *database;
 	struct weir_postgres_options options =
-	        OPTIONS(weir_postgres_options, o.url = url ? url : migrated->url);
+	        OPTIONS(weir_postgres_options, o.url = url ? url : migrated.url);
 	if (weir_database_create(&options, why, &database) < 0)
 		fail_msg("%s", why);
 	return database;
@@ -30,26 +32,36 @@ void migrated_close(struct weir_database *database, struct weir_loop *loop)
 	weir_loop_destroy(loop);
 }
 
-void migrated_start(struct migrated *migrated)
+int migrated_setup_empty(void **state)
+{
+	(void)state;
+	/* A commit that was acknowledged survives a server that is killed. */
+	database_make(&migrated.server, "synchronous_commit = on\n");
+	database_start(&migrated.server);
+	snprintf(migrated.url, sizeof migrated.url, "postgres://weir@/postgres?host=%s&port=%d",
+	        migrated.server.path, migrated.server.port);
+	return 0;
+}
+
+int migrated_setup(void **state)
 {
 	struct weir_loop *loop;
 	bool done = false;
-	/* A commit that was acknowledged survives a server that is killed. */
-	database_make(&migrated->server, "synchronous_commit = on\n");
-	database_start(&migrated->server);
-	snprintf(migrated->url, sizeof migrated->url, "postgres://weir@/postgres?host=%s&port=%d",
-	        migrated->server.path, migrated->server.port);
-	struct weir_database *database = migrated_open(migrated, NULL);
+	migrated_setup_empty(state);
+	struct weir_database *database = migrated_open(NULL);
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_database_migrate(database, loop, NULL, migrated_on_done, &done), 0);
 	while (!done)
 		weir_loop_turn(loop, 100);
 	migrated_close(database, loop);
+	return 0;
 }
 
-void migrated_stop(struct migrated *migrated)
+int migrated_teardown(void **state)
 {
-	database_remove(&migrated->server);
+	(void)state;
+	database_remove(&migrated.server);
+	return 0;
 }
 
 bool migrated_awaits_server(struct weir_database *database, struct weir_loop *loop)
@@ -63,15 +75,14 @@ bool migrated_awaits_server(struct weir_database *database, struct weir_loop *lo
 	return false;
 }
 
-const char *migrated_run(struct migrated *migrated, const char *sql)
+const char *migrated_run(const char *sql)
 {
-	return database_run(&migrated->server, sql);
+	return database_run(&migrated.server, sql);
 }
 
-void migrated_await(
-        struct migrated *migrated, struct weir_loop *loop, const char *sql, const char *wanted)
+void migrated_await(struct weir_loop *loop, const char *sql, const char *wanted)
 {
-	for (int i = 0; i < 6000 && strcmp(migrated_run(migrated, sql), wanted) != 0; i++)
+	for (int i = 0; i < 6000 && strcmp(migrated_run(sql), wanted) != 0; i++)
 		weir_loop_turn(loop, 5);
-	assert_string_equal(migrated_run(migrated, sql), wanted);
+	assert_string_equal(migrated_run(sql), wanted);
 }

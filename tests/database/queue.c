@@ -13,7 +13,6 @@
 #include "clock.h"
 #include "helper.h"
 
-static struct migrated migrated;
 static char directory[] = "/var/tmp/weir-queues-XXXXXX";
 
 static const struct weir_database_queue_options *defaults(void)
@@ -26,13 +25,13 @@ static const struct weir_database_queue_options *defaults(void)
 
 static void empty_tables(void)
 {
-	migrated_run(&migrated, "TRUNCATE weir_queue, weir_queue_message, weir_queue_recipient,"
-	                        " weir_body_chunk, weir_body_sweep");
+	migrated_run("TRUNCATE weir_queue, weir_queue_message, weir_queue_recipient,"
+	             " weir_body_chunk, weir_body_sweep");
 }
 
 static const char *rows(void)
 {
-	return migrated_run(&migrated,
+	return migrated_run(
 	        "SELECT (SELECT count(*) FROM weir_queue), (SELECT count(*) FROM"
 	        " weir_queue_message), (SELECT count(*) FROM weir_queue_recipient), (SELECT"
 	        " count(*) FROM weir_body_chunk), (SELECT count(*) FROM weir_body_sweep)");
@@ -54,7 +53,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 static void open_database(struct front *front)
 {
-	front_open(front, migrated_open(&migrated, NULL), defaults());
+	front_open(front, migrated_open(NULL), defaults());
 }
 
 /* -- both kinds -------------------------------------------------------------------------------- */
@@ -323,8 +322,8 @@ static void open_two(uint32_t lease_s)
 	struct weir_database_queue_options options = *defaults();
 	options.lease_s = lease_s;
 	options.poll_s = 1;
-	front_open(&one, migrated_open(&migrated, NULL), &options);
-	front_open(&two, migrated_open(&migrated, NULL), &options);
+	front_open(&one, migrated_open(NULL), &options);
+	front_open(&two, migrated_open(NULL), &options);
 }
 
 static void close_two(void)
@@ -341,7 +340,7 @@ static void on_lost(void *context)
 /* As if so much time had passed for the database. */
 static void leases_end(void)
 {
-	migrated_run(&migrated, "UPDATE weir_queue SET lease_end = now() - interval '1 s'");
+	migrated_run("UPDATE weir_queue SET lease_end = now() - interval '1 s'");
 }
 
 /* By the clock of the loop: an idle server counts again within 5 s. */
@@ -403,7 +402,7 @@ static void a_message_that_was_due_long_ago_is_found(void **state)
 	open_two(1000);
 	assert_null(front_claim(&two, &error));
 	assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
-	migrated_run(&migrated, "UPDATE weir_queue SET due = now() - interval '1 hour'");
+	migrated_run("UPDATE weir_queue SET due = now() - interval '1 hour'");
 	assert_null(front_claim(&two, &error));
 	assert_int_equal(error, -ENOENT);
 	clock_advance(WEIR_QUEUE_LOOK_MS);
@@ -421,7 +420,7 @@ static void a_claim_is_renewed(void **state)
 	int lost = 0;
 	queued->lost = on_lost;
 	queued->context = &lost;
-	migrated_run(&migrated, "CREATE TABLE was AS SELECT lease_end FROM weir_queue");
+	migrated_run("CREATE TABLE was AS SELECT lease_end FROM weir_queue");
 	/* Twice, so that it lasts longer than the first lease. */
 	for (int i = 0; i < 2; i++) {
 		bool longer = false;
@@ -429,15 +428,13 @@ static void a_claim_is_renewed(void **state)
 			for (int turn = 0; turn < 20; turn++)
 				weir_loop_turn(one.loop, 10);
 			assert_true(weir_mail_queue_may_send(one.queue, queued));
-			longer = strcmp(migrated_run(&migrated,
-			                        "SELECT q.lease_end > was.lease_end FROM"
-			                        " weir_queue AS q, was"),
+			longer = strcmp(migrated_run("SELECT q.lease_end > was.lease_end FROM"
+			                             " weir_queue AS q, was"),
 			                 "t") == 0;
 		}
-		migrated_run(
-		        &migrated, "UPDATE was SET lease_end = (SELECT lease_end FROM weir_queue)");
+		migrated_run("UPDATE was SET lease_end = (SELECT lease_end FROM weir_queue)");
 	}
-	migrated_run(&migrated, "DROP TABLE was");
+	migrated_run("DROP TABLE was");
 	assert_int_equal(lost, 0);
 	assert_int_equal(front_requeue(&one, queued, WEIR_QUEUED_DONE, 0), 0);
 	close_two();
@@ -459,7 +456,7 @@ static void a_claim_that_is_lost_is_reported(void **state)
 			clock_advance(201 * 1000);
 			assert_false(weir_mail_queue_may_send(one.queue, queued));
 		} else {
-			migrated_run(&migrated, "UPDATE weir_queue SET lease = id");
+			migrated_run("UPDATE weir_queue SET lease = id");
 			clock_advance(101 * 1000);
 		}
 		FRONT_TURN(&one, lost);
@@ -487,13 +484,12 @@ static void clocks_may_differ(void **state)
 		int64_t now_s = weir_loop_wall_s(one.loop);
 		assert_in_range(queued->arrived_s, now_s - 60, now_s + 1);
 		assert_int_equal(front_requeue(&one, queued, WEIR_QUEUED_WAITING, 1000), 0);
-		assert_string_equal(
-		        migrated_run(&migrated, "SELECT due - now() BETWEEN interval '900 s' AND"
-		                                " interval '1000 s' FROM weir_queue"),
+		assert_string_equal(migrated_run("SELECT due - now() BETWEEN interval '900 s' AND"
+		                                 " interval '1000 s' FROM weir_queue"),
 		        "t");
 		assert_null(front_claim(&one, &error));
 		assert_null(front_claim(&two, &error));
-		migrated_run(&migrated, "UPDATE weir_queue SET due = now()");
+		migrated_run("UPDATE weir_queue SET due = now()");
 		queued = front_must_claim(&two);
 		assert_null(front_claim(&one, &error));
 		assert_int_equal(front_requeue(&two, queued, WEIR_QUEUED_DONE, 0), 0);
@@ -529,7 +525,7 @@ static void states_wait_for_the_database(void **state)
 			weir_loop_turn(one.loop, 1);
 		if (!migrated_awaits_server(one.database, one.loop))
 			clock_advance(1000);
-		there = strcmp(migrated_run(&migrated,
+		there = strcmp(migrated_run(
 		                       "SELECT count(*), bool_and(lease IS NULL) FROM weir_queue"),
 		                wanted) == 0;
 	}
@@ -573,10 +569,10 @@ static void a_damaged_message_waits(void **state)
 	open_two(1000);
 	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
 		assert_int_equal(front_put(&one, "al@example.org", 2, 100000), 0);
-		migrated_run(&migrated, damages[i]);
+		migrated_run(damages[i]);
 		assert_null(front_claim(&one, &error));
 		assert_int_equal(error, -EIO);
-		migrated_await(&migrated, one.loop,
+		migrated_await(one.loop,
 		        "SELECT lease IS NULL AND due > now() + interval '50 minutes'"
 		        " FROM weir_queue",
 		        "t");
@@ -589,16 +585,14 @@ static void a_damaged_message_waits(void **state)
 
 static int start_all(void **state)
 {
-	(void)state;
 	assert_non_null(mkdtemp(directory));
-	migrated_start(&migrated);
+	migrated_setup(state);
 	return 0;
 }
 
 static int stop_all(void **state)
 {
-	(void)state;
-	migrated_stop(&migrated);
+	migrated_teardown(state);
 	nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	return 0;
 }

@@ -12,32 +12,26 @@
 #include "sanitized.h"
 #include "severed.h"
 
-static struct migrated migrated;
-
 static void empty_tables(void)
 {
-	migrated_run(&migrated, "TRUNCATE weir_queue, weir_queue_message, weir_queue_recipient,"
-	                        " weir_body_chunk, weir_body_sweep");
+	migrated_run("TRUNCATE weir_queue, weir_queue_message, weir_queue_recipient,"
+	             " weir_body_chunk, weir_body_sweep");
 }
 
 static const char *rows(void)
 {
-	return migrated_run(&migrated,
-	        "SELECT (SELECT count(*) FROM weir_queue), (SELECT count(*) FROM"
-	        " weir_queue_message), (SELECT count(*) FROM weir_queue_recipient)");
+	return migrated_run("SELECT (SELECT count(*) FROM weir_queue), (SELECT count(*) FROM"
+	                    " weir_queue_message), (SELECT count(*) FROM weir_queue_recipient)");
 }
 
 static void open_front(struct front *front, const char *url)
 {
 	struct weir_database_queue_options options;
 	weir_database_queue_options_init(&options);
-	front_open(front, migrated_open(&migrated, url), &options);
+	front_open(front, migrated_open(url), &options);
 }
 
 /* -- a connection that is cut ------------------------------------------------------------------ */
-
-static struct severed severed;
-static char cut_url[128];
 
 enum cut_step {
 	CUT_PUT,
@@ -72,7 +66,7 @@ static void cut_await_free(struct front *front, const char *count)
 			weir_loop_turn(front->loop, 1);
 		if (!migrated_awaits_server(front->database, front->loop))
 			clock_advance(500);
-		free_now = migrated_run(&migrated,
+		free_now = migrated_run(
 		        "SELECT count(*) FROM weir_queue WHERE lease IS NULL AND due <= now()");
 	}
 	assert_string_equal(free_now, count);
@@ -85,14 +79,14 @@ static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut
 	struct weir_queued *queued = NULL;
 	int error = 0;
 	empty_tables();
-	open_front(&front, cut_url);
+	open_front(&front, severed.url);
 	if (step >= CUT_CLAIM)
 		assert_int_equal(front_put(&front, "al", 2, 70000), 0);
 	if (step >= CUT_REQUEUE)
 		queued = front_must_claim(&front);
 	if (step < CUT_CLAIM) /* there is a connection */
 		assert_null(front_claim(&front, &error));
-	severed_break_after(&severed, answers ? SEVERED_DOWN : SEVERED_UP, bytes);
+	severed_break_after(answers ? SEVERED_DOWN : SEVERED_UP, bytes);
 	error = 0;
 	switch (step) {
 	case CUT_PUT:
@@ -117,7 +111,7 @@ static void cut_once(enum cut_step step, long bytes, bool answers, bool *ret_cut
 		error = front_ask(&front, WEIR_QUEUE_RETRY_ALL, NULL);
 		break;
 	}
-	*ret_cut = severed_calm(&severed, front.database, front.loop);
+	*ret_cut = severed_calm(front.database, front.loop);
 	if (step == CUT_CLAIM && queued)
 		assert_int_equal(front_requeue(&front, queued, WEIR_QUEUED_WAITING, 0), 0);
 	if (step == CUT_COMMAND)
@@ -173,7 +167,7 @@ static void memory_may_fail_anywhere(void **state)
 	failed = true;
 	for (unsigned good = 0; failed; good++) {
 		int error;
-		migrated_run(&migrated, "UPDATE weir_queue SET due = now()");
+		migrated_run("UPDATE weir_queue SET due = now()");
 		fail_allocation_after(good, false);
 		struct weir_queued *queued = front_claim(&front, &error);
 		if (queued)
@@ -188,7 +182,7 @@ static void memory_may_fail_anywhere(void **state)
 	}
 	char wanted[16];
 	snprintf(wanted, sizeof wanted, "%zu", acknowledged);
-	migrated_run(&migrated, "UPDATE weir_queue SET due = now()");
+	migrated_run("UPDATE weir_queue SET due = now()");
 	cut_await_free(&front, wanted);
 	failed = true;
 	for (unsigned good = 0; failed; good++) {
@@ -415,24 +409,6 @@ static void two_front_ends_and_a_model(void **state)
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	severed_start(&severed, migrated.server.port);
-	snprintf(cut_url, sizeof cut_url,
-	        "postgres://weir@/postgres?host=127.0.0.1&port=%d&sslmode=disable", severed.port);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	severed_stop(&severed);
-	migrated_stop(&migrated);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,5 +417,5 @@ int main(void)
 	        cmocka_unit_test(memory_may_fail_anywhere),
 	        cmocka_unit_test(a_connection_is_cut_anywhere),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, severed_setup, severed_teardown);
 }

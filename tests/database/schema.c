@@ -1,5 +1,5 @@
 /* The shared database: a pool for each loop, ids, and the steps of the schema. */
-#include "../postgres/database.h"
+#include "migrated.h"
 
 #include <libpq-fe.h>
 #include <limits.h>
@@ -13,17 +13,13 @@
 
 #include "allocation.h"
 #include "clock.h"
-#include "migrated.h"
 #include "schema.h"
-
-static struct database server;
-static char url[256];
 
 static struct weir_database *make(void)
 {
 	char why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database *database;
-	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = url);
+	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = migrated.url);
 	assert_int_equal(weir_database_create(&options, why, &database), 0);
 	return database;
 }
@@ -86,7 +82,7 @@ static struct told tell(bool changes)
 
 static void reset(void)
 {
-	database_run(&server, "DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+	migrated_run("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
 }
 
 static void a_migration_makes_all_tables_once(void **state)
@@ -95,8 +91,7 @@ static void a_migration_makes_all_tables_once(void **state)
 	reset();
 	assert_non_null(strstr(tell(false).text, "users 0/"));
 	assert_string_equal(
-	        database_run(&server, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
-	        "0");
+	        migrated_run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
 	assert_int_equal(tell(true).error, 0);
 	for (unsigned i = 0; i < SCHEMA_PARTS; i++) {
 		char sql[128], wanted[16];
@@ -104,7 +99,7 @@ static void a_migration_makes_all_tables_once(void **state)
 		        "SELECT coalesce(max(version), 0) FROM weir_schema WHERE part = '%s'",
 		        schema_parts[i]->name);
 		snprintf(wanted, sizeof wanted, "%u", schema_parts[i]->version);
-		assert_string_equal(database_run(&server, sql), wanted);
+		assert_string_equal(migrated_run(sql), wanted);
 	}
 	/* Nothing is left to do: one report for each part. */
 	assert_string_equal(tell(true).text, tell(false).text);
@@ -114,23 +109,21 @@ static void an_interrupted_migration_goes_on(void **state)
 {
 	(void)state;
 	/* Its tables are there, the version is not. */
-	database_run(&server, "UPDATE weir_schema SET version = 0 WHERE part = 'users'");
+	migrated_run("UPDATE weir_schema SET version = 0 WHERE part = 'users'");
 	assert_int_equal(tell(true).error, 0);
 	assert_string_equal(
-	        database_run(&server, "SELECT version > 0 FROM weir_schema WHERE part = 'users'"),
-	        "t");
+	        migrated_run("SELECT version > 0 FROM weir_schema WHERE part = 'users'"), "t");
 }
 
 static void a_newer_schema_stays(void **state)
 {
 	(void)state;
-	database_run(
-	        &server, "UPDATE weir_schema SET version = 99, oldest = 98 WHERE part = 'users'");
+	migrated_run("UPDATE weir_schema SET version = 99, oldest = 98 WHERE part = 'users'");
 	struct told told = tell(true);
 	assert_int_equal(told.error, 0);
 	assert_non_null(strstr(told.text, "users 99/"));
-	assert_string_equal(database_run(&server,
-	                            "SELECT version, oldest FROM weir_schema WHERE part = 'users'"),
+	assert_string_equal(
+	        migrated_run("SELECT version, oldest FROM weir_schema WHERE part = 'users'"),
 	        "99|98");
 }
 
@@ -139,31 +132,30 @@ static void a_repair_makes_what_is_missing(void **state)
 	(void)state;
 	reset();
 	assert_int_equal(tell(true).error, 0);
-	database_run(&server, "DROP TABLE weir_alias, weir_queue; DROP INDEX weir_body_sweep_due");
-	database_run(&server, "INSERT INTO weir_user (name, hash) VALUES ('alice', 'x')");
-	database_run(&server, "UPDATE weir_schema SET version = 99 WHERE part = 'zones'");
-	database_run(&server, "DROP TABLE weir_zone; UPDATE weir_schema SET version = 0"
-	                      " WHERE part = 'keys'");
+	migrated_run("DROP TABLE weir_alias, weir_queue; DROP INDEX weir_body_sweep_due");
+	migrated_run("INSERT INTO weir_user (name, hash) VALUES ('alice', 'x')");
+	migrated_run("UPDATE weir_schema SET version = 99 WHERE part = 'zones'");
+	migrated_run("DROP TABLE weir_zone; UPDATE weir_schema SET version = 0"
+	             " WHERE part = 'keys'");
 	assert_int_equal(tell(true).error, 0);
-	assert_string_equal(database_run(&server, "SELECT to_regclass('weir_alias') IS NULL"), "t");
+	assert_string_equal(migrated_run("SELECT to_regclass('weir_alias') IS NULL"), "t");
 	struct told told = tell_of(weir_database_repair);
 	assert_int_equal(told.error, 0);
 	assert_string_equal(told.text, tell(false).text);
 	assert_string_equal(
-	        database_run(&server,
-	                "SELECT to_regclass('weir_alias'), to_regclass('weir_queue'),"
-	                " to_regclass('weir_queue_due'), to_regclass('weir_body_sweep_due')"),
+	        migrated_run("SELECT to_regclass('weir_alias'), to_regclass('weir_queue'),"
+	                     " to_regclass('weir_queue_due'), to_regclass('weir_body_sweep_due')"),
 	        "weir_alias|weir_queue|weir_queue_due|weir_body_sweep_due");
 	/* Rows stay, and so does a part that is newer. */
-	assert_string_equal(database_run(&server, "SELECT name FROM weir_user"), "alice");
-	assert_string_equal(database_run(&server, "SELECT to_regclass('weir_zone') IS NULL"), "t");
+	assert_string_equal(migrated_run("SELECT name FROM weir_user"), "alice");
+	assert_string_equal(migrated_run("SELECT to_regclass('weir_zone') IS NULL"), "t");
 }
 
 /* -- a table that is in use -------------------------------------------------------------------- */
 
 static struct pg_conn *begin_writing(void)
 {
-	struct pg_conn *writer = PQconnectdb(url);
+	struct pg_conn *writer = PQconnectdb(migrated.url);
 	PQclear(PQexec(writer, "BEGIN"));
 	PQclear(PQexec(writer, "LOCK TABLE weir_body_sweep IN ROW EXCLUSIVE MODE"));
 	assert_int_equal(PQtransactionStatus(writer), PQTRANS_INTRANS);
@@ -181,7 +173,7 @@ static struct told repair_beside_a_writer(unsigned until, unsigned *ret_pauses)
 	struct weir_database *database = make();
 	struct pg_conn *writer;
 	unsigned pauses = 0;
-	database_run(&server, "DROP INDEX IF EXISTS weir_body_sweep_due");
+	migrated_run("DROP INDEX IF EXISTS weir_body_sweep_due");
 	writer = begin_writing();
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_database_repair(database, loop, NULL, told_done, &told), 0);
@@ -211,11 +203,11 @@ static void a_step_gives_way_to_transactions(void **state)
 	assert_int_equal(tell(true).error, 0);
 	assert_int_equal(repair_beside_a_writer(2, &pauses).error, 0);
 	assert_int_equal(pauses, 2);
-	assert_string_equal(database_run(&server, HAS_INDEX), "t");
+	assert_string_equal(migrated_run(HAS_INDEX), "t");
 	/* One that does not end. */
 	assert_int_equal(repair_beside_a_writer(UINT_MAX, &pauses).error, WEIR_E_DATABASE);
 	assert_int_equal(pauses, WEIR_DATABASE_LOCK_TRIES);
-	assert_string_equal(database_run(&server, HAS_INDEX), "f");
+	assert_string_equal(migrated_run(HAS_INDEX), "f");
 	assert_int_equal(tell_of(weir_database_repair).error, 0);
 }
 
@@ -279,8 +271,8 @@ static void front_ends_of_the_version_before_go_on(void **state)
 	assert_int_equal(tell(true).error, 0);
 	assert_int_equal(pthread_create(&writer.thread, NULL, write_in_thread, &writer), 0);
 	for (int i = 0; i < 10; i++) {
-		database_run(&server, "DROP TABLE weir_acme_file, weir_acme_lease;"
-		                      " UPDATE weir_schema SET version = 1 WHERE part = 'keys'");
+		migrated_run("DROP TABLE weir_acme_file, weir_acme_lease;"
+		             " UPDATE weir_schema SET version = 1 WHERE part = 'keys'");
 		struct told told = tell(true);
 		assert_int_equal(told.error, 0);
 		assert_non_null(strstr(told.text, "keys 1/2"));
@@ -291,10 +283,10 @@ static void front_ends_of_the_version_before_go_on(void **state)
 	assert_int_equal(writer.failed, 0);
 	assert_true(writer.written > 0);
 	/* A step that another one has gone beyond does not take the version back. */
-	database_run(&server, "UPDATE weir_schema SET version = 3 WHERE part = 'keys'");
+	migrated_run("UPDATE weir_schema SET version = 3 WHERE part = 'keys'");
 	assert_int_equal(tell_of(weir_database_repair).error, 0);
 	assert_string_equal(
-	        database_run(&server, "SELECT version FROM weir_schema WHERE part = 'keys'"), "3");
+	        migrated_run("SELECT version FROM weir_schema WHERE part = 'keys'"), "3");
 }
 
 static void statements_can_be_read_first(void **state)
@@ -348,7 +340,7 @@ static void a_bad_url_is_an_error(void **state)
 	(void)state;
 	assert_int_not_equal(weir_database_create(&options, why, &database), 0);
 	assert_int_not_equal(*why, 0);
-	options = OPTIONS(weir_postgres_options, o.url = url, o.batch_max = 0);
+	options = OPTIONS(weir_postgres_options, o.url = migrated.url, o.batch_max = 0);
 	assert_int_equal(weir_database_create(&options, why, &database), -EINVAL);
 }
 
@@ -376,7 +368,7 @@ static void memory_may_fail(void **state)
 	bool failed = true;
 	(void)state;
 	assert_int_equal(weir_loop_create(&loop), 0);
-	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = url);
+	struct weir_postgres_options options = OPTIONS(weir_postgres_options, o.url = migrated.url);
 	for (unsigned good = 0; failed; good++) {
 		struct told told = {0};
 		fail_allocation_after(good, false);
@@ -392,25 +384,6 @@ static void memory_may_fail(void **state)
 		assert_true(failed || (error == 0 && told.error == 0));
 	}
 	weir_loop_destroy(loop);
-}
-
-/* -- the server -------------------------------------------------------------------------------- */
-
-static int start_all(void **state)
-{
-	(void)state;
-	database_make(&server, "");
-	database_start(&server);
-	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
-	        server.port);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	database_remove(&server);
-	return 0;
 }
 
 int main(void)
@@ -429,5 +402,5 @@ int main(void)
 	        cmocka_unit_test(ids_differ_and_grow),
 	        cmocka_unit_test(memory_may_fail),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, migrated_setup_empty, migrated_teardown);
 }

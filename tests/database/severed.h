@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include <weir/database.h>
+#include "migrated.h"
 
 enum severed_direction {
 	SEVERED_UP, /* to the server */
@@ -20,6 +20,7 @@ struct severed {
 	pthread_t thread;
 	int listener;
 	int port;
+	char url[128]; /* of the proxy */
 	int server_port;
 	pthread_mutex_t lock; /* held while bytes pass or a connection is cut */
 	atomic_bool ending;
@@ -29,16 +30,20 @@ struct severed {
 	atomic_bool refusing; /* new connections are closed at once, and those that are there */
 };
 
-void severed_start(struct severed *severed, int server_port);
-void severed_stop(struct severed *severed);
+/* In front of the server of migrated.h. */
+extern struct severed severed;
+
+/* The fixture of cmocka_run_group_tests: the server, and the proxy. */
+int severed_setup(void **state);
+int severed_teardown(void **state);
 
 /* The next break is after `bytes`. */
-void severed_break_after(struct severed *severed, enum severed_direction direction, long bytes);
+void severed_break_after(enum severed_direction direction, long bytes);
 
 /*
  * No break comes any more. Returns whether one has come since severed_break_after. The loop is
  * turned until its pool has noticed that: it has as many connections then as pass through here.
  */
-bool severed_calm(struct severed *severed, struct weir_database *database, struct weir_loop *loop);
+bool severed_calm(struct weir_database *database, struct weir_loop *loop);
 
 #endif

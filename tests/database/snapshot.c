@@ -1,5 +1,5 @@
 /* Snapshots: following a version, what stays when something fails, copies on disk, users. */
-#include "../postgres/database.h"
+#include "migrated.h"
 
 #include <semaphore.h>
 #include <signal.h>
@@ -12,8 +12,6 @@
 
 #include "allocation.h"
 
-static struct database server;
-static char url[256];
 static struct weir_loop *loop;
 static struct weir_database *database;
 
@@ -22,7 +20,7 @@ static struct weir_database *open_database(void)
 	char why[WEIR_POSTGRES_WHY_MAX];
 	struct weir_database *opened;
 	struct weir_postgres_options options =
-	        OPTIONS(weir_postgres_options, o.url = url, o.wait_ms = 500);
+	        OPTIONS(weir_postgres_options, o.url = migrated.url, o.wait_ms = 500);
 	assert_int_equal(weir_database_create(&options, why, &opened), 0);
 	return opened;
 }
@@ -137,14 +135,13 @@ static void put(const char *sql)
 	        "BEGIN; %s; INSERT INTO weir_snapshot VALUES ('words', 1) ON CONFLICT (name)"
 	        " DO UPDATE SET version = weir_snapshot.version + 1; COMMIT",
 	        sql);
-	database_run(&server, text);
+	migrated_run(text);
 }
 
 static void reset(void)
 {
-	database_run(&server,
-	        "DROP TABLE IF EXISTS words; CREATE TABLE words (word text PRIMARY KEY);"
-	        "DELETE FROM weir_snapshot");
+	migrated_run("DROP TABLE IF EXISTS words; CREATE TABLE words (word text PRIMARY KEY);"
+	             "DELETE FROM weir_snapshot");
 }
 
 /* -- following --------------------------------------------------------------------------------- */
@@ -172,7 +169,7 @@ static void a_snapshot_follows_its_version(void **state)
 	assert_int_equal(info.bytes, 3);
 	assert_false(info.failing);
 	/* Without another version nothing is loaded. */
-	database_run(&server, "INSERT INTO words VALUES ('unseen')");
+	migrated_run("INSERT INTO words VALUES ('unseen')");
 	int64_t seen_ms = info.seen_ms;
 	AWAIT((weir_database_snapshot_info(snapshot, &info), info.seen_ms > seen_ms));
 	assert_int_equal(info.loads, 3);
@@ -194,14 +191,13 @@ static void the_bump_gives_another_version(void **state)
 		heard_expect(&heard, loop, ".");
 	}
 	/* Later than the clock, which may be set back. */
-	assert_string_equal(database_run(&server,
-	                            "UPDATE weir_snapshot SET version = 9000000000000000 RETURNING"
-	                            " version > 1600000000000"),
+	assert_string_equal(
+	        migrated_run("UPDATE weir_snapshot SET version = 9000000000000000 RETURNING"
+	                     " version > 1600000000000"),
 	        "t");
 	CALL(&heard, pool, weir_database_snapshot_bump, o.values[0] = "words");
 	heard_expect(&heard, loop, ".");
-	assert_string_equal(
-	        database_run(&server, "SELECT version FROM weir_snapshot"), "9000000000000001");
+	assert_string_equal(migrated_run("SELECT version FROM weir_snapshot"), "9000000000000001");
 }
 
 /* -- failures ---------------------------------------------------------------------------------- */
@@ -254,20 +250,20 @@ static void it_survives_the_server(void **state)
 	put("INSERT INTO words VALUES ('before')");
 	struct weir_database_snapshot *snapshot = follow(options_for(&seen));
 	AWAIT(seen.uses == 1);
-	database_stop(&server, SIGINT);
+	database_stop(&migrated.server, SIGINT);
 	AWAIT(seen.reports == 1);
 	assert_string_equal(seen.text, "before");
-	database_start(&server);
+	database_start(&migrated.server);
 	put("INSERT INTO words VALUES ('after')");
 	AWAIT(strcmp(seen.text, "afterbefore") == 0);
 	assert_int_equal(seen.goods, 1);
 	/* A table that is not there is a failure like any other. */
-	database_run(&server, "ALTER TABLE words RENAME TO others");
+	migrated_run("ALTER TABLE words RENAME TO others");
 	put("SELECT 1");
 	AWAIT(seen.reports == 2);
 	assert_non_null(strstr(seen.why, "words"));
 	weir_database_snapshot_destroy(snapshot);
-	database_run(&server, "DROP TABLE others");
+	migrated_run("DROP TABLE others");
 }
 
 /* -- a parse that takes long ------------------------------------------------------------------- */
@@ -384,7 +380,7 @@ static void a_start_begins_with_the_copy(void **state)
 	struct seen seen = {.uses = 0};
 	struct weir_database_snapshot_info info;
 	(void)state;
-	snprintf(path, sizeof path, "%s/start", server.path);
+	snprintf(path, sizeof path, "%s/start", migrated.server.path);
 	reset();
 	put("INSERT INTO words VALUES ('saved')");
 	struct weir_database_snapshot_options options = options_for(&seen);
@@ -397,7 +393,7 @@ static void a_start_begins_with_the_copy(void **state)
 	put("INSERT INTO words VALUES ('!')");
 	AWAIT(seen.reports == 1);
 	weir_database_snapshot_destroy(snapshot);
-	database_stop(&server, SIGINT);
+	database_stop(&migrated.server, SIGINT);
 	seen = (struct seen){.uses = 0};
 	snapshot = follow(options);
 	AWAIT(seen.uses == 1);
@@ -407,9 +403,9 @@ static void a_start_begins_with_the_copy(void **state)
 	assert_int_equal(info.version, 1);
 	assert_true(info.seen_ms <= weir_loop_now_ms(loop));
 	/* Rows of the same version are loaded nevertheless: the database may be another one. */
-	database_start(&server);
-	database_run(&server, "DELETE FROM words; INSERT INTO words VALUES ('other');"
-	                      "UPDATE weir_snapshot SET version = 1");
+	database_start(&migrated.server);
+	migrated_run("DELETE FROM words; INSERT INTO words VALUES ('other');"
+	             "UPDATE weir_snapshot SET version = 1");
 	AWAIT(seen.uses == 2);
 	assert_string_equal(seen.text, "other");
 	weir_database_snapshot_destroy(snapshot);
@@ -422,7 +418,7 @@ static void a_copy_that_is_bad_is_reported(void **state)
 	struct seen seen = {.uses = 0};
 	struct weir_database_snapshot_info info;
 	(void)state;
-	snprintf(path, sizeof path, "%s/bad", server.path);
+	snprintf(path, sizeof path, "%s/bad", migrated.server.path);
 	struct weir_database_snapshot_options options = options_for(&seen);
 	options.copy = path;
 	reset();
@@ -455,7 +451,7 @@ static void without_memory_a_copy_is_not_needed(void **state)
 	char path[128];
 	bool failed = true;
 	(void)state;
-	snprintf(path, sizeof path, "%s/memory", server.path);
+	snprintf(path, sizeof path, "%s/memory", migrated.server.path);
 	reset();
 	put("INSERT INTO words VALUES ('a')");
 	assert_int_equal(weir_database_copy_write(path, "words", 1, WEIR_SPAN("a")), 0);
@@ -502,8 +498,8 @@ static void rows_become_lines(void **state)
 {
 	(void)state;
 	struct weir_span users, aliases;
-	database_run(&server, "INSERT INTO weir_user VALUES ('bob','!',''), ('al','x','home=/a');"
-	                      "INSERT INTO weir_alias VALUES ('sales', 'al, bob')");
+	migrated_run("INSERT INTO weir_user VALUES ('bob','!',''), ('al','x','home=/a');"
+	             "INSERT INTO weir_alias VALUES ('sales', 'al, bob')");
 	struct weir_span text = WEIR_SPAN("al:x:home=/a\nbob:!:\n\0sales: al, bob\n");
 	weir_database_users_split(text, &users, &aliases);
 	assert_true(weir_span_equal(users, WEIR_SPAN("al:x:home=/a\nbob:!:\n")));
@@ -517,13 +513,13 @@ static void rows_become_lines(void **state)
 		char sql[256];
 		snprintf(sql, sizeof sql,
 		        "DELETE FROM weir_user; INSERT INTO weir_user VALUES (%s)", bad[i]);
-		database_run(&server, sql);
+		migrated_run(sql);
 		assert_non_null(strstr(users_text(), "where none is allowed"));
 	}
-	database_run(&server, "DELETE FROM weir_user; DELETE FROM weir_alias;"
-	                      "INSERT INTO weir_alias VALUES ('a' || chr(10), 'd')");
+	migrated_run("DELETE FROM weir_user; DELETE FROM weir_alias;"
+	             "INSERT INTO weir_alias VALUES ('a' || chr(10), 'd')");
 	assert_non_null(strstr(users_text(), "where none is allowed"));
-	database_run(&server, "DELETE FROM weir_alias");
+	migrated_run("DELETE FROM weir_alias");
 }
 
 /* The reports of a change, or of a search. */
@@ -581,19 +577,19 @@ static void changes_are_of_the_user_that_was_found(void **state)
 	(void)state;
 	struct weir_database_user one = {WEIR_SPAN("!one"), WEIR_SPAN("")};
 	struct weir_database_user two = {WEIR_SPAN("!two"), WEIR_SPAN("home=/a rights=\"r w\"")};
-	database_run(&server, "DELETE FROM weir_snapshot; DELETE FROM weir_user");
+	migrated_run("DELETE FROM weir_snapshot; DELETE FROM weir_user");
 	assert_string_equal(find("al"), "none");
 	assert_int_equal(change("al", NULL, &one), 0);
 	assert_string_equal(find("al"), "!one|");
 	const char *version = "SELECT version FROM weir_snapshot WHERE name = 'users'";
-	int64_t first = atoll(database_run(&server, version));
+	int64_t first = atoll(migrated_run(version));
 	assert_int_equal(change("al", NULL, &two), -EAGAIN);
 	assert_int_equal(change("al", &two, &one), -EAGAIN);
 	assert_int_equal(change("al", &two, NULL), -EAGAIN);
 	assert_string_equal(find("al"), "!one|");
 	assert_int_equal(change("al", &one, &two), 0);
 	assert_string_equal(find("al"), "!two|home=/a rights=\"r w\"");
-	assert_true(atoll(database_run(&server, version)) > first);
+	assert_true(atoll(migrated_run(version)) > first);
 	assert_int_equal(change("al", &two, NULL), 0);
 	assert_string_equal(find("al"), "none");
 }
@@ -616,9 +612,9 @@ static void a_watch_reports_changes(void **state)
 	AWAIT(weir_database_watch_looks(watch) > 1);
 	unsigned once = parts;
 	assert_true(once > 100 && once < 200);
-	database_run(&server, "UPDATE weir_schema SET version = version + 1 WHERE part = 'users'");
+	migrated_run("UPDATE weir_schema SET version = version + 1 WHERE part = 'users'");
 	AWAIT(parts == once + once + 1);
-	database_run(&server, "UPDATE weir_schema SET version = version - 1 WHERE part = 'users'");
+	migrated_run("UPDATE weir_schema SET version = version - 1 WHERE part = 'users'");
 	weir_database_watch_destroy(watch);
 	weir_database_watch_destroy(NULL);
 }
@@ -645,7 +641,7 @@ static void checks_find_what_is_there(void **state)
 	(void)state;
 	char text[4096] = "";
 	check_told = (struct told){.error = 0};
-	database_run(&server, "INSERT INTO weir_user VALUES ('al', '!')");
+	migrated_run("INSERT INTO weir_user VALUES ('al', '!')");
 	assert_int_equal(weir_database_check(database, loop, found, checked, text), 0);
 	AWAIT(check_told.ended);
 	assert_int_equal(check_told.error, 0);
@@ -660,27 +656,17 @@ static void checks_find_what_is_there(void **state)
 
 static int start_all(void **state)
 {
-	(void)state;
-	struct told told = {.error = 0};
-	database_make(&server, "");
-	database_start(&server);
-	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
-	        server.port);
+	migrated_setup(state);
 	database = open_database();
-	assert_int_equal(weir_loop_create(&loop), 0);
-	assert_int_equal(weir_database_migrate(database, loop, NULL, told_done, &told), 0);
-	AWAIT(told.ended);
-	return told.error;
+	return weir_loop_create(&loop);
 }
 
 static int stop_all(void **state)
 {
-	(void)state;
 	weir_database_leave(database, loop);
 	weir_database_release(database);
 	weir_loop_destroy(loop);
-	database_remove(&server);
-	return 0;
+	return migrated_teardown(state);
 }
 
 int main(void)

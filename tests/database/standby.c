@@ -10,17 +10,15 @@
 
 #include "../store/mail.h"
 
-static struct migrated migrated;
-
 /* Sets a parameter of the server, and waits until sessions have it. */
 static void configure(const char *name, const char *value)
 {
 	char set[128], show[64];
 	snprintf(set, sizeof set, "ALTER SYSTEM SET %s = '%s'", name, value);
 	snprintf(show, sizeof show, "SHOW %s", name);
-	migrated_run(&migrated, set);
-	migrated_run(&migrated, "SELECT pg_reload_conf()");
-	while (strcmp(migrated_run(&migrated, show), value) != 0)
+	migrated_run(set);
+	migrated_run("SELECT pg_reload_conf()");
+	while (strcmp(migrated_run(show), value) != 0)
 		poll(NULL, 0, 10);
 }
 
@@ -35,7 +33,7 @@ static void await_standby(bool away)
 
 static bool a_commit_waits(void)
 {
-	return strcmp(migrated_run(&migrated, "SELECT count(*)" WAITING), "1") == 0;
+	return strcmp(migrated_run("SELECT count(*)" WAITING), "1") == 0;
 }
 
 /* The commit that waits ends with its connection; it is seen then. */
@@ -43,9 +41,9 @@ static void end_commit(const char *table)
 {
 	char sql[64];
 	snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
-	assert_string_equal(migrated_run(&migrated, sql), "0");
-	migrated_run(&migrated, "SELECT pg_terminate_backend(pid)" WAITING);
-	while (strcmp(migrated_run(&migrated, sql), "0") == 0)
+	assert_string_equal(migrated_run(sql), "0");
+	migrated_run("SELECT pg_terminate_backend(pid)" WAITING);
+	while (strcmp(migrated_run(sql), "0") == 0)
 		poll(NULL, 0, 10);
 }
 
@@ -55,7 +53,7 @@ static void a_message_that_no_standby_has(void **state)
 	        .message_max = 1 << 20, .mailbox_max = 1 << 20, .messages_max = 1000};
 	struct mail mail = {0};
 	scratch_setup(state);
-	struct weir_database *database = migrated_open(&migrated, NULL);
+	struct weir_database *database = migrated_open(NULL);
 	assert_int_equal(weir_database_mail_create(database, &options, &store), 0);
 	await_standby(true);
 	assert_int_equal(mail_begin(&mail, "alice"), 0);
@@ -68,7 +66,7 @@ static void a_message_that_no_standby_has(void **state)
 	await_standby(false);
 	assert_true(TURN_UNTIL(loop, mail.done));
 	assert_int_equal(mail.errors[0], 0);
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_message"), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_message"), "1");
 	weir_mail_store_destroy(store);
 	weir_database_leave(database, loop);
 	weir_database_release(database);
@@ -82,7 +80,7 @@ static void a_queued_message_that_no_standby_has(void **state)
 	struct front_put put = {0};
 	(void)state;
 	weir_database_queue_options_init(&options);
-	front_open(&front, migrated_open(&migrated, NULL), &options);
+	front_open(&front, migrated_open(NULL), &options);
 	await_standby(true);
 	assert_int_equal(front_begin(&front, &put, "al", 1), 0);
 	assert_int_equal(front_write(&front, &put, 10), 0);
@@ -94,22 +92,8 @@ static void a_queued_message_that_no_standby_has(void **state)
 	await_standby(false);
 	FRONT_TURN(&front, put.done);
 	assert_int_equal(put.error, 0);
-	assert_string_equal(migrated_run(&migrated, "SELECT count(*) FROM weir_queue"), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_queue"), "1");
 	front_close(&front);
-}
-
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	migrated_stop(&migrated);
-	return 0;
 }
 
 int main(void)
@@ -118,5 +102,5 @@ int main(void)
 	        cmocka_unit_test(a_message_that_no_standby_has),
 	        cmocka_unit_test(a_queued_message_that_no_standby_has),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, migrated_setup, migrated_teardown);
 }

@@ -14,10 +14,7 @@
 #include "import_file.h"
 #include "severed.h"
 
-static struct migrated migrated;
-static struct severed severed;
 static struct weir_database *database; /* through the proxy */
-static char broken_url[256];
 
 enum {
 	LARGE = 2 * WEIR_DATABASE_CHUNK + 5
@@ -82,7 +79,7 @@ static void run_well(start_fn *start, const char *directory)
 
 static const char *ask(const char *sql)
 {
-	return migrated_run(&migrated, sql);
+	return migrated_run(sql);
 }
 
 /* -- files and rows ---------------------------------------------------------------------------- */
@@ -177,13 +174,13 @@ static int begin(void **state)
 	make_mail();
 	make_queue();
 	make_directory("out");
-	database = migrated_open(&migrated, broken_url);
+	database = migrated_open(severed.url);
 	return 0;
 }
 
 static int end(void **state)
 {
-	severed_calm(&severed, database, loop);
+	severed_calm(database, loop);
 	weir_database_leave(database, loop);
 	weir_database_release(database);
 	return scratch_teardown(state);
@@ -287,9 +284,9 @@ static void break_everywhere(start_fn *start, const char *directory, long step,
 		bool broken = true;
 		for (long bytes = 0; broken; bytes += step) {
 			prepare();
-			severed_break_after(&severed, (enum severed_direction)direction, bytes);
+			severed_break_after((enum severed_direction)direction, bytes);
 			(void)run(start, directory);
-			broken = severed_calm(&severed, database, loop);
+			broken = severed_calm(database, loop);
 			run_well(start, directory);
 			check();
 		}
@@ -444,24 +441,6 @@ static void times_of_names(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
-static int start_all(void **state)
-{
-	(void)state;
-	migrated_start(&migrated);
-	severed_start(&severed, migrated.server.port);
-	snprintf(broken_url, sizeof broken_url,
-	        "postgres://weir@/postgres?host=127.0.0.1&port=%d&sslmode=disable", severed.port);
-	return 0;
-}
-
-static int stop_all(void **state)
-{
-	(void)state;
-	severed_stop(&severed);
-	migrated_stop(&migrated);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,5 +453,5 @@ int main(void)
 	        CASE(exports_of_a_queue_break),
 	        CASE(memory_fails),
 	};
-	return cmocka_run_group_tests(tests, start_all, stop_all);
+	return cmocka_run_group_tests(tests, severed_setup, severed_teardown);
 }

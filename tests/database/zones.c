@@ -1,5 +1,5 @@
 /* Zones, keys of TSIG and shared secrets in a database. */
-#include "../postgres/database.h"
+#include "migrated.h"
 
 #include <signal.h>
 
@@ -10,8 +10,6 @@
 
 #include "allocation.h"
 
-static struct database server;
-static char url[256];
 static struct weir_loop *loop;
 static struct weir_database *database;
 
@@ -21,7 +19,7 @@ static struct weir_database *make(const char *seal)
 	unsigned char key[WEIR_DATABASE_SEAL_SIZE] = {0};
 	struct weir_database *made;
 	struct weir_postgres_options options =
-	        OPTIONS(weir_postgres_options, o.url = url, o.wait_ms = 500);
+	        OPTIONS(weir_postgres_options, o.url = migrated.url, o.wait_ms = 500);
 	assert_int_equal(weir_database_create(&options, why, &made), 0);
 	if (seal) {
 		snprintf((char *)key, sizeof key, "%s", seal);
@@ -118,7 +116,7 @@ static const char *current(const char *name)
 	static char id[64];
 	char sql[200];
 	snprintf(sql, sizeof sql, "SELECT version FROM weir_zone WHERE name = '%s'", name);
-	snprintf(id, sizeof id, "%s", database_run(&server, sql));
+	snprintf(id, sizeof id, "%s", migrated_run(sql));
 	return *id ? id : NULL;
 }
 
@@ -146,8 +144,7 @@ static void expect_list(const char *name, const char *wanted)
 static bool version_has_changed(void)
 {
 	static char before[32];
-	const char *now =
-	        database_run(&server, "SELECT version FROM weir_snapshot WHERE name = 'zones'");
+	const char *now = migrated_run("SELECT version FROM weir_snapshot WHERE name = 'zones'");
 	bool changed = strcmp(now, before) != 0;
 	snprintf(before, sizeof before, "%s", now);
 	return changed;
@@ -179,7 +176,7 @@ static void large_zones_take_several_statements(void **state)
 	assert_int_equal(put("large.example.", 4294967295u, NULL, 1234), 0);
 	expect_list(NULL, "example.org. 7 3 current\nlarge.example. 4294967295 1234 current\n");
 	assert_string_equal(
-	        database_run(&server,
+	        migrated_run(
 	                "SELECT count(*), min(number), max(number) FROM weir_zone_record r JOIN"
 	                " weir_zone z USING (version) WHERE name = 'large.example.'"),
 	        "1234|0|1233");
@@ -208,14 +205,13 @@ static void old_versions_go(void **state)
 	                    " AND name = 'example.org.'";
 	char most[8];
 	snprintf(most, sizeof most, "%d", WEIR_DATABASE_ZONE_VERSIONS);
-	assert_string_equal(database_run(&server, count), most);
-	database_run(&server, "UPDATE weir_zone_version SET made = now() - interval '30 days'");
+	assert_string_equal(migrated_run(count), most);
+	migrated_run("UPDATE weir_zone_version SET made = now() - interval '30 days'");
 	assert_int_equal(put("example.org.", 90, current("example.org."), 1), 0);
-	assert_string_equal(database_run(&server, count), "1");
-	assert_string_equal(
-	        database_run(&server, "SELECT count(*) FROM weir_zone_record r WHERE NOT"
-	                              " EXISTS (SELECT 1 FROM weir_zone_version v WHERE"
-	                              " v.version = r.version)"),
+	assert_string_equal(migrated_run(count), "1");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_zone_record r WHERE NOT"
+	                                 " EXISTS (SELECT 1 FROM weir_zone_version v WHERE"
+	                                 " v.version = r.version)"),
 	        "0");
 }
 
@@ -231,8 +227,7 @@ static void a_removed_zone_leaves_nothing(void **state)
 		        i == 0 ? 0 : -ENOENT);
 	}
 	assert_string_equal(
-	        database_run(&server, "SELECT count(*) FROM weir_zone_record WHERE number > 5"),
-	        "0");
+	        migrated_run("SELECT count(*) FROM weir_zone_record WHERE number > 5"), "0");
 }
 
 static void calls_can_be_cancelled(void **state)
@@ -266,7 +261,7 @@ static void memory_may_fail(void **state)
 		failed = stop_failing_allocations();
 		assert_true(failed || error == 0);
 		if (error == 0)
-			database_run(&server, "DELETE FROM weir_zone WHERE name = 'm.example.'");
+			migrated_run("DELETE FROM weir_zone WHERE name = 'm.example.'");
 	}
 }
 
@@ -311,10 +306,9 @@ static void keys_are_sealed_for_their_name(void **state)
 	put_key(sealing, "b.", "hidden");
 	assert_true(version_has_changed());
 	assert_string_equal(
-	        database_run(&server, "SELECT secret FROM weir_tsig_key WHERE name = 'a.'"),
-	        "cGxhaW4=");
-	assert_string_equal(database_run(&server, "SELECT secret LIKE 'sealed:%' FROM weir_tsig_key"
-	                                          " WHERE name = 'b.'"),
+	        migrated_run("SELECT secret FROM weir_tsig_key WHERE name = 'a.'"), "cGxhaW4=");
+	assert_string_equal(migrated_run("SELECT secret LIKE 'sealed:%' FROM weir_tsig_key"
+	                                 " WHERE name = 'b.'"),
 	        "t");
 	expect_keys(sealing, "a. hmac-sha256 plain 0\nb. hmac-sha256 hidden 0\n");
 	char wanted[100];
@@ -323,7 +317,7 @@ static void keys_are_sealed_for_their_name(void **state)
 	snprintf(wanted, sizeof wanted, "a. hmac-sha256 plain 0\nb. hmac-sha256  %d\n", -EBADMSG);
 	expect_keys(other, wanted);
 	/* Nor for another row. */
-	database_run(&server, "UPDATE weir_tsig_key SET name = 'c.' WHERE name = 'b.'");
+	migrated_run("UPDATE weir_tsig_key SET name = 'c.' WHERE name = 'b.'");
 	snprintf(wanted, sizeof wanted, "a. hmac-sha256 plain 0\nc. hmac-sha256  %d\n", -EBADMSG);
 	expect_keys(sealing, wanted);
 	struct told told = {0};
@@ -457,8 +451,7 @@ static void certificates_are_stored_with_sealed_keys(void **state)
 		                                  WEIR_SPAN("the key"), told_done, &told, &call)),
 		        0);
 	}
-	struct weir_span text =
-	        weir_span_of(database_run(&server, "SELECT key FROM weir_certificate"));
+	struct weir_span text = weir_span_of(migrated_run("SELECT key FROM weir_certificate"));
 	assert_true(weir_span_starts(text, WEIR_SPAN("sealed:")));
 	assert_int_equal(
 	        weir_database_certificate_key(sealing, WEIR_SPAN("example.org"), text, &key), 0);
@@ -556,7 +549,7 @@ static void front_ends_have_the_same_secrets(void **state)
 	assert_int_equal(strange.changes, 0);
 	front_end_stop(&strange);
 	/* Of the past: what was in use stays known for a while, and no longer. */
-	database_run(&server, "UPDATE weir_secret SET begins = begins - 14400 * 2");
+	migrated_run("UPDATE weir_secret SET begins = begins - 14400 * 2");
 	front_end_start(&one, 14400, "a key");
 	await(&one.changes, 1);
 	assert_int_equal(one.count, 4);
@@ -564,13 +557,13 @@ static void front_ends_have_the_same_secrets(void **state)
 	assert_memory_equal(one.known[3].bytes, other.known[1].bytes, 32);
 	front_end_stop(&one);
 	front_end_stop(&other);
-	database_run(&server, "UPDATE weir_secret SET begins = begins - 14400 * 20");
+	migrated_run("UPDATE weir_secret SET begins = begins - 14400 * 20");
 	front_end_start(&one, 14400, NULL);
 	await(&one.changes, 1);
 	assert_int_equal(one.count, 2);
 	front_end_stop(&one);
-	assert_string_equal(database_run(&server, "SELECT count(*) FROM weir_secret"), "2");
-	database_run(&server, "DELETE FROM weir_secret");
+	assert_string_equal(migrated_run("SELECT count(*) FROM weir_secret"), "2");
+	migrated_run("DELETE FROM weir_secret");
 }
 
 /* The next secret comes into use by time alone, though the database is away. */
@@ -582,7 +575,7 @@ static void secrets_change_without_the_database(void **state)
 	await(&one.changes, 1);
 	assert_int_equal(one.count, 2);
 	struct weir_database_secret next = one.known[0];
-	database_stop(&server, SIGQUIT);
+	database_stop(&migrated.server, SIGQUIT);
 	await(&one.failures, 1);
 	while (one.known[0].age_s < 0)
 		weir_loop_turn(loop, 100);
@@ -593,41 +586,26 @@ static void secrets_change_without_the_database(void **state)
 	            memcmp(one.known[1].bytes, next.bytes, 32) == 0);
 	assert_int_equal(one.failures, 1);
 	unsigned changes = one.changes;
-	database_start(&server);
+	database_start(&migrated.server);
 	await(&one.changes, changes + 1);
 	front_end_stop(&one);
 }
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static void migrate(void)
-{
-	struct told told = {0};
-	assert_int_equal(
-	        told_await(&told, weir_database_migrate(database, loop, NULL, told_done, &told)),
-	        0);
-}
-
 static int start_all(void **state)
 {
-	(void)state;
-	database_make(&server, "");
-	database_start(&server);
-	snprintf(url, sizeof url, "postgres://weir@/postgres?host=%s&port=%d", server.path,
-	        server.port);
+	migrated_setup(state);
 	assert_int_equal(weir_loop_create(&loop), 0);
 	database = make(NULL);
-	migrate();
 	return 0;
 }
 
 static int stop_all(void **state)
 {
-	(void)state;
 	drop(database);
 	weir_loop_destroy(loop);
-	database_remove(&server);
-	return 0;
+	return migrated_teardown(state);
 }
 
 int main(void)
