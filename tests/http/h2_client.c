@@ -44,16 +44,22 @@ char *h2_client_add_field(char *to, const char *name, const char *value)
 	return stpcpy(to, value);
 }
 
+void h2_client_put_head(
+        struct h2_client *client, uint32_t id, unsigned flags, const char *const *fields)
+{
+	char block[1000], *to = block;
+	for (; *fields; fields += 2)
+		to = h2_client_add_field(to, fields[0], fields[1]);
+	h2_client_put(
+	        client, H2_HEADERS, H2_FLAG_END_HEADERS | flags, id, block, (size_t)(to - block));
+}
+
 void h2_client_ask(
         struct h2_client *client, uint32_t id, const char *method, const char *path, bool end)
 {
-	char block[512], *to = block;
-	to = h2_client_add_field(to, ":method", method);
-	to = h2_client_add_field(to, ":scheme", "http");
-	to = h2_client_add_field(to, ":path", path);
-	to = h2_client_add_field(to, ":authority", "a");
-	h2_client_put(client, H2_HEADERS, H2_FLAG_END_HEADERS | (end ? H2_FLAG_END_STREAM : 0), id,
-	        block, (size_t)(to - block));
+	const char *const fields[] = {
+	        ":method", method, ":scheme", "http", ":path", path, ":authority", "a", NULL};
+	h2_client_put_head(client, id, end ? H2_FLAG_END_STREAM : 0, fields);
 }
 
 struct h2_client h2_client_begin(struct weir_loop *loop, struct weir_http_server *server)
@@ -112,16 +118,33 @@ static void h2_client_note_fields(struct h2_client *client, const struct h2_fram
 	client->block.size = 0;
 }
 
+static void h2_client_note_settings(struct h2_client *client, const struct h2_frame *frame)
+{
+	for (size_t at = 0; at + 6 <= frame->payload.size; at += 6)
+		if (frame->payload.data[at + 1] == H2_SETTINGS_ENABLE_CONNECT_PROTOCOL)
+			NOTE(client, "set8=%u ", h2_frame_get32(frame->payload.data + at + 2));
+}
+
+static void h2_client_note_data(struct h2_client *client, const struct h2_frame *frame)
+{
+	client->data_bytes += frame->size;
+	if (!frame->size || client->quiet)
+		return;
+	NOTE(client, "%u:\"", frame->stream_id);
+	weir_buffer_append(&client->text, frame->payload.data, frame->size, SIZE_MAX);
+	NOTE(client, "\" ");
+}
+
 static void h2_client_note_frame(struct h2_client *client, const struct h2_frame *frame)
 {
 	unsigned id = frame->stream_id;
 	if (frame->type == H2_HEADERS || frame->type == H2_CONTINUATION)
 		h2_client_note_fields(client, frame);
 	client->continuations += frame->type == H2_CONTINUATION;
-	if (frame->type == H2_DATA && frame->size && !client->quiet)
-		NOTE(client, "%u:\"%.*s\" ", id, (int)frame->size, frame->payload.data);
+	if (frame->type == H2_SETTINGS)
+		h2_client_note_settings(client, frame);
 	if (frame->type == H2_DATA)
-		client->data_bytes += frame->size;
+		h2_client_note_data(client, frame);
 	if (frame->type == H2_RST_STREAM)
 		NOTE(client, "%u!%u ", id, h2_frame_get32(frame->payload.data));
 	if (frame->type == H2_GOAWAY) {
@@ -148,20 +171,32 @@ void h2_client_read(struct h2_client *client)
 	}
 }
 
-bool h2_client_has(struct h2_client *client, const char *text)
+static bool h2_client_has_span(struct h2_client *client, struct weir_span text)
 {
 	h2_client_read(client);
 	weir_buffer_append(&client->text, "", 1, SIZE_MAX);
 	client->text.size--;
-	return strstr(client->text.data, text);
+	return memmem(client->text.data, client->text.size, text.data, text.size);
+}
+
+bool h2_client_has(struct h2_client *client, const char *text)
+{
+	return h2_client_has_span(client, weir_span_of(text));
+}
+
+void h2_client_expect_span(struct h2_client *client, struct weir_span text)
+{
+	bool came =
+	        TURN_UNTIL(client->peer.loop, h2_client_has_span(client, text) || client->peer.eof);
+	if (!came || !weir_span_equal(weir_buffer_span(&client->text), text))
+		fail_msg(
+		        "\"%s\" instead of \"%.*s\"", client->text.data, (int)text.size, text.data);
+	client->text.size = 0;
 }
 
 void h2_client_expect(struct h2_client *client, const char *text)
 {
-	bool came = TURN_UNTIL(client->peer.loop, h2_client_has(client, text) || client->peer.eof);
-	if (!came || strcmp(client->text.data, text) != 0)
-		fail_msg("\"%s\" instead of \"%s\"", client->text.data, text);
-	client->text.size = 0;
+	h2_client_expect_span(client, weir_span_of(text));
 }
 
 void h2_client_await(struct h2_client *client, const char *text)

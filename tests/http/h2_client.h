@@ -3,6 +3,7 @@
  * text:
  *
  *   1:200 1:"hello" 1. ─ the head of stream 1, its body, its end;  1!8 ─ RST_STREAM with CANCEL
+ *   set8=1 ─ the server lets streams become WebSockets
  */
 #ifndef WEIR_TEST_H2_CLIENT_H
 #define WEIR_TEST_H2_CLIENT_H
@@ -45,6 +46,9 @@ void h2_client_put32(
 void h2_client_put_setting(struct h2_client *client, enum h2_setting setting, uint32_t value);
 /* A literal, written to `to`. Returns its end. */
 char *h2_client_add_field(char *to, const char *name, const char *value);
+/* HEADERS: `fields` are pairs of a name and a value, up to NULL. */
+void h2_client_put_head(
+        struct h2_client *client, uint32_t id, unsigned flags, const char *const *fields);
 /* HEADERS, which end the stream if `end`. */
 void h2_client_ask(
         struct h2_client *client, uint32_t id, const char *method, const char *path, bool end);
@@ -56,7 +60,8 @@ void h2_client_send(struct h2_client *client);
 /* Notes the frames that have come whole. */
 void h2_client_read(struct h2_client *client);
 bool h2_client_has(struct h2_client *client, const char *text);
-/* Turns until exactly this was noted, in this order. */
+/* Turns until exactly this was noted, in this order. A span may have zero bytes. */
+void h2_client_expect_span(struct h2_client *client, struct weir_span text);
 void h2_client_expect(struct h2_client *client, const char *text);
 void h2_client_await(struct h2_client *client, const char *text);
 
