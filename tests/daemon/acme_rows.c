@@ -356,6 +356,7 @@ static void what_the_rows_lack_is_brought(void **state)
 	        0);
 	add_file(&text, "accounts/ca/key.pem", "a key");
 	add_file(&text, "challenges/http-theirs", "proof");
+	add_file(&text, "challenges/dns-www.example.net", "proof");
 	assert_int_equal(bring(&text), 0);
 	assert_true(is_noted(NAME, false));
 	assert_true(is_noted("state/" NAME, false));
@@ -363,7 +364,10 @@ static void what_the_rows_lack_is_brought(void **state)
 	assert_true(is_noted("accounts/other/key.pem", false));
 	assert_false(is_noted("accounts/ca/key-next.pem", false));
 	assert_true(is_noted("challenges/http-theirs", true));
-	assert_int_equal(journal.count, 5);
+	/* The proof was a step of its zone, and so is its removal. */
+	assert_true(is_noted("challenges/dns-www.example.net", true));
+	assert_file("serials/example.net.", "5\n");
+	assert_int_equal(journal.count, 6);
 	assert_file("challenges/http-old", NULL);
 	acme_journal_finish(&journal);
 	weir_buffer_finish(&text);

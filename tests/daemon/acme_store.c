@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "acme_certificate.h"
+#include "acme_dns.h"
 #include "acme_jose.h"
 #include "acme_message.h"
 #include "acme_proofs.h"
@@ -218,6 +219,29 @@ static void test_proofs(void **state)
 	assert_int_equal(count_files("challenges"), 0);
 }
 
+/* After a process was killed, each proof of DNS-01 that goes is a step of its zone. */
+static void test_proofs_that_are_left(void **state)
+{
+	struct acme_store *store = *state;
+	char path[ACME_PATH_SIZE];
+	const char *const files[][2] = {{"serials/example.", "3\n"}, {"serials/b.example.", "7\n"},
+	        {"serials/a.example.", "9\n"}, {"serials/other.", "1\n"},
+	        {"challenges/http-token", "x"}, {"challenges/alpn-b.example", "x"},
+	        {"challenges/dns-www.B.example", "x\n"}, {"challenges/dns-example", "x\n"},
+	        {"challenges/dns-xa.example", "x\n"}, {"challenges/dns-none", "x\n"}};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		assert_int_equal(
+		        acme_store_write(store, files[i][0], weir_span_of(files[i][1])), 0);
+	acme_proofs_clear(store);
+	assert_int_equal(count_files("challenges"), 0);
+	assert_file(store, "serials/example.", "5\n");
+	assert_file(store, "serials/b.example.", "8\n");
+	assert_file(store, "serials/a.example.", "9\n");
+	assert_file(store, "serials/other.", "1\n");
+	assert_int_equal(acme_dns_step_removed(store, "none", path), -ENOENT);
+	assert_int_equal(acme_dns_step_removed(store, "a..b", path), -EINVAL);
+}
+
 static void test_without_memory(void **state)
 {
 	struct acme_store *store = *state, *other;
@@ -304,6 +328,7 @@ int main(void)
 	        cmocka_unit_test(test_numbers_of_versions),
 	        IN_A_DIRECTORY(test_the_lock),
 	        IN_A_DIRECTORY(test_proofs),
+	        IN_A_DIRECTORY(test_proofs_that_are_left),
 	        IN_A_DIRECTORY(test_without_memory),
 	        cmocka_unit_test(test_a_request_and_its_memory),
 	        cmocka_unit_test(test_chains),

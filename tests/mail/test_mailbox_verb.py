@@ -143,7 +143,7 @@ def test_mistakes(bed):
 
 
 def test_a_killed_removal_goes_on(bed):
-    """It is killed at many moments. What it has left is whole, and the next one begins at once."""
+    """It is killed at many moments. All that is left is whole, and the next removal begins at once."""
     kills, ended, pause = 0, 0, 0.004
     while ended < 2 or kills < 5:
         if bed.database.query("SELECT count(*) FROM weir_mailbox") == "0":
@@ -168,7 +168,7 @@ def test_a_killed_removal_goes_on(bed):
 
 
 def test_removals_beside_deliveries(bed, database):
-    """What is acknowledged for bob is there once, while alice's mailbox goes again and again."""
+    """A message that is acknowledged for bob is there once, while alice's mailbox goes again and again."""
     hosts = [bed.host(), bed.host()]
     messages = numbered(160)
     stop = threading.Event()

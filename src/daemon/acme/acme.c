@@ -10,6 +10,7 @@
 #include <weir/error.h>
 
 #include "acme_job.h"
+#include "acme_proofs.h"
 #include "config_acme.h"
 #include "helper.h"
 #include "say.h"
@@ -201,11 +202,16 @@ static void acme_on_lost(void *context)
 	weir_timer_start(acme->loop, &acme->timer, ACME_LOCK_MS, acme_on_time);
 }
 
+static bool acme_is_shared(const struct acme *acme)
+{
+	return config_acme_is_shared(acme->config) && acme->config->store.database;
+}
+
 static int acme_share(struct acme *acme)
 {
 	struct acme_share_events events = {
 	        .changed = acme_on_shared, .lost = acme_on_lost, .context = acme};
-	return config_acme_is_shared(acme->config) && acme->config->store.database
+	return acme_is_shared(acme)
 	               ? acme_share_create_database(
 	                         acme->loop, acme->config, acme->store, &events, &acme->share)
 	               : acme_share_create_files(acme->loop, acme->store, &acme->share);
@@ -250,7 +256,11 @@ static void acme_on_lock(struct weir_timer *timer)
 	}
 	acme->locked = true;
 	acme->said_waiting = false;
-	acme_store_clear(acme->store, ACME_CHALLENGES);
+	/* Proofs that are shared are those of the holder, which counts them: acme_rows_bring. */
+	if (acme_is_shared(acme))
+		acme_store_clear(acme->store, ACME_CHALLENGES);
+	else
+		acme_proofs_clear(acme->store);
 	acme_load_states(acme);
 	acme_wait(acme);
 }

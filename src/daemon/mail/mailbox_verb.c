@@ -110,7 +110,7 @@ static bool mailbox_verb_check_file(
 	return !is_user;
 }
 
-/* The same of the database. */
+/* Whether the database does not have the user, if it has the users of mail. */
 static bool mailbox_verb_check_database(struct mailbox_verb *verb)
 {
 	if (!config_mail_is_stored(verb->config))

@@ -89,12 +89,22 @@ int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZ
 
 /* -- serials ----------------------------------------------------------------------------------- */
 
+static int acme_dns_raise(const struct acme_store *store, const char *path)
+{
+	char text[32];
+	struct weir_buffer before = {0};
+	acme_store_read(store, path, &before);
+	snprintf(text, sizeof text, "%.*s", (int)(before.size < 20 ? before.size : 0), before.data);
+	weir_buffer_finish(&before);
+	snprintf(text, sizeof text, "%lu\n", (strtoul(text, NULL, 10) + 1) & UINT32_MAX);
+	return acme_store_write(store, path, weir_span_of(text));
+}
+
 int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name,
         const char *stored)
 {
-	char zone_name[WEIR_DNS_TEXT_MAX], path[ACME_PATH_SIZE], text[32];
+	char zone_name[WEIR_DNS_TEXT_MAX], path[ACME_PATH_SIZE];
 	struct dns_place place;
-	struct weir_buffer before = {0};
 	if (!acme_dns_zone_of(config, name, stored, &place))
 		return -ENOENT;
 	weir_dns_name_format(&place.name, zone_name);
@@ -102,11 +112,36 @@ int acme_dns_step(const struct acme_store *store, const struct config *config, c
 	if (strchr(zone_name, '/') || strlen(zone_name) > ACME_NAME_SIZE ||
 	        size >= (int)sizeof path)
 		return -EINVAL;
-	acme_store_read(store, path, &before);
-	snprintf(text, sizeof text, "%.*s", (int)(before.size < 20 ? before.size : 0), before.data);
-	weir_buffer_finish(&before);
-	snprintf(text, sizeof text, "%lu\n", (strtoul(text, NULL, 10) + 1) & UINT32_MAX);
-	return acme_store_write(store, path, weir_span_of(text));
+	return acme_dns_raise(store, path);
+}
+
+struct dns_stepped {
+	struct weir_dns_name owner;
+	int labels; /* of the innermost zone so far; -1: none */
+	char *path;
+};
+
+static void acme_dns_note_stepped(void *context, int directory, const char *file)
+{
+	struct dns_stepped *stepped = context;
+	struct weir_dns_name zone;
+	(void)directory;
+	if (strlen(file) > ACME_NAME_SIZE || weir_dns_name_parse(weir_span_of(file), &zone) < 0 ||
+	        !weir_dns_name_beneath(&stepped->owner, &zone) || zone.labels <= stepped->labels)
+		return;
+	stepped->labels = zone.labels;
+	snprintf(stepped->path, ACME_PATH_SIZE, ACME_SERIALS "/%s", file);
+}
+
+int acme_dns_step_removed(
+        const struct acme_store *store, const char *name, char ret_path[ACME_PATH_SIZE])
+{
+	struct dns_stepped stepped = {.labels = -1, .path = ret_path};
+	if (weir_dns_name_parse(weir_span_of(name), &stepped.owner) < 0)
+		return -EINVAL;
+	weir_dns_name_lower(&stepped.owner);
+	acme_store_each(store, ACME_SERIALS, acme_dns_note_stepped, &stepped);
+	return stepped.labels < 0 ? -ENOENT : acme_dns_raise(store, ret_path);
 }
 
 /* -- questions --------------------------------------------------------------------------------- */

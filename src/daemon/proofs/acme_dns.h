@@ -15,6 +15,7 @@
 #include <weir/span.h>
 
 #include "acme_jose.h"
+#include "acme_store.h"
 #include "config.h"
 
 enum {
@@ -44,6 +45,14 @@ int acme_dns_digest(struct weir_span authorization, char ret[ACME_THUMBPRINT_SIZ
 /* Raises the serial of the name's zone. Returns 0 or a negative errno. */
 int acme_dns_step(const struct acme_store *store, const struct config *config, const char *name,
         const char *stored);
+
+/*
+ * Raises the serial of the zone whose proof for this name was removed after its process was killed:
+ * the innermost zone that has had a proof. Stores the path of its file in the store. Returns 0;
+ * -ENOENT if there is none, so that no server has seen the proof as a step; or a negative errno.
+ */
+int acme_dns_step_removed(
+        const struct acme_store *store, const char *name, char ret_path[ACME_PATH_SIZE]);
 
 /*
  * Asks this server and all that are notified of the zone's changes for the record. Calls `done`,

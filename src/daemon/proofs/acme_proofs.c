@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/http.h>
 #include <weir/list.h>
@@ -67,6 +68,28 @@ void acme_proof_remove(const struct acme_store *store, enum acme_challenge_kind 
 	char path[ACME_PATH_SIZE];
 	acme_proof_path(kind, name, token, path);
 	acme_store_remove(store, path);
+}
+
+const char *acme_proof_dns_name(const char *path)
+{
+	static const char prefix[] = ACME_CHALLENGES "/dns-";
+	return strncmp(path, prefix, sizeof prefix - 1) == 0 ? path + sizeof prefix - 1 : NULL;
+}
+
+/* The removal first: a server that sees the step sees that the proof is gone. */
+static void acme_proof_clear_one(void *context, int directory, const char *file)
+{
+	const struct acme_store *store = context;
+	char path[ACME_PATH_SIZE], stepped[ACME_PATH_SIZE];
+	snprintf(path, sizeof path, ACME_CHALLENGES "/%s", file);
+	const char *name = acme_proof_dns_name(path);
+	if (unlinkat(directory, file, 0) == 0 && name)
+		(void)acme_dns_step_removed(store, name, stepped);
+}
+
+void acme_proofs_clear(const struct acme_store *store)
+{
+	acme_store_each(store, ACME_CHALLENGES, acme_proof_clear_one, (void *)store);
 }
 
 /* -- reading ----------------------------------------------------------------------------------- */

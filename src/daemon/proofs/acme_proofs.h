@@ -32,6 +32,17 @@ int acme_proof_put(const struct acme_store *store, enum acme_challenge_kind kind
 void acme_proof_remove(const struct acme_store *store, enum acme_challenge_kind kind,
         const char *name, const char *token);
 
+/*
+ * Removes the proofs that a process has left which was killed. Each of DNS-01 raises the serial of
+ * its zone, as acme_order_withdraw does: otherwise servers and secondaries would retain it.
+ */
+void acme_proofs_clear(const struct acme_store *store);
+
+/*
+ * The name of a proof of DNS-01 by the path of its file in the store; NULL: it is another file.
+ */
+const char *acme_proof_dns_name(const char *path);
+
 /* -- by servers -------------------------------------------------------------------------------- */
 
 /* For weir_tls_options; the context is the path of the store's directory. */

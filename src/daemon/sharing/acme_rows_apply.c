@@ -10,7 +10,9 @@
 #include <weir/database_secrets.h>
 
 #include "acme_certificate.h"
+#include "acme_dns.h"
 #include "acme_message.h"
+#include "acme_proofs.h"
 #include "acme_rows_state.h"
 #include "helper.h"
 
@@ -211,6 +213,19 @@ static void acme_rows_bring_certificate(const struct acme_walk *walk, const char
 	acme_pair_finish(&here);
 }
 
+/* The removal of a proof of DNS-01 raises the serial of its zone, on all front ends. */
+static void acme_rows_count_removal(const struct acme_walk *walk, const char *proof)
+{
+	const char *name = acme_proof_dns_name(proof);
+	char path[ACME_PATH_SIZE];
+	struct weir_buffer bytes = {0};
+	if (!name || acme_dns_step_removed(walk->store, name, path) < 0)
+		return;
+	if (acme_store_read(walk->store, path, &bytes) == 0)
+		walk->observer->changed(walk->observer->context, path, weir_buffer_span(&bytes));
+	weir_buffer_finish(&bytes);
+}
+
 void acme_rows_bring(const struct acme_rows *rows, const struct acme_store *store,
         const struct acme_store_observer *observer)
 {
@@ -227,7 +242,9 @@ void acme_rows_bring(const struct acme_rows *rows, const struct acme_store *stor
 	for (size_t i = 0; i < rows->count; i++)
 		if (!rows->items[i].is_certificate &&
 		        strncmp(rows->items[i].name, ACME_CHALLENGES "/", sizeof ACME_CHALLENGES) ==
-		                0)
+		                0) {
 			observer->changed(
 			        observer->context, rows->items[i].name, weir_span(NULL, 0));
+			acme_rows_count_removal(&walk, rows->items[i].name);
+		}
 }
