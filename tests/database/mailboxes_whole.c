@@ -102,6 +102,11 @@ static void list(struct listed *listed)
 	assert_int_equal(listed->error, 0);
 }
 
+static void expect_names(const struct listed *listed, const char *names)
+{
+	assert_true(weir_span_equal(weir_buffer_span(&listed->text), weir_span_of(names)));
+}
+
 static void a_list(void **state)
 {
 	struct listed listed;
@@ -112,7 +117,7 @@ static void a_list(void **state)
 	assert_int_equal(mail_send("bob", "x"), 0);
 	struct weir_maildrop *drop = must_open("bob");
 	list(&listed);
-	assert_string_equal(listed.text.data, "Zoe alice bob d\xc3\xb6rte ");
+	expect_names(&listed, "Zoe alice bob d\xc3\xb6rte ");
 	assert_int_equal(listed.messages, 5);
 	assert_int_equal(listed.octets, 41);
 	assert_int_equal(listed.leased, 1);

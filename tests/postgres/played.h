@@ -26,7 +26,6 @@ extern char url[128];
 
 enum {
 	ACCEPT_TURNS = 3000,
-	CANCEL_CODE = 80877102,
 };
 
 /* The loop, and the address that the server listens at. */
