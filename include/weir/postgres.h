@@ -20,6 +20,7 @@
  *   connection lost before the sync    rolled back: the calls run again on another connection
  *   connection lost after the sync     WEIR_POSTGRES_UNKNOWN, unless the call is idempotent
  *   commit not confirmed in time       WEIR_POSTGRES_UNKNOWN; the server goes on with it
+ *   flush of early lock release fails  WEIR_POSTGRES_UNKNOWN, unless the call is idempotent
  *
  * After WEIR_POSTGRES_UNKNOWN the caller looks for its own id in the database, or inserts the row
  * again with ON CONFLICT DO NOTHING.
@@ -198,8 +199,8 @@ WEIR_API const char *weir_postgres_row_name(const struct weir_postgres_row *row,
 
 enum weir_postgres_outcome {
 	WEIR_POSTGRES_COMMITTED, /* the server has confirmed the transaction */
-	WEIR_POSTGRES_UNDONE,    /* it was not begun, or was rolled back */
-	WEIR_POSTGRES_UNKNOWN,   /* the connection was lost while the server could commit */
+	WEIR_POSTGRES_UNDONE,    /* it was not begun, or was rolled back, at each attempt */
+	WEIR_POSTGRES_UNKNOWN,   /* an attempt may have been committed, but is not confirmed */
 };
 
 /* How a call ended. Valid during the callback. */
@@ -208,7 +209,8 @@ struct weir_postgres_end {
 	/*
 	 * 0: committed. WEIR_E_DATABASE: the server has refused a statement, see `state`.
 	 * -ENOTCONN: no connection could be made. -ECONNRESET: the connection was lost. -ETIMEDOUT:
-	 * no result in answer_ms, or no turn in wait_ms. -ENOMEM or another errno of this host.
+	 * no result in answer_ms, or no turn in wait_ms, also for a repetition that another call's
+	 * error has caused. -ENOMEM or another errno of this host.
 	 */
 	int error;
 	const char *state;      /* the SQLSTATE, or "" */
@@ -248,8 +250,8 @@ struct weir_postgres_call_options {
 	 * standby has it, for which only end() waits. For rows that calls of many processes change,
 	 * one after the other. Others see its rows then, while a crash of the server may still take
 	 * them back, and with them every commit that came later: so a program must commit something
-	 * before it acts on what it has read. It counts if all calls of a batch have it, and on
-	 * PostgreSQL alone. False by default.
+	 * before it acts on what it has read. It counts for a stream, and for a batch of two calls
+	 * or more which all have it; on PostgreSQL alone, and not on a standby. False by default.
 	 */
 	bool early_lock_release;
 };

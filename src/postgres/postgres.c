@@ -106,12 +106,25 @@ static bool postgres_has_gathered(const struct weir_postgres *postgres)
 	       weir_loop_now_ms(postgres->loop) >= postgres->expected_until_ms;
 }
 
+/* Of a batch, or of what may wait: more calls would be refused. */
+static bool postgres_is_full(const struct weir_postgres *postgres)
+{
+	const struct weir_postgres_options *options = &postgres->options;
+	return postgres->waiting_count >= min_of(options->batch_max, options->waiting_max) ||
+	       postgres->waiting_bytes >= min_of(options->batch_bytes, options->waiting_bytes / 2);
+}
+
 static bool postgres_wants_batch(const struct weir_postgres *postgres)
 {
 	return postgres_may_batch(postgres) &&
 	       (postgres_has_gathered(postgres) || postgres_repeats(postgres) ||
-	               postgres->waiting_count >= postgres->options.batch_max ||
-	               postgres->waiting_bytes >= postgres->options.batch_bytes);
+	               postgres_is_full(postgres));
+}
+
+/* A call that waits for others is sent long before its time is over. */
+static int64_t postgres_gather_ms(const struct weir_postgres *postgres)
+{
+	return min_of((uint32_t)WEIR_POSTGRES_GATHER_MS, postgres->options.wait_ms / 2);
 }
 
 /* Callers that are far away, or have gone, would make all others wait: nobody is for a while. */
@@ -132,8 +145,10 @@ void postgres_await_return(struct weir_postgres *postgres, unsigned count, int64
 	int64_t now_ms = weir_loop_now_ms(postgres->loop);
 	postgres->returned = postgres->batcher_count;
 	postgres->expected = count + postgres->batcher_count;
-	postgres->expected_until_ms = now_ms + WEIR_POSTGRES_RETURN_MS;
-	postgres->expected_at_most_ms = now_ms + max_of(took_ms, (int64_t)WEIR_POSTGRES_RETURN_MS);
+	int64_t most_ms = max_of(took_ms, (int64_t)WEIR_POSTGRES_RETURN_MS);
+	postgres->expected_at_most_ms = now_ms + min_of(most_ms, postgres_gather_ms(postgres));
+	postgres->expected_until_ms =
+	        min_of(now_ms + WEIR_POSTGRES_RETURN_MS, postgres->expected_at_most_ms);
 }
 
 /* Each call gives the others more time. */
@@ -192,8 +207,7 @@ static void postgres_gather(struct weir_postgres *postgres)
 	if (postgres->batch_count == 0)
 		postgres_gather_returning(postgres);
 	else if (!weir_timer_running(&postgres->gather))
-		weir_timer_start(postgres->loop, &postgres->gather,
-		        min_of((uint32_t)WEIR_POSTGRES_GATHER_MS, postgres->options.wait_ms / 2),
+		weir_timer_start(postgres->loop, &postgres->gather, postgres_gather_ms(postgres),
 		        postgres_on_gather);
 }
 

@@ -289,8 +289,9 @@ int weir_postgres_call_start(struct weir_postgres *postgres,
 void postgres_call_end(struct weir_postgres_call *call, const struct postgres_verdict *verdict)
 {
 	struct postgres_cells *cells = call->pool->cells;
+	bool doubtful = call->doubtful && verdict->outcome == WEIR_POSTGRES_UNDONE;
 	struct weir_postgres_end end = {
-	        .outcome = verdict->outcome,
+	        .outcome = doubtful ? WEIR_POSTGRES_UNKNOWN : verdict->outcome,
 	        .error = verdict->error,
 	        .state = or_default(verdict->state, ""),
 	        .constraint = or_default(verdict->constraint, ""),
@@ -300,7 +301,7 @@ void postgres_call_end(struct weir_postgres_call *call, const struct postgres_ve
 	        .repeated = call->repeated,
 	};
 	weir_metric_add(&cells->calls[call->orphan ? POSTGRES_RESULT_CANCELLED
-	                                           : (enum postgres_result)verdict->outcome],
+	                                           : (enum postgres_result)end.outcome],
 	        1);
 	if (call->orphan) {
 		postgres_call_free(call);
@@ -327,6 +328,7 @@ void postgres_call_repeat(struct weir_postgres_call *call, enum postgres_retry r
 		postgres_call_end(call, verdict);
 		return;
 	}
+	call->doubtful |= verdict->outcome == WEIR_POSTGRES_UNKNOWN;
 	call->repeated++;
 	weir_metric_add(&call->pool->cells->retries[reason], 1);
 	memset(call->rows, 0, call->count * sizeof *call->rows);

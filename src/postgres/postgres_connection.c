@@ -179,7 +179,9 @@ static void connection_on_answer_time(struct weir_timer *timer)
 	struct postgres_connection *connection =
 	        WEIR_CONTAINER(timer, struct postgres_connection, timer);
 	bool draining = connection_is_draining(connection);
-	if (connection_commits(connection)) {
+	/* No batch begins beside the most, but streams do. Cancelled, their outcome is unknown. */
+	if (connection_commits(connection) &&
+	        connection->pool->late_count < WEIR_POSTGRES_LATE_MAX) {
 		postgres_late_begin(connection);
 		postgres_connection_fail(
 		        connection, -ETIMEDOUT, "the database does not confirm a commit");

@@ -23,12 +23,21 @@ static const char *const early_texts[POSTGRES_OWNS] = {
         [POSTGRES_OWN_FLUSH] = "SELECT pg_logical_emit_message(true, '', '')",
 };
 
+/* A standby cannot write to the log. */
+static bool early_on_standby(const struct postgres_connection *connection)
+{
+	const char *standby = PQparameterStatus(connection->pg, "in_hot_standby");
+	return standby && strcmp(standby, "on") == 0;
+}
+
 /* A single call that is no stream locks little, and a second transaction would cost more. */
 bool postgres_early_wanted(const struct postgres_connection *connection)
 {
 	const struct weir_list *first = connection->batch.next;
 	bool stream = WEIR_CONTAINER(first, struct weir_postgres_call, queue)->stream;
 	if (connection->pool->no_early || (connection->batch_size == 1 && !stream))
+		return false;
+	if (early_on_standby(connection))
 		return false;
 	WEIR_LIST_EACH (struct weir_postgres_call, call, &connection->batch, queue)
 		if (!call->early_lock_release || call->alone)

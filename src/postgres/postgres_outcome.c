@@ -94,6 +94,19 @@ static struct postgres_verdict outcome_verdict(const struct ended_batch *batch)
 	};
 }
 
+/*
+ * The call's time is over. The constraint that another call has violated must not reach its caller,
+ * which would take it for one that the call itself has violated.
+ */
+static struct postgres_verdict outcome_verdict_of_innocent(const struct postgres_verdict *verdict)
+{
+	return (struct postgres_verdict){
+	        .outcome = verdict->outcome,
+	        .error = -ETIMEDOUT,
+	        .text = "other calls of its batches have failed until its time was over",
+	};
+}
+
 /* A call that was alone, or is alone guilty. */
 static void outcome_undo_one(struct ended_batch *batch, struct weir_postgres_call *call,
         const struct postgres_verdict *verdict)
@@ -123,12 +136,13 @@ static void outcome_undo(struct ended_batch *batch, struct weir_postgres_call *c
 	} else if (batch->size == 1 || (guilty && batch->timed_out)) {
 		outcome_undo_one(batch, call, verdict);
 	} else {
+		const struct postgres_verdict innocent = outcome_verdict_of_innocent(verdict);
 		call->failed_batch++;
 		call->alone = call->failed_batch > WEIR_POSTGRES_BATCH_FAILURES_MAX ||
 		              (guilty && !serialization) || !batch->failure.culprit;
 		postgres_call_repeat(call,
 		        serialization ? POSTGRES_RETRY_SERIALIZATION : POSTGRES_RETRY_BATCH, 0,
-		        verdict);
+		        guilty ? verdict : &innocent);
 	}
 }
 
@@ -228,6 +242,13 @@ static void outcome_lose(struct weir_postgres_call *call, bool sent, int error, 
 		postgres_call_end(call, &verdict);
 }
 
+/* After an error at the commit only its sync proves that it is no more than that. */
+static bool outcome_is_rolled_back(const struct postgres_failure *failure, bool unlocked)
+{
+	return failure->happened &&
+	       (failure->culprit || failure->own || (unlocked && !failure->unflushed));
+}
+
 /*
  * After an error of a statement the server has rolled back. Without the sync it cannot commit; of
  * two syncs the first one may have left.
@@ -235,11 +256,12 @@ static void outcome_lose(struct weir_postgres_call *call, bool sent, int error, 
 void postgres_outcome_on_loss(struct postgres_connection *connection, int error, const char *text)
 {
 	bool sent = !connection->flushing || connection->early;
+	bool rolled_back = outcome_is_rolled_back(&connection->failure, connection->unlocked);
 	struct ended_batch batch;
 	struct weir_postgres_call *call;
 	outcome_detach(connection, &batch);
 	postgres_connection_free(connection);
-	if (batch.failure.happened && batch.failure.culprit) {
+	if (rolled_back) {
 		outcome_undo_all(&batch);
 		return;
 	}

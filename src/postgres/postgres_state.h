@@ -120,7 +120,8 @@ void postgres_schedule(struct weir_postgres *postgres);
 void postgres_gather_end(struct weir_postgres *postgres);
 /*
  * A batch of so many calls has ended: their callers, which hear of it now, may call again. They are
- * waited for no longer than the batch has taken, or WEIR_POSTGRES_RETURN_MS.
+ * waited for no longer than the batch has taken, or WEIR_POSTGRES_RETURN_MS; and as calls that
+ * gather, WEIR_POSTGRES_GATHER_MS or half of their time.
  */
 void postgres_await_return(struct weir_postgres *postgres, unsigned count, int64_t took_ms);
 
@@ -180,6 +181,7 @@ struct weir_postgres_call {
 	bool orphan; /* cancelled while it was sent: no callback comes */
 	bool paused;
 	bool had_rows;
+	bool doubtful;         /* an earlier attempt may have been committed */
 	unsigned repeated;     /* sent again, for whatever reason */
 	unsigned retries;      /* of these, for a reason of its own */
 	unsigned failed_batch; /* batches of others that have failed */
@@ -207,8 +209,8 @@ struct postgres_verdict {
 void postgres_call_end(struct weir_postgres_call *call, const struct postgres_verdict *verdict);
 
 /*
- * The call, which was sent and rolled back, is sent again, unless its time is over: then it ends by
- * the verdict. In `delay_ms`, or at once and before all others if that is 0.
+ * The call, which was sent, is sent again, unless its time is over: then it ends by the verdict.
+ * It waits for `delay_ms`, or is sent at once and before all others if that is 0.
  */
 void postgres_call_repeat(struct weir_postgres_call *call, enum postgres_retry reason,
         int64_t delay_ms, const struct postgres_verdict *verdict);

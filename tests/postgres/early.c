@@ -5,9 +5,11 @@
 #include "played.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include "allocation.h"
 #include "clock.h"
+#include "postgres_state.h"
 
 /* The replies to the parts of a batch of two calls. */
 #define OWN ROW
@@ -206,6 +208,28 @@ static void a_server_without_the_setting(void **state)
 	peer_close(&peer);
 }
 
+/* It cannot write the record. When it is promoted, it reports that. */
+static void a_standby(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1);
+	start_pair();
+	struct peer peer = accept_started();
+	assert_true(await_batch(&peer));
+	SEND(&peer, EARLY_BATCH OWN "S\0\0\0\26in_hot_standby\0on\0" READY);
+	expect_pair("(ok).", "(ok).");
+	start_pair();
+	assert_false(await_batch(&peer));
+	SEND(&peer, ROW ROW "S\0\0\0\27in_hot_standby\0off\0" READY);
+	expect_pair("(ok).", "(ok).");
+	start_pair();
+	assert_true(await_batch(&peer));
+	SEND(&peer, EARLY_ANSWER);
+	expect_pair("(ok).", "(ok).");
+	stop_pool();
+	peer_close(&peer);
+}
+
 /* They are committed, and may be lost. Another try is without. */
 static void a_flush_that_fails(void **state)
 {
@@ -274,6 +298,82 @@ static void a_commit_that_fails(void **state)
 	expect_pair("(ok)!u", "(ok)!u");
 	stop_pool();
 	peer_close(&peer);
+}
+
+/*
+ * Of a batch that was rolled back the flush takes long, until the time of its calls is over. The
+ * error of one is not that of the other one.
+ */
+static void an_error_behind_which_the_flush_is_slow(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1, o.wait_ms = 1000);
+	start_pair();
+	struct peer peer = accept_started();
+	assert_true(await_batch(&peer));
+	SEND(&peer, OWN ROW PARSED ERROR("ERROR", "23505") READY);
+	peer_turn(&peer, 5);
+	clock_advance(1100);
+	SEND(&peer, EARLY_FLUSHED);
+	heard_await_end(&pair[0], loop);
+	heard_await_end(&pair[1], loop);
+	assert_string_equal(pair[0].state, "");
+	assert_int_equal(pair[0].error, -ETIMEDOUT);
+	assert_string_equal(pair[1].state, "23505");
+	expect_pair("(ok)u", "u");
+	stop_pool();
+	peer_close(&peer);
+}
+
+/* Nothing was begun: the calls run again on another connection, all of them. */
+static void a_server_that_shuts_down(void **state)
+{
+	static const struct weir_span ends[] = {
+	        /* Before the first statement; behind a commit that has failed. */
+	        BYTES(ERROR("FATAL", "57P01")),
+	        BYTES(OWN ROW ROW ERROR("ERROR", "23505") READY ERROR("FATAL", "57P01"))};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		POOL(o.batches_max = 1);
+		start_pair();
+		struct peer peer = accept_started();
+		assert_true(await_batch(&peer));
+		peer_send_bytes(&peer, ends[i].data, ends[i].size);
+		peer_close(&peer);
+		peer = accept_started();
+		if (i == 0) {
+			assert_true(await_batch(&peer));
+			SEND(&peer, EARLY_ANSWER);
+			expect_pair("(ok).", "(ok).");
+		} else {
+			for (int k = 0; k < 2; k++) {
+				assert_false(await_batch(&peer));
+				SEND(&peer, ANSWER);
+			}
+			expect_pair("(ok)!(ok).", "(ok)!(ok).");
+		}
+		stop_pool();
+		peer_close(&peer);
+	}
+}
+
+/* The first attempt may have been committed, so that the end of the wait is no answer. */
+static void a_repetition_that_has_no_turn(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1, o.wait_ms = 1000);
+	start_pair();
+	struct peer peer = accept_started();
+	assert_true(await_batch(&peer));
+	SEND(&peer, EARLY_BATCH);
+	peer_close(&peer);
+	quick_await_end(&pair[0]);
+	quick_await_end(&pair[1]);
+	expect_pair("(ok)!?", "(ok)?");
+	stop_pool();
+	int fd = played_try_accept();
+	if (fd >= 0)
+		close(fd);
 }
 
 /* The server is left to it, and nothing is cancelled. */
@@ -485,6 +585,55 @@ static void a_late_caller_is_not_held(void **state)
 	peer_close(&peer);
 }
 
+/* More calls would be refused, so those that wait do not wait for them. */
+static void a_full_queue_waits_for_nobody(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1, o.waiting_max = 3);
+	clock_hold();
+	start_callers(3);
+	struct peer peer = accept_started();
+	assert_true(TURN_UNTIL(loop, weir_postgres_waiting(pool) == 0));
+	for (int i = 3; i < CALLERS; i++)
+		CALL(&callers[i], pool, "SELECT a");
+	serve_callers(&peer, 3, 0);
+	assert_int_equal(weir_postgres_waiting(pool), 2);
+	start_callers(1);
+	assert_int_equal(weir_postgres_waiting(pool), 0);
+	bool early;
+	assert_int_equal(read_batch(&peer, &early), 3);
+	SEND(&peer, ROW ROW ROW READY);
+	heard_expect(&callers[0], loop, "(ok).");
+	heard_expect(&callers[3], loop, "(ok).");
+	heard_expect(&callers[4], loop, "(ok).");
+	clock_go_on();
+	stop_pool();
+	peer_close(&peer);
+}
+
+/* Half of it is the most that a call waits for others. */
+static void a_short_wait_has_a_turn(void **state)
+{
+	(void)state;
+	POOL(o.batches_max = 1);
+	clock_hold();
+	start_callers(CALLERS);
+	struct peer peer = accept_started();
+	pool->options.wait_ms = 4 * (WEIR_POSTGRES_RETURN_MS - 1);
+	serve_callers(&peer, CALLERS, WEIR_POSTGRES_GATHER_MS);
+	for (int i = 0; i < 3; i++) {
+		CALL(&callers[i], pool, "SELECT a");
+		weir_loop_turn(loop, 0);
+		weir_loop_turn(loop, 0);
+		assert_int_equal(weir_postgres_waiting(pool), i < 2 ? i + 1 : 0);
+		clock_advance(WEIR_POSTGRES_RETURN_MS - 1);
+	}
+	serve_callers(&peer, 3, 0);
+	clock_go_on();
+	stop_pool();
+	peer_close(&peer);
+}
+
 /* -- a real server ----------------------------------------------------------------------------- */
 
 static struct database database;
@@ -569,15 +718,21 @@ int main(void)
 	        cmocka_unit_test(a_close_at_each_byte),
 	        cmocka_unit_test(malformed_replies),
 	        cmocka_unit_test(a_server_without_the_setting),
+	        cmocka_unit_test(a_standby),
 	        cmocka_unit_test(a_flush_that_fails),
 	        cmocka_unit_test(a_call_that_fails),
 	        cmocka_unit_test(a_commit_that_fails),
+	        cmocka_unit_test(an_error_behind_which_the_flush_is_slow),
+	        cmocka_unit_test(a_server_that_shuts_down),
+	        cmocka_unit_test(a_repetition_that_has_no_turn),
 	        cmocka_unit_test(a_flush_that_is_not_confirmed),
 	        cmocka_unit_test(a_server_that_reads_little),
 	        cmocka_unit_test(each_allocation_fails),
 	        cmocka_unit_test(callers_that_return_share_a_batch),
 	        cmocka_unit_test(nobody_is_waited_for_after_a_wait_in_vain),
 	        cmocka_unit_test(a_late_caller_is_not_held),
+	        cmocka_unit_test(a_full_queue_waits_for_nobody),
+	        cmocka_unit_test(a_short_wait_has_a_turn),
 	        cmocka_unit_test(locks_end_before_a_standby_confirms),
 	};
 	return cmocka_run_group_tests(tests, played_start_all, played_stop_all);

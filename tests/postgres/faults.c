@@ -242,7 +242,7 @@ static void a_server_that_fails_at_each_statement(void **state)
 		peer_close(&peer);
 	}
 	assert_true(connections >= 2 && connections < 12);
-	heard_expect(&heard, loop, "u");
+	heard_expect(&heard, loop, "?");
 	stop_pool();
 }
 
@@ -370,6 +370,34 @@ static void commits_without_an_answer_are_few(void **state)
 	struct peer peer = accept_started();
 	answer(&peer, BYTES(ANSWER));
 	heard_expect(&heard, loop, "(ok).");
+	stop_pool();
+	peer_close(&peer);
+	for (size_t i = 0; i < WEIR_POSTGRES_LATE_MAX; i++)
+		peer_close(&peers[i]);
+}
+
+/* A stream begins beside them; its commit is cancelled. */
+static void a_stream_beside_commits_without_an_answer(void **state)
+{
+	struct peer peers[WEIR_POSTGRES_LATE_MAX];
+	struct heard heard = {0};
+	(void)state;
+	POOL(o.answer_ms = SOON_MS);
+	for (size_t i = 0; i < WEIR_POSTGRES_LATE_MAX; i++)
+		peers[i] = leave_commit();
+	CALL(&heard, pool, "SELECT a", o.options.stream = true);
+	struct peer peer = accept_started();
+	answer(&peer, BYTES(PARSED COLUMN VALUE SELECTED));
+	assert_true(TURN_UNTIL(loop, heard.rows == 1));
+	peer_turn(&peer, 5);
+	clock_advance(SOON_MS + 100);
+	struct peer other = {.fd = -1, .loop = loop};
+	assert_true(TURN_UNTIL(loop, (other.fd = played_try_accept()) >= 0));
+	assert_true(peer_read(&other, 16));
+	assert_memory_equal(other.got.data, "\0\0\0\20\4\322\26\56", 8);
+	peer_close(&other);
+	peer_send_bytes(&peer, READY, sizeof READY - 1);
+	heard_expect(&heard, loop, "(ok)?");
 	stop_pool();
 	peer_close(&peer);
 	for (size_t i = 0; i < WEIR_POSTGRES_LATE_MAX; i++)
@@ -655,6 +683,7 @@ int main(void)
 	        cmocka_unit_test(a_commit_that_is_confirmed_late),
 	        cmocka_unit_test(a_pool_that_ends_before_a_commit),
 	        cmocka_unit_test(commits_without_an_answer_are_few),
+	        cmocka_unit_test(a_stream_beside_commits_without_an_answer),
 	        cmocka_unit_test(a_cancel_that_comes_too_late),
 	        cmocka_unit_test(a_server_that_does_not_start),
 	        cmocka_unit_test(a_server_that_reads_nothing),

@@ -51,6 +51,7 @@ struct mailboxes_delivery {
 	uint64_t announced;
 	bool together;
 	bool repeated; /* the statement may have run before */
+	bool violated; /* it has run before: it has violated a key */
 	bool there;    /* LOOKING: the last chunk is there */
 	bool unswept;  /* LOOKING: the row for the sweep is there */
 	weir_mail_done_fn *done;
@@ -224,15 +225,21 @@ static void delivery_looking_on_row(void *context, const struct weir_postgres_ro
 		delivery_mark(delivery, holder, 0, 0);
 }
 
+/*
+ * The message was there when it violated a key. If it is not there now, it was lost with the
+ * server, or was fetched and removed: the client repeats.
+ */
 static void delivery_looking_on_end(void *context, const struct weir_postgres_end *end)
 {
 	struct mailboxes_delivery *delivery = context;
-	bool swept = !delivery->there && delivery->writer.chunks && !delivery->unswept;
+	bool swept = delivery->writer.chunks && !delivery->unswept;
 	delivery->call = NULL;
 	if (end->error)
 		delivery_fail_all(delivery, database_outcome(end));
+	else if (!delivery->there && (swept || delivery->violated))
+		delivery_end(delivery, -ETIMEDOUT);
 	else
-		delivery_end(delivery, swept ? -ETIMEDOUT : -EDQUOT);
+		delivery_end(delivery, -EDQUOT);
 }
 
 static void delivery_start_looking(struct mailboxes_delivery *delivery)
@@ -324,11 +331,12 @@ static void delivery_on_end(void *context, const struct weir_postgres_end *end)
 	delivery->repeated |= end->repeated > 0;
 	if (end->error)
 		delivery_unmark_all(delivery);
-	if (end->outcome == WEIR_POSTGRES_UNKNOWN && now_ms < delivery->deadline_ms) {
+	if (database_outcome_is_repeated(end, BODY_TABLES)) {
+		delivery->violated = true;
+		delivery_start_looking(delivery);
+	} else if (end->outcome == WEIR_POSTGRES_UNKNOWN && now_ms < delivery->deadline_ms) {
 		delivery->repeated = true;
 		delivery_store_start(delivery);
-	} else if (database_outcome_is_repeated(end, BODY_TABLES)) {
-		delivery_start_looking(delivery);
 	} else if (end->error && !refused) {
 		delivery_fail_all(delivery, database_outcome(end));
 	} else if (!delivery_is_marked(delivery) &&

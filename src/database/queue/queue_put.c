@@ -164,7 +164,10 @@ static void queue_put_on_row(void *context, const struct weir_postgres_row *row)
 	((struct queue_put *)context)->inserted = (uint64_t)queue_row_number(row, 0);
 }
 
-/* The body was swept since it took too long, or nothing was left to claim after a commit. */
+/*
+ * Where the message is not there, the body was swept, since it took too long. Or another front end
+ * has sent it, or it was lost with the server, which looks alike: the client repeats.
+ */
 static void queue_put_on_found(void *context, const struct weir_postgres_end *end)
 {
 	struct queue_put *put = context;
@@ -176,18 +179,6 @@ static void queue_put_on_found(void *context, const struct weir_postgres_end *en
 static const struct weir_postgres_events queue_put_find_events = {
         .row = queue_put_on_row,
         .end = queue_put_on_found,
-};
-
-/* An earlier attempt was committed. Where it is no more, another front end has sent it. */
-static void queue_put_on_confirmed(void *context, const struct weir_postgres_end *end)
-{
-	struct queue_put *put = context;
-	put->call = NULL;
-	queue_put_finish(put, database_outcome(end));
-}
-
-static const struct weir_postgres_events queue_put_confirm_events = {
-        .end = queue_put_on_confirmed,
 };
 
 /* The beginning of the names of the queue's tables. */
@@ -210,8 +201,7 @@ static void queue_put_on_inserted(void *context, const struct weir_postgres_end 
 		return;
 	}
 	const struct weir_postgres_value id = weir_postgres_text(put->writer.id);
-	error = queue_put_call(put, put_find, &id, 1,
-	        repeated ? &queue_put_confirm_events : &queue_put_find_events);
+	error = queue_put_call(put, put_find, &id, 1, &queue_put_find_events);
 	if (error < 0)
 		queue_put_finish(put, error);
 }
