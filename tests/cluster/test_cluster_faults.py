@@ -136,7 +136,8 @@ def test_a_statement_takes_ten_seconds(cluster):
     cluster.faults.heal()
     await_true(lambda: can_send(cluster, "x", user), "delivery")
     stored = [number_of(text) for text in fetch(cluster.front_ends["b"].port("pop3s"), user)]
-    assert stored.count(number) == (reply is True)
+    # The server may have got the statement when the time for it was over here: then it is there, though it was refused.
+    assert stored.count(number) in ([1] if reply is True else [0, 1])
 
 
 @pytest.mark.parametrize("size", [500, LARGE])
