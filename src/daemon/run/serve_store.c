@@ -3,8 +3,9 @@
  * and ask the database side by side; the listeners open when all have its answer, or the wait is
  * over:
  *
- *   it does not reply       STORE_START_MS (or `wait`, if that is less)
- *   it cannot be reached    the same; not at all, if all parts have a copy
+ *   it does not reply       STORE_START_MS, or STORE_LOAD_MS if there is no copy of the users (or
+ *                           `wait`, if that is less)
+ *   it cannot be reached    STORE_START_MS or `wait`; not at all, if all parts have a copy
  *   it replies              until all rows are there; STORE_LOAD_MS
  *
  * Invariant: nothing here is in effect yet: the loop turns before there are workers.
@@ -19,6 +20,7 @@
 #include <weir/loop.h>
 
 #include "dns_stored.h"
+#include "helper.h"
 #include "resources.h"
 #include "say.h"
 #include "serve_state.h"
@@ -36,20 +38,28 @@ enum {
 struct serve_store_state {
 	bool answered; /* the database has replied to all, be it by an error */
 	bool present;  /* all have something to serve */
+	bool users;    /* the users have, or are not in the database */
 	bool reading;  /* from the disk */
 };
+
+static bool serve_store_is_users(const char *snapshot)
+{
+	return strcmp(snapshot, store_snapshots[STORE_SNAPSHOT_USERS].name) == 0;
+}
 
 static struct serve_store_state serve_store_look(const struct daemon *daemon)
 {
 	const struct dns_stored *stored = dns_shared_stored(daemon->dns);
 	struct serve_store_state state = {.answered = !dns_stored_is_reading(stored, false),
 	        .present = true,
+	        .users = true,
 	        .reading = dns_stored_is_reading(stored, true)};
 	struct weir_database_snapshot_info info;
 	const char *name;
 	for (size_t i = 0; store_report_find(&daemon->store, i, &name, &info); i++) {
 		state.answered &= info.origin == WEIR_DATABASE_ROWS || info.failures > 0;
 		state.present &= info.origin != WEIR_DATABASE_NOTHING;
+		state.users &= info.origin != WEIR_DATABASE_NOTHING || !serve_store_is_users(name);
 		state.reading |= info.reading;
 	}
 	return state;
@@ -73,8 +83,12 @@ static int64_t serve_store_left(
 		return 0;
 	if (state.reading || replied)
 		return STORE_LOAD_MS - passed_ms;
-	if (state.present && serve_store_is_refused(daemon))
+	bool refused = serve_store_is_refused(daemon);
+	if (state.present && refused)
 		return 0;
+	/* Without users a start fails, while a database under load may reply late. */
+	if (!state.users && !refused)
+		return min_of((int64_t)config->store.wait_ms, (int64_t)STORE_LOAD_MS) - passed_ms;
 	return (int64_t)store_start_ms(config) - passed_ms;
 }
 
@@ -119,8 +133,7 @@ static int serve_store_report(const struct daemon *daemon, const struct config *
 			        name, config->store.directory, name,
 			        store_report_age(&daemon->store, &info),
 			        serve_store_why(daemon, &info));
-		else if (info.origin == WEIR_DATABASE_NOTHING &&
-		         strcmp(name, store_snapshots[STORE_SNAPSHOT_USERS].name) != 0)
+		else if (info.origin == WEIR_DATABASE_NOTHING && !serve_store_is_users(name))
 			say_at(WEIR_LOG_WARNING,
 			        "there are no %s of the database, and no copy of them: %s", name,
 			        serve_store_why(daemon, &info));

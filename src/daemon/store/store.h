@@ -25,7 +25,7 @@ struct weir_database_part;
 enum {
 	/* A start waits so long for a database that does not reply, for all parts together. */
 	STORE_START_MS = 2000,
-	/* It waits so long for the rows of one that does, and for copies on disk. */
+	/* So long for the rows of one that does, for copies on disk, and if it has no users. */
 	STORE_LOAD_MS = 10000,
 };
 
