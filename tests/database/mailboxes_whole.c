@@ -421,6 +421,7 @@ static void a_removal_that_is_interrupted(void **state)
 		ended = removal.done;
 		if (!ended) {
 			/* As a kill does, it resets the connection. */
+			weir_database_call_cancel(removal.call);
 			weir_database_leave(another, loop);
 			assert_true(
 			        remove_whole("alice", &removal) == 0 || removal.error == -ENOENT);
