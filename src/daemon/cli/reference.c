@@ -3,7 +3,6 @@
  * tools/generate puts its output into the documents.
  */
 #include <ctype.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,12 +272,9 @@ int config_verb(int count, char **arguments)
 	const struct verb_action *found;
 	const char *words[ACTION_WORDS_MAX];
 	bool help = false;
-	int status = verb_actions_options(count, arguments, options, &help);
+	int status = verb_actions_read(&actions, options, count, arguments, &help, &found, words);
 	if (status == 0 && help)
 		return help_print_verb("config");
-	if (status == 0)
-		status = verb_actions_find(
-		        &actions, count - optind, arguments + optind, &found, words);
 	if (status)
 		return status;
 	WEIR_CONTAINER(found, const struct config_text, base)->print(stdout);

@@ -107,3 +107,13 @@ int verb_actions_find(const struct verb_actions *actions, int count, char **word
 	*ret = action;
 	return 0;
 }
+
+int verb_actions_read(const struct verb_actions *actions, const struct action_option *options,
+        int count, char **arguments, bool *ret_help, const struct verb_action **ret,
+        const char *ret_words[ACTION_WORDS_MAX])
+{
+	int status = verb_actions_options(count, arguments, options, ret_help);
+	if (status || *ret_help)
+		return status;
+	return verb_actions_find(actions, count - optind, arguments + optind, ret, ret_words);
+}

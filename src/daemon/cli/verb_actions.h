@@ -60,4 +60,12 @@ struct verb_actions {
 int verb_actions_find(const struct verb_actions *actions, int count, char **words,
         const struct verb_action **ret, const char *ret_words[ACTION_WORDS_MAX]);
 
+/*
+ * Reads the options of the verb and finds the action behind them; with --help there is none.
+ * Returns 0, or an exit status after a message.
+ */
+int verb_actions_read(const struct verb_actions *actions, const struct action_option *options,
+        int count, char **arguments, bool *ret_help, const struct verb_action **ret,
+        const char *ret_words[ACTION_WORDS_MAX]);
+
 #endif

@@ -1,6 +1,5 @@
 /* weir zone: the command line; lists, removals, and keys of TSIG. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,12 +202,9 @@ static int zone_verb_parse(int count, char **arguments, struct zone_request *ret
 	const struct action_option options[] = {
 	        {"config", .value = &ret->config}, {"algorithm", .value = &ret->algorithm}, {0}};
 	const struct verb_action *action;
-	int status = verb_actions_options(count, arguments, options, &ret->help);
-	if (status || ret->help)
-		return status;
-	status = verb_actions_find(
-	        &actions, count - optind, arguments + optind, &action, ret->words);
-	if (status == 0)
+	int status = verb_actions_read(
+	        &actions, options, count, arguments, &ret->help, &action, ret->words);
+	if (status == 0 && !ret->help)
 		ret->action = WEIR_CONTAINER(action, const struct zone_action, base);
 	return status;
 }

@@ -5,7 +5,6 @@
  * name would remove the mail of another user, and new mail would make the mailbox anew.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -193,12 +192,9 @@ static int mailbox_verb_parse(int count, char **arguments, struct mailbox_reques
 	        "mailbox", &mailbox_actions[0].base, sizeof *mailbox_actions, false};
 	const struct action_option options[] = {{"config", .value = &ret->config}, {0}};
 	const struct verb_action *action;
-	int status = verb_actions_options(count, arguments, options, &ret->help);
-	if (status || ret->help)
-		return status;
-	status = verb_actions_find(
-	        &actions, count - optind, arguments + optind, &action, ret->words);
-	if (status == 0)
+	int status = verb_actions_read(
+	        &actions, options, count, arguments, &ret->help, &action, ret->words);
+	if (status == 0 && !ret->help)
 		ret->action = WEIR_CONTAINER(action, const struct mailbox_action, base);
 	return status;
 }

@@ -247,11 +247,9 @@ static int store_command_parse(int count, char **arguments, struct store_request
 	        {"config", .value = &ret->config}, {"dry-run", .given = &ret->dry}, {0}};
 	const struct verb_action *found;
 	const char *words[ACTION_WORDS_MAX];
-	int status = verb_actions_options(count, arguments, options, &ret->help);
+	int status =
+	        verb_actions_read(&actions, options, count, arguments, &ret->help, &found, words);
 	if (status || ret->help)
-		return status;
-	status = verb_actions_find(&actions, count - optind, arguments + optind, &found, words);
-	if (status)
 		return status;
 	ret->action = WEIR_CONTAINER(found, const struct store_action, base);
 	if (ret->dry && ret->action->kind > STORE_MIGRATE)

@@ -3,7 +3,6 @@
  * before anything is stored. A row has one of the names of its certificate.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -184,12 +183,9 @@ static int certificate_verb_parse(int count, char **arguments, struct certificat
 	        "certificate", &certificate_actions[0].base, sizeof *certificate_actions, false};
 	const struct action_option options[] = {{"config", .value = &ret->config}, {0}};
 	const struct verb_action *action;
-	int status = verb_actions_options(count, arguments, options, &ret->help);
-	if (status || ret->help)
-		return status;
-	status = verb_actions_find(
-	        &actions, count - optind, arguments + optind, &action, ret->words);
-	if (status == 0)
+	int status = verb_actions_read(
+	        &actions, options, count, arguments, &ret->help, &action, ret->words);
+	if (status == 0 && !ret->help)
 		ret->action = WEIR_CONTAINER(action, const struct certificate_action, base);
 	return status;
 }
