@@ -16,10 +16,10 @@
 #define DAEMON_STORED_CERTIFICATES_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include <weir/database_snapshot.h>
+
+#include "stored_expiries.h"
 
 #include "config.h"
 
@@ -40,21 +40,10 @@ void stored_certificates_use(struct stored_certificates *certificates, struct co
 bool stored_certificates_info(
         const struct stored_certificates *certificates, struct weir_database_snapshot_info *ret);
 
-/* When the certificates in use expire. The struct never changes; it is for the main thread. */
-struct stored_expiries {
-	unsigned references;
-	size_t count;
-	struct stored_expiry {
-		char *name;        /* of the row */
-		int64_t expires_s; /* since 1970 */
-	} items[];
-};
-
-/* Returns a reference to those in use; NULL if there are none. NULL is allowed. */
+/*
+ * When the certificates in use expire: a reference, or NULL if there are none. NULL is allowed.
+ */
 struct stored_expiries *stored_certificates_expiries(struct stored_certificates *certificates);
-
-/* NULL is allowed. */
-void stored_expiries_release(struct stored_expiries *expiries);
 
 /* Looks at the database now. NULL is allowed. */
 void stored_certificates_poll(struct stored_certificates *certificates);
