@@ -61,6 +61,12 @@ static struct weir_postgres_call *outcome_pop(struct ended_batch *batch, bool la
 	return call;
 }
 
+/* The caller of a stream has passed them on, so that it cannot run again. */
+static bool outcome_rows_are_out(const struct weir_postgres_call *call)
+{
+	return call->stream && call->had_rows;
+}
+
 static void outcome_end_all(struct ended_batch *batch, const struct postgres_verdict *verdict)
 {
 	struct weir_postgres_call *call;
@@ -126,7 +132,7 @@ static void outcome_undo(struct ended_batch *batch, struct weir_postgres_call *c
 {
 	bool guilty = call == batch->failure.culprit;
 	bool serialization = outcome_is_serialization(&batch->failure);
-	if (call->stream && call->had_rows) {
+	if (outcome_rows_are_out(call)) {
 		postgres_call_end(call, verdict);
 	} else if (outcome_is_connection_failure(batch)) {
 		postgres_call_repeat(call, POSTGRES_RETRY_CONNECTION, 0, verdict);
@@ -154,7 +160,7 @@ static void outcome_doubt_all(struct ended_batch *batch)
 	verdict.outcome = WEIR_POSTGRES_UNKNOWN;
 	while ((call = outcome_pop(batch, true))) {
 		call->alone = true;
-		if (call->idempotent && !(call->stream && call->had_rows))
+		if (call->idempotent && !outcome_rows_are_out(call))
 			postgres_call_repeat(call, POSTGRES_RETRY_BATCH, 0, &verdict);
 		else
 			postgres_call_end(call, &verdict);
@@ -230,13 +236,12 @@ void postgres_outcome_on_sync(struct postgres_connection *connection)
 
 static void outcome_lose(struct weir_postgres_call *call, bool sent, int error, const char *text)
 {
-	bool rows_are_out = call->stream && call->had_rows;
 	struct postgres_verdict verdict = {
 	        .outcome = sent ? WEIR_POSTGRES_UNKNOWN : WEIR_POSTGRES_UNDONE,
 	        .error = error,
 	        .text = text,
 	};
-	if (error == -ECONNRESET && !rows_are_out && (!sent || call->idempotent))
+	if (error == -ECONNRESET && !outcome_rows_are_out(call) && (!sent || call->idempotent))
 		postgres_call_repeat(call, POSTGRES_RETRY_CONNECTION, 0, &verdict);
 	else
 		postgres_call_end(call, &verdict);
