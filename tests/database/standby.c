@@ -10,30 +10,18 @@
 
 #include "../store/mail.h"
 
-/* Sets a parameter of the server, and waits until sessions have it. */
-static void configure(const char *name, const char *value)
-{
-	char set[128], show[64];
-	snprintf(set, sizeof set, "ALTER SYSTEM SET %s = '%s'", name, value);
-	snprintf(show, sizeof show, "SHOW %s", name);
-	migrated_run(set);
-	migrated_run("SELECT pg_reload_conf()");
-	while (strcmp(migrated_run(show), value) != 0)
-		poll(NULL, 0, 10);
-}
-
 /* A standby that is not there. Without it the commits that wait end well. */
 static void await_standby(bool away)
 {
-	configure("synchronous_standby_names", away ? "absent" : "");
-	configure("synchronous_commit", away ? "on" : "off");
+	database_configure(&migrated.server, "synchronous_standby_names", away ? "absent" : "");
+	database_configure(&migrated.server, "synchronous_commit", away ? "on" : "off");
 }
 
 #define WAITING " FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 static bool a_commit_waits(void)
 {
-	return strcmp(migrated_run("SELECT count(*)" WAITING), "1") == 0;
+	return database_waits(&migrated.server, "SyncRep") == 1;
 }
 
 /* The commit that waits ends with its connection; it is seen then. */

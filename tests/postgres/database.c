@@ -253,6 +253,25 @@ const char *database_run(struct database *database, const char *sql)
 	return text;
 }
 
+void database_configure(struct database *database, const char *name, const char *value)
+{
+	char set[128], show[64];
+	snprintf(set, sizeof set, "ALTER SYSTEM SET %s = '%s'", name, value);
+	snprintf(show, sizeof show, "SHOW %s", name);
+	database_run(database, set);
+	database_run(database, "SELECT pg_reload_conf()");
+	while (strcmp(database_run(database, show), value) != 0)
+		poll(NULL, 0, 10);
+}
+
+unsigned database_waits(struct database *database, const char *event)
+{
+	char sql[128];
+	snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '%s'",
+	        event);
+	return (unsigned)strtoul(database_run(database, sql), NULL, 10);
+}
+
 /* -- calls ------------------------------------------------------------------------------------- */
 
 static void heard_note(struct heard *heard, const char *bytes, size_t size)

@@ -52,6 +52,10 @@ void database_write(struct database *database, const char *name, const char *tex
  * Returns the rows as lines, with | between the values; the text is static. Not for threads.
  */
 const char *database_run(struct database *database, const char *sql);
+/* Sets a parameter of the server, and waits until sessions have it. */
+void database_configure(struct database *database, const char *name, const char *value);
+/* How many sessions wait for an event, such as SyncRep: a commit for its standby. */
+unsigned database_waits(struct database *database, const char *event);
 
 /* -- calls ------------------------------------------------------------------------------------- */
 

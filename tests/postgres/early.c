@@ -4,7 +4,6 @@
  */
 #include "played.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include "allocation.h"
@@ -638,14 +637,6 @@ static void a_short_wait_has_a_turn(void **state)
 
 static struct database database;
 
-static unsigned waiting_for(const char *event)
-{
-	char sql[128];
-	snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = '%s'",
-	        event);
-	return (unsigned)strtoul(database_run(&database, sql), NULL, 10);
-}
-
 static struct weir_postgres *make_real_pool(const char *name)
 {
 	static char real[256];
@@ -674,18 +665,18 @@ static void locks_end_before_a_standby_confirms(void **state)
 	database_run(&database, "ALTER ROLE weir SET synchronous_commit = on");
 	struct weir_postgres *one = make_real_pool("one"), *two = make_real_pool("two");
 	start_adding(first, one, true);
-	assert_true(TURN_UNTIL(loop, waiting_for("SyncRep") == 1));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "SyncRep") == 1));
 	start_adding(second, two, true);
-	assert_true(TURN_UNTIL(loop, waiting_for("SyncRep") == 2));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "SyncRep") == 2));
 	assert_int_equal(first[0].ends + first[1].ends + second[0].ends + second[1].ends, 0);
 	assert_string_equal(database_run(&database, "SELECT n FROM item"), "4");
 	/* With the usual release of locks, the next one waits for the commit of the one before. */
 	struct weir_postgres *three = make_real_pool("three"), *four = make_real_pool("four");
 	start_adding(third, three, false);
-	assert_true(TURN_UNTIL(loop, waiting_for("SyncRep") == 3));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "SyncRep") == 3));
 	struct heard fourth[2] = {0};
 	start_adding(fourth, four, true);
-	assert_true(TURN_UNTIL(loop, waiting_for("transactionid") == 1));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "transactionid") == 1));
 	assert_string_equal(database_run(&database, "SELECT n FROM item"), "4");
 	database_run(&database, "ALTER SYSTEM SET synchronous_standby_names = ''");
 	database_run(&database, "SELECT pg_reload_conf()");

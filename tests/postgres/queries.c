@@ -1,7 +1,6 @@
 /* The pool against a server: rows, values, batches, errors, streams, back-pressure. */
 #include "database.h"
 
-#include <poll.h>
 #include <signal.h>
 
 #include "clock.h"
@@ -411,48 +410,30 @@ static void a_deadlock_is_repeated(void **state)
 	stop_pool();
 }
 
-/* Sets a parameter of the server, and waits until sessions have it. */
-static void configure(const char *name, const char *value)
-{
-	char set[128], show[64];
-	snprintf(set, sizeof set, "ALTER SYSTEM SET %s = '%s'", name, value);
-	snprintf(show, sizeof show, "SHOW %s", name);
-	database_run(&database, set);
-	database_run(&database, "SELECT pg_reload_conf()");
-	while (strcmp(database_run(&database, show), value) != 0)
-		poll(NULL, 0, 10);
-}
-
-static const char *waiting_commits(void)
-{
-	return database_run(
-	        &database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-}
-
 /* A commit that no standby has is no success, and is seen by nobody. Much later it is given up. */
 static void a_commit_without_its_standby_is_unknown(void **state)
 {
 	struct heard heard = {0};
 	(void)state;
-	configure("synchronous_standby_names", "absent");
-	configure("synchronous_commit", "on");
+	database_configure(&database, "synchronous_standby_names", "absent");
+	database_configure(&database, "synchronous_commit", "on");
 	POOL();
 	CALL(&heard, pool, "INSERT INTO item VALUES (1, '') RETURNING id",
 	        o.options.idempotent = true);
 	assert_true(TURN_UNTIL(loop, heard.rows == 1));
-	assert_true(TURN_UNTIL(loop, strcmp(waiting_commits(), "1") == 0));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "SyncRep") == 1));
 	clock_advance(WEIR_POSTGRES_ANSWER_MS + 100);
 	heard_await_end(&heard, loop);
 	assert_int_equal(heard.outcome, WEIR_POSTGRES_UNKNOWN);
 	assert_int_equal(heard.error, -ETIMEDOUT);
 	heard_clear(&heard);
 	assert_string_equal(database_run(&database, "SELECT count(*) FROM item"), "0");
-	assert_string_equal(waiting_commits(), "1");
+	assert_int_equal(database_waits(&database, "SyncRep"), 1);
 	clock_advance(WEIR_POSTGRES_LATE_MS);
-	assert_true(TURN_UNTIL(loop, strcmp(waiting_commits(), "0") == 0));
+	assert_true(TURN_UNTIL(loop, database_waits(&database, "SyncRep") == 0));
 	stop_pool();
-	configure("synchronous_standby_names", "");
-	configure("synchronous_commit", "off");
+	database_configure(&database, "synchronous_standby_names", "");
+	database_configure(&database, "synchronous_commit", "off");
 	database_run(&database, "TRUNCATE item");
 }
 
