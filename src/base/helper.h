@@ -60,6 +60,20 @@ static inline bool text_copy(char *to, size_t size, const char *from)
 	return text_copy_span(to, size, weir_span_of(from));
 }
 
+/* A control character (CTL, RFC 5234 B.1). */
+static inline bool text_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+static inline bool text_has_control(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (text_is_control(text.data[i]))
+			return true;
+	return false;
+}
+
 /*
  * Copies a text of somebody else that people are shown, in a line or on a terminal: whatever is not
  * printable ASCII becomes '?'. Bytes that do not fit are cut off.
@@ -70,6 +84,13 @@ static inline void text_copy_plain(char *to, size_t size, struct weir_span from)
 	for (; from.size && size > 1; to++, from.size--, size--)
 		if (*to < ' ' || *to > '~')
 			*to = '?';
+}
+
+/* Prints a text of somebody else, which may be UTF-8: a control character becomes '?'. */
+static inline void text_print(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		putchar(text_is_control(text.data[i]) ? '?' : text.data[i]);
 }
 
 /* Returns the size of the UTF-8 sequence at the front (RFC 3629 4); 0 if there is none. */

@@ -13,6 +13,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
+#include "helper.h"
 #include "sasl_exchange.h"
 
 enum {
@@ -372,8 +373,8 @@ int weir_sasl_client_create(struct weir_loop *loop, const struct weir_sasl_clien
 	if (error < 0)
 		return error;
 	if (!user.size || user.size > WEIR_USER_NAME_MAX || !password.size ||
-	        password.size > WEIR_PASSWORD_MAX || sasl_has_control(user) ||
-	        sasl_has_control(password))
+	        password.size > WEIR_PASSWORD_MAX || text_has_control(user) ||
+	        text_has_control(password))
 		return WEIR_E_SYNTAX;
 	struct weir_sasl_client *client = calloc(1, sizeof *client + user.size + password.size);
 	if (!client)

@@ -63,9 +63,6 @@ static inline struct weir_span sasl_user(const struct weir_sasl *sasl)
 uint32_t sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
         struct weir_span user, const struct weir_loop *loop, int error);
 
-/* Whether there is a control character: of ASCII, SASLprep refuses these. */
-bool sasl_has_control(struct weir_span text);
-
 void sasl_scram_free(struct scram_server *scram);
 
 /* -- SCRAM ------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include <weir/loop.h>
 #include <weir/sasl.h>
 
+#include "helper.h"
 #include "sasl_exchange.h"
 
 const char *weir_sasl_mechanisms(struct weir_users *users, bool secure)
@@ -24,14 +25,6 @@ const char *weir_sasl_mechanisms(struct weir_users *users, bool secure)
 	if (weir_users_all_scram(users))
 		return secure ? "SCRAM-SHA-256 PLAIN LOGIN" : "SCRAM-SHA-256";
 	return secure ? "PLAIN LOGIN" : "";
-}
-
-bool sasl_has_control(struct weir_span text)
-{
-	for (size_t i = 0; i < text.size; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			return true;
-	return false;
 }
 
 /* -- the answers ------------------------------------------------------------------------------- */
@@ -62,7 +55,7 @@ static void sasl_server_on_login(struct weir_login *login, int error)
 static void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 {
 	/* A password that no user can have is checked, too: it is wrong, and is counted. */
-	if (sasl_has_control(password))
+	if (text_has_control(password))
 		password = weir_span("\0", 1);
 	weir_login_check(&sasl->login, sasl->loop, &sasl->options, sasl_user(sasl), password,
 	        sasl_server_on_login);
@@ -71,7 +64,7 @@ static void sasl_check_password(struct weir_sasl *sasl, struct weir_span passwor
 bool sasl_set_user(struct weir_sasl *sasl, struct weir_span name)
 {
 	name = weir_users_login_name(sasl->options.users, name);
-	if (!name.size || name.size > sizeof sasl->user || sasl_has_control(name))
+	if (!name.size || name.size > sizeof sasl->user || text_has_control(name))
 		return false;
 	memcpy(sasl->user, name.data, name.size);
 	sasl->user_size = name.size;

@@ -106,6 +106,12 @@ def test_a_mailbox_is_listed_and_removed(bed):
     bed.check()
 
 
+def test_a_name_is_printed(bed):
+    """A name may be UTF-8, but changes nothing on a terminal."""
+    bed.fill("jürgen\x1b[2J", 1)
+    assert bed.listed() == [["jürgen?[2J", "1", "2"]]
+
+
 @pytest.mark.parametrize("of_the_database", (False, True))
 def test_a_user_who_is_still_there(bed, of_the_database):
     bed.fill("bob", 3)

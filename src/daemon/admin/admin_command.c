@@ -15,13 +15,9 @@
 #include <weir/sources.h>
 
 #include "admin_command.h"
+#include "helper.h"
 
 /* -- the command line -------------------------------------------------------------------------- */
-
-static bool admin_is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
 
 int admin_parse(struct weir_span text, struct admin_line *ret)
 {
@@ -29,7 +25,7 @@ int admin_parse(struct weir_span text, struct admin_line *ret)
 	if (text.size > ADMIN_LINE_MAX)
 		return WEIR_E_LIMIT;
 	for (size_t i = 0; i < text.size; i++) {
-		if (admin_is_control(text.data[i]) && text.data[i] != '\t')
+		if (text_is_control(text.data[i]) && text.data[i] != '\t')
 			return WEIR_E_SYNTAX;
 		ret->text[i] = text.data[i];
 	}
@@ -90,7 +86,7 @@ static int admin_line_add(
 	if (size < 0)
 		return WEIR_E_SYNTAX;
 	for (char *c = text; *c; c++)
-		if (admin_is_control(*c))
+		if (text_is_control(*c))
 			*c = '?';
 	return weir_buffer_format(buffer, ADMIN_REPLY_MAX, "%s%s\n", lead, text);
 }

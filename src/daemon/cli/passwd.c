@@ -21,6 +21,7 @@
 #include <weir/sasl.h>
 
 #include "cli.h"
+#include "helper.h"
 #include "options.h"
 #include "say.h"
 #include "service_mail.h"
@@ -121,12 +122,10 @@ static bool passwd_ask_usable(enum line line, const char *password)
 		say("an empty password lets everybody in; to remove a user: --delete");
 	if (line != LINE_READ || !*password)
 		return false;
-	for (const char *c = password; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f) {
-			say("the password contains a control character");
-			return false;
-		}
-	return true;
+	if (!text_has_control(weir_span_of(password)))
+		return true;
+	say("the password contains a control character");
+	return false;
 }
 
 /*

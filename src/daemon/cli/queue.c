@@ -22,6 +22,7 @@
 
 #include "cli.h"
 #include "config.h"
+#include "helper.h"
 #include "options.h"
 #include "resources.h"
 #include "say.h"
@@ -131,24 +132,15 @@ static void queue_command_format_wait(int64_t seconds, char ret[TIME])
 		snprintf(ret, TIME, "%" PRId64 " h", (seconds + 1800) / 3600);
 }
 
-/* Replies of other servers are printed to a terminal, so only printable characters are. */
-static void queue_command_print_clean(struct weir_span text)
-{
-	for (size_t i = 0; i < text.size; i++) {
-		unsigned char c = (unsigned char)text.data[i];
-		putchar(c < ' ' || c == 0x7f ? '?' : c);
-	}
-}
-
 static void queue_command_show_recipient(const struct weir_queued_recipient *recipient)
 {
 	printf("    ");
-	queue_command_print_clean(recipient->address);
+	text_print(recipient->address);
 	if (recipient->state != WEIR_QUEUED_WAITING)
 		printf("  (to be reported)");
 	if (recipient->status[0]) {
 		printf("\n        ");
-		queue_command_print_clean(weir_span_of(recipient->status));
+		text_print(weir_span_of(recipient->status));
 	}
 	putchar('\n');
 }
@@ -169,7 +161,7 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 	queue_command_format_wait(queued->next_s - sum->now_s, wait);
 	printf("%s  %-16s  %9" PRIu64 "  %5u  %6s  <", id, arrived, queued->size, queued->tries,
 	        wait);
-	queue_command_print_clean(queued->envelope.sender);
+	text_print(queued->envelope.sender);
 	printf(">\n");
 	for (size_t i = 0; i < queued->count; i++)
 		if (queued->recipients[i].state != WEIR_QUEUED_DONE)

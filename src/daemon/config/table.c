@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "helper.h"
 #include "problems.h"
 #include "table.h"
 
@@ -106,8 +107,7 @@ const char *reader_text(struct reader *reader, const char *name, const struct no
 		return NULL;
 	}
 	for (size_t i = 0; i < node->count; i++) {
-		unsigned char c = (unsigned char)node->text[i];
-		if (c >= ' ' && c != 0x7f)
+		if (!text_is_control(node->text[i]))
 			continue;
 		reader_problem(reader,
 		        "the value of %s contains a line end or another control character",

@@ -20,6 +20,7 @@
 #include <weir/buffer.h>
 #include <weir/error.h>
 
+#include "helper.h"
 #include "recent_lines.h"
 #include "say.h"
 
@@ -91,7 +92,7 @@ static size_t say_compose_text(
 	used = used < max ? used : max - 1;
 	/* Text of a client or of a file must not forge a line. */
 	for (size_t i = 0; i < used; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+		if (text_is_control(line[i]))
 			line[i] = '?';
 	return used;
 }

@@ -56,9 +56,10 @@ static void mailbox_verb_print(void *context, const struct weir_database_mailbox
 	struct mailbox_verb *verb = context;
 	if (!verb->count++)
 		printf("%-40s  %9s  %15s\n", "MAILBOX", "MESSAGES", "BYTES");
-	printf("%-40.*s  %9" PRIu64 "  %15" PRIu64 "%s\n", (int)mailbox->name.size,
-	        mailbox->name.data, mailbox->messages, mailbox->octets,
-	        mailbox->leased ? "  in use" : "");
+	text_print(mailbox->name);
+	int space = mailbox->name.size < 40 ? 40 - (int)mailbox->name.size : 0;
+	printf("%*s  %9" PRIu64 "  %15" PRIu64 "%s\n", space, "", mailbox->messages,
+	        mailbox->octets, mailbox->leased ? "  in use" : "");
 }
 
 static bool mailbox_verb_list(struct mailbox_verb *verb)

@@ -56,7 +56,7 @@ static size_t status_utf8_size(struct weir_span text)
 /* Returns what stands for an ASCII character, or NULL for the character itself. */
 static const char *status_escape(enum status_format format, char c)
 {
-	if ((unsigned char)c < ' ' || c == 0x7f)
+	if (text_is_control(c))
 		return "?";
 	if (format == STATUS_JSON)
 		return c == '"' ? "\\\"" : c == '\\' ? "\\\\" : NULL;

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 #include <weir/ftp.h>
 
+#include "helper.h"
 #include "listing.h"
 
 enum {
@@ -112,10 +113,8 @@ static size_t ftp_entry_write_plain(const char *name, char *to, size_t room)
 	size_t size = strlen(name);
 	if (size > room)
 		return 0;
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)name[i];
-		to[i] = (char)(c < ' ' || c == 127 ? '?' : c);
-	}
+	for (size_t i = 0; i < size; i++)
+		to[i] = text_is_control(name[i]) ? '?' : name[i];
 	return size;
 }
 

@@ -19,6 +19,7 @@
 #include <weir/users.h>
 
 #include "fields.h"
+#include "helper.h"
 #include "path.h"
 
 enum {
@@ -65,10 +66,9 @@ int http_basic_parse(struct weir_span authorization, char buffer[WEIR_HTTP_BASIC
 	int error = weir_base64_decode(rest, buffer, WEIR_HTTP_BASIC_MAX, &size);
 	if (error < 0)
 		return error;
-	for (size_t i = 0; i < size; i++)
-		if ((uint8_t)buffer[i] < 0x20 || buffer[i] == 0x7f)
-			return WEIR_E_SYNTAX;
 	rest = weir_span(buffer, size);
+	if (text_has_control(rest))
+		return WEIR_E_SYNTAX;
 	if (!weir_span_cut(&rest, ':', &user))
 		return WEIR_E_SYNTAX;
 	*ret_basic = (struct http_basic){.user = user, .password = rest};
@@ -238,7 +238,7 @@ static char *http_basic_auth_put_quoted(char *to, const char *text)
 	for (; *text; text++) {
 		if (*text == '"' || *text == '\\')
 			*to++ = '\\';
-		*to++ = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
+		*to++ = text_is_control(*text) ? ' ' : *text;
 	}
 	*to++ = '"';
 	return to;

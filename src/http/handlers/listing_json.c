@@ -18,7 +18,7 @@ static size_t http_listing_json_name(struct weir_span text, char *buffer)
 		if (whole == 0) {
 			whole = 1;
 			size += (size_t)sprintf(buffer + size, "\\ufffd");
-		} else if (http_listing_is_control(*text.data)) {
+		} else if (text_is_control(*text.data)) {
 			size += (size_t)sprintf(buffer + size, "\\u%04x", (uint8_t)*text.data);
 		} else {
 			if (*text.data == '"' || *text.data == '\\')

@@ -26,7 +26,7 @@ static size_t http_listing_show(struct weir_span text, char *buffer)
 	size_t size = 0, put;
 	while (text.size) {
 		size_t whole = text_utf8_size(text);
-		if (whole == 0 || http_listing_is_control(*text.data)) {
+		if (whole == 0 || text_is_control(*text.data)) {
 			whole = 1;
 			put = (size_t)sprintf(buffer + size, "\\x%02x", (uint8_t)*text.data);
 		} else {
@@ -43,7 +43,7 @@ static bool http_listing_linkable(const struct http_listing *listing,
         const struct weir_directory_entry *entry, size_t url_size)
 {
 	for (const char *c = entry->name; *c; c++)
-		if (http_listing_is_control(*c))
+		if (text_is_control(*c))
 			return false;
 	return !entry->refused && listing->url_size + url_size + 2 <= WEIR_HTTP_TARGET_MAX &&
 	       strlen(listing->path) + strlen(entry->name) + 2 < WEIR_PATH_MAX;

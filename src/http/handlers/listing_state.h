@@ -54,11 +54,6 @@ struct http_listing {
 	char path[]; /* decoded, without slashes at its ends */
 };
 
-static inline bool http_listing_is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
 /* -- listing_page.c -- */
 
 /* Bytes that the head or foot may have. */

@@ -14,6 +14,7 @@
 #include <weir/error.h>
 #include <weir/tls.h>
 
+#include "helper.h"
 #include "smtp_client_state.h"
 
 /* -- replies and offers ------------------------------------------------------------------------ */
@@ -24,10 +25,8 @@ enum {
 
 static void client_ehlo_put(struct smtp_reply *reply, struct weir_span text)
 {
-	for (size_t i = 0; i < text.size && reply->size < WEIR_SMTP_REPLY_MAX; i++) {
-		unsigned char c = (unsigned char)text.data[i];
-		reply->text[reply->size++] = (char)(c < ' ' || c == 0x7f ? '?' : c);
-	}
+	for (size_t i = 0; i < text.size && reply->size < WEIR_SMTP_REPLY_MAX; i++)
+		reply->text[reply->size++] = text_is_control(text.data[i]) ? '?' : text.data[i];
 }
 
 /* An enhanced status code (RFC 3463) is repeated in each line; only the first is copied. */
@@ -241,7 +240,7 @@ void smtp_client_on_insecure(struct weir_channel *channel, const char *why)
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	snprintf(client->tls_text, sizeof client->tls_text, "TLS failed: %s", why);
 	for (char *at = client->tls_text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (text_is_control(*at))
 			*at = '?';
 }
 

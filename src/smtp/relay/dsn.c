@@ -18,6 +18,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "relay_state.h"
 
 enum {
@@ -101,8 +102,8 @@ static int smtp_dsn_put_value(
 	if (error == 0)
 		error = weir_buffer_append(text, value.data, value.size, TEXT_MAX);
 	for (size_t i = start; i < text->size && error == 0; i++) {
-		unsigned char c = (unsigned char)text->data[i];
-		if (c < ' ' || c == 0x7f || (c > 0x7f && !utf8))
+		char c = text->data[i];
+		if (text_is_control(c) || ((unsigned char)c > 0x7f && !utf8))
 			text->data[i] = '?';
 	}
 	return error ? error : PUT(text, "\r\n");

@@ -79,8 +79,7 @@ size_t smtp_quoted_string(struct weir_span text)
 			return at + 1;
 		if (c == '\\' && ++at == text.size)
 			return 0;
-		c = (unsigned char)text.data[at];
-		if (c < ' ' || c == 0x7f)
+		if (text_is_control(text.data[at]))
 			return 0;
 	}
 	return 0;

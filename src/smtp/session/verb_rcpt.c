@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "smtp_syntax.h"
 #include "smtp_session.h"
 
@@ -76,10 +77,7 @@ static const char *smtp_verb_rcpt_parse_orcpt(struct rcpt *rcpt, struct weir_spa
 	memcpy(rcpt->orcpt, value.data, type.size + 1);
 	char *decoded = rcpt->orcpt + type.size + 1;
 	long size = smtp_xtext_decode(coded, utf8, decoded);
-	for (long i = 0; i < size; i++)
-		if ((unsigned char)decoded[i] < ' ' || decoded[i] == 0x7f)
-			size = WEIR_E_SYNTAX;
-	if (size <= 0)
+	if (size <= 0 || text_has_control(weir_span(decoded, (size_t)size)))
 		return BAD_PARAMETER;
 	rcpt->recipient.orcpt = weir_span(rcpt->orcpt, type.size + 1 + (size_t)size);
 	return NULL;

@@ -7,6 +7,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "smtp_metrics.h"
 #include "smtp_session.h"
 
@@ -231,8 +232,7 @@ static const char *smtp_verbs_fault(const struct smtp_session *session,
 static bool smtp_verbs_has_control(struct weir_span line)
 {
 	for (size_t i = 0; i < line.size; i++)
-		if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') ||
-		        line.data[i] == 0x7f)
+		if (text_is_control(line.data[i]) && line.data[i] != '\t')
 			return true;
 	return false;
 }
