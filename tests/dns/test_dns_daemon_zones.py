@@ -201,6 +201,7 @@ def opened(trace):
     return len(re.findall(r"example\.org\.zone", trace.read_text()))
 
 
+@together("each reload makes a server process, which reads all files")
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 def test_an_unchanged_file_is_not_read_again(served, tmp_path):
     server = served()
