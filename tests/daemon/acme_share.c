@@ -304,6 +304,29 @@ static void following_goes_on(void **state)
 	empty_tables();
 }
 
+static void await_untaken(struct one *one, bool untaken)
+{
+	const struct share_database *share = share_of(one->share);
+	for (unsigned i = 0; i < TURNS_MAX && share->untaken != untaken; i++)
+		one_turn(one);
+	assert_int_equal(share->untaken, untaken);
+}
+
+/* It is also reported that rows are taken again if the claim was given up meanwhile. */
+static void a_failure_is_reported_to_its_end(void **state)
+{
+	struct one one;
+	(void)state;
+	one_open(&one);
+	assert_int_equal(one_share(&one), 0);
+	migrated_run("ALTER TABLE weir_snapshot RENAME TO gone");
+	await_untaken(&one, true);
+	acme_share_release(one.share);
+	migrated_run("ALTER TABLE gone RENAME TO weir_snapshot");
+	await_untaken(&one, false);
+	one_close(&one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +335,7 @@ int main(void)
 	        cmocka_unit_test(a_stop_has_a_bound),
 	        cmocka_unit_test(memory_may_fail),
 	        cmocka_unit_test(following_goes_on),
+	        cmocka_unit_test(a_failure_is_reported_to_its_end),
 	};
 	return cmocka_run_group_tests(tests, migrated_setup, migrated_teardown);
 }

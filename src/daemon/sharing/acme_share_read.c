@@ -98,16 +98,6 @@ static int share_parse(void *object, struct weir_span text, char ret_why[WEIR_PO
 	return acme_rows_parse(object, text, ret_why);
 }
 
-static void share_use(void *context, void *object, struct weir_buffer *text)
-{
-	struct share_database *share = context;
-	(void)text;
-	/* The holder alone changes the rows: they are what it has. */
-	if (share->phase == SHARE_FREE || share->phase == SHARE_CLAIMING)
-		share_apply(share, object);
-	acme_rows_destroy(object);
-}
-
 static void share_drop(void *object)
 {
 	acme_rows_destroy(object);
@@ -115,8 +105,11 @@ static void share_drop(void *object)
 
 static void share_report(void *context, const char *why)
 {
+	struct share_database *share = context;
 	char text[WEIR_POSTGRES_WHY_MAX];
-	(void)context;
+	if (share->untaken == !!why)
+		return;
+	share->untaken = why;
 	share_explain(text, sizeof text, why ? why : "");
 	if (why)
 		say_at(WEIR_LOG_WARNING,
@@ -126,6 +119,17 @@ static void share_report(void *context, const char *why)
 	else
 		say_at(WEIR_LOG_INFO,
 		        "proofs and certificates of other front ends are taken again");
+}
+
+static void share_use(void *context, void *object, struct weir_buffer *text)
+{
+	struct share_database *share = context;
+	(void)text;
+	share_report(share, NULL);
+	/* The holder alone changes the rows: they are what it has. */
+	if (share->phase == SHARE_FREE || share->phase == SHARE_CLAIMING)
+		share_apply(share, object);
+	acme_rows_destroy(object);
 }
 
 static const struct weir_database_snapshot_type share_snapshot_type = {

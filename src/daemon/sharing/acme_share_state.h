@@ -42,6 +42,7 @@ struct share_database {
 	struct weir_database_call *call;    /* of the operation; or NULL */
 	struct weir_database_call *renewal; /* or the release; or NULL */
 	struct weir_database_snapshot *snapshot;
+	bool untaken; /* it is reported that the rows are not taken; also by an earlier snapshot */
 	struct acme_store_observer observer;
 	struct acme_journal journal;
 	bool proves; /* the journal had a proof, which the others must have */
