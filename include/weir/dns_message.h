@@ -131,7 +131,8 @@ struct weir_dns_writer {
 	size_t size;
 	size_t limit;
 	uint16_t counts[4];
-	unsigned names; /* slots in use */
+	uint16_t question; /* where a name is that is not in the table yet; 0: nowhere */
+	unsigned names;    /* slots in use */
 	struct {
 		uint16_t at;     /* of a label in the message; 0: free */
 		uint16_t parent; /* of the name behind it; 0: the root. Bit 15: a pointer ends it */

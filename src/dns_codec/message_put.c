@@ -2,6 +2,7 @@
  * Writing messages. Names are compressed by a small table. A slot has the offset of a label in the
  * message, and the offset of the label that follows it. So a name is looked up label by label from
  * the right, and no label is compared twice. If the table is full, names are only compressed less.
+ * The name of the question is put into the table when another name comes: most replies have none.
  *
  * Strict readers follow few pointers for one name. So a pointer leads to a name that was written
  * completely, or to one that ends in a pointer to such a name. Labels behind two pointers get no
@@ -90,9 +91,40 @@ bool weir_dns_put_bytes(struct weir_dns_writer *writer, const void *data, size_t
 	return true;
 }
 
+static void dns_put_remember_question(struct weir_dns_writer *writer)
+{
+	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
+	size_t start = writer->question;
+	if (!start)
+		return;
+	unsigned labels = dns_label_starts(writer->data + start, starts);
+	dns_put_remember(writer, start, starts, labels, 0, 0);
+	writer->question = 0;
+}
+
+/* Whether this is the name of the question, which is not in the table yet, in the same case. */
+static bool dns_put_is_question(const struct weir_dns_writer *writer, const uint8_t *wire)
+{
+	const uint8_t *name = writer->data + writer->question;
+	if (!writer->question)
+		return false;
+	for (; *wire && *wire == *name; wire += *wire + 1, name += *name + 1)
+		if (memcmp(wire + 1, name + 1, *wire) != 0)
+			return false;
+	return *wire == *name;
+}
+
 bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire)
 {
 	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
+	if (!*wire)
+		return weir_dns_put_bytes(writer, wire, 1);
+	if (dns_put_is_question(writer, wire)) {
+		uint8_t pointer[2];
+		dns_put16(pointer, 0xc000U | writer->question);
+		return weir_dns_put_bytes(writer, pointer, sizeof pointer);
+	}
+	dns_put_remember_question(writer);
 	unsigned labels = dns_label_starts(wire, starts), parent = 0, once = 0;
 	while (labels) {
 		unsigned label = dns_put_find(writer, wire + starts[labels - 1], parent);
@@ -120,12 +152,12 @@ bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire)
 
 bool weir_dns_put_question(struct weir_dns_writer *writer, struct weir_span bytes)
 {
-	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
 	size_t start = writer->size;
 	if (!weir_dns_put_bytes(writer, bytes.data, bytes.size))
 		return false;
-	unsigned labels = dns_label_starts(writer->data + start, starts);
-	dns_put_remember(writer, start, starts, labels, 0, 0);
+	dns_put_remember_question(writer);
+	if (start < OFFSET_END)
+		writer->question = (uint16_t)start;
 	writer->counts[WEIR_DNS_QUESTION]++;
 	return true;
 }
@@ -183,6 +215,8 @@ void weir_dns_writer_cut(
 	for (unsigned i = 0; i < WEIR_DNS_COMPRESSED_MAX; i++)
 		if (writer->table[i].at >= size)
 			writer->table[i].at = GONE;
+	if (writer->question >= size)
+		writer->question = 0;
 	writer->size = size;
 	writer->counts[section] = count;
 }

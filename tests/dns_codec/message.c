@@ -10,6 +10,8 @@
 
 #include <weir/dns_message.h>
 
+#include "drain.h"
+
 /* -- queries ----------------------------------------------------------------------------------- */
 
 #define HEADER(flags, qd, an, ns, ar) "\x12\x34" flags "\0" qd "\0" an "\0" ns "\0" ar
@@ -288,6 +290,51 @@ static void many_names_fill_the_table_and_no_more(void **state)
 	ldns_pkt_free(packet);
 }
 
+/* The name of a question is compressed as any other one, though it comes into the table later. */
+static void names_of_questions_are_compressed_as_others(void **state)
+{
+	static const char *const names[] = {".", "org.", "example.org.", "EXAMPLE.org.",
+	        "www.example.org.", "www.Example.org.", "a.www.example.org.", "example.net.",
+	        "www.example.net."};
+	enum {
+		NAMES = sizeof names / sizeof *names
+	};
+	uint8_t bytes[2][300], question[WEIR_DNS_NAME_MAX + 4] = {0};
+	struct dice dice = {1};
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		struct weir_dns_writer writers[2];
+		struct weir_dns_name name;
+		size_t limit = 40 + dice_throw(&dice, 200);
+		weir_dns_name_parse(weir_span_of(names[dice_throw(&dice, NAMES)]), &name);
+		memcpy(question, name.wire, name.size);
+		memset(question + name.size, 0, 4);
+		weir_dns_writer_init(&writers[0], bytes[0], limit);
+		weir_dns_writer_init(&writers[1], bytes[1], limit);
+		assert_true(weir_dns_put_question(
+		        &writers[0], weir_span((char *)question, name.size + 4u)));
+		assert_true(weir_dns_put_name(&writers[1], name.wire));
+		assert_true(weir_dns_put_bytes(&writers[1], question + name.size, 4));
+		size_t cut = writers[0].size;
+		for (unsigned j = 0; j < 12; j++) {
+			weir_dns_name_parse(weir_span_of(names[dice_throw(&dice, NAMES)]), &name);
+			if (dice_throw(&dice, 5) == 0)
+				cut = dice_throw(&dice, 9) == 0 ? WEIR_DNS_HEADER_SIZE
+				                                : writers[0].size;
+			bool back = dice_throw(&dice, 6) == 0;
+			for (unsigned k = 0; k < 2 && back; k++)
+				weir_dns_writer_cut(&writers[k], cut, WEIR_DNS_ANSWER, 0);
+			assert_int_equal(weir_dns_put_name(&writers[0], name.wire),
+			        weir_dns_put_name(&writers[1], name.wire));
+			cut = cut < writers[0].size ? cut : writers[0].size;
+			assert_int_equal(writers[0].size, writers[1].size);
+			assert_memory_equal(bytes[0] + WEIR_DNS_HEADER_SIZE,
+			        bytes[1] + WEIR_DNS_HEADER_SIZE,
+			        writers[0].size - WEIR_DNS_HEADER_SIZE);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +344,7 @@ int main(void)
 	        cmocka_unit_test(a_record_fits_whole_or_not_at_all),
 	        cmocka_unit_test(nested_names_are_compressed_by_two_pointers_at_most),
 	        cmocka_unit_test(many_names_fill_the_table_and_no_more),
+	        cmocka_unit_test(names_of_questions_are_compressed_as_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
