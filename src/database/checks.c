@@ -55,7 +55,8 @@ static const struct database_check checks_server[] = {
                 " AND has_table_privilege(oid, 'DELETE')) HAVING count(*) > 0",
                 true},
         {NULL,
-                "SELECT 'table ' || relname, n_live_tup || ' rows, ' || n_dead_tup || ' dead, ' ||"
+                "SELECT 'table ' || relname, n_live_tup || CASE n_live_tup WHEN 1 THEN ' row, '"
+                " ELSE ' rows, ' END || n_dead_tup || ' dead, ' ||"
                 " pg_size_pretty(pg_total_relation_size(relid)),"
                 " n_dead_tup > 10000 AND n_dead_tup > 2 * n_live_tup"
                 " FROM pg_stat_user_tables WHERE relname LIKE 'weir\\_%' ORDER BY relname",

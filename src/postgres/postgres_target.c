@@ -276,8 +276,8 @@ int postgres_target_init(struct postgres_target *target,
 	target->parsed = PQconninfoParse(options->url, NULL);
 	if (!target->parsed)
 		return target_refuse(ret_why, WEIR_E_SYNTAX,
-		        "the URL of the database is malformed: write "
-		        "postgres://user@host:port/database");
+		        "the URL of the database is malformed, or has a parameter that libpq does "
+		        "not know: write postgres://user@host:port/database?parameter=value");
 	if (options->environment && !(target->defaults = PQconndefaults()))
 		return target_refuse(ret_why, -EINVAL,
 		        "the environment for the database's library is malformed: see PGSERVICE");

@@ -292,3 +292,20 @@ def test_aliases_that_are_missing(run, tmp_path):
     served = run("serve", "-c", "weir.yaml", "--privilege-separation=yes", *user)
     assert f"{tmp_path}/a: No such file or directory" in served.stderr
     assert served.stderr == run("check", "weir.yaml").stderr
+
+
+def test_directories_that_the_start_makes_are_among_the_rights(run, tmp_path):
+    (tmp_path / "u").write_text("")
+    user = "user: nobody\n" if os.geteuid() == 0 else ""
+    (tmp_path / "weir.yaml").write_text(
+        "listen: [{smtp: 127.0.0.1:8111}]\nprivilege-separation: yes\n"
+        f"mail: {{directory: mail, domains: [a.example], users: u, relay: {{host: 127.0.0.1, queue: queue}}}}\n{user}"
+    )
+    printed = run("check", "weir.yaml").stdout
+    if "no Landlock" in printed:
+        pytest.skip("this kernel has no Landlock")
+    for name in "mail", "queue":
+        assert f"  reads and writes {tmp_path / name}, which the start makes\n" in printed
+        (tmp_path / name).mkdir()
+    printed = run("check", "weir.yaml").stdout
+    assert f"  reads and writes {tmp_path / 'mail'}\n" in printed and "the start makes" not in printed

@@ -60,6 +60,20 @@ def test_examples_pass_check(run, tmp_path, index):
     assert result.returncode == 0, result.stderr
 
 
+def test_the_configuration_of_a_front_end_passes_check(run, tmp_path):
+    own, = re.findall(r"```yaml\n(include: .*?)```", (TOP / "docs" / "cluster.md").read_text(), re.S)
+    make_files(tmp_path, own.replace("/var/lib/weir", str(tmp_path)))
+    (tmp_path / "common.yaml").write_text(
+        "store: {url: 'postgres://weir@127.0.0.1:1/weir', wait: 200ms}\nsites: [{root: public}]\n"
+        "tls: {certificates: [{chain: chain.pem, key: key.pem}]}\n"
+        "mail: {domains: [example.org], relay: {host: smtp.example.org}}\n"
+    )
+    result = run("check", "weir.yaml")
+    assert result.returncode == 0, result.stderr
+    shown = run("check", "--effective", "weir.yaml").stdout
+    assert "hostname: one.example.org" in shown and "host: smtp.example.org" in shown and f"directory: {tmp_path}/store" in shown
+
+
 def test_generated_documents_are_up_to_date():
     program = os.environ.get("WEIR", TOP / "build" / "weir")
     result = subprocess.run(

@@ -46,6 +46,32 @@ def test_mistakes_are_found(check, text, said):
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    "parts, more, said",
+    [
+        ("[users]", "dns: {}\n", "needs mailboxes: 'mailboxes' in 'parts' of 'store'"),
+        ("[mailboxes]", "dns: {}\n", "needs users, each with a mailbox: 'users' in 'parts' of 'store'"),
+        ("[users, mailboxes]", "dns: {database-zones: {}}\n", "'zones' in 'parts' of 'store'"),
+    ],
+)
+def test_a_part_that_a_listener_needs(check, parts, more, said):
+    done = check(f"listen: [{{smtp: '127.0.0.1:0'}}, {{dns: '127.0.0.1:0'}}]\nmail: {{domains: [example.org]}}\n"
+                 f"store: {{url: '{URL}', parts: {parts}}}\n{more}")
+    assert done.returncode == 1 and said in done.stderr
+
+
+def test_files_that_go_before_the_database(check, tmp_path):
+    (tmp_path / "users").write_text("")
+    (tmp_path / "users").chmod(0o600)
+    mail = "listen: [{smtp: '127.0.0.1:0'}]\nmail: {domains: [example.org], directory: mail, users: users}\n"
+    wait = "wait: 200ms"
+    done = check(f"{mail}store: {{url: '{URL}', {wait}}}")
+    assert done.returncode == 0
+    assert f"mailboxes are the Maildirs in {tmp_path / 'mail'}, and not those of the database" in done.stderr
+    assert f"users of mail are those of {tmp_path / 'users'}, and not those of the database" in done.stderr
+    assert "of the database: remove" not in check(f"{mail}store: {{url: '{URL}', parts: [queue], {wait}}}").stderr
+
+
 def test_a_password_is_in_a_file_of_its_own(check, tmp_path):
     password = tmp_path / "password"
     password.write_text("open sesame\n")

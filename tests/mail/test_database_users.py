@@ -126,6 +126,72 @@ def test_a_user_who_lacks_rights_is_found(site, database):
     assert "the database refuses the statement; `weir store check` finds the reason" in said
 
 
+def test_a_user_who_is_the_target_of_an_alias_stays(site):
+    """Servers use all rows or none: without bob, `sales` would keep them from every later change."""
+    said = site.verb("passwd", "-c", "weir.yaml", "bob", "--delete", code=1)
+    assert "bob is not removed, since no server could use the users without it: aliases: sales: no such user" in said
+    assert site.database.query("SELECT count(*) FROM weir_user WHERE name = 'bob'").strip() == "1"
+    site.sql("UPDATE weir_alias SET targets = 'alice'")
+    assert site.verb("passwd", "-c", "weir.yaml", "bob", "--delete") == "weir: the database: bob removed\n"
+    # With a mistake that is there already, a removal may be what mends it.
+    site.sql("INSERT INTO weir_user VALUES ('eve', '', '')")
+    site.verb("passwd", "-c", "weir.yaml", "eve", "--delete")
+    assert "problem" not in site.verb("store", "-c", "weir.yaml", "check")
+
+
+@pytest.mark.parametrize(
+    "change, mistake",
+    [
+        ("INSERT INTO weir_user VALUES ('eve', '', '')", "users: eve: not a hash of crypt"),
+        ("INSERT INTO weir_alias VALUES ('help', 'carol')", "aliases: help: no such user or alias: carol"),
+        ("INSERT INTO weir_alias VALUES (E'a\\nb', 'alice')", 'the row of "a'),
+    ],
+)
+def test_rows_that_no_server_can_use_are_found(site, change, mistake):
+    assert "database: users: read\n" in site.verb("check", "weir.yaml")
+    site.sql(change)
+    said = site.verb("store", "-c", "weir.yaml", "check", code=1)
+    assert re.search(f"users +rows +{mistake}.*  <- no server uses a change", said) and "1 problem\n" in said
+    said = site.verb("check", "weir.yaml")
+    assert "good, with problems of the database" in said and f"users: no server can use them: {mistake}" in said
+    said = site.verb("passwd", "-c", "weir.yaml", "alice", "--lock")
+    assert f"no server uses this change before another row is corrected: {mistake}" in said
+    assert "alice locked" in said
+    # Other parts do not need the users.
+    site.config.write_text(f"store: {{url: '{site.database.url}', parts: [zones]}}\nsites: [{{root: .}}]\n")
+    assert "problem" not in site.verb("store", "-c", "weir.yaml", "check")
+
+
+def test_tables_that_are_too_new_are_not_migrated(site, database):
+    database.query("UPDATE weir_schema SET version = 99, oldest = 98 WHERE part = 'users'")
+    said = site.verb("store", "-c", "weir.yaml", "migrate", code=1)
+    assert "the tables of users are too new for this program: upgrade it" in said and "up to date" not in said
+    database.query("UPDATE weir_schema SET oldest = 1 WHERE part = 'users'")
+    assert "newer than this program, which can use them" in site.verb("store", "-c", "weir.yaml", "migrate")
+
+
+def test_verbs_say_how_to_make_tables_that_are_missing(site, database):
+    site.config.write_text(site.config.read_text().replace("parts: [users]", "parts: [users, zones, keys]"))
+    database.query("DROP TABLE weir_zone, weir_certificate")
+    for verb in "zone", "certificate":
+        said = site.verb(verb, "-c", "weir.yaml", "list", code=1)
+        assert f'relation "weir_{verb}" does not exist' in said and "`weir store init` makes them" in said
+
+
+def test_a_verb_that_waits_says_for_what(site):
+    site.config.write_text(site.config.read_text().replace("wait: 1s", "wait: 3s"))
+    site.database.stop()
+    said = site.verb("store", "-c", "weir.yaml", "check", code=1)
+    assert re.search("the database: .*; trying for 3 s in all\n", said)
+    config = site.config.read_text().replace("parts: [users]", "parts: [users, keys]")
+    site.config.write_text(config.replace("directory: copies", "directory: elsewhere"))
+    said = site.verb("check", "weir.yaml")
+    # One line for all parts, and one for each copy.
+    assert "database: users, keys: not read: " in said and said.count("not read") == 1
+    assert "there is no copy users yet: a server makes it" in said
+    site.database.start()
+
+
 def test_an_encoding_that_lacks_characters_is_found(site, database):
     database.query("DROP DATABASE IF EXISTS latin")
     database.query("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")

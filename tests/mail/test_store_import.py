@@ -1,6 +1,7 @@
 """`weir store import` and `export`: what is in files comes into a database once, and out again as it was."""
 
 import base64
+import grp
 import hashlib
 import os
 import pwd
@@ -14,7 +15,7 @@ import threading
 
 import pytest
 
-from conftest import wait_for
+from conftest import let_others_enter, wait_for
 from mailhost import DOMAIN, Host, number_of, numbered
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 from ports import free_port
@@ -530,6 +531,21 @@ def test_a_directory_that_the_user_cannot_write(store, files, tmp_path):
         files.write_text(files.read_text() + "user: nobody\n")
     said = store.run(files, "export", out, code=1)
     assert said.count("Permission denied") == 1 and f"Permission denied as {name}: " in said
+    assert f"`install -d -o {name} DIR` makes a directory for it" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user reads what it may not")
+def test_files_that_the_user_cannot_read(store, files, tmp_path):
+    """Root makes a users file for root alone."""
+    files.write_text(files.read_text() + "user: nobody\n")
+    let_others_enter(tmp_path)
+    store.init(files)
+    (tmp_path / "users").chmod(0o600)
+    said = store.run(files, "import", "users", code=1)
+    group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+    given = re.search(f"Permission denied as nobody: .* `(chgrp -R {group} {tmp_path}/users; .*)` lets it", said)
+    subprocess.run(given[1], shell=True, check=True, timeout=60)
+    store.run(files, "import", "users")
 
 
 ZONE = """$TTL 300

@@ -223,8 +223,23 @@ static void config_warn_stored_keys(const struct config *config)
 		    "certificates again (`weir certificate import`)");
 }
 
+/* Files that the configuration names go before the database, as they must during an import. */
+static void config_warn_shadowed(const struct config *config)
+{
+	const struct config_mail *mail = &config->mail;
+	if (store_has(config, STORE_MAILBOXES) && mail->directory)
+		say("mailboxes are the Maildirs in %s, and not those of the database: remove "
+		    "'directory' of 'mail' after `weir store import`",
+		        mail->directory);
+	if (store_has(config, STORE_USERS) && mail->users_path)
+		say("users of mail are those of %s, and not those of the database: remove 'users' "
+		    "and 'aliases' of 'mail' after `weir store import`",
+		        mail->users_path);
+}
+
 void config_warn(const struct config *config)
 {
+	config_warn_shadowed(config);
 	config_warn_stored_keys(config);
 	config_tls_warn(config);
 	config_ftp_warn(config);

@@ -22,6 +22,7 @@
 #include "landlock.h"
 #include "resources.h"
 #include "say.h"
+#include "service.h"
 
 /*
  * Root without capabilities is a user that owns much. Another user loses them at exec, once none is
@@ -207,6 +208,22 @@ static void confine_print_plan(const struct landlock_plan *plan)
 		printf("  connects to Unix sockets, for upstreams or the database\n");
 }
 
+/* The start makes these before the process is confined. */
+static void confine_print_unmade(const struct config *config)
+{
+	const struct config_mail *mail = &config->mail;
+	bool serves_mail =
+	        listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3);
+	const char *const paths[] = {
+	        serves_mail ? mail->directory : NULL,
+	        serves_mail && mail->relay.host ? mail->relay.queue : NULL,
+	        config->store.url ? config->store.directory : NULL,
+	};
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+		if (paths[i] && access(paths[i], F_OK) < 0 && errno == ENOENT)
+			printf("  reads and writes %s, which the start makes\n", paths[i]);
+}
+
 void confine_print(const struct config *config)
 {
 	struct landlock_plan plan;
@@ -233,5 +250,6 @@ void confine_print(const struct config *config)
 	printf("By Landlock (version %d) it\n", version);
 	landlock_plan(config, &plan);
 	confine_print_plan(&plan);
+	confine_print_unmade(config);
 	landlock_plan_finish(&plan);
 }

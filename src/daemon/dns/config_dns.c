@@ -169,6 +169,9 @@ const char *config_dns_lack(const struct config *config)
 {
 	if (config->dns.zones.count || config->dns.forward.count || store_has(config, STORE_ZONES))
 		return NULL;
+	if (config->store.url)
+		return "there is nothing to answer from: 'zones' in 'parts' of 'store', or 'zones' "
+		       "or 'forward' in 'dns'";
 	return "there is nothing to answer from: --zone NAME=FILE or --forward ADDRESS, or 'zones' "
 	       "or 'forward' in 'dns', or 'store'";
 }

@@ -177,10 +177,17 @@ const char *config_mail_lack(const struct config *config, const struct config_li
 	const struct listener_type *type = listener->type;
 	if (!type || (type->service != SERVICE_SMTP && type->service != SERVICE_POP3))
 		return NULL;
+	bool stored = config->store.url;
+	if (stored && !mail->directory && !config_mail_has_stored_mailboxes(config))
+		return "needs mailboxes: 'mailboxes' in 'parts' of 'store', or 'directory' in "
+		       "'mail'";
+	if (stored && !mail->users_path && !config_mail_is_stored(config))
+		return "needs users, each with a mailbox: 'users' in 'parts' of 'store', or "
+		       "'users' in 'mail'";
 	if (!mail->directory && !config_mail_has_stored_mailboxes(config))
 		return "needs a directory for the mailboxes: --mail DIR, or 'directory' in 'mail'";
 	if (!mail->users_path && !config_mail_is_stored(config))
-		return "needs a users file, who is in it has a mailbox: --users FILE, or 'users' "
+		return "needs a users file, whose users have the mailboxes: --users FILE, or 'users' "
 		       "in 'mail' (weir passwd makes one)";
 	if (type->service == SERVICE_SMTP && mail->domains.count == 0)
 		return "needs to know which domains are local: --domain NAME, or 'domains' in "

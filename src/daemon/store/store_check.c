@@ -18,6 +18,7 @@
 #include "resources.h"
 #include "say.h"
 #include "store.h"
+#include "store_rows.h"
 #include "store_verb.h"
 
 /* -- the parts --------------------------------------------------------------------------------- */
@@ -49,6 +50,22 @@ static void store_check_on_done(void *context, int error, const char *text)
 	text_copy(call->check->why, sizeof call->check->why, text);
 }
 
+/* Servers use all rows or none. */
+static void store_check_try_users(struct store_check_call *call, struct config *config)
+{
+	struct store_rows rows = {.verb = &call->verb};
+	struct store_check *check = call->check;
+	bool there = false;
+	for (unsigned i = 0; i < check->count; i++)
+		there |= !check->parts[i].lack &&
+		         strcmp(check->parts[i].name, store_part_names[STORE_USERS]) == 0;
+	if (there && store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, check->users))
+		check->problem = true;
+	else
+		check->users[0] = '\0';
+	store_rows_free(&rows);
+}
+
 bool store_check_begin(struct store_check *check, struct config *config)
 {
 	struct store_check_call call = {.check = check, .config = config};
@@ -61,6 +78,8 @@ bool store_check_begin(struct store_check *check, struct config *config)
 		check->replied = store_verb_wait(
 		        &call.verb, weir_database_look(call.verb.database, call.verb.loop,
 		                            store_check_on_part, store_check_on_done, &call));
+	if (check->replied)
+		store_check_try_users(&call, config);
 	store_verb_finish(&call.verb);
 	check->problem |= !check->replied;
 	return check->problem;
@@ -68,14 +87,22 @@ bool store_check_begin(struct store_check *check, struct config *config)
 
 static void store_check_print_parts(const struct store_check *check, const struct config *config)
 {
+	const char *before = "database: ";
 	for (unsigned i = 0; i < STORE_PARTS && !check->replied; i++)
-		if (store_has(config, i))
-			printf("database: %s: not read: %s\n", store_part_names[i], check->why);
+		if (store_has(config, i)) {
+			printf("%s%s", before, store_part_names[i]);
+			before = ", ";
+		}
+	if (!check->replied)
+		printf(": not read: %s\n", check->why);
 	for (unsigned i = 0; i < check->count && check->replied; i++) {
 		const struct store_check_part *part = &check->parts[i];
 		if (part->lack)
 			printf("database: the tables of %s in the database are %s\n", part->name,
 			        part->lack);
+		else if (check->users[0] && strcmp(part->name, store_part_names[STORE_USERS]) == 0)
+			printf("database: %s: no server can use them: %s\n", part->name,
+			        check->users);
 		else
 			printf("database: %s: read\n", part->name);
 	}
@@ -93,9 +120,11 @@ static void store_check_print_copy(const char *path, const struct store_snapshot
 	if (error == 0)
 		printf("database: the copy %s is %lld s old\n", row->name,
 		        (long long)(info.age_ms / 1000));
+	else if (error == -ENOENT)
+		printf("database: there is no copy %s yet: a server makes it\n", row->name);
 	else
 		printf("database: the copy %s cannot be used: %s\n", row->name,
-		        error == -ENOENT ? "there is none yet" : weir_database_copy_text(error));
+		        weir_database_copy_text(error));
 }
 
 static void store_check_print_copies(const struct config *config)

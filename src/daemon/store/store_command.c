@@ -16,6 +16,7 @@
 #include "options.h"
 #include "say.h"
 #include "store.h"
+#include "store_rows.h"
 #include "store_transfer.h"
 #include "store_verb.h"
 #include "verb_actions.h"
@@ -56,7 +57,7 @@ static void store_command_print(
 	char plain_what[STORE_COMMAND_TEXT], plain_value[STORE_COMMAND_TEXT];
 	text_copy_plain(plain_what, sizeof plain_what, what);
 	text_copy_plain(plain_value, sizeof plain_value, value);
-	printf("%-10s %-24s %s%s%s\n", part ? part : "server", plain_what, plain_value,
+	printf("%-10s %-27s %s%s%s\n", part ? part : "server", plain_what, plain_value,
 	        problem ? "  <- " : "", problem ? problem : "");
 }
 
@@ -133,16 +134,20 @@ static bool store_command_migrate(struct store_looking *looking, bool first, boo
 	        verb->database, verb->loop, store_command_on_part, store_command_on_done, looking);
 	if (!store_verb_wait(verb, error))
 		return false;
-	bool newer = false;
+	bool newer = false, good = true;
 	for (unsigned i = 0; i < looking->count; i++) {
+		const char *lack = store_part_lack(&looking->parts[i]);
 		newer |= looking->parts[i].have > looking->parts[i].wanted;
+		good &= !lack;
+		if (lack)
+			say("the tables of %s are %s", looking->parts[i].name, lack);
 		if (first)
 			store_command_print_version(&looking->parts[i], NULL);
 	}
-	if (looking->steps == 0)
+	if (looking->steps == 0 && good)
 		say("%s are there, and %s", first ? "all tables" : "the tables",
-		        newer ? "newer than this program" : "up to date");
-	return fflush(stdout) == 0;
+		        newer ? "newer than this program, which can use them" : "up to date");
+	return fflush(stdout) == 0 && good;
 }
 
 /* -- checks ------------------------------------------------------------------------------------ */
@@ -161,7 +166,10 @@ static void store_command_on_finding(void *context, const struct weir_database_f
 	checking->missing |= finding->missing;
 	checking->sealed |= finding->sealed;
 	store_command_print(finding->part, finding->what, finding->value,
-	        finding->problem ? "look at this" : NULL);
+	        finding->missing   ? "make it: see below"
+	        : finding->sealed  ? "give its key: see below"
+	        : finding->problem ? "a problem"
+	                           : NULL);
 }
 
 static void store_command_on_checked(void *context, int error, const char *text)
@@ -186,13 +194,37 @@ static unsigned store_command_print_parts(
 	return problems;
 }
 
-static bool store_command_check(const struct store_looking *looking, const struct config *config)
+/* Servers use all rows of users and aliases or none, and say so in their logs alone. */
+static unsigned store_command_check_users(struct store_checking *checking, struct config *config)
+{
+	struct store_rows rows = {.verb = &checking->verb};
+	char why[WEIR_POSTGRES_WHY_MAX];
+	bool bad = store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, why);
+	if (bad)
+		store_command_print(store_part_names[STORE_USERS], WEIR_SPAN("rows"),
+		        weir_span_of(why), "no server uses a change before this is corrected");
+	store_rows_free(&rows);
+	return bad;
+}
+
+static bool store_command_are_there(const struct store_looking *looking, enum config_store_part of)
+{
+	for (unsigned i = 0; i < looking->count; i++)
+		if (strcmp(looking->parts[i].name, store_part_names[of]) == 0)
+			return !store_part_lack(&looking->parts[i]);
+	return false;
+}
+
+static bool store_command_check(const struct store_looking *looking, struct config *config)
 {
 	struct store_checking checking = {.verb = looking->verb};
 	checking.problems = store_command_print_parts(looking, config);
 	bool good = store_verb_wait(&checking.verb,
 	        weir_database_check(checking.verb.database, checking.verb.loop,
 	                store_command_on_finding, store_command_on_checked, &checking));
+	if (good && !checking.missing && store_has(config, STORE_USERS) &&
+	        store_command_are_there(looking, STORE_USERS))
+		checking.problems += store_command_check_users(&checking, config);
 	if (checking.missing)
 		say("a table or index is missing: `weir store init` makes it, a table without rows");
 	if (checking.sealed)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +19,36 @@
 #include "helper.h"
 #include "say.h"
 #include "service_mail.h"
+#include "store_rows.h"
 #include "store_verb.h"
 
 /* Root has become the user that serves, which may surprise. */
-bool store_files_failed(const char *path, int error)
+static const char *store_files_user(int error)
 {
 	const struct passwd *user = error == -EACCES ? getpwuid(geteuid()) : NULL;
+	return user ? user->pw_name : NULL;
+}
+
+bool store_files_unread(const char *path, int error)
+{
+	const char *user = store_files_user(error);
+	const struct group *group = user ? getgrgid(getegid()) : NULL;
+	if (group)
+		say("%s: %s as %s: an import reads the files as this user: `chgrp -R %s %s; chmod "
+		    "-R g+rX %s` lets it",
+		        path, weir_error_text(error), user, group->gr_name, path, path);
+	else
+		say("%s: %s", path, weir_error_text(error));
+	return false;
+}
+
+bool store_files_unwritten(const char *path, int error)
+{
+	const char *user = store_files_user(error);
 	if (user)
-		say("%s: %s as %s: this user must be able to read it, and to write into the "
-		    "directory of an export",
-		        path, weir_error_text(error), user->pw_name);
+		say("%s: %s as %s: an export writes as this user: `install -d -o %s DIR` makes a "
+		    "directory for it",
+		        path, weir_error_text(error), user, user);
 	else
 		say("%s: %s", path, weir_error_text(error));
 	return false;
@@ -68,7 +89,7 @@ static bool store_files_check_users(const char *path, struct weir_span text)
 	int error =
 	        weir_users_parse(text, store_files_report_user, (void *)(uintptr_t)path, &users);
 	if (error < 0 && error != WEIR_E_SYNTAX)
-		store_files_failed(path, error);
+		store_files_unread(path, error);
 	weir_users_release(users);
 	return error == 0;
 }
@@ -79,12 +100,12 @@ static bool store_files_add_ftp(const char *path, struct store_users_files *file
 	struct weir_buffer text = {0};
 	int error = file_read_path(path, WEIR_USERS_FILE_MAX, &text);
 	if (error < 0)
-		return store_files_failed(path, error);
+		return store_files_unread(path, error);
 	bool good = store_files_check_users(path, weir_buffer_span(&text));
 	const struct weir_span parts[] = {WEIR_SPAN("\n"), weir_buffer_span(&text)};
 	if (good) {
 		error = buffer_append_spans(&files->users, parts, 2, SIZE_MAX);
-		good = error == 0 || store_files_failed(path, error);
+		good = error == 0 || store_files_unread(path, error);
 	}
 	buffer_erase(&text);
 	return good;
@@ -98,11 +119,11 @@ bool store_files_read_users(const struct config *config, struct store_users_file
 	if (mail->users_path)
 		error = file_read_path(mail->users_path, WEIR_USERS_FILE_MAX, &files->users);
 	if (error < 0)
-		return store_files_failed(mail->users_path, error);
+		return store_files_unread(mail->users_path, error);
 	if (mail->users_path && mail->aliases_path)
 		error = file_read_path(mail->aliases_path, WEIR_ALIASES_FILE_MAX, &files->aliases);
 	if (error < 0)
-		return store_files_failed(mail->aliases_path, error);
+		return store_files_unread(mail->aliases_path, error);
 	if (mail->users_path && !store_files_check_mail(mail, files))
 		return false;
 	return !ftp || text_equal(ftp, mail->users_path) || store_files_add_ftp(ftp, files);
@@ -115,66 +136,6 @@ void store_files_free_users(struct store_users_files *files)
 }
 
 /* -- writing users ----------------------------------------------------------------------------- */
-
-struct store_files_users {
-	struct store_verb *verb;
-	struct weir_buffer text;
-	uint64_t counts[2]; /* of users and of aliases */
-	bool in_aliases;    /* the row between the two has come */
-	int error;
-	char why[WEIR_POSTGRES_WHY_MAX];
-};
-
-static void store_files_on_row(void *context, const struct weir_postgres_row *row)
-{
-	struct store_files_users *users = context;
-	if (!users->error)
-		users->error = weir_database_users_format(row, &users->text, users->why);
-	if (weir_span_equal(weir_postgres_row_value(row, 0), WEIR_SPAN("m")))
-		users->in_aliases = true;
-	else
-		users->counts[users->in_aliases]++;
-}
-
-static void store_files_on_again(void *context)
-{
-	struct store_files_users *users = context;
-	users->text.size = 0;
-	users->counts[0] = users->counts[1] = 0;
-	users->in_aliases = false;
-	users->error = 0;
-}
-
-static void store_files_on_end(void *context, const struct weir_postgres_end *end)
-{
-	struct store_files_users *users = context;
-	if (end->error)
-		store_verb_done(users->verb, end->error, end->text);
-	else
-		store_verb_done(users->verb, users->error,
-		        users->why[0] ? users->why : weir_error_text(users->error));
-}
-
-static bool store_files_select_users(struct store_files_users *users)
-{
-	static const struct weir_postgres_events events = {
-	        .row = store_files_on_row,
-	        .again = store_files_on_again,
-	        .end = store_files_on_end,
-	};
-	const struct weir_postgres_statement statement = {weir_database_users_select, NULL, 0};
-	struct store_verb *verb = users->verb;
-	struct weir_postgres_call_options options;
-	struct weir_postgres_call *call;
-	struct weir_postgres *pool;
-	weir_postgres_call_options_init(&options);
-	options.statements = &statement;
-	options.stream = options.idempotent = true;
-	int error = weir_database_pool(verb->database, verb->loop, &pool);
-	if (error == 0)
-		error = weir_postgres_call_start(pool, &options, &events, users, &call);
-	return store_verb_wait(verb, error);
-}
 
 static int store_files_put(int fd, struct weir_span text)
 {
@@ -194,34 +155,38 @@ bool store_files_write(const char *directory, const char *name, struct weir_span
 	char path[PATH_MAX], temporary[PATH_MAX];
 	int size = snprintf(temporary, sizeof temporary, "%s/.%s.new", directory, name);
 	if (size < 0 || (size_t)size >= sizeof temporary)
-		return store_files_failed(directory, -ENAMETOOLONG);
+		return store_files_unwritten(directory, -ENAMETOOLONG);
 	snprintf(path, sizeof path, "%s/%s", directory, name);
 	unlink(temporary);
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return store_files_failed(temporary, -errno);
+		return store_files_unwritten(temporary, -errno);
 	int error = store_files_put(fd, text);
 	if (close(fd) < 0 && error == 0)
 		error = -errno;
 	if (error == 0 && rename(temporary, path) < 0)
 		error = -errno;
-	return error == 0 || store_files_failed(path, error);
+	return error == 0 || store_files_unwritten(path, error);
 }
 
 bool store_files_write_users(
         struct store_verb *verb, const char *directory, uint64_t *ret_users, uint64_t *ret_aliases)
 {
-	struct store_files_users users = {.verb = verb};
+	struct store_rows rows = {.verb = verb};
 	struct weir_span texts[2];
-	bool good = store_files_select_users(&users);
+	bool good = store_rows_load(&rows);
+	if (good && rows.error) {
+		say("the database: %s", rows.why);
+		good = false;
+	}
 	if (good) {
-		weir_database_users_split(weir_buffer_span(&users.text), &texts[0], &texts[1]);
+		weir_database_users_split(weir_buffer_span(&rows.text), &texts[0], &texts[1]);
 		good = store_files_write(directory, "users", texts[0]) &&
 		       store_files_write(directory, "aliases", texts[1]);
-		*ret_users = users.counts[0];
-		*ret_aliases = users.counts[1];
+		*ret_users = rows.counts[0];
+		*ret_aliases = rows.counts[1];
 	}
-	buffer_erase(&users.text);
+	store_rows_free(&rows);
 	return good;
 }
 
@@ -229,7 +194,7 @@ bool store_files_write_users(
 
 static bool store_files_make_directory(const char *path)
 {
-	return mkdir(path, 0700) == 0 || errno == EEXIST || store_files_failed(path, -errno);
+	return mkdir(path, 0700) == 0 || errno == EEXIST || store_files_unwritten(path, -errno);
 }
 
 bool store_files_make_export(const char *directory)
@@ -237,14 +202,14 @@ bool store_files_make_export(const char *directory)
 	if (!store_files_make_directory(directory))
 		return false;
 	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 ||
-	       store_files_failed(directory, -errno);
+	       store_files_unwritten(directory, -errno);
 }
 
 static bool store_files_mark(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return store_files_failed(path, -errno);
+		return store_files_unwritten(path, -errno);
 	close(fd);
 	return true;
 }
@@ -254,7 +219,7 @@ bool store_files_begin_export(const char *directory, const char *name, const cha
 {
 	int size = snprintf(ret->marker, sizeof ret->marker, "%s/.%s.unfinished", directory, name);
 	if (size < 0 || (size_t)size >= sizeof ret->marker)
-		return store_files_failed(directory, -ENAMETOOLONG);
+		return store_files_unwritten(directory, -ENAMETOOLONG);
 	snprintf(ret->path, sizeof ret->path, "%s/%s", directory, file);
 	if (access(ret->path, F_OK) == 0 && access(ret->marker, F_OK) < 0) {
 		say("%s: it is there, and not of an export that was interrupted: choose another "
@@ -274,8 +239,8 @@ bool store_files_end_export(const struct store_export *export, bool complete)
 	*strrchr(directory, '/') = 0;
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return store_files_failed(directory, -errno);
+		return store_files_unwritten(directory, -errno);
 	int error = fsync(fd) < 0 || unlink(export->marker) < 0 || fsync(fd) < 0 ? -errno : 0;
 	close(fd);
-	return error == 0 || store_files_failed(directory, error);
+	return error == 0 || store_files_unwritten(directory, error);
 }

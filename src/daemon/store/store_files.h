@@ -26,8 +26,12 @@ void store_files_free_users(struct store_users_files *files);
 bool store_files_write_users(
         struct store_verb *verb, const char *directory, uint64_t *ret_users, uint64_t *ret_aliases);
 
-/* Reports an error of a file. Returns false. */
-bool store_files_failed(const char *path, int error);
+/*
+ * Report an error of a file that an import reads, or an export writes. If the user of the server
+ * lacks rights, the message has the command that gives them. Return false.
+ */
+bool store_files_unread(const char *path, int error);
+bool store_files_unwritten(const char *path, int error);
 
 /* Replaces a file in one step. Returns false after a message. */
 bool store_files_write(const char *directory, const char *name, struct weir_span text);

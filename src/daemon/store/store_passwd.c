@@ -11,6 +11,7 @@
 
 #include "helper.h"
 #include "say.h"
+#include "store_rows.h"
 #include "store_verb.h"
 
 struct store_passwd {
@@ -91,7 +92,37 @@ static bool store_passwd_write(struct store_passwd *passwd)
 	                      store_passwd_on_done, passwd));
 }
 
-static bool store_passwd_run(struct store_passwd *passwd)
+/*
+ * Servers use all rows or none. So a removal that would leave an alias without its target is
+ * refused, unless the rows have a mistake already: that may be what the removal is to mend.
+ */
+static bool store_passwd_may_remove(struct store_passwd *passwd, struct config *config)
+{
+	struct store_rows rows = {.verb = &passwd->verb};
+	char why[WEIR_POSTGRES_WHY_MAX];
+	bool may = store_rows_load(&rows);
+	if (may && store_rows_fit(&rows, config, NULL, why) &&
+	        !store_rows_fit(&rows, config, passwd->name, why)) {
+		say("%s: %s is not removed, since no server could use the users without it: %s",
+		        passwd->change->path, passwd->name, why);
+		may = false;
+	}
+	store_rows_free(&rows);
+	return may;
+}
+
+/* The change is made, and takes effect when all rows are good. */
+static void store_passwd_warn(struct store_passwd *passwd, struct config *config)
+{
+	struct store_rows rows = {.verb = &passwd->verb};
+	char why[WEIR_POSTGRES_WHY_MAX];
+	if (store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, why))
+		say("%s: no server uses this change before another row is corrected: %s",
+		        passwd->change->path, why);
+	store_rows_free(&rows);
+}
+
+static bool store_passwd_run(struct store_passwd *passwd, struct config *config)
 {
 	const struct passwd_change *change = passwd->change;
 	if (!store_passwd_find(passwd))
@@ -100,8 +131,12 @@ static bool store_passwd_run(struct store_passwd *passwd)
 		say("%s: there is no user %s", change->path, passwd->name);
 		return false;
 	}
-	return (change->action == PASSWD_DELETE || store_passwd_make(passwd)) &&
-	       store_passwd_write(passwd);
+	bool good = change->action == PASSWD_DELETE ? store_passwd_may_remove(passwd, config)
+	                                            : store_passwd_make(passwd);
+	if (!good || !store_passwd_write(passwd))
+		return false;
+	store_passwd_warn(passwd, config);
+	return true;
 }
 
 enum passwd_done store_passwd_change(struct config *config, const struct passwd_change *change)
@@ -113,7 +148,8 @@ enum passwd_done store_passwd_change(struct config *config, const struct passwd_
 		return PASSWD_FAILED;
 	}
 	memcpy(passwd.name, change->name.data, change->name.size);
-	bool done = store_verb_begin(&passwd.verb, config) == 0 && store_passwd_run(&passwd);
+	bool done =
+	        store_verb_begin(&passwd.verb, config) == 0 && store_passwd_run(&passwd, config);
 	store_verb_finish(&passwd.verb);
 	for (int i = 0; i < 2; i++) {
 		buffer_erase(&passwd.before[i]);

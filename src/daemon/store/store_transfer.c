@@ -88,8 +88,10 @@ static bool transfer_wait(struct store_transfer *transfer, int error, const char
 {
 	if (error == -EBUSY)
 		say("%s: a process serves it: stop that first", path);
+	else if (error < 0 && transfer->request->export)
+		store_files_unwritten(path, error);
 	else if (error < 0)
-		store_files_failed(path, error);
+		store_files_unread(path, error);
 	if (error < 0)
 		return false;
 	bool good = store_verb_wait(&transfer->verb, 0);

@@ -92,6 +92,19 @@ static int stored_users_parse(
 	        stored_users_on_mistake, &mistake, &made->users, &made->routes);
 }
 
+int store_users_try(
+        struct config *config, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	struct stored_users *made = stored_users_create(config);
+	int error = -ENOMEM;
+	text_copy(ret_why, WEIR_POSTGRES_WHY_MAX, weir_error_text(error));
+	if (made) {
+		error = stored_users_parse(made, text, ret_why);
+		stored_users_free(made);
+	}
+	return error;
+}
+
 static bool store_users_is_ftp(const struct config *config)
 {
 	return store_has(config, STORE_USERS) && !config->ftp.users_path;

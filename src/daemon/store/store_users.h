@@ -42,6 +42,13 @@ int store_users_check(const struct store_users *users, const char *why);
  */
 int store_users_apply(struct store_users *users, struct config *config);
 
+/*
+ * Whether users and routes for this configuration can be made of the text of a snapshot. Returns 0,
+ * or a negative error with its reason.
+ */
+int store_users_try(
+        struct config *config, struct weir_span text, char ret_why[WEIR_POSTGRES_WHY_MAX]);
+
 /* The configuration is in effect. `users` may be NULL. */
 void store_users_follow(struct store_users *users, struct config *config);
 

@@ -81,7 +81,7 @@ static int store_verb_become(struct config *config)
 
 int store_verb_begin(struct store_verb *verb, struct config *config)
 {
-	*verb = (struct store_verb){0};
+	*verb = (struct store_verb){.wait_ms = config->store.wait_ms};
 	int error = store_verb_become(config);
 	config->store.hasty = true;
 	if (error == 0)
@@ -106,16 +106,44 @@ void store_verb_done(void *context, int error, const char *text)
 	verb->failed = error;
 	if (error)
 		say("the database: %s", text);
+	if (error && weir_span_starts(weir_span_of(text), WEIR_SPAN("relation ")) &&
+	        strstr(text, "does not exist"))
+		say("`weir store check` lists the tables that are missing, and `weir store init` "
+		    "makes them");
 	if (error && weir_span_starts(weir_span_of(text), WEIR_SPAN("permission denied")))
 		say("its user needs rights on the tables, which `weir store check` lists, and must own the "
 		    "database to make or change them");
 }
 
+enum {
+	STORE_VERB_PATIENCE_MS = 1500, /* until a person wants to know what a verb waits for */
+};
+
+/* A connection was refused, and others are tried. */
+static void store_verb_report_wait(const struct store_verb *verb)
+{
+	struct weir_postgres *pool;
+	const char *why = weir_database_pool(verb->database, verb->loop, &pool) == 0
+	                          ? weir_postgres_failure(pool)
+	                          : NULL;
+	if (why)
+		say("the database: %s; trying for %llu s in all", why,
+		        (unsigned long long)(verb->wait_ms + 999) / 1000);
+}
+
 bool store_verb_wait(struct store_verb *verb, int error)
 {
+	int64_t begun = error >= 0 ? weir_loop_now_ms(verb->loop) : 0;
+	bool reported = false;
 	verb->ended = false;
-	while (error >= 0 && !verb->ended)
-		error = weir_loop_turn(verb->loop, -1);
+	while (error >= 0 && !verb->ended) {
+		error = weir_loop_turn(verb->loop, reported ? -1 : STORE_VERB_PATIENCE_MS);
+		if (error < 0 || verb->ended || reported ||
+		        weir_loop_now_ms(verb->loop) - begun < STORE_VERB_PATIENCE_MS)
+			continue;
+		reported = true;
+		store_verb_report_wait(verb);
+	}
 	if (error < 0)
 		say("the database: %s", weir_error_text(error));
 	return error >= 0 && !verb->failed;

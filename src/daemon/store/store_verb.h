@@ -3,6 +3,7 @@
 #define DAEMON_STORE_VERB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <weir/postgres.h>
 
@@ -35,6 +36,7 @@ bool store_verb_has(const struct config *config, const char *path, enum config_s
 struct store_verb {
 	struct weir_loop *loop;
 	struct weir_database *database;
+	uint64_t wait_ms; /* of `store` */
 	bool ended;
 	bool failed;
 };
@@ -62,7 +64,8 @@ struct store_check {
 	} parts[STORE_PARTS];
 	bool replied;
 	bool problem;
-	char why[WEIR_POSTGRES_WHY_MAX]; /* if it has not replied */
+	char why[WEIR_POSTGRES_WHY_MAX];   /* if it has not replied */
+	char users[WEIR_POSTGRES_WHY_MAX]; /* why no server can use the users; or "" */
 };
 
 bool store_check_begin(struct store_check *check, struct config *config);

@@ -36,7 +36,7 @@ const struct database_check database_checks_mailboxes[] = {
                 false},
         {"mailboxes",
                 "SELECT 'bodies to be removed', count(*) || ', ' || count(*) FILTER (WHERE due <"
-                " now() - interval '1 hour') || ' of them since an hour', count(*) FILTER"
+                " now() - interval '1 hour') || ' of them due for over an hour', count(*) FILTER"
                 " (WHERE due < now() - interval '1 hour') > 0 FROM weir_body_sweep",
                 false},
         /* The queue shares the bodies: its id is that of the body. */
