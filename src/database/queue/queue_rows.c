@@ -22,6 +22,12 @@ int64_t queue_row_number(const struct weir_postgres_row *row, unsigned column)
 	return strtoll(text, NULL, 10);
 }
 
+unsigned queue_row_tries(const struct weir_postgres_row *row, unsigned column)
+{
+	int64_t tries = queue_row_number(row, column);
+	return (unsigned)min_of(max_of(tries, (int64_t)0), (int64_t)INT32_MAX);
+}
+
 bool queue_row_bool(const struct weir_postgres_row *row, unsigned column)
 {
 	struct weir_span value = weir_postgres_row_value(row, column);
@@ -43,6 +49,8 @@ void queue_reader_message(
 {
 	struct weir_queued *head = &reader->head;
 	reader->has_message = true;
+	if (!weir_postgres_row_value(row, column).data)
+		reader->error = -EIO;
 	head->size = (uint64_t)queue_row_number(row, column);
 	head->envelope.size = head->size;
 	mail_queued_set_flags(&head->envelope, (unsigned)queue_row_number(row, column + 1));
