@@ -15,6 +15,7 @@ import threading
 import pytest
 
 from conftest import wait_for
+from database import PROGRAMS
 from mailhost import DOMAIN, Host, number_of, numbered
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 from ports import free_port
@@ -329,6 +330,26 @@ def test_an_interrupted_export_goes_on(store, files, tmp_path):
     assert {path.name: (path.read_bytes(), path.stat().st_mtime) for path in new.iterdir()} == whole
     assert not list((out / "mail" / "bob" / "tmp").iterdir())
     assert len(list((out / "mail" / "carol" / "new").iterdir())) == 150
+    assert not (out / ".mailboxes.unfinished").exists()
+
+
+def test_one_export_at_a_time(store, files, tmp_path):
+    store.init(files)
+    store.run(files, "import", "mailboxes")
+    out = tmp_path / "out"
+    # The first one waits for the list of mailboxes.
+    lock = subprocess.Popen(
+        [PROGRAMS / "psql", "-X", "-q", "-c", "BEGIN; LOCK TABLE weir_mailbox", "-c", "SELECT pg_sleep(60)", store.url],
+        **store.server.options(),
+    )
+    wait_for(lambda: store.query("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'") == "1")
+    first = subprocess.Popen([*store.command(files, "export", "mailboxes", out), store.url], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: store.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
+    assert "another process is exporting into it" in store.run(files, "export", "mailboxes", out, code=1)
+    store.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
+    lock.wait(60)
+    assert first.wait(60) == 0
+    assert "mailboxes: 459 messages exported" in first.stderr.read()
     assert not (out / ".mailboxes.unfinished").exists()
 
 
