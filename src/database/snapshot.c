@@ -19,6 +19,7 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 
+#include "call.h"
 #include "helper.h"
 
 /* A version of this moment: another one than those that a lost transaction may have had. */
@@ -26,7 +27,7 @@ const char weir_database_snapshot_bump[] =
         "INSERT INTO weir_snapshot (name, version) VALUES"
         " ($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
         " ON CONFLICT (name) DO UPDATE"
-        " SET version = greatest(weir_snapshot.version + 1, excluded.version)";
+        " SET version = " DATABASE_NEXT_VERSION;
 
 static const char snapshot_look[] = "SELECT version FROM weir_snapshot WHERE name = $1";
 

@@ -200,6 +200,15 @@ static void the_bump_gives_another_version(void **state)
 	CALL(&heard, pool, weir_database_snapshot_bump, o.values[0] = "words");
 	heard_expect(&heard, loop, ".");
 	assert_string_equal(migrated_run("SELECT version FROM weir_snapshot"), "9000000000000001");
+	/* A row that somebody else has made does not stop all later changes. */
+	migrated_run("UPDATE weir_snapshot SET version = 9223372036854775807");
+	for (int i = 0; i < 2; i++) {
+		CALL(&heard, pool, weir_database_snapshot_bump, o.values[0] = "words");
+		heard_expect(&heard, loop, ".");
+	}
+	assert_string_equal(migrated_run("SELECT version BETWEEN 1600000000000 AND 9000000000000"
+	                                 " FROM weir_snapshot"),
+	        "t");
 }
 
 /* -- failures ---------------------------------------------------------------------------------- */
