@@ -563,6 +563,9 @@ static void a_damaged_message_waits(void **state)
 	        "DELETE FROM weir_body_chunk WHERE number = 1",
 	        "UPDATE weir_body_chunk SET bytes = 'x' || bytes WHERE number = 1",
 	        "UPDATE weir_queue_recipient SET state = 7",
+	        "UPDATE weir_queue_recipient SET address = 'a@b.example>\\015\\012RSET'::bytea",
+	        "UPDATE weir_queue_recipient SET orcpt = 'rfc822\\012;a'::bytea",
+	        "UPDATE weir_queue_message SET sender = '\\000'::bytea",
 	};
 	int error;
 	(void)state;

@@ -34,11 +34,13 @@ bool queue_row_bool(const struct weir_postgres_row *row, unsigned column)
 	return value.size && value.data[0] == 't';
 }
 
+/* A line end in an address would begin a command of its own at the smart host. */
 static struct weir_span queue_reader_put(struct queue_reader *reader, struct weir_span bytes)
 {
 	uintptr_t offset = reader->text.size;
-	int error =
-	        weir_buffer_append(&reader->text, bytes.data, bytes.size, WEIR_QUEUE_ENVELOPE_MAX);
+	int error = !mail_queued_text_is_good(bytes) ? -EIO
+	                                             : weir_buffer_append(&reader->text, bytes.data,
+	                                                       bytes.size, WEIR_QUEUE_ENVELOPE_MAX);
 	if (error < 0 && !reader->error)
 		reader->error = error;
 	return weir_span((const char *)offset, error < 0 ? 0 : bytes.size);

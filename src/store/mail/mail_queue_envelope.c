@@ -246,7 +246,7 @@ void mail_queued_set_flags(struct weir_mail_envelope *envelope, unsigned flags)
 
 /* The envelope of a new message: checked, and copied for its file. */
 
-static bool mail_queue_envelope_clean(struct weir_span text)
+bool mail_queued_text_is_good(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
@@ -258,13 +258,13 @@ int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *enve
 {
 	if (envelope->size > message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
-	bool good = envelope->count && mail_queue_envelope_clean(envelope->sender) &&
-	            mail_queue_envelope_clean(envelope->envid) &&
-	            mail_queue_envelope_clean(envelope->trace);
+	bool good = envelope->count && mail_queued_text_is_good(envelope->sender) &&
+	            mail_queued_text_is_good(envelope->envid) &&
+	            mail_queued_text_is_good(envelope->trace);
 	for (size_t i = 0; i < envelope->count; i++)
 		good &= envelope->recipients[i].address.size &&
-		        mail_queue_envelope_clean(envelope->recipients[i].address) &&
-		        mail_queue_envelope_clean(envelope->recipients[i].orcpt);
+		        mail_queued_text_is_good(envelope->recipients[i].address) &&
+		        mail_queued_text_is_good(envelope->recipients[i].orcpt);
 	return good ? 0 : -EINVAL;
 }
 

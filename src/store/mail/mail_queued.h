@@ -10,6 +10,9 @@
 /* Checks the envelope of a new message. Returns 0, WEIR_E_LIMIT or -EINVAL. */
 int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *envelope);
 
+/* Whether a text of an envelope has no control characters. */
+bool mail_queued_text_is_good(struct weir_span text);
+
 /* Makes a message for this envelope, due at once; its size is set later. NULL without memory. */
 struct weir_queued *mail_queued_make(const struct weir_mail_envelope *envelope, int64_t now_s);
 
