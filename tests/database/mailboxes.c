@@ -401,6 +401,36 @@ static void a_message_in_constant_memory(void **state)
 	weir_maildrop_close(drop);
 }
 
+/* A chunk that no front end has made: as it is read whole, it is not read. */
+static void a_huge_chunk_is_not_read(void **state)
+{
+	struct answer answer = {.done = 0};
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run("UPDATE weir_body_chunk SET bytes = decode(repeat('78', 8388608), 'hex');"
+	             "UPDATE weir_message SET octets = 8388608");
+	struct weir_maildrop *drop = must_open("alice");
+	size_t before = memory_now();
+	weir_maildrop_fetch(drop, 0, &answer.call, on_fetched);
+	turn_until(&answer.done, 1);
+	assert_true(memory_now() < before + (1 << 20));
+	assert_int_equal(answer.error, -ENOENT);
+	/* The one behind the first. */
+	migrated_run("UPDATE weir_message SET octets = 8388609;"
+	             "UPDATE weir_body_chunk SET number = 1;"
+	             "INSERT INTO weir_body_chunk SELECT body, 0, 'x' FROM weir_message");
+	answer.done = 0;
+	weir_maildrop_fetch(drop, 0, &answer.call, on_fetched);
+	turn_until(&answer.done, 1);
+	assert_int_equal(answer.error, 0);
+	struct drain drained = {.loop = loop, .room = 70000, .pieces = 8};
+	assert_null(drain(&drained, answer.body.producer));
+	assert_int_equal(drained.end, WEIR_FAILED);
+	assert_int_equal(drained.bytes.size, 1);
+	drain_free(&drained);
+	weir_maildrop_close(drop);
+}
+
 /* -- the end ----------------------------------------------------------------------------------- */
 
 static int start_all(void **state)
@@ -423,6 +453,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        MAIL_TESTS(begin_in_database),
 	        MAIL_TEST(a_message_in_constant_memory, begin_in_database),
+	        MAIL_TEST(a_huge_chunk_is_not_read, begin_in_database),
 	        MAIL_TEST(two_front_ends_at_once, begin_in_database),
 	        MAIL_TEST(a_lease_is_renewed, begin_in_database),
 	        MAIL_TEST(the_list_and_its_uidls_are_of_one_moment, begin_in_database),

@@ -406,6 +406,30 @@ static void exports_leave_damaged_messages_out(void **state)
 	}
 }
 
+static void exports_name_damaged_bodies(void **state)
+{
+	static const char *const damages[] = {
+	        "DELETE FROM weir_body_chunk WHERE number = 1",
+	        "DELETE FROM weir_body_chunk WHERE body IN (SELECT body FROM weir_body_chunk"
+	        " WHERE number = 1)",
+	        "UPDATE weir_body_chunk SET bytes = decode(repeat('78', 2000000), 'hex')"
+	        " WHERE number = 1",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+		empty();
+		remove_out();
+		run_well(weir_database_import_mail, "mail");
+		ask(damages[i]);
+		struct ended ended = run(weir_database_export_mail, "out");
+		assert_int_equal(ended.error, 0);
+		assert_int_equal(ended.problems, 1);
+		assert_int_equal(ended.counts.moved, 6);
+		assert_int_equal(count_entries("out/alice/new"), 4);
+		assert_int_equal(count_entries("out/alice/tmp"), 0);
+	}
+}
+
 static void exports_have_rows_of_any_time(void **state)
 {
 	(void)state;
@@ -494,6 +518,7 @@ int main(void)
 	        CASE(exports_of_mail_break),
 	        CASE(exports_of_a_queue_break),
 	        CASE(exports_leave_damaged_messages_out),
+	        CASE(exports_name_damaged_bodies),
 	        CASE(exports_have_rows_of_any_time),
 	        CASE(memory_fails),
 	};

@@ -22,10 +22,19 @@
 
 static const char export_bodies[] =
         "SELECT m.uid, c.number, c.bytes FROM weir_message AS m"
-        " JOIN weir_body_chunk AS c ON c.body = m.body"
+        " LEFT JOIN weir_body_chunk AS c ON c.body = m.body AND " BODY_SQL_BOUND
         " WHERE m.mailbox = $1 AND m.uid = ANY($2::bigint[]) ORDER BY m.uid, c.number";
 
-/* A message that has vanished meanwhile has no rows, or not all: it is left out. */
+/* Its rows do not make the body of the message. */
+static void export_leave_out(struct export_lane *lane, const struct export_message *message)
+{
+	char what[WEIR_USER_NAME_MAX + EXPORT_NAME + 2];
+	snprintf(what, sizeof what, "%s/%s", lane->user, message->name);
+	transfer_problem(&lane->export->base, what, "its body is not whole");
+	unlinkat(lane->parts[EXPORT_TMP], message->name, 0);
+}
+
+/* A message that has vanished meanwhile has no row, and so no file. */
 static void export_finish_file(struct export_lane *lane)
 {
 	struct export_message *message = &lane->messages[lane->at];
@@ -37,7 +46,7 @@ static void export_finish_file(struct export_lane *lane)
 		error = export_file_set_time(&lane->file, message->arrived_us);
 	export_file_close(&lane->file);
 	if (!whole)
-		unlinkat(lane->parts[EXPORT_TMP], message->name, 0);
+		export_leave_out(lane, message);
 	message->written = whole && error == 0;
 	if (!lane->error)
 		lane->error = error;

@@ -134,7 +134,7 @@ static void export_queue_page(struct queue_export *export);
 
 static const char export_queue_bodies[] =
         "SELECT c.body::text, c.bytes FROM weir_body_chunk AS c WHERE c.body = ANY($1::uuid[])"
-        " ORDER BY c.body, c.number";
+        " AND " BODY_SQL_BOUND " ORDER BY c.body, c.number";
 
 static void export_queue_finish_file(struct queue_export *export)
 {
