@@ -588,6 +588,14 @@ def test_zones_and_keys(store, other, files, tmp_path):
     store.run(files, "export", "zones", tmp_path / "again")
     assert (tmp_path / "again" / "zones" / "example.org.zone").read_text() == exported
     store.query("UPDATE weir_zone_record SET number = number - 100 WHERE type = 'SOA'")
+    # A row of another program, whose name is no domain's, does not keep the others from being exported.
+    store.query("INSERT INTO weir_zone SELECT repeat('a', 100000), version, serial FROM weir_zone WHERE name = 'example.org.'")
+    store.query("UPDATE weir_zone_version SET name = repeat('a', 100000) WHERE name = 'example.org.'")
+    said = store.run(files, "export", "zones", tmp_path / "long", code=1)
+    assert "aaa: the name is too long" in said and len(said) < 1000
+    assert names - {"example.org.zone"} == {path.name for path in (tmp_path / "long" / "zones").iterdir()}
+    store.query("DELETE FROM weir_zone WHERE length(name) = 100000")
+    store.query("UPDATE weir_zone_version SET name = 'example.org.' WHERE length(name) = 100000")
     keys = (out / "tsig-keys.yaml").read_text()
     assert secret in keys and "hmac-sha512" in keys
     back = tmp_path / "back.yaml"
