@@ -30,6 +30,21 @@ struct weir_database;
 /* Characters of an id with its NUL: a UUID of version 7 (RFC 9562 5.7). */
 #define WEIR_DATABASE_ID_SIZE 37
 
+/* SQL of a time behind all those that a row can have for a reason. */
+#define WEIR_DATABASE_TIME_END "timestamptz '2200-01-01 00:00:00+00'"
+
+/*
+ * SQL of the time in a column that cannot be NULL, between 1970 and 2200. Infinity has no number of
+ * seconds: a statement that asks for them fails, for all rows, if a single row has such a time.
+ */
+#define WEIR_DATABASE_TIME(column)                                                                 \
+	"least(greatest(" column                                                                   \
+	", timestamptz '1970-01-01 00:00:00+00'), " WEIR_DATABASE_TIME_END ")"
+
+/* SQL of such a time in whole seconds since 1970. */
+#define WEIR_DATABASE_SECONDS(column)                                                              \
+	"floor(extract(epoch FROM " WEIR_DATABASE_TIME(column) "))::bigint"
+
 /* Bytes of the key that encrypts secrets in the database. */
 #define WEIR_DATABASE_SEAL_SIZE 32
 

@@ -36,10 +36,10 @@ WEIR_C_BEGIN
  * stored, or the chain; the key as it is stored, of a certificate; seconds since 1970.
  */
 #define WEIR_DATABASE_ACME_SELECT                                                                  \
-	"SELECT 'file', path, content, '', floor(extract(epoch FROM changed))::bigint"             \
-	" FROM weir_acme_file UNION ALL"                                                           \
-	" SELECT 'certificate', name, chain, key, floor(extract(epoch FROM stored))::bigint"       \
-	" FROM weir_certificate ORDER BY 1, 2"
+	"SELECT 'file', path, content, '', " WEIR_DATABASE_SECONDS(                                \
+	        "changed") " FROM weir_acme_file UNION ALL"                                        \
+	                   " SELECT 'certificate', name, chain, key, " WEIR_DATABASE_SECONDS(      \
+	                           "stored") " FROM weir_certificate ORDER BY 1, 2"
 
 /*
  * The end of a claim, as weir_database_done_fn; the error is -EBUSY if another front end has the

@@ -23,8 +23,8 @@ WEIR_C_BEGIN
 
 /* The statement of a snapshot: the name, the chain, the key as it is stored, seconds since 1970. */
 #define WEIR_DATABASE_CERTIFICATES_SELECT                                                          \
-	"SELECT name, chain, key, floor(extract(epoch FROM stored))::bigint FROM weir_certificate" \
-	" ORDER BY name"
+	"SELECT name, chain, key, " WEIR_DATABASE_SECONDS("stored") " FROM weir_certificate"       \
+	                                                            " ORDER BY name"
 
 /* Stores a certificate, in place of the one that has the name. Both texts are PEM. */
 WEIR_API int weir_database_certificate_put(struct weir_database *database, struct weir_loop *loop,

@@ -4,12 +4,20 @@
 
 #include <weir/database.h>
 
+/*
+ * The next version of a snapshot: larger than the one in the row, and at least that of now. A row
+ * that somebody else has made may have one to which nothing can be added: it is that of now then.
+ */
+#define DATABASE_NEXT_VERSION                                                                      \
+	"CASE WHEN weir_snapshot.version < 4611686018427387904"                                    \
+	" THEN greatest(weir_snapshot.version + 1, excluded.version) ELSE excluded.version END"
+
 /* A part of WITH, which changes the version of a snapshot if `from` has a row. */
 #define DATABASE_RAISE(snapshot, from)                                                             \
 	" raised AS (INSERT INTO weir_snapshot (name, version) SELECT '" snapshot                  \
 	"', (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM " from                     \
 	" ON CONFLICT (name) DO UPDATE"                                                            \
-	" SET version = greatest(weir_snapshot.version + 1, excluded.version) RETURNING 1)"
+	" SET version = " DATABASE_NEXT_VERSION " RETURNING 1)"
 
 /* Embedded first in the calls of a store. */
 struct weir_database_call {

@@ -60,6 +60,12 @@
 	"chunk AS (INSERT INTO weir_body_chunk (body, number, bytes)"                              \
 	" SELECT $1::uuid, $2::int, $3::bytea WHERE EXISTS (SELECT 1 FROM m))"
 
+/*
+ * A condition on the chunk that is read: libpq holds a row whole, and so does the reader. A larger
+ * one is another program's, and counts as missing.
+ */
+#define BODY_SQL_BOUND "octet_length(bytes) <= 1048576"
+
 /* Of the tables, whose rows all have the id of a body: for database_outcome_is_repeated. */
 #define BODY_TABLES "weir_body_"
 

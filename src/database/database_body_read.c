@@ -24,8 +24,8 @@ struct body_reader {
 	bool failed;
 };
 
-static const char body_select[] =
-        "SELECT bytes FROM weir_body_chunk WHERE body = $1::uuid AND number = $2::int";
+static const char body_select[] = "SELECT bytes FROM weir_body_chunk"
+                                  " WHERE body = $1::uuid AND number = $2::int AND " BODY_SQL_BOUND;
 
 static void body_reader_on_again(void *context)
 {

@@ -29,10 +29,12 @@ static const char guard_put[] =
         " ON CONFLICT (network, owner) DO UPDATE SET wrong = excluded.wrong,"
         " changed = excluded.changed, expires = excluded.expires";
 
-static const char guard_get[] =
-        "SELECT network, sum(wrong), min((extract(epoch FROM now() - changed) * 1000)::bigint)"
-        " FROM weir_guard WHERE owner <> $1 AND expires > now()"
-        " GROUP BY network ORDER BY 2 DESC LIMIT 4096";
+#define GUARD_AGE_MS                                                                               \
+	"(extract(epoch FROM now() - " WEIR_DATABASE_TIME("changed") ") * 1000)::bigint"
+
+static const char guard_get[] = "SELECT network, sum(wrong), min(" GUARD_AGE_MS ")"
+                                " FROM weir_guard WHERE owner <> $1 AND expires > now()"
+                                " GROUP BY network ORDER BY 2 DESC LIMIT 4096";
 
 static const char guard_expire[] = "DELETE FROM weir_guard WHERE expires < now()";
 

@@ -19,6 +19,7 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 
+#include "call.h"
 #include "helper.h"
 
 /* A version of this moment: another one than those that a lost transaction may have had. */
@@ -26,7 +27,7 @@ const char weir_database_snapshot_bump[] =
         "INSERT INTO weir_snapshot (name, version) VALUES"
         " ($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
         " ON CONFLICT (name) DO UPDATE"
-        " SET version = greatest(weir_snapshot.version + 1, excluded.version)";
+        " SET version = " DATABASE_NEXT_VERSION;
 
 static const char snapshot_look[] = "SELECT version FROM weir_snapshot WHERE name = $1";
 
@@ -63,7 +64,8 @@ struct weir_database_snapshot {
 	bool loading;                    /* the call is a load */
 	bool found;                      /* it had a version */
 	int64_t version;                 /* that the call has seen */
-	int64_t bad;                     /* a version that cannot be parsed; -1: none */
+	int64_t bad;                     /* a version that cannot be parsed */
+	bool has_bad;                    /* there is one */
 	int format_error;
 	char why[WEIR_POSTGRES_WHY_MAX]; /* of a format that has failed */
 	struct weir_database_copy_reports reports;
@@ -242,7 +244,8 @@ static void snapshot_on_rows(struct weir_database_snapshot *snapshot, struct sna
 	if (work->error) {
 		/* In these cases it is loaded again. */
 		bool again = work->error == -ENOMEM || work->error == -EAGAIN;
-		snapshot->bad = again ? -1 : work->version;
+		snapshot->bad = work->version;
+		snapshot->has_bad = !again;
 		snapshot_fail(snapshot, work->why);
 		return;
 	}
@@ -370,14 +373,15 @@ static void snapshot_on_end(void *context, const struct weir_postgres_end *end)
 	if (end->error) {
 		snapshot_fail(snapshot, end->text);
 	} else if (snapshot->format_error) {
-		snapshot->bad = snapshot->format_error == -ENOMEM ? -1 : snapshot->version;
+		snapshot->bad = snapshot->version;
+		snapshot->has_bad = snapshot->format_error != -ENOMEM;
 		snapshot_fail(snapshot, snapshot->why);
 	} else if (snapshot->loading) {
 		snapshot_parse(snapshot);
 	} else if (known) {
-		snapshot->bad = -1;
+		snapshot->has_bad = false;
 		snapshot_confirm(snapshot);
-	} else if (snapshot->version == snapshot->bad) {
+	} else if (snapshot->has_bad && snapshot->version == snapshot->bad) {
 		snapshot_wait(snapshot); /* which was reported */
 	} else {
 		snapshot_call(snapshot, true);
@@ -435,7 +439,6 @@ int weir_database_snapshot_create(struct weir_database *database, struct weir_lo
 	snapshot->type = options->type;
 	snapshot->context = options->context;
 	snapshot->poll_ms = options->poll_ms;
-	snapshot->bad = -1;
 	snapshot->info.version = -1;
 	snapshot->info.since_ms = weir_loop_now_ms(loop);
 	snapshot->reports.warn = options->type->warn;

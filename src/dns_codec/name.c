@@ -263,8 +263,13 @@ static uint32_t dns_name_hash_label(uint32_t hash, const uint8_t *label)
 
 void dns_key_make(struct dns_key *key, const uint8_t *wire, size_t size, uint32_t seed)
 {
-	for (size_t i = 0; i < size; i++)
-		key->wire[i] = dns_lower(wire[i]);
+	size_t at = 0;
+	for (uint64_t word; size - at >= sizeof word; at += sizeof word) {
+		word = dns_name_lower_word(wire + at);
+		memcpy(key->wire + at, &word, sizeof word);
+	}
+	for (; at < size; at++)
+		key->wire[at] = dns_lower(wire[at]);
 	key->size = (uint8_t)size;
 	key->labels = (uint8_t)dns_label_starts(key->wire, key->starts);
 	key->hashes[key->labels] = seed;

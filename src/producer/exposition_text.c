@@ -9,6 +9,7 @@
 #include <weir/exposition.h>
 
 #include "exposition_text.h"
+#include "helper.h"
 
 /* -- text -------------------------------------------------------------------------------------- */
 
@@ -33,7 +34,7 @@ static void exposition_add_escaped(struct exposition_text *to, const char *text)
 		if (c == '\\' || c == '"')
 			exposition_add(to, "\\%c", c);
 		else
-			to->bytes[to->size++] = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+			to->bytes[to->size++] = text_is_control(c) ? '?' : c;
 	}
 }
 

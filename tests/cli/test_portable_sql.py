@@ -96,7 +96,7 @@ def test_checks_of_other_engines_are_optional():
 def test_statements_are_found():
     found = [sql for path in FILES for sql in statements_of(path)]
     assert len(found) > 20
-    assert any(sql.startswith("INSERT INTO weir_snapshot") and "greatest(" in sql for sql in found)
+    assert any(sql.startswith("INSERT INTO weir_snapshot") and "clock_timestamp(" in sql for sql in found)
 
 
 @pytest.mark.parametrize(

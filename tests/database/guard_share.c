@@ -96,11 +96,16 @@ static void rows_end_with_their_counts(void **state)
 	        " ('192.0.2.20', 'x', 3, now() - interval '90 seconds', now() + interval '1 minute'),"
 	        " ('192.0.2.21', 'x', 3, now() - interval '1 hour', now() - interval '1 minute'),"
 	        " ('nonsense', 'x', 3, now(), now() + interval '1 minute'),"
-	        " ('192.0.2.22', 'x', -3, now(), now() + interval '1 minute')");
+	        " ('192.0.2.22', 'x', -3, now(), now() + interval '1 minute'),"
+	        " ('192.0.2.23', 'x', 3, 'infinity', now() + interval '1 minute'),"
+	        " ('192.0.2.24', 'x', 3, '-infinity', 'infinity')");
 	AWAIT(count(&fronts[0], "192.0.2.20") == 2);
 	await_exchange();
 	assert_int_equal(count(&fronts[0], "192.0.2.21"), 0);
 	assert_int_equal(count(&fronts[0], "192.0.2.22"), 0);
+	assert_int_equal(count(&fronts[0], "192.0.2.23"), 0);
+	assert_int_equal(count(&fronts[0], "192.0.2.24"), 0);
+	migrated_run("DELETE FROM weir_guard WHERE network IN ('192.0.2.23', '192.0.2.24')");
 	AWAIT(strcmp(migrated_run("SELECT count(*) FROM weir_guard WHERE network ="
 	                          " '192.0.2.21'"),
 	              "0") == 0);

@@ -93,6 +93,42 @@ static void the_list_and_its_uidls_are_of_one_moment(void **state)
 	weir_maildrop_close(drop);
 }
 
+/* RFC 1939 7: a row with another text has a UIDL of its UID. */
+static void a_uidl_has_no_other_characters(void **state)
+{
+	static const char *const texts[] = {
+	        "E'a\\r\\n.\\r\\n+OK'", "'a b'", "'\u00e4'", "E'\\x7f'", "''", "repeat('x', 71)"};
+	struct weir_mail_info info;
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run("UPDATE weir_mailbox SET validity = 7");
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char sql[128];
+		snprintf(sql, sizeof sql, "UPDATE weir_message SET uidl = %s", texts[i]);
+		migrated_run(sql);
+		struct weir_maildrop *drop = must_open("alice");
+		weir_maildrop_info(drop, 0, &info);
+		assert_string_equal(info.uid, "7.0000000001");
+		weir_maildrop_close(drop);
+	}
+}
+
+/* Another program may have made a row with any UID: it can be fetched and removed. */
+static void a_uid_may_be_negative(void **state)
+{
+	size_t removed;
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run("UPDATE weir_message SET uid = -uid");
+	struct weir_maildrop *drop = must_open("alice");
+	assert_int_equal(drop->count, 2);
+	assert_message(drop, 0, "x");
+	assert_int_equal(drop_remove(drop, (const uint8_t[]){3}, &removed), 0);
+	assert_int_equal(removed, 2);
+	weir_maildrop_close(drop);
+}
+
 /* A delivery after the lock of a session, and before its list, may be lost in a crash. */
 static void the_list_ends_with_the_lease(void **state)
 {
@@ -365,6 +401,36 @@ static void a_message_in_constant_memory(void **state)
 	weir_maildrop_close(drop);
 }
 
+/* A chunk that no front end has made: as it is read whole, it is not read. */
+static void a_huge_chunk_is_not_read(void **state)
+{
+	struct answer answer = {.done = 0};
+	(void)state;
+	assert_int_equal(mail_send("alice", "x"), 0);
+	migrated_run("UPDATE weir_body_chunk SET bytes = decode(repeat('78', 8388608), 'hex');"
+	             "UPDATE weir_message SET octets = 8388608");
+	struct weir_maildrop *drop = must_open("alice");
+	size_t before = memory_now();
+	weir_maildrop_fetch(drop, 0, &answer.call, on_fetched);
+	turn_until(&answer.done, 1);
+	assert_true(memory_now() < before + (1 << 20));
+	assert_int_equal(answer.error, -ENOENT);
+	/* The one behind the first. */
+	migrated_run("UPDATE weir_message SET octets = 8388609;"
+	             "UPDATE weir_body_chunk SET number = 1;"
+	             "INSERT INTO weir_body_chunk SELECT body, 0, 'x' FROM weir_message");
+	answer.done = 0;
+	weir_maildrop_fetch(drop, 0, &answer.call, on_fetched);
+	turn_until(&answer.done, 1);
+	assert_int_equal(answer.error, 0);
+	struct drain drained = {.loop = loop, .room = 70000, .pieces = 8};
+	assert_null(drain(&drained, answer.body.producer));
+	assert_int_equal(drained.end, WEIR_FAILED);
+	assert_int_equal(drained.bytes.size, 1);
+	drain_free(&drained);
+	weir_maildrop_close(drop);
+}
+
 /* -- the end ----------------------------------------------------------------------------------- */
 
 static int start_all(void **state)
@@ -387,10 +453,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        MAIL_TESTS(begin_in_database),
 	        MAIL_TEST(a_message_in_constant_memory, begin_in_database),
+	        MAIL_TEST(a_huge_chunk_is_not_read, begin_in_database),
 	        MAIL_TEST(two_front_ends_at_once, begin_in_database),
 	        MAIL_TEST(a_lease_is_renewed, begin_in_database),
 	        MAIL_TEST(the_list_and_its_uidls_are_of_one_moment, begin_in_database),
 	        MAIL_TEST(the_list_ends_with_the_lease, begin_in_database),
+	        MAIL_TEST(a_uidl_has_no_other_characters, begin_in_database),
+	        MAIL_TEST(a_uid_may_be_negative, begin_in_database),
 	        MAIL_TEST(a_session_that_lost_its_lease_removes_nothing, begin_in_database),
 	        MAIL_TEST(an_open_that_is_cancelled_unlocks, begin_in_database),
 	        MAIL_TEST(a_loop_that_leaves, begin_in_database),

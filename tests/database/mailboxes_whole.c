@@ -59,6 +59,16 @@ static void make_large(const char *name, unsigned messages)
 	migrated_run(sql);
 }
 
+static void a_removal_of_any_uid(void **state)
+{
+	struct removal removal;
+	(void)state;
+	make_large("alice", 2500);
+	migrated_run("UPDATE weir_message SET uid = uid - 2000");
+	assert_int_equal(remove_whole("alice", &removal), 0);
+	expect_rows("0|0|0|0|0");
+}
+
 /* -- lists ------------------------------------------------------------------------------------- */
 
 struct listed {
@@ -442,6 +452,7 @@ static void a_removal_that_is_interrupted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        CASE(a_removal_of_any_uid),
 	        CASE(a_list),
 	        CASE(a_list_of_several_pages),
 	        CASE(a_list_that_is_cancelled),

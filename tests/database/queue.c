@@ -563,6 +563,9 @@ static void a_damaged_message_waits(void **state)
 	        "DELETE FROM weir_body_chunk WHERE number = 1",
 	        "UPDATE weir_body_chunk SET bytes = 'x' || bytes WHERE number = 1",
 	        "UPDATE weir_queue_recipient SET state = 7",
+	        "UPDATE weir_queue_recipient SET address = 'a@b.example>\\015\\012RSET'::bytea",
+	        "UPDATE weir_queue_recipient SET orcpt = 'rfc822\\012;a'::bytea",
+	        "UPDATE weir_queue_message SET sender = '\\000'::bytea",
 	};
 	int error;
 	(void)state;
@@ -576,6 +579,61 @@ static void a_damaged_message_waits(void **state)
 		        "SELECT lease IS NULL AND due > now() + interval '50 minutes'"
 		        " FROM weir_queue",
 		        "t");
+		empty_tables();
+	}
+	close_two();
+}
+
+/* A time that is no number of seconds stops no other message, and neither lists nor counts. */
+static void a_row_may_have_any_time(void **state)
+{
+	static const char *const times[] = {"due = 'infinity'", "due = '9999-12-31'",
+	        "arrived = 'infinity'", "arrived = '-infinity'", "arrived = '4000-01-01 BC'",
+	        "lease = id, lease_end = 'infinity'"};
+	(void)state;
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		struct front_list list;
+		char sql[128];
+		int error;
+		open_two(1000);
+		assert_int_equal(front_put(&one, "odd@example.org", 1, 100), 0);
+		snprintf(sql, sizeof sql, "UPDATE weir_queue SET %s", times[i]);
+		migrated_run(sql);
+		if (strstr(times[i], "arrived"))
+			assert_int_equal(front_requeue(&one, front_must_claim(&one),
+			                         WEIR_QUEUED_WAITING, 1000),
+			        0);
+		assert_null(front_claim(&one, &error));
+		assert_int_equal(error, -ENOENT);
+		assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
+		struct weir_queued *queued = front_must_claim(&one);
+		assert_true(equal(queued->envelope.sender, "al@example.org"));
+		assert_int_equal(front_requeue(&one, queued, WEIR_QUEUED_DONE, 0), 0);
+		front_look(&two, &list);
+		assert_int_equal(list.count, 1);
+		assert_null(front_claim(&two, &error));
+		front_skips_pauses = true;
+		FRONT_TURN(&two, weir_mail_queue_count(two.queue) == 1);
+		front_skips_pauses = false;
+		close_two();
+	}
+	empty_tables();
+}
+
+/* The number of attempts goes on from any value that the column can have. */
+static void a_row_may_have_any_number_of_attempts(void **state)
+{
+	static const char *const counts[] = {"2147483647", "-1", "-2147483648"};
+	(void)state;
+	open_two(1000);
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		char sql[128];
+		assert_int_equal(front_put(&one, "al@example.org", 1, 100), 0);
+		snprintf(sql, sizeof sql, "UPDATE weir_queue SET tries = %s", counts[i]);
+		migrated_run(sql);
+		struct weir_queued *queued = front_must_claim(&one);
+		queued->tries++;
+		assert_int_equal(front_requeue(&one, queued, WEIR_QUEUED_WAITING, 1000), 0);
 		empty_tables();
 	}
 	close_two();
@@ -612,6 +670,8 @@ int main(void)
 	        cmocka_unit_test(a_claim_is_renewed),
 	        cmocka_unit_test(a_held_message_comes_free_by_time),
 	        cmocka_unit_test(a_damaged_message_waits),
+	        cmocka_unit_test(a_row_may_have_any_time),
+	        cmocka_unit_test(a_row_may_have_any_number_of_attempts),
 	        cmocka_unit_test(a_claim_that_is_lost_is_reported),
 	        cmocka_unit_test(states_wait_for_the_database),
 	        cmocka_unit_test(clocks_may_differ),

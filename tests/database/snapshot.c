@@ -159,20 +159,22 @@ static void a_snapshot_follows_its_version(void **state)
 	put("INSERT INTO words VALUES ('one'), ('two')");
 	AWAIT(seen.uses == 2);
 	assert_string_equal(seen.text, "onetwo");
+	put("UPDATE weir_snapshot SET version = -2");
+	AWAIT(seen.uses == 3);
 	/* A version that is smaller is another one: the database may be a backup. */
 	put("DELETE FROM words WHERE word = 'one'; UPDATE weir_snapshot SET version = -7");
-	AWAIT(seen.uses == 3);
+	AWAIT(seen.uses == 4);
 	assert_string_equal(seen.text, "two");
 	weir_database_snapshot_info(snapshot, &info);
 	assert_int_equal(info.version, -6);
-	assert_int_equal(info.loads, 3);
+	assert_int_equal(info.loads, 4);
 	assert_int_equal(info.bytes, 3);
 	assert_false(info.failing);
 	/* Without another version nothing is loaded. */
 	migrated_run("INSERT INTO words VALUES ('unseen')");
 	int64_t seen_ms = info.seen_ms;
 	AWAIT((weir_database_snapshot_info(snapshot, &info), info.seen_ms > seen_ms));
-	assert_int_equal(info.loads, 3);
+	assert_int_equal(info.loads, 4);
 	assert_int_equal(seen.reports + seen.goods, 0);
 	weir_database_snapshot_destroy(snapshot);
 	weir_database_snapshot_destroy(NULL);
@@ -198,6 +200,15 @@ static void the_bump_gives_another_version(void **state)
 	CALL(&heard, pool, weir_database_snapshot_bump, o.values[0] = "words");
 	heard_expect(&heard, loop, ".");
 	assert_string_equal(migrated_run("SELECT version FROM weir_snapshot"), "9000000000000001");
+	/* A row that somebody else has made does not stop all later changes. */
+	migrated_run("UPDATE weir_snapshot SET version = 9223372036854775807");
+	for (int i = 0; i < 2; i++) {
+		CALL(&heard, pool, weir_database_snapshot_bump, o.values[0] = "words");
+		heard_expect(&heard, loop, ".");
+	}
+	assert_string_equal(migrated_run("SELECT version BETWEEN 1600000000000 AND 9000000000000"
+	                                 " FROM weir_snapshot"),
+	        "t");
 }
 
 /* -- failures ---------------------------------------------------------------------------------- */

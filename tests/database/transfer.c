@@ -379,6 +379,72 @@ static void exports_of_a_queue_break(void **state)
 	import_back(weir_database_import_queue, check_queue);
 }
 
+/* -- rows of others ---------------------------------------------------------------------------- */
+
+/* A message whose rows are damaged is left out and reported; the others are exported. */
+static void exports_leave_damaged_messages_out(void **state)
+{
+	static const char *const damages[] = {
+	        "UPDATE weir_queue_recipient SET state = 7 WHERE address = 'dave@example.org'",
+	        "DELETE FROM weir_queue_recipient WHERE address = 'dave@example.org'",
+	        "DELETE FROM weir_queue_message WHERE size = 5",
+	        "UPDATE weir_queue_message SET sender = decode(repeat('41', 5000000), 'hex')"
+	        " WHERE size = 5",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+		empty();
+		remove_out();
+		run_well(weir_database_import_queue, "queue");
+		ask(damages[i]);
+		struct ended ended = run(weir_database_export_queue, "out");
+		assert_int_equal(ended.error, 0);
+		assert_int_equal(ended.problems, 1);
+		assert_int_equal(ended.counts.moved, 1);
+		assert_int_equal(ended.counts.done, ended.counts.total);
+		assert_int_equal(count_entries("out"), 3); /* with the lock */
+	}
+}
+
+static void exports_name_damaged_bodies(void **state)
+{
+	static const char *const damages[] = {
+	        "DELETE FROM weir_body_chunk WHERE number = 1",
+	        "DELETE FROM weir_body_chunk WHERE body IN (SELECT body FROM weir_body_chunk"
+	        " WHERE number = 1)",
+	        "UPDATE weir_body_chunk SET bytes = decode(repeat('78', 2000000), 'hex')"
+	        " WHERE number = 1",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+		empty();
+		remove_out();
+		run_well(weir_database_import_mail, "mail");
+		ask(damages[i]);
+		struct ended ended = run(weir_database_export_mail, "out");
+		assert_int_equal(ended.error, 0);
+		assert_int_equal(ended.problems, 1);
+		assert_int_equal(ended.counts.moved, 6);
+		assert_int_equal(count_entries("out/alice/new"), 4);
+		assert_int_equal(count_entries("out/alice/tmp"), 0);
+	}
+}
+
+static void exports_have_rows_of_any_time(void **state)
+{
+	(void)state;
+	run_well(weir_database_import_queue, "queue");
+	ask("UPDATE weir_queue SET due = 'infinity', arrived = '-infinity'");
+	run_well(weir_database_export_queue, "out");
+	check_exported_queue();
+	remove_out();
+	run_well(weir_database_import_mail, "mail");
+	ask("UPDATE weir_message SET arrived = 'infinity', uid = uid - 3,"
+	    " uidl = CASE uid WHEN 1 THEN E'a\n' ELSE uidl END");
+	run_well(weir_database_export_mail, "out");
+	check_exported_mail();
+}
+
 /* -- memory ------------------------------------------------------------------------------------ */
 
 static void fail_everywhere(
@@ -451,6 +517,9 @@ int main(void)
 	        CASE(imports_of_a_queue_break),
 	        CASE(exports_of_mail_break),
 	        CASE(exports_of_a_queue_break),
+	        CASE(exports_leave_damaged_messages_out),
+	        CASE(exports_name_damaged_bodies),
+	        CASE(exports_have_rows_of_any_time),
 	        CASE(memory_fails),
 	};
 	return cmocka_run_group_tests(tests, severed_setup, severed_teardown);

@@ -194,6 +194,11 @@ static void versions_replace_the_one_that_was_seen(void **state)
 	assert_int_equal(put("example.org.", 9, NULL, 1), -EBUSY);
 	assert_false(version_has_changed());
 	expect_list("example.org.", "example.org. 8 1 current\nexample.org. 7 3\n");
+	migrated_run("CREATE TABLE was AS SELECT version, made FROM weir_zone_version;"
+	             "UPDATE weir_zone_version SET made = 'infinity' WHERE serial = 8");
+	expect_list("example.org.", "example.org. 8 1 current\nexample.org. 7 3\n");
+	migrated_run("UPDATE weir_zone_version AS v SET made = was.made FROM was"
+	             " WHERE was.version = v.version; DROP TABLE was");
 }
 
 static void old_versions_go(void **state)
@@ -461,6 +466,7 @@ static void certificates_are_stored_with_sealed_keys(void **state)
 	        weir_database_certificate_key(sealing, WEIR_SPAN("example.com"), text, &key),
 	        -EBADMSG);
 	weir_database_erase(&key);
+	migrated_run("UPDATE weir_certificate SET stored = 'infinity'");
 	struct told list = {0};
 	assert_int_equal(
 	        told_await(&list, weir_database_certificates_list(sealing, loop, told_certificate,

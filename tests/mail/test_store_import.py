@@ -16,6 +16,7 @@ import threading
 import pytest
 
 from conftest import let_others_enter, wait_for
+from database import PROGRAMS
 from mailhost import DOMAIN, Host, number_of, numbered
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 from ports import free_port
@@ -333,6 +334,26 @@ def test_an_interrupted_export_goes_on(store, files, tmp_path):
     assert not (out / ".mailboxes.unfinished").exists()
 
 
+def test_one_export_at_a_time(store, files, tmp_path):
+    store.init(files)
+    store.run(files, "import", "mailboxes")
+    out = tmp_path / "out"
+    # The first one waits for the list of mailboxes.
+    lock = subprocess.Popen(
+        [PROGRAMS / "psql", "-X", "-q", "-c", "BEGIN; LOCK TABLE weir_mailbox", "-c", "SELECT pg_sleep(60)", store.url],
+        **store.server.options(),
+    )
+    wait_for(lambda: store.query("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'") == "1")
+    first = subprocess.Popen([*store.command(files, "export", "mailboxes", out), store.url], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: store.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "1")
+    assert "another process is exporting into it" in store.run(files, "export", "mailboxes", out, code=1)
+    store.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
+    lock.wait(60)
+    assert first.wait(60) == 0
+    assert "mailboxes: 459 messages exported" in first.stderr.read()
+    assert not (out / ".mailboxes.unfinished").exists()
+
+
 def test_a_maildir_store_serves_an_export(mailhost, store, files, tmp_path):
     host = mailhost("pop3")
     before = listed(host, "bob")
@@ -583,6 +604,14 @@ def test_zones_and_keys(store, other, files, tmp_path):
     store.run(files, "export", "zones", tmp_path / "again")
     assert (tmp_path / "again" / "zones" / "example.org.zone").read_text() == exported
     store.query("UPDATE weir_zone_record SET number = number - 100 WHERE type = 'SOA'")
+    # A row of another program, whose name is no domain's, does not keep the others from being exported.
+    store.query("INSERT INTO weir_zone SELECT repeat('a', 100000), version, serial FROM weir_zone WHERE name = 'example.org.'")
+    store.query("UPDATE weir_zone_version SET name = repeat('a', 100000) WHERE name = 'example.org.'")
+    said = store.run(files, "export", "zones", tmp_path / "long", code=1)
+    assert "aaa: the name is too long" in said and len(said) < 1000
+    assert names - {"example.org.zone"} == {path.name for path in (tmp_path / "long" / "zones").iterdir()}
+    store.query("DELETE FROM weir_zone WHERE length(name) = 100000")
+    store.query("UPDATE weir_zone_version SET name = 'example.org.' WHERE length(name) = 100000")
     keys = (out / "tsig-keys.yaml").read_text()
     assert secret in keys and "hmac-sha512" in keys
     back = tmp_path / "back.yaml"

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -205,13 +206,20 @@ bool store_files_make_export(const char *directory)
 	       store_files_unwritten(directory, -errno);
 }
 
-static bool store_files_mark(const char *path)
+/* Of two exports at one time, one would rename files that the other one has not written whole. */
+static bool store_files_lock(struct store_export *export)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return store_files_unwritten(path, -errno);
-	close(fd);
-	return true;
+	struct stat status;
+	export->fd = open(export->marker, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (export->fd < 0)
+		return store_files_unwritten(export->marker, -errno);
+	/* Some file systems have no locks. Another export may just have ended, and removed it. */
+	bool free = flock(export->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+	if (free && fstat(export->fd, &status) == 0 && status.st_nlink > 0)
+		return true;
+	say("%s: another process is exporting into it", export->path);
+	close(export->fd);
+	return false;
 }
 
 bool store_files_begin_export(const char *directory, const char *name, const char *file, bool own,
@@ -227,14 +235,17 @@ bool store_files_begin_export(const char *directory, const char *name, const cha
 		        ret->path);
 		return false;
 	}
-	return store_files_mark(ret->marker) && (!own || store_files_make_directory(ret->path));
+	if (!store_files_lock(ret))
+		return false;
+	if (!own || store_files_make_directory(ret->path))
+		return true;
+	close(ret->fd);
+	return false;
 }
 
-bool store_files_end_export(const struct store_export *export, bool complete)
+static bool store_files_remove_marker(const struct store_export *export)
 {
 	char directory[PATH_MAX];
-	if (!complete)
-		return true;
 	text_copy(directory, sizeof directory, export->marker);
 	*strrchr(directory, '/') = 0;
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -243,4 +254,11 @@ bool store_files_end_export(const struct store_export *export, bool complete)
 	int error = fsync(fd) < 0 || unlink(export->marker) < 0 || fsync(fd) < 0 ? -errno : 0;
 	close(fd);
 	return error == 0 || store_files_unwritten(directory, error);
+}
+
+bool store_files_end_export(struct store_export *export, bool complete)
+{
+	bool good = !complete || store_files_remove_marker(export);
+	close(export->fd);
+	return good;
 }

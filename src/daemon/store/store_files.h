@@ -41,17 +41,19 @@ bool store_files_write(const char *directory, const char *name, struct weir_span
 struct store_export {
 	char path[PATH_MAX];   /* of the part */
 	char marker[PATH_MAX]; /* exists until the part is complete */
+	int fd;                /* of the marker, which is locked */
 };
 
 /* Makes the directory, if it is not there. Returns false after a message. */
 bool store_files_make_export(const char *directory);
 
 /*
- * Makes the part's own directory if `own`. Returns false after messages, also if the
- * part is there and was not left unfinished.
+ * Makes the part's own directory if `own`. Returns false after messages, also if the part is there
+ * and was not left unfinished, or if another process is exporting it.
  */
 bool store_files_begin_export(const char *directory, const char *name, const char *file, bool own,
         struct store_export *ret);
-bool store_files_end_export(const struct store_export *export, bool complete);
+/* Ends an export that has begun. */
+bool store_files_end_export(struct store_export *export, bool complete);
 
 #endif

@@ -92,6 +92,9 @@ static void store_zones_on_listed(void *context, int error, const char *text)
 static bool store_zones_make_name(const char *name, char ret[WEIR_DNS_TEXT_MAX * 3 + 8])
 {
 	size_t size = strlen(name), at = 0;
+	/* A row may have any text. */
+	if (size >= WEIR_DNS_TEXT_MAX)
+		return false;
 	if (size > 1 && name[size - 1] == '.')
 		size--;
 	for (size_t i = 0; i < size; i++) {
@@ -103,6 +106,7 @@ static bool store_zones_make_name(const char *name, char ret[WEIR_DNS_TEXT_MAX *
 	return at + sizeof ".zone" <= NAME_MAX;
 }
 
+/* Returns false if the others cannot be exported, either. */
 static bool store_zones_export_zone(struct store_verb *store, const char *directory,
         const char *name, struct weir_database_transfer_counts *counts)
 {
@@ -111,9 +115,9 @@ static bool store_zones_export_zone(struct store_verb *store, const char *direct
 	char file[WEIR_DNS_TEXT_MAX * 3 + 8];
 	text_copy(request.name_text, sizeof request.name_text, name);
 	if (!store_zones_make_name(name, file)) {
-		say("%s: the name is too long for that of a file", name);
+		say("%.80s: the name is too long for that of a file", name);
 		counts->failed++;
-		return false;
+		return true;
 	}
 	bool good = zone_verb_read_current(&verb);
 	/* It may have been removed meanwhile. */
@@ -138,7 +142,7 @@ bool store_zones_export(struct store_verb *verb, const char *directory,
 	for (size_t at = 0; good && at < list.names.size; at += strlen(list.names.data + at) + 1)
 		good = store_zones_export_zone(verb, directory, list.names.data + at, counts);
 	weir_buffer_finish(&list.names);
-	return good;
+	return good && !counts->failed;
 }
 
 /* -- keys of TSIG ------------------------------------------------------------------------------ */

@@ -217,7 +217,7 @@ static const char *const acme_raise_text =
         "INSERT INTO weir_snapshot (name, version)"
         " SELECT $2::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM " ACME_HELD
         " ON CONFLICT (name) DO UPDATE"
-        " SET version = greatest(weir_snapshot.version + 1, excluded.version)";
+        " SET version = " DATABASE_NEXT_VERSION;
 
 /* A transaction that is being put together. */
 struct acme_storing {

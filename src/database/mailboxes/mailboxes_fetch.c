@@ -25,7 +25,7 @@ struct mailboxes_fetch {
 static const char mailboxes_fetch_select[] =
         "SELECT chunk.bytes, message.body::text FROM weir_message AS message"
         " JOIN weir_body_chunk AS chunk ON chunk.body = message.body AND chunk.number = 0"
-        " WHERE message.mailbox = $1 AND message.uid = $2::bigint";
+        " AND " BODY_SQL_BOUND " WHERE message.mailbox = $1 AND message.uid = $2::bigint";
 
 static void mailboxes_fetch_free(struct mailboxes_fetch *fetch)
 {

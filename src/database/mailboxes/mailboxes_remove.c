@@ -99,8 +99,8 @@ static int remove_append_uids(struct mailboxes_drop *drop, struct weir_buffer *t
 			continue;
 		if (drop->marked == WEIR_DATABASE_REMOVE_MAX)
 			break;
-		error = weir_buffer_format(to, SIZE_MAX, "%c%llu", drop->marked++ ? ',' : '{',
-		        (unsigned long long)mailboxes_messages_of(drop)[i].uid);
+		error = weir_buffer_format(to, SIZE_MAX, "%c%lld", drop->marked++ ? ',' : '{',
+		        (long long)mailboxes_messages_of(drop)[i].uid);
 	}
 	drop->next = i;
 	if (error == 0)

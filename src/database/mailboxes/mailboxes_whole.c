@@ -128,7 +128,7 @@ struct whole_removal {
 	/* Of the statement under way. */
 	bool row;              /* one has come */
 	uint64_t gone, octets; /* EMPTYING: messages that it has removed */
-	int64_t last;          /* the UID of the last one; 0: none */
+	int64_t last;          /* the UID of the last one; INT64_MIN: none, begin anew */
 	uint64_t swept;        /* SWEEPING: bodies that it has looked at */
 	bool leased;           /* LOOKING: a session has the mailbox */
 	char name[];
@@ -154,7 +154,7 @@ static const char whole_empty[] =
         " session = " WHOLE_SESSION ", lease = " MAILBOXES_LEASE_END
         " WHERE name = $1 AND " WHOLE_FREE " RETURNING messages, (SELECT count(*) FROM gone),"
         " (SELECT coalesce(sum(octets), 0) FROM gone)::bigint,"
-        " (SELECT coalesce(max(uid), 0) FROM gone)";
+        " (SELECT coalesce(max(uid), '-9223372036854775808'::bigint) FROM gone)";
 
 /* The second statement sees all messages that came before the lock: a delivery locks the row. */
 static const char whole_lock[] = "SELECT 1 FROM weir_mailbox WHERE name = $1"
@@ -347,6 +347,7 @@ int weir_database_mailbox_remove(struct weir_database *database, struct weir_loo
 	struct whole_removal *removal = whole_removal_of(call);
 	memcpy(removal->name, name, size + 1);
 	removal->report = report;
+	removal->after = INT64_MIN;
 	call->key = weir_span(removal->name, size);
 	call->again = whole_on_again;
 	error = whole_start_emptying(removal);

@@ -33,12 +33,13 @@ struct queue_inquiry {
 	void *context;
 };
 
+#define ASK_TIMES QUEUE_SQL_SINCE("q.arrived") "::text, " QUEUE_SQL_UNTIL("q.due") "::text"
+
 static const char ask_list[] =
-        "SELECT q.id::text, extract(epoch FROM now() - q.arrived)::bigint::text,"
-        " extract(epoch FROM q.due - now())::bigint::text, q.tries::text,"
+        "SELECT q.id::text, " ASK_TIMES ", q.tries::text,"
         " " QUEUE_SQL_MESSAGE ", " QUEUE_SQL_RECIPIENT " FROM weir_queue AS q"
-        " JOIN weir_queue_message AS m ON m.id = q.id"
-        " JOIN weir_queue_recipient AS r ON r.id = q.id"
+        " LEFT JOIN weir_queue_message AS m ON m.id = q.id"
+        " LEFT JOIN weir_queue_recipient AS r ON r.id = q.id"
         " WHERE NOT q.deleted ORDER BY q.id, r.number";
 
 enum {
@@ -152,7 +153,7 @@ static void ask_on_listed(void *context, const struct weir_postgres_row *row)
 		text_copy_span(inquiry->id, sizeof inquiry->id, weir_postgres_row_value(row, 0));
 		reader->head.arrived_s = now_s - queue_row_number(row, 1);
 		reader->head.next_s = now_s + queue_row_number(row, 2);
-		reader->head.tries = (unsigned)queue_row_number(row, 3);
+		reader->head.tries = queue_row_tries(row, 3);
 		queue_reader_message(reader, row, ASK_MESSAGE);
 	}
 	queue_reader_recipient(reader, row, ASK_RECIPIENT);

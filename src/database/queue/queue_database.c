@@ -39,11 +39,12 @@ void queue_database_wake(struct queue_database *queue)
 
 /* -- counting ---------------------------------------------------------------------------------- */
 
+#define QUEUE_COUNT_AGE QUEUE_SQL_SINCE("arrived")
+
 /* $1 how many at most. The oldest id is that of the oldest message, or nearly. */
-static const char queue_count_all[] =
-        "SELECT count(*), count(lease), (SELECT extract(epoch FROM now() - arrived)::bigint"
-        " FROM weir_queue ORDER BY id LIMIT 1)"
-        " FROM (SELECT lease FROM weir_queue LIMIT $1::bigint) AS q";
+static const char queue_count_all[] = "SELECT count(*), count(lease), (SELECT " QUEUE_COUNT_AGE
+                                      " FROM weir_queue ORDER BY id LIMIT 1)"
+                                      " FROM (SELECT lease FROM weir_queue LIMIT $1::bigint) AS q";
 
 void queue_database_count(struct queue_database *queue, int change)
 {

@@ -202,6 +202,8 @@ int queue_ask_command(struct weir_mail_queue *base, struct weir_loop *loop,
 
 /* A number in a row, in text. */
 int64_t queue_row_number(const struct weir_postgres_row *row, unsigned column);
+/* A number of attempts, which is not negative. */
+unsigned queue_row_tries(const struct weir_postgres_row *row, unsigned column);
 bool queue_row_bool(const struct weir_postgres_row *row, unsigned column);
 
 /* A message that is read from rows in binary format; all zero at first. */
@@ -216,6 +218,12 @@ struct queue_reader {
 /* The columns of a message, and of a recipient, in a row: numbers as text, others as bytes. */
 #define QUEUE_SQL_MESSAGE "m.size::text, m.flags::text, m.sender, m.envid, m.trace"
 #define QUEUE_SQL_RECIPIENT "r.reports::text, r.state::text, r.address, r.orcpt, r.status"
+
+/* Whole seconds since a time in a column, and up to it. */
+#define QUEUE_SQL_SINCE(column)                                                                    \
+	"floor(extract(epoch FROM now() - " WEIR_DATABASE_TIME(column) "))::bigint"
+#define QUEUE_SQL_UNTIL(column)                                                                    \
+	"ceil(extract(epoch FROM " WEIR_DATABASE_TIME(column) " - now()))::bigint"
 
 enum {
 	QUEUE_MESSAGE_COLUMNS = 5

@@ -44,8 +44,8 @@ static const char load_message[] =
 static const char load_recipients[] =
         "SELECT " QUEUE_SQL_RECIPIENT " FROM weir_queue_recipient AS r WHERE r.id = $1::uuid"
         " ORDER BY r.number";
-static const char load_chunk[] =
-        "SELECT bytes FROM weir_body_chunk WHERE body = $1::uuid AND number = $2::int";
+static const char load_chunk[] = "SELECT bytes FROM weir_body_chunk"
+                                 " WHERE body = $1::uuid AND number = $2::int AND " BODY_SQL_BOUND;
 
 /* -- ends -------------------------------------------------------------------------------------- */
 

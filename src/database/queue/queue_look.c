@@ -60,12 +60,15 @@ static const char look_claim[] =
         " UPDATE weir_queue AS q SET lease = $1::uuid, lease_end = now() + $2::int * interval '1 s'"
         " FROM found WHERE q.id = found.id"
         " RETURNING q.id, q.tries, q.warned, q.deleted, found.lease IS NOT NULL,"
-        " extract(epoch FROM now() - q.arrived)::bigint, extract(epoch FROM now() - q.due)::bigint";
+        " " QUEUE_SQL_SINCE("q.arrived") ", " QUEUE_SQL_SINCE("q.due");
 
-/* Messages that are due and claimed do not count: their claims end unseen. */
+/*
+ * Messages that are due and claimed do not count: their claims end unseen. One that is never due
+ * does not count, either.
+ */
 static const char look_next[] =
         "SELECT now()::text, ceil(extract(epoch FROM min(due) - now()))::bigint FROM weir_queue"
-        " WHERE due > now()";
+        " WHERE due > now() AND due < " WEIR_DATABASE_TIME_END;
 
 /* -- time -------------------------------------------------------------------------------------- */
 
@@ -215,7 +218,7 @@ static void look_on_claim(struct queue_look *look, const struct weir_postgres_ro
 	claim->until_ms = look->started_ms + (int64_t)queue->options.lease_s * 1000;
 	claim->removes = queue_row_bool(row, 3);
 	queued->fd = -1;
-	queued->tries = (unsigned)queue_row_number(row, 1);
+	queued->tries = queue_row_tries(row, 1);
 	queued->warned = queue_row_bool(row, 2);
 	queued->arrived_s = now_s - queue_row_number(row, 5);
 	queued->next_s = now_s - queue_row_number(row, 6);

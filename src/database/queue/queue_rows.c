@@ -22,17 +22,25 @@ int64_t queue_row_number(const struct weir_postgres_row *row, unsigned column)
 	return strtoll(text, NULL, 10);
 }
 
+unsigned queue_row_tries(const struct weir_postgres_row *row, unsigned column)
+{
+	int64_t tries = queue_row_number(row, column);
+	return (unsigned)min_of(max_of(tries, (int64_t)0), (int64_t)INT32_MAX);
+}
+
 bool queue_row_bool(const struct weir_postgres_row *row, unsigned column)
 {
 	struct weir_span value = weir_postgres_row_value(row, column);
 	return value.size && value.data[0] == 't';
 }
 
+/* A line end in an address would begin a command of its own at the smart host. */
 static struct weir_span queue_reader_put(struct queue_reader *reader, struct weir_span bytes)
 {
 	uintptr_t offset = reader->text.size;
-	int error =
-	        weir_buffer_append(&reader->text, bytes.data, bytes.size, WEIR_QUEUE_ENVELOPE_MAX);
+	int error = text_has_control(bytes) ? -EIO
+	                                    : weir_buffer_append(&reader->text, bytes.data,
+	                                              bytes.size, WEIR_QUEUE_ENVELOPE_MAX);
 	if (error < 0 && !reader->error)
 		reader->error = error;
 	return weir_span((const char *)offset, error < 0 ? 0 : bytes.size);
@@ -43,6 +51,8 @@ void queue_reader_message(
 {
 	struct weir_queued *head = &reader->head;
 	reader->has_message = true;
+	if (!weir_postgres_row_value(row, column).data)
+		reader->error = -EIO;
 	head->size = (uint64_t)queue_row_number(row, column);
 	head->envelope.size = head->size;
 	mail_queued_set_flags(&head->envelope, (unsigned)queue_row_number(row, column + 1));

@@ -141,7 +141,7 @@ static int store_call(struct queue_claim *claim, struct weir_buffer arrays[STORE
 	        weir_postgres_text(claim->id),
 	        weir_postgres_text(claim->lease),
 	        body_value_number(max_of(wait_s, (int64_t)0), wait),
-	        body_value_number(queued->tries, tries),
+	        body_value_number(min_of(queued->tries, (unsigned)INT32_MAX), tries),
 	        weir_postgres_text(queued->warned ? "t" : "f"),
 	        weir_postgres_text(claim->removes ? "" : arrays[STORE_NUMBERS].data),
 	        weir_postgres_text(claim->removes ? "" : arrays[STORE_STATES].data),

@@ -167,7 +167,7 @@ static void export_lane_next(struct export_lane *lane)
 		int error =
 		        weir_mail_user_good(weir_span_of(lane->user)) ? export_open(lane) : -EINVAL;
 		if (error == 0) {
-			lane->after = 0;
+			lane->after = INT64_MIN;
 			export->active++;
 			export_page_list(lane);
 			return;

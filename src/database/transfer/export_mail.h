@@ -24,7 +24,7 @@ enum {
 struct mail_export;
 
 struct export_message {
-	uint64_t uid;
+	int64_t uid;
 	uint64_t octets;
 	int64_t arrived_us;
 	bool written; /* whole, in tmp/ */
@@ -35,8 +35,8 @@ struct export_lane {
 	struct mail_export *export;
 	char user[WEIR_USER_NAME_MAX + 1]; /* empty: the lane is idle */
 	int64_t validity;
-	uint64_t after; /* the last UID of the page before */
-	int parts[2];   /* tmp/ and new/ */
+	int64_t after; /* the last UID of the page before */
+	int parts[2];  /* tmp/ and new/ */
 	struct weir_postgres_call *call;
 	struct export_message messages[EXPORT_PAGE];
 	unsigned listed; /* rows of the page */

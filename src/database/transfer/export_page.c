@@ -22,10 +22,19 @@
 
 static const char export_bodies[] =
         "SELECT m.uid, c.number, c.bytes FROM weir_message AS m"
-        " JOIN weir_body_chunk AS c ON c.body = m.body"
+        " LEFT JOIN weir_body_chunk AS c ON c.body = m.body AND " BODY_SQL_BOUND
         " WHERE m.mailbox = $1 AND m.uid = ANY($2::bigint[]) ORDER BY m.uid, c.number";
 
-/* A message that has vanished meanwhile has no rows, or not all: it is left out. */
+/* Its rows do not make the body of the message. */
+static void export_leave_out(struct export_lane *lane, const struct export_message *message)
+{
+	char what[WEIR_USER_NAME_MAX + EXPORT_NAME + 2];
+	snprintf(what, sizeof what, "%s/%s", lane->user, message->name);
+	transfer_problem(&lane->export->base, what, "its body is not whole");
+	unlinkat(lane->parts[EXPORT_TMP], message->name, 0);
+}
+
+/* A message that has vanished meanwhile has no row, and so no file. */
 static void export_finish_file(struct export_lane *lane)
 {
 	struct export_message *message = &lane->messages[lane->at];
@@ -37,13 +46,13 @@ static void export_finish_file(struct export_lane *lane)
 		error = export_file_set_time(&lane->file, message->arrived_us);
 	export_file_close(&lane->file);
 	if (!whole)
-		unlinkat(lane->parts[EXPORT_TMP], message->name, 0);
+		export_leave_out(lane, message);
 	message->written = whole && error == 0;
 	if (!lane->error)
 		lane->error = error;
 }
 
-static int export_start_file(struct export_lane *lane, uint64_t uid)
+static int export_start_file(struct export_lane *lane, int64_t uid)
 {
 	while (lane->at < lane->count && lane->messages[lane->at].uid < uid)
 		lane->at++;
@@ -66,7 +75,7 @@ static void export_on_body_again(void *context)
 static void export_on_body_row(void *context, const struct weir_postgres_row *row)
 {
 	struct export_lane *lane = context;
-	uint64_t uid = (uint64_t)mailboxes_row_number(row, 0, true);
+	int64_t uid = mailboxes_row_number(row, 0, true);
 	if (lane->error)
 		return;
 	if (lane->file.fd >= 0 && lane->messages[lane->at].uid != uid)
@@ -122,8 +131,8 @@ static int export_write(struct export_lane *lane)
 	struct weir_buffer uids = {0};
 	int error = 0;
 	for (unsigned i = 0; i < lane->count && error == 0; i++)
-		error = weir_buffer_format(&uids, SIZE_MAX, "%c%llu", i ? ',' : '{',
-		        (unsigned long long)lane->messages[i].uid);
+		error = weir_buffer_format(
+		        &uids, SIZE_MAX, "%c%lld", i ? ',' : '{', (long long)lane->messages[i].uid);
 	if (error == 0)
 		error = weir_buffer_append(&uids, "}", 2, SIZE_MAX);
 	if (error == 0) {
@@ -141,8 +150,11 @@ static int export_write(struct export_lane *lane)
 
 /* -- listing ----------------------------------------------------------------------------------- */
 
+#define EXPORT_ARRIVED_US                                                                          \
+	"(extract(epoch FROM " WEIR_DATABASE_TIME("arrived") ") * 1000000)::bigint"
+
 static const char export_page_text[] =
-        "SELECT uid, octets, (extract(epoch FROM arrived) * 1000000)::bigint,"
+        "SELECT uid, octets, " EXPORT_ARRIVED_US ","
         " (dotless AND ended)::int::bigint, uidl FROM weir_message"
         " WHERE mailbox = $1 AND uid > $2::bigint ORDER BY uid LIMIT $3::int";
 
@@ -152,8 +164,11 @@ static void export_make_name(const struct export_lane *lane, struct export_messa
 {
 	char unique[WEIR_MAIL_UID_MAX + 1];
 	unsigned long long octets = message->octets;
-	if (!uidl.size || !text_copy_span(unique, sizeof unique, uidl))
-		snprintf(unique, sizeof unique, MAILBOXES_UIDL, lane->validity, message->uid);
+	if (mailboxes_uidl_is_good(uidl))
+		text_copy_span(unique, sizeof unique, uidl);
+	else
+		snprintf(unique, sizeof unique, MAILBOXES_UIDL, lane->validity,
+		        (uint64_t)message->uid);
 	snprintf(message->name, sizeof message->name, "%s,S=%llu,W=%llu%s", unique, octets, octets,
 	        dotless ? ",D=0" : "");
 }
@@ -170,7 +185,7 @@ static void export_on_listed_row(void *context, const struct weir_postgres_row *
 		return;
 	struct export_message *message = &lane->messages[lane->listed++];
 	*message = (struct export_message){
-	        .uid = (uint64_t)mailboxes_row_number(row, 0, true),
+	        .uid = mailboxes_row_number(row, 0, true),
 	        .octets = (uint64_t)mailboxes_row_number(row, 1, true),
 	        .arrived_us = mailboxes_row_number(row, 2, true),
 	};
@@ -233,7 +248,7 @@ void export_page_list(struct export_lane *lane)
 	char after[BODY_NUMBER_SIZE], most[BODY_NUMBER_SIZE];
 	const struct weir_postgres_value values[] = {
 	        weir_postgres_text(lane->user),
-	        body_value_number((int64_t)lane->after, after),
+	        body_value_number(lane->after, after),
 	        body_value_number(EXPORT_PAGE, most),
 	};
 	const struct weir_postgres_statement statement = {export_page_text, values, 3};

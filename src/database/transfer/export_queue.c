@@ -134,7 +134,7 @@ static void export_queue_page(struct queue_export *export);
 
 static const char export_queue_bodies[] =
         "SELECT c.body::text, c.bytes FROM weir_body_chunk AS c WHERE c.body = ANY($1::uuid[])"
-        " ORDER BY c.body, c.number";
+        " AND " BODY_SQL_BOUND " ORDER BY c.body, c.number";
 
 static void export_queue_finish_file(struct queue_export *export)
 {
@@ -264,12 +264,14 @@ static void export_queue_page(struct queue_export *export)
 
 /* -- envelopes --------------------------------------------------------------------------------- */
 
+#define EXPORT_QUEUE_TIMES                                                                         \
+	WEIR_DATABASE_SECONDS("q.arrived") "::text, " WEIR_DATABASE_SECONDS("q.due") "::text"
+
 static const char export_queue_list[] =
-        "SELECT q.id::text, floor(extract(epoch FROM q.arrived))::bigint::text,"
-        " floor(extract(epoch FROM q.due))::bigint::text, q.tries::text, q.warned::int::text,"
+        "SELECT q.id::text, " EXPORT_QUEUE_TIMES ", q.tries::text, q.warned::int::text,"
         " " QUEUE_SQL_MESSAGE ", " QUEUE_SQL_RECIPIENT " FROM weir_queue AS q"
-        " JOIN weir_queue_message AS m ON m.id = q.id"
-        " JOIN weir_queue_recipient AS r ON r.id = q.id"
+        " LEFT JOIN weir_queue_message AS m ON m.id = q.id"
+        " LEFT JOIN weir_queue_recipient AS r ON r.id = q.id"
         " WHERE NOT q.deleted ORDER BY q.id, r.number";
 
 enum {
@@ -345,6 +347,14 @@ static int export_queue_add(struct queue_export *export, struct weir_queued *que
 	return result;
 }
 
+/* Its rows are those of no message: the others do not depend on it. */
+static void export_queue_leave_out(struct queue_export *export)
+{
+	transfer_problem(&export->base, export->row,
+	        "the rows of its envelope are missing, too large, or have values that cannot be");
+	export->base.counts.done++;
+}
+
 /* The rows of a message have ended. */
 static void export_queue_add_read(struct queue_export *export)
 {
@@ -352,9 +362,11 @@ static void export_queue_add_read(struct queue_export *export)
 	if (!export->reader.has_message || export->error)
 		return;
 	export->base.counts.total++;
-	export->error = queue_reader_finish(&export->reader, &queued);
-	if (!export->error)
-		export->error = export_queue_add(export, queued);
+	int error = queue_reader_finish(&export->reader, &queued);
+	if (error == -EIO || error == WEIR_E_LIMIT)
+		export_queue_leave_out(export);
+	else
+		export->error = error ? error : export_queue_add(export, queued);
 	mail_queued_free(queued);
 }
 
@@ -367,7 +379,7 @@ static void export_queue_on_row(void *context, const struct weir_postgres_row *r
 		text_copy_span(export->row, sizeof export->row, weir_postgres_row_value(row, 0));
 		reader->head.arrived_s = queue_row_number(row, 1);
 		reader->head.next_s = queue_row_number(row, 2);
-		reader->head.tries = (unsigned)queue_row_number(row, 3);
+		reader->head.tries = queue_row_tries(row, 3);
 		reader->head.warned = queue_row_number(row, 4) != 0;
 		queue_reader_message(reader, row, EXPORT_QUEUE_MESSAGE);
 	}

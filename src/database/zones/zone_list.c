@@ -44,8 +44,7 @@ static int zone_list_create(struct weir_database *database, struct weir_loop *lo
 
 /* -- listing ----------------------------------------------------------------------------------- */
 
-#define ZONE_COLUMNS                                                                               \
-	"v.name, v.version, v.serial, v.records, floor(extract(epoch FROM v.made))::bigint"
+#define ZONE_COLUMNS "v.name, v.version, v.serial, v.records, " WEIR_DATABASE_SECONDS("v.made")
 
 static const char *const zone_list_current =
         "SELECT " ZONE_COLUMNS ", true FROM weir_zone z JOIN weir_zone_version v"

@@ -3,6 +3,7 @@
  * empty, "." or "..", with one '/' between them and none at the ends. So ".." removes the bytes
  * from the last '/' on. A decoded escape is not decoded again.
  */
+#include "helper.h"
 #include "path.h"
 #include "syntax.h"
 
@@ -23,10 +24,9 @@ static size_t http_path_decode(struct weir_span raw, char *ret_byte)
 		if (raw.size < 3 || !http_is(raw.data[1], WEIR_HTTP_XDIGIT) ||
 		        !http_is(raw.data[2], WEIR_HTTP_XDIGIT))
 			return 0;
-		unsigned value = http_hex(raw.data[1]) << 4 | http_hex(raw.data[2]);
-		if (value < 0x20 || value == 0x7f || value == '/')
+		byte = (char)(http_hex(raw.data[1]) << 4 | http_hex(raw.data[2]));
+		if (text_is_control(byte) || byte == '/')
 			return 0;
-		byte = (char)value;
 		taken = 3;
 	}
 	*ret_byte = byte;

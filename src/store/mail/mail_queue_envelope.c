@@ -18,6 +18,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "mail_queue_state.h"
 
 /* -- writing ----------------------------------------------------------------------------------- */
@@ -246,25 +247,16 @@ void mail_queued_set_flags(struct weir_mail_envelope *envelope, unsigned flags)
 
 /* The envelope of a new message: checked, and copied for its file. */
 
-static bool mail_queue_envelope_clean(struct weir_span text)
-{
-	for (size_t i = 0; i < text.size; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
 int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *envelope)
 {
 	if (envelope->size > message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
-	bool good = envelope->count && mail_queue_envelope_clean(envelope->sender) &&
-	            mail_queue_envelope_clean(envelope->envid) &&
-	            mail_queue_envelope_clean(envelope->trace);
+	bool good = envelope->count && !text_has_control(envelope->sender) &&
+	            !text_has_control(envelope->envid) && !text_has_control(envelope->trace);
 	for (size_t i = 0; i < envelope->count; i++)
 		good &= envelope->recipients[i].address.size &&
-		        mail_queue_envelope_clean(envelope->recipients[i].address) &&
-		        mail_queue_envelope_clean(envelope->recipients[i].orcpt);
+		        !text_has_control(envelope->recipients[i].address) &&
+		        !text_has_control(envelope->recipients[i].orcpt);
 	return good ? 0 : -EINVAL;
 }
 

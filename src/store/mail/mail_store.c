@@ -1,6 +1,9 @@
 /* The functions of the public header for every store: they call those of the store's type. */
 #include <weir/mail_store.h>
 
+#include <string.h>
+
+#include "helper.h"
 #include "mail_message.h"
 
 void weir_mail_store_options_init(struct weir_mail_store_options *options)
@@ -12,12 +15,7 @@ bool weir_mail_user_good(struct weir_span user)
 {
 	if (user.size < 1 || user.size > WEIR_USER_NAME_MAX || user.data[0] == '.')
 		return false;
-	for (size_t i = 0; i < user.size; i++) {
-		unsigned char byte = (unsigned char)user.data[i];
-		if (byte < 0x20 || byte == 0x7f || byte == '/')
-			return false;
-	}
-	return true;
+	return !text_has_control(user) && !memchr(user.data, '/', user.size);
 }
 
 void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
