@@ -63,6 +63,9 @@ static inline uint64_t dns_name_steps_max(size_t message_size)
  */
 unsigned dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MAX + 1]);
 
+/* Copies a wire form in lower case; it may be its own copy. */
+void dns_wire_lower(uint8_t *to, const uint8_t *wire, size_t size);
+
 /* Compares in canonical order. */
 int dns_wire_compare(const uint8_t *a, const uint8_t *b);
 

@@ -177,6 +177,17 @@ static uint64_t dns_name_lower_word(const uint8_t *at)
 	return word | (~word & (from_a ^ behind_z) & 0x80 * ones) >> 2;
 }
 
+void dns_wire_lower(uint8_t *to, const uint8_t *wire, size_t size)
+{
+	size_t at = 0;
+	for (uint64_t word; size - at >= sizeof word; at += sizeof word) {
+		word = dns_name_lower_word(wire + at);
+		memcpy(to + at, &word, sizeof word);
+	}
+	for (; at < size; at++)
+		to[at] = dns_lower(wire[at]);
+}
+
 static bool dns_name_same(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	size_t i = 0;
@@ -247,8 +258,7 @@ bool weir_dns_name_beneath(const struct weir_dns_name *name, const struct weir_d
 
 void weir_dns_name_lower(struct weir_dns_name *name)
 {
-	for (size_t i = 0; i < name->size; i++)
-		name->wire[i] = dns_lower(name->wire[i]);
+	dns_wire_lower(name->wire, name->wire, name->size);
 }
 
 /* -- keys -------------------------------------------------------------------------------------- */
@@ -263,13 +273,7 @@ static uint32_t dns_name_hash_label(uint32_t hash, const uint8_t *label)
 
 void dns_key_make(struct dns_key *key, const uint8_t *wire, size_t size, uint32_t seed)
 {
-	size_t at = 0;
-	for (uint64_t word; size - at >= sizeof word; at += sizeof word) {
-		word = dns_name_lower_word(wire + at);
-		memcpy(key->wire + at, &word, sizeof word);
-	}
-	for (; at < size; at++)
-		key->wire[at] = dns_lower(wire[at]);
+	dns_wire_lower(key->wire, wire, size);
 	key->size = (uint8_t)size;
 	key->labels = (uint8_t)dns_label_starts(key->wire, key->starts);
 	key->hashes[key->labels] = seed;

@@ -106,9 +106,7 @@ const char *reader_text(struct reader *reader, const char *name, const struct no
 		        reader->name, CONFIG_TEXT_MAX);
 		return NULL;
 	}
-	for (size_t i = 0; i < node->count; i++) {
-		if (!text_is_control(node->text[i]))
-			continue;
+	if (text_has_control(weir_span(node->text, node->count))) {
 		reader_problem(reader,
 		        "the value of %s contains a line end or another control character",
 		        reader->name);

@@ -53,17 +53,13 @@ static void store_check_on_done(void *context, int error, const char *text)
 /* Servers use all rows or none. */
 static void store_check_try_users(struct store_check_call *call, struct config *config)
 {
-	struct store_rows rows = {.verb = &call->verb};
 	struct store_check *check = call->check;
 	bool there = false;
 	for (unsigned i = 0; i < check->count; i++)
 		there |= !check->parts[i].lack &&
 		         strcmp(check->parts[i].name, store_part_names[STORE_USERS]) == 0;
-	if (there && store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, check->users))
+	if (there && store_rows_are_bad(&call->verb, config, check->users))
 		check->problem = true;
-	else
-		check->users[0] = '\0';
-	store_rows_free(&rows);
 }
 
 bool store_check_begin(struct store_check *check, struct config *config)

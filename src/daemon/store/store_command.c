@@ -197,13 +197,11 @@ static unsigned store_command_print_parts(
 /* Servers use all rows of users and aliases or none, and say so in their logs alone. */
 static unsigned store_command_check_users(struct store_checking *checking, struct config *config)
 {
-	struct store_rows rows = {.verb = &checking->verb};
 	char why[WEIR_POSTGRES_WHY_MAX];
-	bool bad = store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, why);
+	bool bad = store_rows_are_bad(&checking->verb, config, why);
 	if (bad)
 		store_command_print(store_part_names[STORE_USERS], WEIR_SPAN("rows"),
 		        weir_span_of(why), "no server uses a change before this is corrected");
-	store_rows_free(&rows);
 	return bad;
 }
 

@@ -114,12 +114,10 @@ static bool store_passwd_may_remove(struct store_passwd *passwd, struct config *
 /* The change is made, and takes effect when all rows are good. */
 static void store_passwd_warn(struct store_passwd *passwd, struct config *config)
 {
-	struct store_rows rows = {.verb = &passwd->verb};
 	char why[WEIR_POSTGRES_WHY_MAX];
-	if (store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, why))
+	if (store_rows_are_bad(&passwd->verb, config, why))
 		say("%s: no server uses this change before another row is corrected: %s",
 		        passwd->change->path, why);
-	store_rows_free(&rows);
 }
 
 static bool store_passwd_run(struct store_passwd *passwd, struct config *config)

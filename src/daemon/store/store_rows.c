@@ -113,3 +113,14 @@ bool store_rows_fit(const struct store_rows *rows, struct config *config, const 
 	buffer_erase(&text);
 	return error == 0;
 }
+
+bool store_rows_are_bad(
+        struct store_verb *verb, struct config *config, char ret_why[WEIR_POSTGRES_WHY_MAX])
+{
+	struct store_rows rows = {.verb = verb};
+	bool bad = store_rows_load(&rows) && !store_rows_fit(&rows, config, NULL, ret_why);
+	if (!bad)
+		ret_why[0] = '\0';
+	store_rows_free(&rows);
+	return bad;
+}

@@ -34,4 +34,11 @@ void store_rows_free(struct store_rows *rows); /* what was loaded */
 bool store_rows_fit(const struct store_rows *rows, struct config *config, const char *without,
         char ret_why[WEIR_POSTGRES_WHY_MAX]);
 
+/*
+ * Loads all rows and tries them. Returns true if no server can use them, for the reason in
+ * `ret_why`; otherwise that is empty, also if the database has not replied.
+ */
+bool store_rows_are_bad(
+        struct store_verb *verb, struct config *config, char ret_why[WEIR_POSTGRES_WHY_MAX]);
+
 #endif

@@ -224,14 +224,6 @@ static void drop_listing_on_again(void *context)
 	drop->error = 0;
 }
 
-bool mailboxes_uidl_is_good(struct weir_span uidl)
-{
-	for (size_t i = 0; i < uidl.size; i++)
-		if (uidl.data[i] <= ' ' || uidl.data[i] > '~')
-			return false;
-	return uidl.size > 0 && uidl.size <= WEIR_MAIL_UID_MAX;
-}
-
 static int drop_append_uidl(struct mailboxes_drop *drop, struct weir_span uidl)
 {
 	const struct mailboxes_uidl entry = {
@@ -260,7 +252,7 @@ static void drop_listing_on_row(void *context, const struct weir_postgres_row *r
 	};
 	struct weir_span uidl = weir_postgres_row_value(row, 4);
 	drop->validity = mailboxes_row_number(row, 5, true);
-	if (!drop->error && mailboxes_uidl_is_good(uidl))
+	if (!drop->error && mail_uid_is_good(uidl))
 		drop->error = drop_append_uidl(drop, uidl);
 	if (!drop->error)
 		drop->error =

@@ -188,9 +188,6 @@ struct mailboxes_message {
  */
 #define MAILBOXES_UIDL "%" PRId64 ".%010" PRIu64
 
-/* Whether a text in a row can be a UIDL (RFC 1939 7). A message with another one has none. */
-bool mailboxes_uidl_is_good(struct weir_span uidl);
-
 /* The UIDL that a message was imported with. */
 struct mailboxes_uidl {
 	uint32_t index;  /* of the message */

@@ -164,7 +164,7 @@ static void export_make_name(const struct export_lane *lane, struct export_messa
 {
 	char unique[WEIR_MAIL_UID_MAX + 1];
 	unsigned long long octets = message->octets;
-	if (mailboxes_uidl_is_good(uidl))
+	if (mail_uid_is_good(uidl))
 		text_copy_span(unique, sizeof unique, uidl);
 	else
 		snprintf(unique, sizeof unique, MAILBOXES_UIDL, lane->validity,

@@ -168,8 +168,7 @@ void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_que
         unsigned flags, struct dns_cache_key *ret)
 {
 	size_t size = question->name.size;
-	for (size_t i = 0; i < size; i++)
-		ret->bytes[i] = dns_lower(question->name.wire[i]);
+	dns_wire_lower(ret->bytes, question->name.wire, size);
 	dns_put16(ret->bytes + size, question->type);
 	dns_put16(ret->bytes + size + 2, question->rr_class);
 	ret->bytes[size + 4] = (uint8_t)(flags & DNS_CACHE_FLAGS);

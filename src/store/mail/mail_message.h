@@ -122,6 +122,9 @@ struct mail_name {
 
 void mail_name_parse(struct weir_span name, struct mail_name *ret);
 
+/* Whether a text can be a UIDL (RFC 1939 7). */
+bool mail_uid_is_good(struct weir_span text);
+
 /* Makes the UIDL from a unique part: that itself, or a hash of it if it does not qualify. */
 void mail_name_uid(struct weir_span unique, char ret[static WEIR_MAIL_UID_MAX + 1]);
 

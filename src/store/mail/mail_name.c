@@ -70,14 +70,19 @@ void mail_name_parse(struct weir_span name, struct mail_name *ret)
 	ret->dotless = ret->dotless && ret->measured && ret->stored == ret->octets;
 }
 
+bool mail_uid_is_good(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	return text.size > 0 && text.size <= WEIR_MAIL_UID_MAX;
+}
+
 void mail_name_uid(struct weir_span unique, char ret[static WEIR_MAIL_UID_MAX + 1])
 {
 	static const struct siphash_key key = {0x5745495255494431, 0x5745495255494432};
 	uint64_t hash[2];
-	bool plain = unique.size >= 1 && unique.size <= WEIR_MAIL_UID_MAX;
-	for (size_t i = 0; plain && i < unique.size; i++)
-		plain = unique.data[i] >= 0x21 && unique.data[i] <= 0x7e;
-	if (plain) {
+	if (mail_uid_is_good(unique)) {
 		memcpy(ret, unique.data, unique.size);
 		ret[unique.size] = 0;
 		return;

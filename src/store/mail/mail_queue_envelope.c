@@ -245,8 +245,6 @@ void mail_queued_set_flags(struct weir_mail_envelope *envelope, unsigned flags)
 
 /* -- envelopes in memory ----------------------------------------------------------------------- */
 
-/* The envelope of a new message: checked, and copied for its file. */
-
 int mail_queue_check(uint64_t message_max, const struct weir_mail_envelope *envelope)
 {
 	if (envelope->size > message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
